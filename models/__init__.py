@@ -1,0 +1,47 @@
+"""Keras models, tokenizers and preprocessors for text, their presets, and the batch predictor.
+
+The API is KerasNLP's: for each family a tokenizer, a preprocessor, a backbone and a classifier,
+made by `from_preset()` or by the constructor. Nothing here knows of Beam.
+
+TensorFlow is imported when the first model class is, not with this package.
+"""
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
+from models.errors import PresetError, UserError
+
+# Read by TensorFlow and Keras once, when they are imported.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+if TYPE_CHECKING:
+    from models.bert import BertBackbone, BertClassifier, BertPreprocessor, BertTokenizer
+    from models.predictor import Predictor
+
+_MODULES = {
+    "BertBackbone": "models.bert",
+    "BertClassifier": "models.bert",
+    "BertPreprocessor": "models.bert",
+    "BertTokenizer": "models.bert",
+    "Predictor": "models.predictor",
+}
+
+__all__ = [
+    "BertBackbone",
+    "BertClassifier",
+    "BertPreprocessor",
+    "BertTokenizer",
+    "Predictor",
+    "PresetError",
+    "UserError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports the module of a public name on first use."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'models' has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)

@@ -1,0 +1,159 @@
+"""The base of backbones: presets and named weights of a functional Keras model."""
+
+import inspect
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+from typing_extensions import Self
+
+from models import keras_hub, presets
+from models.encoder import Embeddings, EncoderLayer
+from models.presets import Preset
+
+
+class Backbone(keras.Model):
+    """A transformer encoder from token ids to a vector for each token.
+
+    Subclasses make `embeddings`, `encoder_layers` and, where the family has one, `pooler` in their
+    constructor.
+    """
+
+    family: ClassVar[str]
+
+    embeddings: Embeddings
+    encoder_layers: list[EncoderLayer]
+    pooler: keras.layers.Dense | None = None
+
+    @classmethod
+    def from_preset(
+        cls, preset: str | Path | Preset, load_weights: bool = True, **overrides: Any
+    ) -> Self:
+        """Makes the backbone of a preset.
+
+        Args:
+            preset: A preset's name or folder.
+            load_weights: Whether to load its weights; else they are random.
+            **overrides: Arguments of the constructor to use instead of the preset's, such as
+                `dtype` or `dropout`.
+
+        Raises:
+            PresetError: There is no such preset, or its files are not what they should be.
+        """
+        preset = Preset.open(preset)
+        preset.check_family(cls.family)
+        config = preset.config(presets.CONFIG, presets.BACKBONE_FIELDS)
+        weights = None
+        if load_weights:
+            # Before the model is made: a description that lies asks for no memory.
+            layout = keras_hub.BACKBONE_LAYOUTS[cls.family](cls._complete(config, preset))
+            weights = keras_hub.read_weights(preset, presets.BACKBONE_WEIGHTS, layout)
+        try:
+            backbone = cls(**{**config, **overrides})
+        except (TypeError, ValueError) as error:
+            raise preset.error(presets.CONFIG, str(error)) from None
+        if weights is not None:
+            assign(backbone.named_weights(), weights)
+        return backbone
+
+    @classmethod
+    def _complete(cls, config: Mapping[str, Any], preset: Preset) -> dict[str, Any]:
+        """Returns a description with the constructor's defaults for what it does not say."""
+        complete = {}
+        for name, parameter in inspect.signature(cls.__init__).parameters.items():
+            if name in presets.BACKBONE_FIELDS:
+                complete[name] = config.get(name, parameter.default)
+                if complete[name] is parameter.empty:
+                    raise preset.error(presets.CONFIG, f"lacks {name!r}")
+        if complete["hidden_dim"] % complete["num_heads"]:
+            raise preset.error(presets.CONFIG, "hidden_dim is no multiple of num_heads")
+        return complete
+
+    def layout(self) -> list[keras_hub.Weight]:
+        """Returns where a preset keeps each weight."""
+        return keras_hub.BACKBONE_LAYOUTS[self.family](self.get_config())
+
+    def named_weights(self) -> dict[str, keras.Variable]:
+        """Returns the weights by the names that presets are read and written by."""
+        named = {
+            "embeddings/token": self.embeddings.token.embeddings,
+            "embeddings/position": self.embeddings.position,
+            **_norm("embeddings/norm", self.embeddings.norm),
+        }
+        if self.embeddings.segment is not None:
+            named["embeddings/segment"] = self.embeddings.segment.embeddings
+        for index, layer in enumerate(self.encoder_layers):
+            name = f"encoder/{index}"
+            named |= {
+                **dense_weights(f"{name}/qkv", layer.qkv),
+                **dense_weights(f"{name}/attention_output", layer.attention_output),
+                **_norm(f"{name}/attention_norm", layer.attention_norm),
+                **dense_weights(f"{name}/intermediate", layer.intermediate),
+                **dense_weights(f"{name}/output", layer.output_dense),
+                **_norm(f"{name}/output_norm", layer.output_norm),
+            }
+        if self.pooler is not None:
+            named |= dense_weights("pooler", self.pooler)
+        return named
+
+    def save_to_preset(
+        self, folder: str | os.PathLike[str], weights_dtype: str = "float32"
+    ) -> None:
+        """Writes a preset folder that Keras Hub reads too.
+
+        Args:
+            folder: Made if need be; its files are replaced.
+            weights_dtype: Type of the weights in the file: `float32`, or `float16` for half the
+                size. They are read into the model's own type.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        keras_hub.write_json(folder, presets.CONFIG, self.description())
+        metadata = {
+            "keras_version": keras.__version__,
+            "keras_hub_version": keras_hub.VERSION,
+            "parameter_count": self.count_params(),
+        }
+        keras_hub.write_json(folder, presets.METADATA, metadata)
+        keras_hub.write_weights(
+            folder / presets.BACKBONE_WEIGHTS,
+            self.layout(),
+            arrays(self.named_weights()),
+            weights_dtype,
+        )
+
+    def description(self) -> dict[str, Any]:
+        """Returns the content of `config.json`.
+
+        What Keras Hub's class has no argument for is written only where it is not what that class
+        does.
+        """
+        defaults = inspect.signature(type(self).__init__).parameters
+        config = self.get_config()
+        for field in ("activation", "layer_norm_epsilon"):
+            if config[field] == defaults[field].default:
+                del config[field]
+        return keras_hub.description(self.family, presets.CONFIG, config, self.dtype_policy.name)
+
+
+def _norm(name: str, layer: keras.layers.LayerNormalization) -> dict[str, keras.Variable]:
+    return {f"{name}/gamma": layer.gamma, f"{name}/beta": layer.beta}
+
+
+def dense_weights(name: str, layer: keras.layers.Dense) -> dict[str, keras.Variable]:
+    """Returns a dense layer's two weights by name."""
+    return {f"{name}/kernel": layer.kernel, f"{name}/bias": layer.bias}
+
+
+def arrays(weights: Mapping[str, keras.Variable]) -> dict[str, np.ndarray]:
+    """Returns the values of weights as NumPy arrays."""
+    return {name: keras.ops.convert_to_numpy(weight) for name, weight in weights.items()}
+
+
+def assign(weights: Mapping[str, keras.Variable], values: Mapping[str, np.ndarray]) -> None:
+    """Sets weights to values of the same names."""
+    for name, weight in weights.items():
+        weight.assign(values[name])

@@ -1,0 +1,327 @@
+"""The base of classifiers: Keras models that take raw strings."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+from typing_extensions import Self
+
+from models import keras_hub, presets
+from models.backbone import Backbone, arrays, assign, dense_weights
+from models.encoder import kernel_initializer
+from models.inputs import as_segments
+from models.packing import Tokens
+from models.preprocessor import Preprocessor
+from models.presets import Preset
+
+# Batches among which rows of like length are brought together in training: enough that little is
+# padding, few enough that an epoch stays shuffled.
+_BATCHES_SORTED_TOGETHER = 50
+
+_HEAD_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "backbone": dict,
+    "preprocessor": (dict, type(None)),
+    "num_classes": int,
+    "activation": (str, type(None)),
+    "dropout": (int, float),
+}
+
+
+class Classifier(keras.Model):
+    """A backbone and a head that gives a score for each class; comes compiled.
+
+    `fit`, `evaluate` and `predict` take raw strings, or pairs as a tuple of first and second
+    texts, if the classifier has a preprocessor; else what the backbone takes. Scores are logits
+    unless `activation` says otherwise.
+
+    Subclasses give the head in their constructor.
+    """
+
+    family: ClassVar[str]
+    backbone_class: ClassVar[type[Backbone]]
+    preprocessor_class: ClassVar[type[Preprocessor]]
+
+    backbone: Backbone
+    preprocessor: Preprocessor | None
+    logits: keras.layers.Dense
+    num_classes: int
+    dropout: float
+    labels: list[str]
+
+    def compile(
+        self,
+        optimizer: Any = "auto",
+        loss: Any = "auto",
+        *,
+        metrics: Any = "auto",
+        **kwargs: Any,
+    ) -> None:
+        """Compiles as `keras.Model.compile` does, with defaults for fine-tuning.
+
+        Args:
+            optimizer: `auto` is Adam with the learning rate 5e-5.
+            loss: `auto` is sparse categorical cross-entropy: labels are the classes' numbers.
+            metrics: `auto` is accuracy.
+            **kwargs: Of `keras.Model.compile`. `jit_compile` is off unless asked for: every batch
+                has a length of its own, and XLA compiles anew for each.
+        """
+        if optimizer == "auto":
+            optimizer = keras.optimizers.Adam(5e-5)
+        if loss == "auto":
+            from_logits = self.activation == keras.activations.linear
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
+        if metrics == "auto":
+            metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+        kwargs.setdefault("jit_compile", False)
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int = 32,
+        *,
+        sample_weight: Any = None,
+        validation_data: Any = None,
+        token_dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Trains as `keras.Model.fit` does.
+
+        Args:
+            x: Texts, a tuple of first and second texts, or a `tf.data.Dataset` of batches of
+                `(x, y)`.
+            y: int `[rows]`: the class of each row.
+            batch_size: Rows of a step.
+            sample_weight: float `[rows]`.
+            validation_data: `(x, y)` or a dataset.
+            token_dropout: Share of the tokens that are hidden behind the mask token, chosen anew
+                each time a row is seen. Raw strings only.
+            **kwargs: Of `keras.Model.fit`.
+        """
+        if isinstance(validation_data, tuple):
+            validation_data = self._batches(
+                validation_data[0], validation_data[1], None, batch_size
+            )
+        elif validation_data is not None:
+            validation_data = self._batches(validation_data, None, None, batch_size)
+        data = self._batches(x, y, sample_weight, batch_size, True, token_dropout)
+        return super().fit(data, validation_data=validation_data, shuffle=False, **kwargs)
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int = 32,
+        *,
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Evaluates as `keras.Model.evaluate` does; arguments as in `fit`."""
+        return super().evaluate(self._batches(x, y, sample_weight, batch_size), **kwargs)
+
+    def predict(self, x: Any, batch_size: int = 32, **kwargs: Any) -> np.ndarray:
+        """Returns the score of each class, float `[rows, num_classes]`; `x` as in `fit`."""
+        return super().predict(self._batches(x, None, None, batch_size), **kwargs)
+
+    def _batches(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        batch_size: int,
+        shuffle: bool = False,
+        token_dropout: float = 0.0,
+    ) -> Any:
+        """Returns a dataset of batches, each padded to its longest row."""
+        if isinstance(x, tf.data.Dataset):
+            spec = x.element_spec
+            is_ready = isinstance(spec[0] if isinstance(spec, tuple) else spec, dict)
+            return x if is_ready else x.map(self.preprocessor).prefetch(1)
+        if self.preprocessor is None:
+            parts = tuple(part for part in (x, y, sample_weight) if part is not None)
+            data = tf.data.Dataset.from_tensor_slices(parts if len(parts) > 1 else x)
+            if shuffle:
+                data = data.shuffle(len(data))
+            return data.batch(batch_size)
+        tokens, _ = self.preprocessor.encode(*as_segments(x)[0])
+        targets = [np.asarray(target) for target in (y, sample_weight) if target is not None]
+        return _token_batches(
+            tokens, targets, self.preprocessor, batch_size, shuffle, token_dropout
+        )
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset: str | Path | Preset,
+        load_weights: bool = True,
+        num_classes: int | None = None,
+        **overrides: Any,
+    ) -> Self:
+        """Makes a classifier of a classifier's preset, or with a new head of a backbone's.
+
+        Args:
+            preset: A preset's name or folder.
+            load_weights: Whether to load weights; else they are random.
+            num_classes: Classes of a new, random head. The preset's head is kept if `None`.
+            **overrides: `preprocessor`, `activation`, `dropout` and `labels` are the classifier's;
+                the others go to the backbone.
+
+        Raises:
+            PresetError: There is no such preset, or its files are not what they should be.
+            ValueError: The preset has no head and `num_classes` is not given.
+        """
+        preset = Preset.open(preset)
+        preset.check_family(cls.family)
+        head = {
+            name: overrides.pop(name)
+            for name in ("preprocessor", "activation", "dropout", "labels")
+            if name in overrides
+        }
+        if "preprocessor" not in head:
+            head["preprocessor"] = cls.preprocessor_class.from_preset(preset)
+        backbone = cls.backbone_class.from_preset(preset, load_weights, **overrides)
+        tokenizer_size = len(preset.vocabulary)
+        if tokenizer_size > backbone.embeddings.token.input_dim:
+            raise preset.error(
+                presets.VOCABULARY,
+                f"{tokenizer_size} tokens, more than the {backbone.embeddings.token.input_dim} "
+                f"embeddings of {presets.CONFIG}",
+            )
+        if num_classes is not None:
+            return cls(backbone, num_classes, **head)
+        if not preset.has_classifier:
+            raise ValueError(
+                f"preset {preset.name!r} has no classifier; num_classes puts a new one on it"
+            )
+        config = preset.config(presets.TASK, _HEAD_FIELDS)
+        labels = preset.labels
+        settings: dict[str, Any] = {"labels": labels}
+        settings |= {name: config[name] for name in ("activation", "dropout") if name in config}
+        weights = None
+        if load_weights:
+            layout = keras_hub.HEAD_LAYOUTS[cls.family](backbone.get_config(), len(labels))
+            weights = keras_hub.read_weights(preset, presets.TASK_WEIGHTS, layout)
+        classifier = cls(backbone, len(labels), **(settings | head))
+        if weights is not None:
+            assign(classifier.named_head_weights(), weights)
+        return classifier
+
+    def named_head_weights(self) -> dict[str, keras.Variable]:
+        """Returns the head's weights by the names that presets are read and written by."""
+        return dense_weights("logits", self.logits)
+
+    def save_to_preset(
+        self, folder: str | os.PathLike[str], weights_dtype: str = "float32"
+    ) -> None:
+        """Writes a preset folder that Keras Hub reads too.
+
+        Args:
+            folder: Made if need be; its files are replaced.
+            weights_dtype: Type of the weights in the files, `float32` or `float16`.
+        """
+        folder = Path(folder)
+        self.backbone.save_to_preset(folder, weights_dtype)
+        if self.preprocessor is not None:
+            self.preprocessor.save_to_preset(folder)
+        config = {
+            "backbone": self.backbone.description(),
+            "preprocessor": self.preprocessor and self.preprocessor.description(),
+            "num_classes": self.num_classes,
+            "activation": keras.activations.serialize(self.activation),
+            "dropout": self.dropout,
+        }
+        keras_hub.write_json(
+            folder, presets.TASK, keras_hub.description(self.family, presets.TASK, config)
+        )
+        keras_hub.write_json(folder, presets.LABELS, self.labels)
+        layout = keras_hub.HEAD_LAYOUTS[self.family](self.backbone.get_config(), self.num_classes)
+        keras_hub.write_weights(
+            folder / presets.TASK_WEIGHTS, layout, arrays(self.named_head_weights()), weights_dtype
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {
+            "backbone": self.backbone,
+            "num_classes": self.num_classes,
+            "preprocessor": self.preprocessor,
+            "activation": self.activation,
+            "dropout": self.dropout,
+            "labels": self.labels,
+        }
+
+
+def check_labels(labels: Sequence[str] | None, num_classes: int) -> list[str]:
+    """Returns the names of the classes: those given, or `LABEL_0` and so on.
+
+    Raises:
+        ValueError: They are not as many as the classes.
+    """
+    if labels is None:
+        return presets.default_labels(num_classes)
+    if len(labels) != num_classes:
+        raise ValueError(f"{len(labels)} labels for num_classes={num_classes}")
+    return list(labels)
+
+
+def new_head(num_classes: int, activation: Any, dtype: Any) -> keras.layers.Dense:
+    """Returns the layer from a text's vector to the scores of the classes."""
+    return keras.layers.Dense(
+        num_classes,
+        activation=activation,
+        kernel_initializer=kernel_initializer(),
+        dtype=dtype,
+        name="logits",
+    )
+
+
+def _token_batches(
+    tokens: Tokens,
+    targets: list[np.ndarray],
+    preprocessor: Preprocessor,
+    batch_size: int,
+    shuffle: bool,
+    token_dropout: float,
+) -> tf.data.Dataset:
+    """Returns batches of packed rows with their targets; shuffled anew in every epoch."""
+    random = np.random.default_rng(int(keras.random.randint((), 0, 2**31 - 1)))
+    lengths = tokens.lengths
+    tokenizer = preprocessor.tokenizer
+    special = [tokenizer.pad_token_id, *preprocessor.special_ids]
+
+    def order() -> list[np.ndarray]:
+        rows = np.arange(len(tokens))
+        if not shuffle:
+            return _cut(rows, batch_size)
+        random.shuffle(rows)
+        chunks = _cut(rows, batch_size * _BATCHES_SORTED_TOGETHER)
+        rows = np.concatenate([c[np.argsort(lengths[c], kind="stable")] for c in chunks])
+        batches = _cut(rows, batch_size)
+        random.shuffle(batches)
+        return batches
+
+    def generate() -> Iterator[Any]:
+        for rows in order():
+            features = tokens.pad(rows, int(lengths[rows].max()), tokenizer.pad_token_id)
+            if token_dropout:
+                ids = features["token_ids"]
+                hidden = (random.random(ids.shape) < token_dropout) & ~np.isin(ids, special)
+                ids[hidden] = tokenizer.mask_token_id
+            yield (features, *(target[rows] for target in targets)) if targets else features
+
+    features = {name: tf.TensorSpec([None, None], tf.int32) for name in preprocessor.features}
+    specs = [tf.TensorSpec([None, *target.shape[1:]], target.dtype) for target in targets]
+    data = tf.data.Dataset.from_generator(
+        generate, output_signature=(features, *specs) if targets else features
+    )
+    num_batches = -(-len(tokens) // batch_size)
+    return data.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(2)
+
+
+def _cut(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]

@@ -1,0 +1,196 @@
+"""The transformer encoder that all families share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    # Google's BERT and KerasNLP compute gelu through tanh; Hugging Face's "gelu" is the exact one.
+    "gelu_approximate": lambda x: ops.gelu(x, approximate=True),
+    "gelu": lambda x: ops.gelu(x, approximate=False),
+    "relu": ops.relu,
+}
+"""Feed-forward activations by the name they have in a configuration."""
+
+
+def kernel_initializer() -> keras.initializers.Initializer:
+    """Returns the initializer of every kernel and embedding of BERT: normal, cut at 2 sigma."""
+    return keras.initializers.TruncatedNormal(stddev=0.02)
+
+
+class Embeddings(keras.layers.Layer):
+    """Sums the embeddings of tokens, positions and (where there are any) segments; normalizes.
+
+    Args:
+        vocabulary_size: Number of token ids.
+        hidden_dim: Width of an embedding.
+        max_sequence_length: Number of positions; no sequence may be longer.
+        num_segments: Number of segment ids, 0 for a family without segments.
+        dropout: Share of the sum's elements dropped in training.
+        layer_norm_epsilon: Added to the variance.
+        **kwargs: Of `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        hidden_dim: int,
+        max_sequence_length: int,
+        num_segments: int,
+        dropout: float,
+        layer_norm_epsilon: float,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.hidden_dim = hidden_dim
+        self.max_sequence_length = max_sequence_length
+        self.token = keras.layers.Embedding(
+            vocabulary_size, hidden_dim, kernel_initializer(), dtype=self.dtype_policy
+        )
+        self.segment = (
+            keras.layers.Embedding(
+                num_segments, hidden_dim, kernel_initializer(), dtype=self.dtype_policy
+            )
+            if num_segments
+            else None
+        )
+        self.norm = keras.layers.LayerNormalization(
+            epsilon=layer_norm_epsilon, dtype=self.dtype_policy
+        )
+        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+
+    def build(self, token_ids_shape: Any, segment_ids_shape: Any = None) -> None:
+        """Creates the weights."""
+        self.token.build(token_ids_shape)
+        if self.segment is not None:
+            self.segment.build(segment_ids_shape)
+        self.position = self.add_weight(
+            name="position",
+            shape=(self.max_sequence_length, self.hidden_dim),
+            initializer=kernel_initializer(),
+        )
+        self.norm.build((None, None, self.hidden_dim))
+        self.built = True
+
+    def call(self, token_ids: Any, segment_ids: Any = None, training: bool | None = None) -> Any:
+        """Returns the embeddings.
+
+        Args:
+            token_ids: int32 `[batch, length]`.
+            segment_ids: int32 `[batch, length]`, for a family with segments.
+            training: Whether to drop out.
+        """
+        hidden = self.token(token_ids) + self.position[: ops.shape(token_ids)[1]]
+        if self.segment is not None:
+            hidden = hidden + self.segment(segment_ids)
+        return self.dropout(self.norm(hidden), training=training)
+
+    def compute_output_shape(self, token_ids_shape: Any, segment_ids_shape: Any = None) -> Any:
+        """Returns `[batch, length, hidden_dim]`."""
+        return (*token_ids_shape, self.hidden_dim)
+
+
+def attention_bias(padding_mask: Any, dtype: str) -> Any:
+    """Returns what is added to attention scores: 0 at real tokens, a large negative at padding.
+
+    Args:
+        padding_mask: `[batch, length]`, true at real tokens.
+        dtype: Compute type of the encoder; the largest float16 is 65,504.
+    """
+    lowest = -3e4 if dtype == "float16" else -1e9
+    bias = (1.0 - ops.cast(padding_mask, dtype)) * lowest
+    return ops.expand_dims(bias, (1, 2))
+
+
+class EncoderLayer(keras.layers.Layer):
+    """Self-attention and a feed-forward network, each added to its input and normalized after.
+
+    Queries, keys and values come from one matrix product. Follows "Attention Is All You Need"
+    (https://arxiv.org/abs/1706.03762) with the order of normalization of BERT
+    (https://arxiv.org/abs/1810.04805).
+
+    Args:
+        hidden_dim: Width of a token's vector.
+        num_heads: Attention heads; divides `hidden_dim`.
+        intermediate_dim: Width between the two products of the feed-forward network.
+        activation: A key of `ACTIVATIONS`.
+        dropout: Share dropped in training, of attention weights and of both outputs.
+        layer_norm_epsilon: Added to the variance.
+        **kwargs: Of `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self,
+        hidden_dim: int,
+        num_heads: int,
+        intermediate_dim: int,
+        activation: str,
+        dropout: float,
+        layer_norm_epsilon: float,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if hidden_dim % num_heads:
+            raise ValueError(f"hidden_dim={hidden_dim} is no multiple of num_heads={num_heads}")
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"activation={activation!r} is not known; choose from {sorted(ACTIVATIONS)}"
+            )
+        self.hidden_dim = hidden_dim
+        self.num_heads = num_heads
+        self.intermediate_dim = intermediate_dim
+        self.activation = ACTIVATIONS[activation]
+        self.qkv = self._dense(3 * hidden_dim)
+        self.attention_output = self._dense(hidden_dim)
+        self.attention_norm = self._norm(layer_norm_epsilon)
+        self.intermediate = self._dense(intermediate_dim)
+        self.output_dense = self._dense(hidden_dim)
+        self.output_norm = self._norm(layer_norm_epsilon)
+        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+
+    def _dense(self, units: int) -> keras.layers.Dense:
+        return keras.layers.Dense(
+            units, kernel_initializer=kernel_initializer(), dtype=self.dtype_policy
+        )
+
+    def _norm(self, epsilon: float) -> keras.layers.LayerNormalization:
+        return keras.layers.LayerNormalization(epsilon=epsilon, dtype=self.dtype_policy)
+
+    def build(self, hidden_shape: Any, bias_shape: Any = None) -> None:
+        """Creates the weights."""
+        hidden = (None, None, self.hidden_dim)
+        for layer in (self.qkv, self.attention_output, self.intermediate):
+            layer.build(hidden)
+        self.output_dense.build((None, None, self.intermediate_dim))
+        for layer in (self.attention_norm, self.output_norm):
+            layer.build(hidden)
+        self.built = True
+
+    def call(self, hidden: Any, bias: Any, training: bool | None = None) -> Any:
+        """Returns the layer's output, of the shape of `hidden`.
+
+        Args:
+            hidden: `[batch, length, hidden_dim]`.
+            bias: `[batch, 1, 1, length]`, of `attention_bias`.
+            training: Whether to drop out.
+        """
+        attended = self.attention_output(self._attend(hidden, bias, training))
+        hidden = self.attention_norm(hidden + self.dropout(attended, training=training))
+        fed_forward = self.output_dense(self.activation(self.intermediate(hidden)))
+        return self.output_norm(hidden + self.dropout(fed_forward, training=training))
+
+    def _attend(self, hidden: Any, bias: Any, training: bool | None) -> Any:
+        batch, length = ops.shape(hidden)[:2]
+        head_dim = self.hidden_dim // self.num_heads
+        qkv = ops.reshape(self.qkv(hidden), (batch, length, 3, self.num_heads, head_dim))
+        query, key, value = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)), 3)
+        scores = ops.matmul(query * head_dim**-0.5, ops.swapaxes(key, -1, -2))
+        weights = self.dropout(ops.softmax(scores + bias), training=training)
+        context = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
+        return ops.reshape(context, (batch, length, self.hidden_dim))
+
+    def compute_output_shape(self, hidden_shape: Any, bias_shape: Any = None) -> Any:
+        """Returns the shape of `hidden`."""
+        return hidden_shape

@@ -1,0 +1,20 @@
+"""The classes of each model family."""
+
+from models.bert import BertClassifier
+from models.classifier import Classifier
+from models.preprocessor import Preprocessor
+from models.presets import Preset
+
+CLASSIFIERS: dict[str, type[Classifier]] = {
+    "bert": BertClassifier,
+}
+
+
+def classifier_class(preset: Preset) -> type[Classifier]:
+    """Returns the class of a preset's classifier."""
+    return CLASSIFIERS[preset.family]
+
+
+def preprocessor_class(preset: Preset) -> type[Preprocessor]:
+    """Returns the class of a preset's preprocessor."""
+    return CLASSIFIERS[preset.family].preprocessor_class

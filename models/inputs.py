@@ -1,0 +1,53 @@
+"""The shapes in which texts are given to tokenizers, preprocessors and classifiers."""
+
+from typing import Any
+
+import numpy as np
+
+
+def as_texts(inputs: Any) -> tuple[list[str], bool]:
+    """Returns a text or a batch of texts as a list, and whether it was one text.
+
+    Args:
+        inputs: A string, or a list, NumPy array, tensor or Arrow array of strings. Bytes are read
+            as UTF-8.
+
+    Raises:
+        TypeError: Something is no string.
+    """
+    if isinstance(inputs, (str, bytes)):
+        return [_as_text(inputs)], True
+    if hasattr(inputs, "to_pylist"):
+        inputs = inputs.to_pylist()
+    array = np.asarray(inputs, dtype=object) if isinstance(inputs, (list, tuple)) else inputs
+    array = np.asarray(array)
+    if array.ndim > 1:
+        raise TypeError(f"texts must be one string or a flat batch, not of shape {array.shape}")
+    return [_as_text(text) for text in np.atleast_1d(array).tolist()], array.ndim == 0
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if not isinstance(value, str):
+        raise TypeError(f"a text must be a string, not {value!r}")
+    return value
+
+
+def as_segments(inputs: Any) -> tuple[list[list[str]], bool]:
+    """Returns single texts or pairs as one or two lists, and whether it was one row.
+
+    Args:
+        inputs: What `as_texts` takes, or a tuple of two such things: the first texts and the
+            second texts of pairs.
+
+    Raises:
+        ValueError: First and second texts are not as many.
+    """
+    segments = inputs if isinstance(inputs, tuple) else (inputs,)
+    if len(segments) not in (1, 2):
+        raise ValueError(f"a row has one text or a pair of texts, not {len(segments)}")
+    texts, singles = zip(*(as_texts(segment) for segment in segments), strict=True)
+    if len({len(batch) for batch in texts}) != 1:
+        raise ValueError(f"{len(texts[0])} first texts for {len(texts[1])} second texts")
+    return list(texts), singles[0]

@@ -1,0 +1,185 @@
+"""Token sequences of different lengths in flat arrays, and the special tokens around them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Truncation = Literal["round_robin", "waterfall"]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A batch of token sequences, one after another.
+
+    Attributes:
+        ids: int32 `[total]`, the ids of all rows.
+        splits: int64 `[rows + 1]`; row `i` is `ids[splits[i]:splits[i + 1]]`.
+        segment_ids: int32 `[total]` for families with segments, else `None`.
+    """
+
+    ids: np.ndarray
+    splits: np.ndarray
+    segment_ids: np.ndarray | None = None
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """int64 `[rows]`: tokens in each row."""
+        return np.diff(self.splits)
+
+    def __len__(self) -> int:
+        return len(self.splits) - 1
+
+    @classmethod
+    def concatenate(cls, parts: "Sequence[Tokens]") -> "Tokens":
+        """Returns the rows of several batches as one; all or none of them have segments."""
+        starts = np.cumsum([0, *(part.splits[-1] for part in parts)])
+        splits = [part.splits[:-1] + start for part, start in zip(parts, starts, strict=False)]
+        segments = [part.segment_ids for part in parts if part.segment_ids is not None]
+        return cls(
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([*splits, starts[-1:]]),
+            np.concatenate(segments) if segments else None,
+        )
+
+    def pad(self, rows: np.ndarray, length: int, pad_id: int) -> dict[str, np.ndarray]:
+        """Returns chosen rows as the dense inputs of a backbone.
+
+        Args:
+            rows: Indices of the rows, in the order wanted.
+            length: Columns of the result; no row may be longer.
+            pad_id: Token id of padding.
+
+        Returns:
+            `token_ids`, `padding_mask` and, where there are segments, `segment_ids`; each int32
+            `[len(rows), length]`.
+        """
+        lengths = self.lengths[rows]
+        mask = np.arange(length) < lengths[:, None]
+        total = int(lengths.sum())
+        # The flat position of every token: its row's start plus its place within the row.
+        row_ends = np.cumsum(lengths)
+        source = np.arange(total) + np.repeat(self.splits[rows] - (row_ends - lengths), lengths)
+        token_ids = np.full(mask.shape, pad_id, np.int32)
+        token_ids[mask] = self.ids[source]
+        features = {"token_ids": token_ids, "padding_mask": mask.astype(np.int32)}
+        if self.segment_ids is not None:
+            segment_ids = np.zeros(mask.shape, np.int32)
+            segment_ids[mask] = self.segment_ids[source]
+            features["segment_ids"] = segment_ids
+        return features
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where special tokens stand around one text and around a pair.
+
+    In `single` and `pair` a string is a special token and a number the text of that index.
+
+    Attributes:
+        single: Such as `("[CLS]", 0, "[SEP]")`.
+        pair: Such as `("[CLS]", 0, "[SEP]", 1, "[SEP]")`.
+        segments: Whether tokens have segment ids: 0 up to the end of the first text's closing
+            token, 1 behind it.
+    """
+
+    single: tuple[str | int, ...]
+    pair: tuple[str | int, ...]
+    segments: bool
+
+    def pieces(self, num_texts: int) -> tuple[str | int, ...]:
+        """Returns the layout of one text or of two."""
+        return self.single if num_texts == 1 else self.pair
+
+    def num_special(self, num_texts: int) -> int:
+        """Returns the number of special tokens around one text or two."""
+        return sum(isinstance(piece, str) for piece in self.pieces(num_texts))
+
+
+LAYOUTS = {
+    "bert": Layout(
+        single=("[CLS]", 0, "[SEP]"), pair=("[CLS]", 0, "[SEP]", 1, "[SEP]"), segments=True
+    ),
+}
+"""The special tokens of each family."""
+
+
+def kept_lengths(
+    lengths: Sequence[np.ndarray], budget: int, truncate: Truncation
+) -> list[np.ndarray]:
+    """Returns how many tokens of each text fit.
+
+    Args:
+        lengths: One or two arrays `[rows]`: tokens of the first texts, and of the second.
+        budget: Tokens that a row has room for.
+        truncate: `waterfall` fills the first text's room first; `round_robin` gives each text in
+            turn one place until there is none, the first text before the second.
+    """
+    first = lengths[0]
+    if len(lengths) == 1:
+        return [np.minimum(first, budget)]
+    second = lengths[1]
+    if truncate == "waterfall":
+        kept = np.minimum(first, budget)
+    else:
+        kept = np.minimum(first, np.maximum(budget - budget // 2, budget - second))
+    return [kept, np.minimum(second, budget - kept)]
+
+
+def pack(
+    texts: Sequence[Tokens],
+    layout: Layout,
+    special_ids: dict[str, int],
+    sequence_length: int,
+    truncate: Truncation = "round_robin",
+) -> tuple[Tokens, np.ndarray]:
+    """Cuts tokenized texts to a length and puts the special tokens around them.
+
+    Args:
+        texts: The tokens of one text a row, or of the first and the second texts of pairs.
+        layout: Of the family.
+        special_ids: Id of each special token in the layout.
+        sequence_length: Tokens of a row at most, special ones included.
+        truncate: How a pair is cut.
+
+    Returns:
+        The rows, and int64 `[rows]`: the tokens that each row had before the cut, special ones
+        included.
+
+    Raises:
+        ValueError: There is no room for a token beside the special ones.
+    """
+    pieces = layout.pieces(len(texts))
+    num_special = layout.num_special(len(texts))
+    if sequence_length <= num_special:
+        raise ValueError(
+            f"sequence_length={sequence_length} leaves no room for text beside the {num_special} "
+            f"special tokens; at least {num_special + 1} is needed"
+        )
+    lengths = [text.lengths for text in texts]
+    kept = kept_lengths(lengths, sequence_length - num_special, truncate)
+    total = num_special + np.sum(kept, axis=0)
+    splits = np.zeros(len(total) + 1, np.int64)
+    np.cumsum(total, out=splits[1:])
+    ids = np.empty(splits[-1], np.int32)
+    segment_ids = np.zeros(splits[-1], np.int32) if layout.segments else None
+
+    at = splits[:-1].copy()  # where each row's next piece goes
+    segment = 0
+    for piece in pieces:
+        if isinstance(piece, str):
+            ids[at] = special_ids[piece]
+            if segment_ids is not None:
+                segment_ids[at] = segment
+            at += 1
+            continue
+        segment = piece
+        count = kept[piece]
+        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        target = within + np.repeat(at, count)
+        ids[target] = texts[piece].ids[within + np.repeat(texts[piece].splits[:-1], count)]
+        if segment_ids is not None:
+            segment_ids[target] = segment
+        at += count
+    return Tokens(ids, splits, segment_ids), num_special + np.sum(lengths, axis=0)

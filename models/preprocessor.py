@@ -1,0 +1,164 @@
+"""The base of preprocessors: from strings to the inputs of a backbone."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+from typing_extensions import Self
+
+from models import keras_hub, presets
+from models.inputs import as_segments
+from models.packing import Layout, Tokens, Truncation, pack
+from models.presets import Preset
+from models.tokenizer import WordPieceTokenizer
+
+DEFAULT_SEQUENCE_LENGTH = 512
+"""What KerasNLP's preprocessors cut to unless told otherwise, in tokens."""
+
+
+class Preprocessor:
+    """Tokenizes single texts or pairs, puts the special tokens around them, and pads.
+
+    Args:
+        tokenizer: Of the same family.
+        sequence_length: Tokens of a row, special ones included: longer rows are cut, shorter ones
+            padded.
+        truncate: How a pair is cut: `round_robin` or `waterfall`.
+    """
+
+    family: ClassVar[str]
+    layout: ClassVar[Layout]
+    tokenizer_class: ClassVar[type[WordPieceTokenizer]]
+
+    def __init__(
+        self,
+        tokenizer: WordPieceTokenizer,
+        sequence_length: int = DEFAULT_SEQUENCE_LENGTH,
+        truncate: Truncation = "round_robin",
+    ) -> None:
+        if truncate not in ("round_robin", "waterfall"):
+            raise ValueError(f"truncate={truncate!r} must be 'round_robin' or 'waterfall'")
+        self.tokenizer = tokenizer
+        self.sequence_length = sequence_length
+        self.truncate: Truncation = truncate
+        specials = {piece for piece in self.layout.pair if isinstance(piece, str)}
+        self._special_ids = {token: tokenizer.token_to_id(token) for token in specials}
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the arrays it makes."""
+        return ["token_ids", "padding_mask", *(["segment_ids"] if self.layout.segments else [])]
+
+    @property
+    def special_ids(self) -> list[int]:
+        """Ids of the special tokens that it puts around texts."""
+        return list(self._special_ids.values())
+
+    @classmethod
+    def from_preset(
+        cls, preset: str | Path | Preset, sequence_length: int | None = None, **overrides: Any
+    ) -> Self:
+        """Makes the preprocessor of a preset, with its tokenizer.
+
+        Args:
+            preset: A preset's name or folder.
+            sequence_length: Tokens of a row; the preset's own if `None`.
+            **overrides: Arguments of the constructor to use instead of the preset's.
+
+        Raises:
+            PresetError: There is no such preset, or its files are not what they should be.
+        """
+        preset = Preset.open(preset)
+        tokenizer = overrides.pop("tokenizer", None) or cls.tokenizer_class.from_preset(preset)
+        return cls(tokenizer, preset.resolve_length(sequence_length), **overrides)
+
+    def save_to_preset(self, folder: str | os.PathLike[str]) -> None:
+        """Writes the files of preprocessor and tokenizer into a preset folder."""
+        self.tokenizer.save_to_preset(folder)
+        keras_hub.write_json(Path(folder), presets.PREPROCESSOR, self.description())
+
+    def description(self) -> dict[str, Any]:
+        """Returns the content of `preprocessor.json`."""
+        config = {
+            "tokenizer": self.tokenizer.description(),
+            "config_file": presets.PREPROCESSOR,
+            "sequence_length": self.sequence_length,
+            "truncate": self.truncate,
+        }
+        return keras_hub.description(self.family, presets.PREPROCESSOR, config)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {
+            "tokenizer": self.tokenizer,
+            "sequence_length": self.sequence_length,
+            "truncate": self.truncate,
+        }
+
+    def encode(
+        self,
+        texts: pa.Array | Sequence[str],
+        pair_texts: pa.Array | Sequence[str] | None = None,
+    ) -> tuple[Tokens, np.ndarray]:
+        """Returns the packed rows of a batch, without padding.
+
+        Args:
+            texts: Strings `[rows]`, none of them null: single texts, or the first ones of pairs.
+            pair_texts: Strings `[rows]`: the second ones.
+
+        Returns:
+            The rows, and int64 `[rows]`: the tokens that each had before it was cut.
+        """
+        batches = (texts,) if pair_texts is None else (texts, pair_texts)
+        return pack(
+            [self.tokenizer.encode(batch) for batch in batches],
+            self.layout,
+            self._special_ids,
+            self.sequence_length,
+            self.truncate,
+        )
+
+    @tf.autograph.experimental.do_not_convert
+    def __call__(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Returns the inputs of a backbone.
+
+        Args:
+            x: A text, a batch of texts, or a tuple `(first_texts, second_texts)` for pairs.
+                Tensors of strings may be symbolic, as in `tf.data.Dataset.map`.
+            y: Labels, passed through.
+            sample_weight: Passed through.
+
+        Returns:
+            A dict of int32 tensors `[batch, sequence_length]` (`[sequence_length]` for one text):
+            `token_ids`, `padding_mask` and, in families with segments, `segment_ids`. With `y` a
+            tuple of the dict, `y` and, where given, `sample_weight`.
+        """
+        features = self._features(x)
+        if y is None:
+            return features
+        return (features, y) if sample_weight is None else (features, y, sample_weight)
+
+    def _features(self, x: Any) -> dict[str, tf.Tensor]:
+        if not tf.executing_eagerly():
+            return self._symbolic_features(x if isinstance(x, tuple) else (x,))
+        segments, is_single = as_segments(x)
+        tokens, _ = self.encode(*segments)
+        rows = np.arange(len(tokens))
+        features = tokens.pad(rows, self.sequence_length, self.tokenizer.pad_token_id)
+        return {name: tf.constant(f[0] if is_single else f) for name, f in features.items()}
+
+    def _symbolic_features(self, tensors: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
+        names = self.features
+
+        def eager(*texts: tf.Tensor) -> list[tf.Tensor]:
+            features = self._features(texts)
+            return [features[name] for name in names]
+
+        arrays = tf.py_function(eager, tensors, [tf.int32] * len(names))
+        for array in arrays:
+            array.set_shape((*tensors[0].shape, self.sequence_length))
+        return dict(zip(names, arrays, strict=True))

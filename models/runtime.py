@@ -1,0 +1,92 @@
+"""TensorFlow's start: quiet, and with one compute stream a core on a CPU."""
+
+import contextlib
+import functools
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from typing import Literal
+
+from models.errors import UserError
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Holds back what is written to the process's standard error, even by native code.
+
+    TensorFlow's libraries write a banner before any of their log settings is read. If the body
+    raises, what was held back is shown.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        stderr = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(stderr, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+_starting = threading.RLock()
+
+
+def start(streams: bool = True) -> str:
+    """Imports TensorFlow without its banner and returns the device: `"CPU"` or `"GPU"`.
+
+    Safe to call again, and from several threads.
+
+    Args:
+        streams: Whether work will come in streams, one a core, as the predictor's does: on a CPU
+            every operation then gets one thread (`benchmarks/predictor_streams.py` compares).
+            Nothing is changed where TensorFlow runs already.
+
+    Raises:
+        UserError: Keras was imported with another backend.
+    """
+    with _starting:
+        return _start(streams)
+
+
+@functools.cache
+def _start(streams: bool) -> str:
+    with quiet_stderr():
+        import tensorflow as tf
+
+        if streams and not tf.config.list_physical_devices("GPU"):
+            with contextlib.suppress(RuntimeError):  # TensorFlow runs already
+                tf.config.threading.set_intra_op_parallelism_threads(1)
+        device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+
+        import keras
+        import tensorflow_text  # noqa: F401  (has a banner of its own)
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise UserError(
+            f"Keras runs on the backend {backend!r}; set KERAS_BACKEND=tensorflow before it is "
+            "imported"
+        )
+    return device
+
+
+def num_streams(device: str) -> int:
+    """Returns how many micro-batches to run side by side on a device."""
+    if device == "GPU":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def resolve_precision(precision: Precision, device: str) -> str:
+    """Returns the compute type for a device; `auto` is half precision on a GPU only."""
+    if precision != "auto":
+        return precision
+    return "float16" if device == "GPU" else "float32"
