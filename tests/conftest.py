@@ -1,0 +1,44 @@
+"""What tests of several packages need."""
+
+import json
+import socket
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def _gcs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Google Cloud Storage on loopback that google-cloud-storage and Beam both talk to."""
+    server_module = pytest.importorskip("gcp_storage_emulator.server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    credentials = tmp_path_factory.mktemp("gcs") / "credentials.json"
+    names = ("client_id", "client_secret", "refresh_token", "token", "quota_project_id")
+    credentials.write_text(
+        json.dumps(
+            dict.fromkeys(names, "none")
+            | {"type": "authorized_user", "expiry": "2099-01-01T00:00:00Z"}
+        )
+    )
+    server = server_module.create_server(
+        "127.0.0.1", port, in_memory=True, default_bucket="textbeam-test"
+    )
+    server.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+        patch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(credentials))
+        patch.setenv("GOOGLE_CLOUD_PROJECT", "textbeam")
+        patch.setenv("NO_GCE_CHECK", "true")
+        patch.setenv("GCE_METADATA_HOST", "127.0.0.1:1")
+        patch.setenv("GCE_METADATA_IP", "127.0.0.1:1")
+        yield "gs://textbeam-test"
+    server.stop()
+
+
+@pytest.fixture
+def gcs_bucket(_gcs_server: str) -> str:
+    """A `gs://` folder that no other test writes to, without the slash at its end."""
+    return f"{_gcs_server}/{uuid.uuid4().hex}"

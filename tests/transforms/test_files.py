@@ -1,0 +1,240 @@
+import bz2
+import gzip
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from transforms.decompress import BrokenStreamError, open_decompressed
+from transforms.errors import InputError
+from transforms.files import CorpusFile, exists, fingerprint, match, open_binary
+
+COMPRESS = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.compress}
+
+
+def fill(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+
+
+def names(files: list[CorpusFile], folder: object) -> list[str]:
+    return [file.path.removeprefix(f"{folder}/") for file in files]
+
+
+def read_all(path: Path, size: int = 1000) -> bytes:
+    with open_decompressed(str(path)) as stream:
+        return b"".join(iter(lambda: stream.read(size), b""))
+
+
+def test_a_file_matches_itself_with_its_size(tmp_path):
+    fill(tmp_path, "a.txt")
+    assert match(f"{tmp_path}/a.txt") == [CorpusFile(f"{tmp_path}/a.txt", 5)]
+
+
+def test_a_relative_path_is_kept_as_it_was_written(tmp_path, monkeypatch):
+    fill(tmp_path, "in/a.txt")
+    monkeypatch.chdir(tmp_path)
+    assert match("./in/*.txt") == [CorpusFile("./in/a.txt", 8)]
+
+
+def test_a_folder_stands_for_the_visible_files_straight_in_it(tmp_path):
+    fill(tmp_path, "b.txt", "a.txt", "_MANIFEST.json", ".hidden", "deeper/c.txt")
+    assert names(match(str(tmp_path)), tmp_path) == ["a.txt", "b.txt"]
+
+
+def test_two_stars_cross_folders(tmp_path):
+    fill(tmp_path, "a.txt", "x/b.txt", "x/y/c.txt", "x/y/d.csv", "x/_SUCCESS")
+    found = match(f"{tmp_path}/**/*.txt")
+    assert names(found, tmp_path) == ["a.txt", "x/b.txt", "x/y/c.txt"]
+    assert names(match(f"{tmp_path}/**"), tmp_path) == [
+        "a.txt",
+        "x/b.txt",
+        "x/y/c.txt",
+        "x/y/d.csv",
+    ]
+
+
+def test_a_hidden_name_is_found_where_it_is_asked_for(tmp_path):
+    fill(tmp_path, "_a.txt", "b.txt")
+    assert names(match(f"{tmp_path}/_*"), tmp_path) == ["_a.txt"]
+
+
+def test_a_name_with_glob_characters_is_a_file_first(tmp_path):
+    fill(tmp_path, "a[1].txt", "a1.txt")
+    assert names(match(f"{tmp_path}/a[1].txt"), tmp_path) == ["a[1].txt"]
+
+
+def test_a_missing_file_is_an_error_with_the_nearest_name(tmp_path):
+    fill(tmp_path, "reviews.txt")
+    with pytest.raises(InputError, match=r"no such file.*revews.txt.*did you mean.*/reviews\.txt"):
+        match(f"{tmp_path}/revews.txt")
+    with pytest.raises(InputError, match="there is no folder"):
+        match(f"{tmp_path}/nowhere/a.txt")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [("*.csv", "no file matches"), ("", "holds no visible file"), ("**/*.csv", "no file matches")],
+)
+def test_nothing_found_is_an_error(tmp_path, pattern, message):
+    fill(tmp_path, "_a.txt")
+    with pytest.raises(InputError, match=message):
+        match(f"{tmp_path}/{pattern}")
+
+
+def test_an_empty_path_is_an_error():
+    with pytest.raises(InputError, match="empty"):
+        match("")
+
+
+def test_a_folder_of_folders_is_an_error_that_shows_the_glob(tmp_path):
+    fill(tmp_path, "x/a.txt")
+    with pytest.raises(InputError, match=re.escape("/**")):
+        match(str(tmp_path))
+
+
+def test_a_file_without_permission_is_an_error(tmp_path, monkeypatch):
+    fill(tmp_path, "a.txt")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may read everything
+    with pytest.raises(InputError, match="no permission"):
+        match(f"{tmp_path}/a.txt")
+
+
+def test_a_scheme_without_a_file_system_is_an_error():
+    with pytest.raises(InputError, match="nosuch://"):
+        match("nosuch://bucket/a.txt")
+
+
+def test_local_files_are_found_and_read_without_beam(tmp_path):
+    fill(tmp_path, "a.txt")
+    code = (
+        "import sys; from transforms.corpus import plan_corpus; from transforms.units import *\n"
+        f"corpus = plan_corpus([{str(tmp_path)!r}])\n"
+        "assert [b.num_rows for b in read_unit(corpus, ReadUnit(corpus.files[0].path))] == [1]\n"
+        "assert 'apache_beam' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_exists(tmp_path):
+    fill(tmp_path, "a.txt")
+    assert exists(f"{tmp_path}/a.txt")
+    assert not exists(f"{tmp_path}/b.txt")
+
+
+@pytest.mark.parametrize("place", [0, 150_000, 299_999])
+def test_a_fingerprint_changes_with_what_is_sampled(tmp_path, place):
+    path = tmp_path / "a.bin"
+    path.write_bytes(bytes(300_000))
+    before = fingerprint(str(path), 300_000)
+    content = bytearray(300_000)
+    content[place] = 1
+    path.write_bytes(content)
+    assert before.startswith("sha256-sampled:")
+    assert fingerprint(str(path), 300_000) != before
+
+
+def test_a_fingerprint_of_a_short_file_changes_with_its_length(tmp_path):
+    digests = set()
+    for size in range(3):
+        path = tmp_path / "a.bin"
+        path.write_bytes(bytes(size))
+        digests.add(fingerprint(str(path), size))
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_members_in_a_row_are_one_content(tmp_path, suffix, size):
+    compress = COMPRESS[suffix]
+    path = tmp_path / f"a.txt.{suffix.upper()}"
+    path.write_bytes(compress(b"one,") + compress(b"") + compress(b"two" * 500))
+    assert read_all(path, size) == b"one," + b"two" * 500
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_an_empty_compressed_file_has_no_content(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(b"")
+    assert read_all(path) == b""
+    path.write_bytes(COMPRESS[suffix](b""))
+    assert read_all(path) == b""
+
+
+def test_zeros_behind_a_gzip_member_are_padding(tmp_path):
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(b"one,") + bytes(600) + gzip.compress(b"two") + bytes(70_000))
+    assert read_all(path) == b"one,two"
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_truncated_stream_gives_what_it_has_and_then_says_where_it_ends(tmp_path, suffix):
+    content = os.urandom(2_000_000)
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(COMPRESS[suffix](content)[:1_500_000])
+    with open_decompressed(str(path)) as stream:
+        found = stream.read(3_000_000)
+        with pytest.raises(BrokenStreamError, match=f"ends early, after {len(found):,} bytes"):
+            stream.read(1)
+    assert content.startswith(found)
+    assert len(found) > 500_000
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_stream_is_broken_wherever_it_ends_inside_a_member(tmp_path, suffix):
+    member = COMPRESS[suffix](b"one, two, three")
+    path = tmp_path / f"a.{suffix}"
+    for end in range(1, len(member)):
+        path.write_bytes(member + member[:end])
+        with pytest.raises(BrokenStreamError, match="ends early"):
+            read_all(path)
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+@pytest.mark.parametrize("content", [b"this is plain text", b"\0\0\0\1"])
+def test_a_stream_of_something_else_is_corrupt(tmp_path, suffix, content):
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(COMPRESS[suffix](b"first") + content)
+    with open_decompressed(str(path)) as stream:
+        assert stream.read(100) == b"first"
+        with pytest.raises(BrokenStreamError, match=r"corrupt after 5 b|ends early, after 5 b"):
+            stream.read(100)
+
+
+def write_remote(path: str, content: bytes) -> None:
+    from apache_beam.io.filesystems import FileSystems
+
+    with FileSystems.create(path, compression_type="uncompressed") as file:
+        file.write(content)
+
+
+def test_cloud_storage_is_matched_like_a_local_folder(gcs_bucket):
+    for name in ("a.txt", "b.txt", "_MANIFEST.json", "x/c.txt"):
+        write_remote(f"{gcs_bucket}/in/{name}", name.encode())
+    assert match(f"{gcs_bucket}/in/a.txt") == [CorpusFile(f"{gcs_bucket}/in/a.txt", 5)]
+    for folder in ("in", "in/", "in/*"):
+        assert names(match(f"{gcs_bucket}/{folder}"), f"{gcs_bucket}/in") == ["a.txt", "b.txt"]
+    found = match(f"{gcs_bucket}/in/**.txt")
+    assert names(found, f"{gcs_bucket}/in") == ["a.txt", "b.txt", "x/c.txt"]
+    for nothing in ("in/c.txt", "in/*.csv", "out/"):
+        with pytest.raises(InputError, match="no file matches"):
+            match(f"{gcs_bucket}/{nothing}")
+
+
+def test_a_file_in_cloud_storage_can_be_opened_anywhere_and_fingerprinted(gcs_bucket):
+    path = f"{gcs_bucket}/a.txt.gz"
+    write_remote(path, gzip.compress(b"hello"))
+    with open_binary(path) as file:
+        file.seek(1)
+        assert file.read(1) == b"\x8b"
+    assert exists(path)
+    assert not exists(f"{gcs_bucket}/b.txt")
+    before = fingerprint(path, 25)
+    write_remote(path, gzip.compress(b"hallo"))
+    assert fingerprint(path, 25) != before

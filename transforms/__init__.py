@@ -1,0 +1,1 @@
+"""Beam PTransforms that read, tokenize, classify and write record batches of text."""

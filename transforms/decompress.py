@@ -1,0 +1,190 @@
+"""Reading a file through its compression, which the suffix of its name tells."""
+
+import bz2
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol
+
+import zstandard
+
+from transforms.files import open_binary
+
+
+class BrokenStreamError(Exception):
+    """A compressed stream that ends early or holds something else; the message says where."""
+
+
+class _Decoder(Protocol):
+    """What zlib's and bz2's decompressors have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
+
+
+class _ZstdDecoder:
+    """A zstd frame, behind the interface of zlib; it has no limit on what it returns."""
+
+    def __init__(self) -> None:
+        # Frames of `zstd --long=31` have a window of 2 GiB, and say so before it is allocated.
+        self._frame = zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
+
+    @property
+    def eof(self) -> bool:
+        return self._frame.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._frame.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
+        return self._frame.decompress(data)
+
+
+@dataclass(frozen=True)
+class _Codec:
+    name: str
+    decoder: Callable[[], _Decoder]
+    error: type[Exception]
+    piece: int  # compressed bytes fed at a time
+
+
+_CODECS = {
+    ".gz": _Codec("gzip", lambda: zlib.decompressobj(31), zlib.error, 64 << 10),
+    ".bz2": _Codec("bzip2", bz2.BZ2Decompressor, OSError, 64 << 10),
+    # 4 KiB of zstd are 128 MiB at most, which bounds the memory that a hostile file can take.
+    ".zst": _Codec("zstd", _ZstdDecoder, zstandard.ZstdError, 4 << 10),
+}
+
+COMPRESSED_SUFFIXES = tuple(_CODECS)
+"""Suffixes of file names whose content is decompressed."""
+
+
+def compression_suffix(path: str) -> str:
+    """Returns the suffix of a path that tells its compression, or an empty string."""
+    return next((s for s in COMPRESSED_SUFFIXES if path.lower().endswith(s)), "")
+
+
+class InputStream:
+    """The content of a file, decompressed; several members or frames in a row are one content."""
+
+    def __init__(self, path: str) -> None:
+        """Opens the file.
+
+        Args:
+            path: the file; its suffix tells the compression.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        self.consumed = 0
+        """Bytes of the file, as stored, that were read so far."""
+        self._raw = open_binary(path)
+        self._codec = _CODECS.get(compression_suffix(path))
+        self._decoder: _Decoder | None = None
+        self._fed = b""  # compressed bytes that no decoder took yet
+        self._length = 0
+        self._broken: BrokenStreamError | None = None
+
+    def seek(self, offset: int) -> None:
+        """Moves to a byte of a file that is not compressed."""
+        if self._codec:
+            raise ValueError("a compressed file has no places to seek to")
+        self._raw.seek(offset)
+
+    def read(self, size: int) -> bytes:
+        """Reads on.
+
+        Args:
+            size: bytes wanted.
+
+        Returns:
+            That many bytes, or a few more; fewer only before the end or the broken place.
+
+        Raises:
+            BrokenStreamError: the stream is broken here. Everything before was returned.
+            OSError: the storage failed.
+        """
+        if self._codec is None:
+            return self._read_raw(size)
+        parts: list[bytes] = []
+        missing = size
+        while missing > 0 and self._broken is None:
+            try:
+                part = self._decompress(self._codec, missing)
+            except BrokenStreamError as error:
+                self._broken = error
+                break
+            if part is None:
+                break
+            parts.append(part)
+            missing -= len(part)
+            self._length += len(part)
+        content = b"".join(parts)
+        if self._broken is not None and not content:
+            raise self._broken
+        return content
+
+    def _read_raw(self, size: int) -> bytes:
+        data = self._raw.read(size)
+        self.consumed += len(data)
+        return data
+
+    def _decompress(self, codec: _Codec, size: int) -> bytes | None:
+        """Returns some more of the content, perhaps nothing yet, or None at its end."""
+        hungry = not self._fed and getattr(self._decoder, "needs_input", True)
+        data = self._read_raw(codec.piece) if hungry else self._fed
+        if self._decoder is None:
+            if codec.name == "gzip":
+                data = data.lstrip(b"\0")  # padding between members, as gzip itself skips it
+            if not data:
+                self._fed = b""
+                return None if hungry else b""
+            self._decoder = codec.decoder()
+        elif hungry and not data:
+            raise BrokenStreamError(
+                f"the {codec.name} stream ends early, after {self._length:,} bytes of content"
+            )
+        try:
+            part = self._decoder.decompress(data, size)
+        except codec.error as error:
+            raise BrokenStreamError(
+                f"the {codec.name} stream is corrupt after {self._length:,} bytes of content: "
+                f"{error}"
+            ) from error
+        if self._decoder.eof:
+            self._fed = self._decoder.unused_data
+            self._decoder = None
+        else:
+            self._fed = getattr(self._decoder, "unconsumed_tail", b"")
+        return part
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._raw.close()
+
+    def __enter__(self) -> "InputStream":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_decompressed(path: str) -> InputStream:
+    """Opens a file for reading its content; `.gz`, `.bz2` and `.zst` are decompressed.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    return InputStream(path)

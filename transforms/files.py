@@ -1,0 +1,182 @@
+"""Finding, opening and fingerprinting files, on this machine and in cloud storage.
+
+Local paths are served by the standard library, and a path with a scheme (`gs://`, `s3://`) by
+Beam's file systems. Beam takes seconds to import, so it is imported when such a path shows up.
+"""
+
+import difflib
+import glob
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from transforms.errors import InputError
+
+if TYPE_CHECKING:
+    from apache_beam.io.filesystem import FileMetadata
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_GLOB_CHARACTERS = re.compile(r"[*?\[]")
+_HIDDEN = ("_", ".")
+_SAMPLE_BYTES = 64 << 10
+
+
+@dataclass(frozen=True)
+class CorpusFile:
+    """An input file.
+
+    Attributes:
+        path: where it is, as the user wrote it.
+        size: in bytes, as stored.
+    """
+
+    path: str
+    size: int
+
+
+def is_remote(path: str) -> bool:
+    """Returns whether a path has a scheme, so that it is Beam's to open."""
+    return _SCHEME.match(path) is not None
+
+
+def match(pattern: str) -> list[CorpusFile]:
+    """Finds the files that a path, a glob or a folder stands for.
+
+    Args:
+        pattern: a file, a folder (the files straight in it), or a glob, where `**` crosses
+            folders. Names that begin with `_` or `.` are hidden from folders, and from globs
+            whose last part does not begin so itself.
+
+    Returns:
+        The files, sorted by path.
+
+    Raises:
+        InputError: nothing is there, or it cannot be read.
+    """
+    if not pattern:
+        raise InputError("an input path is empty; give a file, a glob or a folder")
+    found = _match_remote(pattern) if is_remote(pattern) else _match_local(pattern)
+    return sorted(found, key=lambda file: file.path)
+
+
+def open_binary(path: str) -> BinaryIO:
+    """Opens a file for reading, with seek and without any decompression.
+
+    Raises:
+        OSError: it cannot be opened; `FileNotFoundError` where it is not there.
+    """
+    if not is_remote(path):
+        return open(path, "rb")
+    from apache_beam.io.filesystem import CompressionTypes
+    from apache_beam.io.filesystems import FileSystems
+
+    return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+
+
+def exists(path: str) -> bool:
+    """Returns whether a file is there."""
+    if not is_remote(path):
+        return os.path.exists(path)
+    from apache_beam.io.filesystems import FileSystems
+
+    with _storage_errors(path):
+        return FileSystems.exists(path)
+
+
+def fingerprint(path: str, size: int) -> str:
+    """Returns what changes when a file's content does, without reading all of it.
+
+    Args:
+        path: the file.
+        size: its size in bytes.
+
+    Returns:
+        For a local file `sha256-sampled:` and a digest of the size and of the first, middle and
+        last 64 KiB; in cloud storage the checksum that the store keeps.
+    """
+    if is_remote(path):
+        from apache_beam.io.filesystems import FileSystems
+
+        return str(FileSystems.checksum(path))
+    digest = hashlib.sha256(f"{size}\n".encode())
+    with open(path, "rb") as file:
+        for start in (0, (size - _SAMPLE_BYTES) // 2, size - _SAMPLE_BYTES):
+            file.seek(max(start, 0))
+            digest.update(file.read(_SAMPLE_BYTES))
+    return f"sha256-sampled:{digest.hexdigest()}"
+
+
+def _match_local(pattern: str) -> list[CorpusFile]:
+    if os.path.isdir(pattern):
+        paths = [os.path.join(pattern, name) for name in os.listdir(pattern)]
+        nothing = f"the folder {pattern!r} holds no visible file straight in it"
+        if any(os.path.isdir(path) for path in paths):
+            nothing += f"; for the files of its folders too, write {os.path.join(pattern, '**')!r}"
+    elif os.path.exists(pattern):
+        return [_local_file(pattern)]
+    elif _GLOB_CHARACTERS.search(pattern):
+        paths = glob.glob(pattern, recursive=True)
+        nothing = f"no file matches {pattern!r}"
+    else:
+        raise InputError(f"no such file or folder: {pattern!r}{_near(pattern)}")
+    visible = [path for path in paths if _is_visible(path, pattern) and os.path.isfile(path)]
+    if not visible:
+        raise InputError(nothing)
+    return [_local_file(path) for path in visible]
+
+
+def _local_file(path: str) -> CorpusFile:
+    if not os.access(path, os.R_OK):
+        raise InputError(f"no permission to read {path!r}")
+    return CorpusFile(path, os.path.getsize(path))
+
+
+def _near(path: str) -> str:
+    folder, name = os.path.split(path)
+    try:
+        names = os.listdir(folder or ".")
+    except OSError:
+        return f": there is no folder {folder!r}"
+    nearest = difflib.get_close_matches(name, names, 1)
+    return f"; did you mean {os.path.join(folder, nearest[0])!r}?" if nearest else ""
+
+
+def _is_visible(path: str, pattern: str) -> bool:
+    name, asked = re.split(r"[/\\]", path)[-1], re.split(r"[/\\]", pattern)[-1]
+    return bool(name) and (not name.startswith(_HIDDEN) or asked.startswith(_HIDDEN))
+
+
+def _match_remote(pattern: str) -> list[CorpusFile]:
+    with _storage_errors(pattern):
+        if _GLOB_CHARACTERS.search(pattern):
+            found = _match_with_beam(pattern)
+        else:
+            exact = [] if pattern.endswith("/") else _match_with_beam(pattern)
+            if exact:
+                return [CorpusFile(file.path, file.size_in_bytes) for file in exact]
+            pattern = pattern.rstrip("/") + "/*"
+            found = _match_with_beam(pattern)
+    visible = [file for file in found if _is_visible(file.path, pattern)]
+    if not visible:
+        raise InputError(f"no file matches {pattern!r}")
+    return [CorpusFile(file.path, file.size_in_bytes) for file in visible]
+
+
+def _match_with_beam(pattern: str) -> "list[FileMetadata]":
+    from apache_beam.io.filesystems import FileSystems
+
+    return FileSystems.match([pattern])[0].metadata_list
+
+
+@contextmanager
+def _storage_errors(path: str) -> Iterator[None]:
+    from apache_beam.io.filesystem import BeamIOError
+
+    try:
+        yield
+    except (BeamIOError, ValueError) as error:
+        raise InputError(f"cannot look up {path!r}: {error}") from error

@@ -1,0 +1,215 @@
+"""Which columns a reader yields, and the batches it yields them in."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from transforms.schemas import POSITION, SOURCE, rejected_batch
+
+BATCH_ROWS = 2048
+"""Rows of a record batch: enough to sort by length for micro-batches with little padding."""
+
+BATCH_BYTES = 4 << 20
+"""Bytes of text after which a record batch ends before it has `BATCH_ROWS`."""
+
+
+@dataclass(frozen=True)
+class InputColumn:
+    """A column of the input that the output keeps.
+
+    Attributes:
+        name: what it is called in the files.
+        output_name: what it is called in the output.
+        type: its Arrow type.
+    """
+
+    name: str
+    output_name: str
+    type: pa.DataType
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns that rows have when they were read.
+
+    Attributes:
+        fields: the kept columns of the input, in the order of the first file.
+        text_column: the column with the text, as the files call it.
+        text_pair_column: the column with the second text of a pair, or None.
+        all_columns: whether `fields` means to be all that there is, so that a row with more is
+            wrong.
+    """
+
+    fields: tuple[InputColumn, ...]
+    text_column: str
+    text_pair_column: str | None
+    all_columns: bool
+
+    @property
+    def schema(self) -> pa.Schema:
+        """What a reader yields: the kept columns, then `source` and `position`."""
+        columns = [pa.field(column.output_name, column.type) for column in self.fields]
+        return pa.schema([*columns, SOURCE, POSITION])
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """Output names of the columns that could not keep theirs, by their names in the files."""
+        return {
+            column.name: column.output_name
+            for column in self.fields
+            if column.name != column.output_name
+        }
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The text column and, for pairs, the second one, as the files call them."""
+        pair = () if self.text_pair_column is None else (self.text_pair_column,)
+        return (self.text_column, *pair)
+
+    @property
+    def output_text_column(self) -> str:
+        """The text column, as the output calls it."""
+        return self.renamed.get(self.text_column, self.text_column)
+
+    @property
+    def output_text_pair_column(self) -> str | None:
+        """The column with the second text, as the output calls it, or None."""
+        if self.text_pair_column is None:
+            return None
+        return self.renamed.get(self.text_pair_column, self.text_pair_column)
+
+
+def output_names(names: Collection[str], reserved: Collection[str]) -> dict[str, str]:
+    """Returns a name in the output for every kept column; `input_<name>` where it is taken.
+
+    Args:
+        names: the kept columns, as the files call them.
+        reserved: names that later stages add; `source` and `position` are added to them.
+    """
+    taken = {*reserved, SOURCE.name, POSITION.name}
+    chosen = {name: name for name in names if name not in taken}
+    taken.update(chosen)
+    for name in names:
+        if name not in chosen:
+            candidate, number = f"input_{name}", 2
+            while candidate in taken:
+                candidate, number = f"input_{name}_{number}", number + 1
+            chosen[name] = candidate
+            taken.add(candidate)
+    return chosen
+
+
+@dataclass(frozen=True)
+class ReadBatch:
+    """Rows that were read, and those among them that were rejected, each in file order.
+
+    Attributes:
+        rows: a record batch of the layout's schema.
+        rejected: a record batch of the schema `REJECTED`.
+    """
+
+    rows: pa.RecordBatch
+    rejected: pa.RecordBatch
+
+    @property
+    def num_rows(self) -> int:
+        """Rows that were found, rejected ones included."""
+        return self.rows.num_rows + self.rejected.num_rows
+
+    def head(self, count: int) -> "ReadBatch":
+        """Returns the first `count` rows in file order, rejected ones included."""
+        if count >= self.num_rows:
+            return self
+        rows, rejected = (
+            batch.column(POSITION.name).to_numpy() for batch in (self.rows, self.rejected)
+        )
+        end = np.sort(np.concatenate([rows, rejected]))[count]
+        return ReadBatch(
+            self.rows.slice(0, int(np.searchsorted(rows, end))),
+            self.rejected.slice(0, int(np.searchsorted(rejected, end))),
+        )
+
+
+@dataclass
+class Rejects:
+    """Collects the rejected rows of a batch.
+
+    Attributes:
+        source: path of the file that is read.
+    """
+
+    source: str
+    positions: list[int] = field(default_factory=list)
+    raws: list[bytes | None] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def add(self, position: int, raw: bytes | None, error: str) -> None:
+        """Adds a row: its place, what was read, and what is wrong with it."""
+        self.positions.append(position)
+        self.raws.append(raw)
+        self.errors.append(error)
+
+    def take(self) -> pa.RecordBatch:
+        """Returns what was collected, in file order, and forgets it."""
+        order = sorted(range(len(self.positions)), key=self.positions.__getitem__)
+        batch = rejected_batch(
+            [self.source] * len(order),
+            [self.positions[i] for i in order],
+            [self.raws[i] for i in order],
+            "read",
+            [self.errors[i] for i in order],
+        )
+        self.positions, self.raws, self.errors = [], [], []
+        return batch
+
+
+def read_batch(
+    layout: Layout, columns: list[pa.Array], positions: np.ndarray, rejects: Rejects
+) -> ReadBatch:
+    """Puts a batch together, and takes the rows that were rejected on the way.
+
+    Args:
+        layout: the columns to have.
+        columns: the values of `layout.fields`.
+        positions: int64 places of the rows in the file.
+        rejects: the rejected rows, with the path of the file.
+    """
+    source = pa.repeat(pa.scalar(rejects.source, pa.string()), len(positions))
+    place = pa.array(positions, pa.int64())
+    rows = pa.RecordBatch.from_arrays([*columns, source, place], schema=layout.schema)
+    return ReadBatch(rows, rejects.take())
+
+
+def rejected_only(layout: Layout, rejects: Rejects) -> ReadBatch:
+    """Returns a batch without rows, for what was rejected."""
+    empty = [pa.array([], column.type) for column in layout.fields]
+    return read_batch(layout, empty, np.empty(0, np.int64), rejects)
+
+
+def batch_bounds(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Cuts rows into runs of at most `BATCH_ROWS` rows and about `BATCH_BYTES` of text.
+
+    Args:
+        lengths: bytes of text in each row.
+
+    Yields:
+        First row and the row after the last of each run.
+    """
+    ends = np.cumsum(lengths, dtype=np.int64)
+    start, before = 0, 0
+    while start < len(ends):
+        by_bytes = int(np.searchsorted(ends, before + BATCH_BYTES, side="right"))
+        stop = min(max(by_bytes, start + 1), start + BATCH_ROWS, len(ends))
+        yield start, stop
+        start, before = stop, int(ends[stop - 1])
+
+
+def not_utf8(raw: bytes) -> str | None:
+    """Returns what is wrong with bytes that are no UTF-8, or None if they are."""
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return f"invalid UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}"
+    return None

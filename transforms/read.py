@@ -1,0 +1,117 @@
+"""Reading a corpus into record batches."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.typehints.decorators import no_annotations
+
+import transforms.coder  # noqa: F401  (registers the coder of record batches)
+from transforms.corpus import Corpus
+from transforms.files import CorpusFile
+from transforms.layout import ReadBatch
+from transforms.progress import PROGRESS
+from transforms.units import ReadUnit, read_head, read_unit, split_file
+
+_REJECTED = "rejected"
+_TALLIES = "tallies"
+
+
+class ReadRows(NamedTuple):
+    """What was read.
+
+    Attributes:
+        rows: record batches of the schema of the corpus.
+        rejected: record batches of the schema `REJECTED`.
+        tallies: for each unit of work a dict with `rows_read`, the rows that were found, rejected
+            ones included, and `files`, the same by path.
+    """
+
+    rows: beam.PCollection
+    rejected: beam.PCollection
+    tallies: beam.PCollection
+
+
+class ReadCorpus(beam.PTransform):
+    """Reads the files of a corpus.
+
+    Every row that is found comes out either in `rows` or in `rejected`, batches of a unit of work
+    in file order.
+    """
+
+    def __init__(self, corpus: Corpus, limit: int | None = None) -> None:
+        """Plans the reading.
+
+        Args:
+            corpus: what to read.
+            limit: read only so many rows, the first in the order of the files, rejected ones
+                included; they are read by one worker.
+        """
+        super().__init__()
+        self._corpus = corpus
+        self._limit = limit
+
+    @no_annotations
+    def expand(self, begin: beam.pvalue.PBegin) -> ReadRows:
+        """Returns the three outputs."""
+        if self._limit is None:
+            # The reader needs the columns alone; a list of files may be long.
+            columns = replace(self._corpus, files=())
+            units = (
+                begin
+                | "Files" >> beam.Create(self._corpus.files)
+                | "Split" >> beam.FlatMap(_split, columns).with_output_types(ReadUnit)
+                | "Spread" >> beam.Reshuffle()
+            )
+            reader: beam.DoFn = _ReadUnit(columns)
+        else:
+            units = begin | "Head" >> beam.Create([self._limit])
+            reader = _ReadHead(self._corpus)
+        outputs = units | "Read" >> beam.ParDo(reader).with_outputs(
+            _REJECTED, _TALLIES, main="rows"
+        )
+        for tag in ("rows", _REJECTED):
+            outputs[tag].element_type = pa.RecordBatch
+        return ReadRows(outputs.rows, outputs[_REJECTED], outputs[_TALLIES])
+
+
+def _split(file: CorpusFile, corpus: Corpus) -> Iterator[ReadUnit]:
+    return split_file(corpus, file)
+
+
+class _Reader(beam.DoFn):
+    """Hands out and counts what is read."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+        self._rows_read = Metrics.counter("textbeam", "rows_read")
+        self._rows_rejected = Metrics.counter("textbeam", "rows_rejected")
+
+    def _outputs(self, batches: Iterable[tuple[str, ReadBatch]], *paths: str) -> Iterator[Any]:
+        files = Counter(dict.fromkeys(paths, 0))  # a file without rows is told too
+        for path, batch in batches:
+            files[path] += batch.num_rows
+            self._rows_read.inc(batch.num_rows)
+            if batch.rows.num_rows:
+                yield batch.rows
+            if batch.rejected.num_rows:
+                self._rows_rejected.inc(batch.rejected.num_rows)
+                PROGRESS.rows_rejected += batch.rejected.num_rows
+                yield TaggedOutput(_REJECTED, batch.rejected)
+        yield TaggedOutput(_TALLIES, {"rows_read": files.total(), "files": dict(files)})
+
+
+class _ReadUnit(_Reader):
+    def process(self, unit: ReadUnit) -> Iterator[Any]:
+        files = ((unit.path, batch) for batch in read_unit(self._corpus, unit))
+        return self._outputs(files, unit.path)
+
+
+class _ReadHead(_Reader):
+    def process(self, limit: int) -> Iterator[Any]:
+        return self._outputs(read_head(self._corpus, limit))
