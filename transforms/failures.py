@@ -1,0 +1,104 @@
+"""What to tell the user about a pipeline that failed.
+
+A runner hands over what a worker raised as text: a RuntimeError, or an error of its own, whose
+message holds the tracebacks that Python printed there, with Beam's own frames around them.
+"""
+
+import importlib
+import re
+
+from models.errors import UserError
+
+# Characters of the message of an error that is none of ours; the whole is in the log.
+_MESSAGE_CHARACTERS = 500
+
+_TRACEBACK = "Traceback (most recent call last):"
+_CHAINING = re.compile(
+    r"\n\n(?:The above exception was the direct cause of|During handling of the above)[^\n]*\n"
+)
+_EXCEPTION = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?\Z", re.DOTALL)
+_STEP = re.compile(r" \[while running '.*?'\]")
+_OUR_PACKAGES = ("models", "pipelines", "transforms")
+
+
+def root_cause(error: BaseException) -> str:
+    """Returns one line that says why a pipeline failed.
+
+    Args:
+        error: what the runner raised.
+
+    Returns:
+        The message of the `UserError` that a worker raised, or `Type: message` of what the
+        failing code raised, without the errors in which Beam wrapped it on its way.
+    """
+    chain = _chain(error)
+    for exception in chain:
+        if isinstance(exception, UserError):
+            return _one_line(str(exception))
+    raised = [item for exception in reversed(chain) for item in _raised_by(exception)]
+    for name, message in reversed(raised):
+        if _is_user_error(name):
+            return _one_line(message)
+    return _last_raised(raised)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    chain: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in chain:
+        chain.append(following)
+        hidden = following.__suppress_context__
+        following = following.__cause__ or (None if hidden else following.__context__)
+    return chain
+
+
+def _raised_by(exception: BaseException) -> list[tuple[str, str]]:
+    kind = type(exception)
+    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+    return _raised_in_text(str(exception)) or [(name, str(exception))]
+
+
+def _raised_in_text(text: str) -> list[tuple[str, str]]:
+    """Returns type and message of the exceptions in printed tracebacks, the last raised last."""
+    found = []
+    for traceback in text.split(_TRACEBACK)[1:]:
+        raised = _CHAINING.split(traceback)[0].splitlines()
+        start = next((i for i, line in enumerate(raised) if line and not line[0].isspace()), None)
+        match = _EXCEPTION.match("\n".join(raised[start:]).strip()) if start is not None else None
+        if match:
+            found.append((match["type"], match["message"] or ""))
+    return found
+
+
+def _last_raised(raised: list[tuple[str, str]]) -> str:
+    *before, last = raised
+    # Beam names the step in a copy of an exception; one that it cannot copy is a RuntimeError
+    # whose message is the type and message of the first.
+    for name, message in before:
+        line = _one_line(f"{name}: {message}" if message else name)
+        if last[0] == "RuntimeError" and _one_line(last[1]) == line:
+            return _describe(name, message)
+    return _describe(*last)
+
+
+def _is_user_error(name: str) -> bool:
+    module, _, class_name = name.rpartition(".")
+    if module.partition(".")[0] not in _OUR_PACKAGES:
+        return False
+    try:
+        found = getattr(importlib.import_module(module), class_name)
+    except (ImportError, AttributeError):
+        return False
+    return isinstance(found, type) and issubclass(found, UserError)
+
+
+def _describe(type_name: str, message: str) -> str:
+    name = type_name.rpartition(".")[2]
+    line = _one_line(message)
+    if len(line) > _MESSAGE_CHARACTERS:
+        line = line[:_MESSAGE_CHARACTERS] + "…"
+    return f"{name}: {line}" if line else name
+
+
+def _one_line(message: str) -> str:
+    return " ".join(_STEP.sub("", message).split())
