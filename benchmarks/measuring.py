@@ -1,0 +1,96 @@
+"""Timing whole processes, alternating, and the corpora they are timed on."""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a finished process used.
+
+    Attributes:
+        wall: Seconds from its start to its end.
+        cpu: Seconds of all its cores together.
+        peak_mb: Its largest resident memory, in MB.
+    """
+
+    wall: float
+    cpu: float
+    peak_mb: float
+
+
+def run(command: Sequence[str], env: Mapping[str, str] | None = None) -> Run:
+    """Runs a command to its end, its output thrown away; exits if it fails."""
+    began = time.monotonic()
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **(env or {})},
+        text=True,
+    )
+    assert process.stderr is not None
+    errors = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.monotonic() - began
+    if status:
+        sys.exit(f"{' '.join(command)} failed:\n{errors[-3000:]}")
+    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000)
+
+
+def alternate(commands: Mapping[str, Sequence[str]], repeats: int) -> dict[str, list[Run]]:
+    """Runs commands in turn, A B A B …, after one run of each that is not counted."""
+    results: dict[str, list[Run]] = {name: [] for name in commands}
+    for repeat in range(repeats + 1):
+        for name, command in commands.items():
+            result = run(command)
+            if repeat:
+                results[name].append(result)
+    return results
+
+
+def median(values: Sequence[float]) -> float:
+    """Returns the median."""
+    return statistics.median(values)
+
+
+def news_lines() -> list[str]:
+    """Returns the 10,001 texts of AG News; exits where the file is not there."""
+    path = DATA / "agnews.tsv"
+    if not path.is_file():
+        sys.exit(f"this benchmark reads {path}, which is not there")
+    with path.open(encoding="utf-8") as lines:
+        return [line.rstrip("\n").split("\t")[0] for line in lines]
+
+
+def write_news(path: Path, rows: int) -> Path:
+    """Writes texts of AG News, one a line, repeated with a number appended: no two are equal."""
+    lines = news_lines()
+    with path.open("w", encoding="utf-8") as file:
+        for row in range(rows):
+            number = f" {row}" if row >= len(lines) else ""
+            file.write(f"{lines[row % len(lines)]}{number}\n")
+    return path
+
+
+def write_random_preset(folder: Path) -> Path:
+    """Writes a classifier preset of the 2 × 128 shape, its weights random, its vocabulary real."""
+    import keras
+
+    from models import BertBackbone, BertClassifier, BertPreprocessor, BertTokenizer
+    from models.vocabulary import train_wordpiece
+
+    keras.utils.set_random_seed(0)
+    vocabulary = train_wordpiece(news_lines(), 30_000, lowercase=True)
+    backbone = BertBackbone(len(vocabulary), 2, 2, 128, 512)
+    preprocessor = BertPreprocessor(BertTokenizer(vocabulary, lowercase=True), 512)
+    BertClassifier(backbone, 2, preprocessor).save_to_preset(folder)
+    return folder

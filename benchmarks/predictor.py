@@ -1,0 +1,63 @@
+"""Token areas and streams of the predictor on a CPU.
+
+    python -m benchmarks.predictor [PRESET]
+
+Each row is a process of its own, since TensorFlow's threads are set once: micro-batches of an
+area, in one stream with two threads an operation or in two streams with one.
+"""
+
+import subprocess
+import sys
+import time
+
+from benchmarks.measuring import median, news_lines
+
+AREAS = (512, 1024, 2048, 4096)
+STREAMS = (1, 2)
+TEXTS = 4096
+REPEATS = 5
+
+
+def main() -> None:
+    """Prints texts a second for each area and number of streams."""
+    preset = sys.argv[1] if len(sys.argv) > 1 else "sentiment_tiny_en"
+    print(f"{preset}, {TEXTS:,} texts of AG News, tokenization not included")
+    for streams in STREAMS:
+        for area in AREAS:
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.predictor",
+                preset,
+                str(area),
+                str(streams),
+            ]
+            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            print(f"{streams} streams, area {area:5}: {output.strip()}", flush=True)
+
+
+def measure(preset: str, area: int, streams: int) -> None:
+    """Prints the median of several passes."""
+    from models import runtime
+
+    runtime.start(streams=streams > 1)
+    runtime.num_streams = lambda device: streams  # type: ignore[assignment]
+    from models.predictor import Predictor
+
+    predictor = Predictor.from_preset(preset, batch_tokens=area)
+    tokens, _ = predictor.preprocessor.encode(news_lines()[:TEXTS])
+    speeds = []
+    for repeat in range(REPEATS + 1):
+        began = time.perf_counter()
+        padded = predictor.predict(tokens).padded_tokens
+        if repeat:
+            speeds.append(TEXTS / (time.perf_counter() - began))
+    share = padded / (padded + tokens.splits[-1])
+    print(f"{median(speeds):,.0f} texts/s, {share:.1%} padding")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 4:
+        measure(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        main()
