@@ -11,21 +11,21 @@ import numpy as np
 from typing_extensions import Self
 
 from models import keras_hub, presets
-from models.encoder import Embeddings, EncoderLayer
+from models.encoder import Embeddings, Encoder
 from models.presets import Preset
 
 
 class Backbone(keras.Model):
     """A transformer encoder from token ids to a vector for each token.
 
-    Subclasses make `embeddings`, `encoder_layers` and, where the family has one, `pooler` in their
+    Subclasses make `embeddings`, `encoder` and, where the family has one, `pooler` in their
     constructor.
     """
 
     family: ClassVar[str]
 
     embeddings: Embeddings
-    encoder_layers: list[EncoderLayer]
+    encoder: Encoder
     pooler: keras.layers.Dense | None = None
 
     @classmethod
@@ -85,7 +85,7 @@ class Backbone(keras.Model):
         }
         if self.embeddings.segment is not None:
             named["embeddings/segment"] = self.embeddings.segment.embeddings
-        for index, layer in enumerate(self.encoder_layers):
+        for index, layer in enumerate(self.encoder.layers):
             name = f"encoder/{index}"
             named |= {
                 **dense_weights(f"{name}/qkv", layer.qkv),

@@ -7,7 +7,7 @@ import keras
 
 from models.backbone import Backbone
 from models.classifier import Classifier, check_labels, new_head
-from models.encoder import Embeddings, EncoderLayer, attention_bias, kernel_initializer
+from models.encoder import Embeddings, Encoder, kernel_initializer
 from models.packing import LAYOUTS
 from models.preprocessor import Preprocessor
 from models.tokenizer import WordPieceTokenizer
@@ -78,19 +78,17 @@ class BertBackbone(Backbone):
             dtype=policy,
             name="embeddings",
         )
-        encoder_layers = [
-            EncoderLayer(
-                hidden_dim,
-                num_heads,
-                intermediate_dim,
-                activation,
-                dropout,
-                layer_norm_epsilon,
-                dtype=policy,
-                name=f"encoder_layer_{index}",
-            )
-            for index in range(num_layers)
-        ]
+        encoder = Encoder(
+            num_layers,
+            hidden_dim,
+            num_heads,
+            intermediate_dim,
+            activation,
+            dropout,
+            layer_norm_epsilon,
+            dtype=policy,
+            name="encoder",
+        )
         pooler = keras.layers.Dense(
             hidden_dim,
             activation="tanh",
@@ -105,16 +103,14 @@ class BertBackbone(Backbone):
             for name in ("token_ids", "segment_ids", "padding_mask")
         }
         hidden = embeddings(inputs["token_ids"], inputs["segment_ids"])
-        bias = attention_bias(inputs["padding_mask"], policy.compute_dtype)
-        for layer in encoder_layers:
-            hidden = layer(hidden, bias)
+        hidden = encoder(hidden, inputs["padding_mask"])
         outputs = {"sequence_output": hidden, "pooled_output": pooler(hidden[:, 0, :])}
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
         # === Config ===
         self.dtype_policy = policy
         self.embeddings = embeddings
-        self.encoder_layers = encoder_layers
+        self.encoder = encoder
         self.pooler = pooler
         self.vocabulary_size = vocabulary_size
         self.num_layers = num_layers

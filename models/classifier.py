@@ -27,7 +27,7 @@ _HEAD_FIELDS: dict[str, type | tuple[type, ...]] = {
     "preprocessor": (dict, type(None)),
     "num_classes": int,
     "activation": (str, type(None)),
-    "dropout": (int, float),
+    "dropout": float,
 }
 
 
@@ -87,6 +87,7 @@ class Classifier(keras.Model):
         *,
         sample_weight: Any = None,
         validation_data: Any = None,
+        shuffle: bool = True,
         token_dropout: float = 0.0,
         **kwargs: Any,
     ) -> keras.callbacks.History:
@@ -98,18 +99,20 @@ class Classifier(keras.Model):
             y: int `[rows]`: the class of each row.
             batch_size: Rows of a step.
             sample_weight: float `[rows]`.
-            validation_data: `(x, y)` or a dataset.
+            validation_data: `(x, y)`, `(x, y, sample_weight)` or a dataset.
+            shuffle: Whether rows come in another order in every epoch.
             token_dropout: Share of the tokens that are hidden behind the mask token, chosen anew
                 each time a row is seen. Raw strings only.
             **kwargs: Of `keras.Model.fit`.
         """
         if isinstance(validation_data, tuple):
+            texts, classes, *weights = validation_data
             validation_data = self._batches(
-                validation_data[0], validation_data[1], None, batch_size
+                texts, classes, weights[0] if weights else None, batch_size
             )
         elif validation_data is not None:
             validation_data = self._batches(validation_data, None, None, batch_size)
-        data = self._batches(x, y, sample_weight, batch_size, True, token_dropout)
+        data = self._batches(x, y, sample_weight, batch_size, shuffle, token_dropout)
         return super().fit(data, validation_data=validation_data, shuffle=False, **kwargs)
 
     def evaluate(
@@ -185,12 +188,14 @@ class Classifier(keras.Model):
         if "preprocessor" not in head:
             head["preprocessor"] = cls.preprocessor_class.from_preset(preset)
         backbone = cls.backbone_class.from_preset(preset, load_weights, **overrides)
-        tokenizer_size = len(preset.vocabulary)
-        if tokenizer_size > backbone.embeddings.token.input_dim:
+        num_embeddings = backbone.embeddings.token.input_dim
+        preprocessor = head["preprocessor"]
+        num_tokens = preprocessor.tokenizer.vocabulary_size() if preprocessor is not None else 0
+        if num_tokens > num_embeddings:
             raise preset.error(
                 presets.VOCABULARY,
-                f"{tokenizer_size} tokens, more than the {backbone.embeddings.token.input_dim} "
-                f"embeddings of {presets.CONFIG}",
+                f"{num_tokens} tokens, more than the {num_embeddings} embeddings of "
+                f"{presets.CONFIG}",
             )
         if num_classes is not None:
             return cls(backbone, num_classes, **head)
@@ -206,7 +211,10 @@ class Classifier(keras.Model):
         if load_weights:
             layout = keras_hub.HEAD_LAYOUTS[cls.family](backbone.get_config(), len(labels))
             weights = keras_hub.read_weights(preset, presets.TASK_WEIGHTS, layout)
-        classifier = cls(backbone, len(labels), **(settings | head))
+        try:
+            classifier = cls(backbone, len(labels), **(settings | head))
+        except ValueError as error:
+            raise preset.error(presets.TASK, str(error)) from None
         if weights is not None:
             assign(classifier.named_head_weights(), weights)
         return classifier

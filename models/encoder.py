@@ -56,9 +56,7 @@ class Embeddings(keras.layers.Layer):
             if num_segments
             else None
         )
-        self.norm = keras.layers.LayerNormalization(
-            epsilon=layer_norm_epsilon, dtype=self.dtype_policy
-        )
+        self.norm = LayerNorm(epsilon=layer_norm_epsilon, dtype=self.dtype_policy)
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, token_ids_shape: Any, segment_ids_shape: Any = None) -> None:
@@ -92,16 +90,98 @@ class Embeddings(keras.layers.Layer):
         return (*token_ids_shape, self.hidden_dim)
 
 
-def attention_bias(padding_mask: Any, dtype: str) -> Any:
-    """Returns what is added to attention scores: 0 at real tokens, a large negative at padding.
+class Encoder(keras.layers.Layer):
+    """A stack of encoder layers.
+
+    Between its first and its last layer tokens stand in one row after the other,
+    `[batch * length, hidden_dim]`: products of matrices take their bias and activation along in
+    one pass over memory, which those of three dimensions do not (`benchmarks/predictor.py`).
 
     Args:
-        padding_mask: `[batch, length]`, true at real tokens.
-        dtype: Compute type of the encoder; the largest float16 is 65,504.
+        num_layers: Number of layers.
+        hidden_dim: Width of a token's vector.
+        num_heads: Attention heads; divides `hidden_dim`.
+        intermediate_dim: Width inside of the feed-forward networks.
+        activation: A key of `ACTIVATIONS`.
+        dropout: Share dropped in training.
+        layer_norm_epsilon: Added to variances.
+        **kwargs: Of `keras.layers.Layer`.
     """
-    lowest = -3e4 if dtype == "float16" else -1e9
-    bias = (1.0 - ops.cast(padding_mask, dtype)) * lowest
-    return ops.expand_dims(bias, (1, 2))
+
+    def __init__(
+        self,
+        num_layers: int,
+        hidden_dim: int,
+        num_heads: int,
+        intermediate_dim: int,
+        activation: str,
+        dropout: float,
+        layer_norm_epsilon: float,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.hidden_dim = hidden_dim
+        self.layers = [
+            EncoderLayer(
+                hidden_dim,
+                num_heads,
+                intermediate_dim,
+                activation,
+                dropout,
+                layer_norm_epsilon,
+                dtype=self.dtype_policy,
+                name=f"layer_{index}",
+            )
+            for index in range(num_layers)
+        ]
+
+    def build(self, hidden_shape: Any, padding_mask_shape: Any = None) -> None:
+        """Creates the weights."""
+        for layer in self.layers:
+            layer.build((None, self.hidden_dim))
+        self.built = True
+
+    def call(self, hidden: Any, padding_mask: Any, training: bool | None = None) -> Any:
+        """Returns the tokens' vectors, `[batch, length, hidden_dim]`.
+
+        Args:
+            hidden: `[batch, length, hidden_dim]`, of `Embeddings`.
+            padding_mask: `[batch, length]`, 1 at real tokens.
+            training: Whether to drop out.
+        """
+        shape = ops.shape(hidden)
+        bias = self._attention_bias(padding_mask)
+        hidden = ops.reshape(hidden, (-1, self.hidden_dim))
+        for layer in self.layers:
+            hidden = layer(hidden, bias, training=training)
+        return ops.reshape(hidden, shape)
+
+    def _attention_bias(self, padding_mask: Any) -> Any:
+        """Returns what is added to attention scores: 0 at real tokens, very little at padding."""
+        # The largest float16 is 65,504.
+        lowest = -3e4 if self.compute_dtype == "float16" else -1e9
+        bias = (1.0 - ops.cast(padding_mask, self.compute_dtype)) * lowest
+        return ops.expand_dims(bias, (1, 2))
+
+    def compute_output_shape(self, hidden_shape: Any, padding_mask_shape: Any = None) -> Any:
+        """Returns the shape of `hidden`."""
+        return hidden_shape
+
+
+class LayerNorm(keras.layers.LayerNormalization):
+    """Layer normalization over the last axis, in as few passes over memory as can be.
+
+    Keras's own takes more (`benchmarks/predictor.py`).
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """Returns the normalized inputs, of their shape and type."""
+        wide = ops.cast(inputs, "float32")
+        centered = wide - ops.mean(wide, axis=-1, keepdims=True)
+        variance = ops.mean(ops.square(centered), axis=-1, keepdims=True)
+        scale = ops.rsqrt(variance + self.epsilon) * ops.cast(self.gamma, "float32")
+        outputs = centered * scale + ops.cast(self.beta, "float32")
+        return ops.cast(outputs, self.compute_dtype)
 
 
 class EncoderLayer(keras.layers.Layer):
@@ -155,15 +235,15 @@ class EncoderLayer(keras.layers.Layer):
             units, kernel_initializer=kernel_initializer(), dtype=self.dtype_policy
         )
 
-    def _norm(self, epsilon: float) -> keras.layers.LayerNormalization:
-        return keras.layers.LayerNormalization(epsilon=epsilon, dtype=self.dtype_policy)
+    def _norm(self, epsilon: float) -> LayerNorm:
+        return LayerNorm(epsilon=epsilon, dtype=self.dtype_policy)
 
     def build(self, hidden_shape: Any, bias_shape: Any = None) -> None:
         """Creates the weights."""
-        hidden = (None, None, self.hidden_dim)
+        hidden = (None, self.hidden_dim)
         for layer in (self.qkv, self.attention_output, self.intermediate):
             layer.build(hidden)
-        self.output_dense.build((None, None, self.intermediate_dim))
+        self.output_dense.build((None, self.intermediate_dim))
         for layer in (self.attention_norm, self.output_norm):
             layer.build(hidden)
         self.built = True
@@ -172,8 +252,8 @@ class EncoderLayer(keras.layers.Layer):
         """Returns the layer's output, of the shape of `hidden`.
 
         Args:
-            hidden: `[batch, length, hidden_dim]`.
-            bias: `[batch, 1, 1, length]`, of `attention_bias`.
+            hidden: `[batch * length, hidden_dim]`.
+            bias: `[batch, 1, 1, length]`, added to attention scores.
             training: Whether to drop out.
         """
         attended = self.attention_output(self._attend(hidden, bias, training))
@@ -182,14 +262,14 @@ class EncoderLayer(keras.layers.Layer):
         return self.output_norm(hidden + self.dropout(fed_forward, training=training))
 
     def _attend(self, hidden: Any, bias: Any, training: bool | None) -> Any:
-        batch, length = ops.shape(hidden)[:2]
+        batch, length = ops.shape(bias)[0], ops.shape(bias)[3]
         head_dim = self.hidden_dim // self.num_heads
         qkv = ops.reshape(self.qkv(hidden), (batch, length, 3, self.num_heads, head_dim))
         query, key, value = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)), 3)
         scores = ops.matmul(query * head_dim**-0.5, ops.swapaxes(key, -1, -2))
         weights = self.dropout(ops.softmax(scores + bias), training=training)
         context = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
-        return ops.reshape(context, (batch, length, self.hidden_dim))
+        return ops.reshape(context, (-1, self.hidden_dim))
 
     def compute_output_shape(self, hidden_shape: Any, bias_shape: Any = None) -> Any:
         """Returns the shape of `hidden`."""

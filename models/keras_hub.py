@@ -14,7 +14,11 @@ from typing import Any
 import h5py
 import numpy as np
 
+from models.errors import PresetError
 from models.presets import FAMILIES, Preset
+
+# A file that unpacks to more than this many times its size holds no weights.
+_MAX_EXPANSION = 16
 
 VERSION = "0.32.0"
 """The version of Keras Hub whose format is written."""
@@ -146,13 +150,18 @@ def _arrays(store: h5py.File) -> dict[str, h5py.Dataset]:
         path = path.replace("_layer_checkpoint_dependencies/", "layers/")
         if (
             isinstance(item, h5py.Dataset)
-            and item.dtype.kind == "f"
+            and (item.dtype.kind == "f" or _is_bfloat16(item))
             and not path.startswith("optimizer/")
         ):
             found[path] = item
 
     store.visititems(visit)
     return found
+
+
+def _is_bfloat16(array: h5py.Dataset) -> bool:
+    """Returns whether Keras wrote an array of bfloat16, a type that HDF5 does not know."""
+    return array.dtype == np.dtype("V2") and str(array.attrs.get("dtype")) == "bfloat16"
 
 
 def read_weights(preset: Preset, file: str, layout: list[Weight]) -> dict[str, np.ndarray]:
@@ -164,7 +173,7 @@ def read_weights(preset: Preset, file: str, layout: list[Weight]) -> dict[str, n
         layout: What must be in the file.
 
     Returns:
-        An array for each weight's name, in the file's type.
+        An array for each weight's name, in the file's type; float32 where that is bfloat16.
 
     Raises:
         PresetError: The file is no HDF5; an array is missing, of another shape, stored outside of
@@ -177,8 +186,13 @@ def read_weights(preset: Preset, file: str, layout: list[Weight]) -> dict[str, n
             expected = {part for weight in layout for part, _ in weight.parts}
             if unknown := sorted(found.keys() - expected):
                 raise preset.error(file, f"holds {unknown[0]!r}, which its configuration lacks")
+            needed = sum(found[part].nbytes for part in expected & found.keys())
+            if needed > _MAX_EXPANSION * path.stat().st_size:
+                raise preset.error(file, f"unpacks to {needed} bytes, far more than its size")
             return {weight.name: _read(preset, file, found, weight) for weight in layout}
-    except OSError as error:
+    except PresetError:
+        raise
+    except Exception as error:  # h5py raises errors of many kinds for a damaged file
         raise preset.error(file, f"cannot be read as HDF5 ({error})") from None
 
 
@@ -198,8 +212,15 @@ def _read(
             )
         if array.is_virtual or array.external:
             raise preset.error(file, f"{path!r} points to another file")
-        parts.append(array[()].reshape(weight.part_shape))
+        parts.append(_values(array).reshape(weight.part_shape))
     return np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+
+
+def _values(array: h5py.Dataset) -> np.ndarray:
+    if _is_bfloat16(array):
+        # The upper half of a float32.
+        return (array[()].view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return array[()]
 
 
 def write_weights(

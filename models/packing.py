@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 Truncation = Literal["round_robin", "waterfall"]
+TRUNCATIONS: tuple[Truncation, ...] = get_args(Truncation)
+"""How a pair may be cut; see `kept_lengths`."""
 
 
 @dataclass(frozen=True)

@@ -172,6 +172,9 @@ class Predictor:
         rows = first[chosen]
         lengths = tokens.lengths[rows]
         longest = int(lengths.max())
+        if len(chosen) > 1 and len(chosen) * longest > self._batch_tokens:
+            # An earlier micro-batch of this area did not fit into memory.
+            return self._run_halves(tokens, first, chosen, results, errors)
         try:
             outputs = self._compute(tokens.pad(rows, longest, self._pad_id))
         except Exception as error:
@@ -182,14 +185,26 @@ class Predictor:
             if _is_out_of_memory(error):
                 # The batches to come are cut to what fits.
                 self._batch_tokens = min(self._batch_tokens, half * longest)
-            return sum(
-                self._run(tokens, first, part, results, errors)
-                for part in (chosen[:half], chosen[half:])
-            )
-        results[chosen] = outputs
-        for index in chosen[~np.isfinite(outputs).all(axis=1)]:
+            return self._run_halves(tokens, first, chosen, results, errors)
+        is_finite = np.isfinite(outputs).all(axis=1)
+        results[chosen[is_finite]] = outputs[is_finite]
+        for index in chosen[~is_finite]:
             errors[int(index)] = "the model's output is not a finite number"
         return len(chosen) * longest - int(lengths.sum())
+
+    def _run_halves(
+        self,
+        tokens: Tokens,
+        first: np.ndarray,
+        chosen: np.ndarray,
+        results: np.ndarray,
+        errors: dict[int, str],
+    ) -> int:
+        half = len(chosen) // 2
+        return sum(
+            self._run(tokens, first, part, results, errors)
+            for part in (chosen[:half], chosen[half:])
+        )
 
 
 def distinct_rows(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:

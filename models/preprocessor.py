@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from models import keras_hub, presets
 from models.inputs import as_segments
-from models.packing import Layout, Tokens, Truncation, pack
+from models.packing import TRUNCATIONS, Layout, Tokens, Truncation, pack
 from models.presets import Preset
 from models.tokenizer import WordPieceTokenizer
 
@@ -40,8 +40,8 @@ class Preprocessor:
         sequence_length: int = DEFAULT_SEQUENCE_LENGTH,
         truncate: Truncation = "round_robin",
     ) -> None:
-        if truncate not in ("round_robin", "waterfall"):
-            raise ValueError(f"truncate={truncate!r} must be 'round_robin' or 'waterfall'")
+        if truncate not in TRUNCATIONS:
+            raise ValueError(f"truncate={truncate!r} is not one of {', '.join(TRUNCATIONS)}")
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
         self.truncate: Truncation = truncate
@@ -74,7 +74,8 @@ class Preprocessor:
         """
         preset = Preset.open(preset)
         tokenizer = overrides.pop("tokenizer", None) or cls.tokenizer_class.from_preset(preset)
-        return cls(tokenizer, preset.resolve_length(sequence_length), **overrides)
+        length = preset.resolve_length(sequence_length)
+        return cls(tokenizer, length, **{**preset.preprocessor_settings, **overrides})
 
     def save_to_preset(self, folder: str | os.PathLike[str]) -> None:
         """Writes the files of preprocessor and tokenizer into a preset folder."""

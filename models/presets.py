@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import PresetError
-from models.packing import LAYOUTS
+from models.packing import LAYOUTS, TRUNCATIONS
 
 BUNDLED = Path(__file__).parent / "bundled"
 
@@ -37,11 +37,19 @@ FAMILIES: dict[str, dict[str, tuple[str, ...]]] = {
     "bert": {
         CONFIG: ("BertBackbone",),
         TOKENIZER: ("BertTokenizer",),
-        PREPROCESSOR: ("BertTextClassifierPreprocessor", "BertPreprocessor"),
+        PREPROCESSOR: (
+            "BertTextClassifierPreprocessor",
+            "BertPreprocessor",
+            "BertTextEmbedderPreprocessor",
+            "BertMaskedLMPreprocessor",
+        ),
         TASK: ("BertTextClassifier", "BertClassifier"),
     },
 }
-"""For each family the class that each file may describe: today's name in Keras Hub, older ones."""
+"""For each family the classes that each file may describe, first the one that is written.
+
+The others are older names in Keras Hub, and preprocessors that pack a text in the same way.
+"""
 
 # Fields of every Keras object, which say nothing about what it computes.
 _NEUTRAL_FIELDS = {"name", "trainable", "dtype"}
@@ -67,6 +75,18 @@ _TOKENIZER_ONLY = {
     "oov_token": "[UNK]",
 }
 
+# What Keras Hub writes about a preprocessor. The last four are of those for masked language models
+# and say nothing about how a text is packed.
+_PREPROCESSOR_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "tokenizer": (dict, type(None)),
+    "config_file": str,
+    "sequence_length": int,
+    "truncate": str,
+    "mask_selection_rate": float,
+    "mask_selection_length": int,
+    "mask_token_rate": float,
+    "random_token_rate": float,
+}
 
 BACKBONE_FIELDS: dict[str, type | tuple[type, ...]] = {
     "vocabulary_size": int,
@@ -74,7 +94,7 @@ BACKBONE_FIELDS: dict[str, type | tuple[type, ...]] = {
     "num_heads": int,
     "hidden_dim": int,
     "intermediate_dim": int,
-    "dropout": (int, float),
+    "dropout": float,
     "max_sequence_length": int,
     "num_segments": int,
     "activation": str,
@@ -82,13 +102,18 @@ BACKBONE_FIELDS: dict[str, type | tuple[type, ...]] = {
 }
 """What a backbone's description may hold."""
 
+# Sizes that cost memory before the shape of a stored array can contradict them: far above any real
+# model's, far below what would fill the memory.
+_LARGEST = {"num_layers": 1_000, "num_classes": 1_000_000}
+
 
 def check_fields(config: Mapping[str, Any], fields: Mapping[str, type | tuple[type, ...]]) -> None:
     """Raises `ValueError` for an unknown field or a value of a wrong type.
 
     Args:
         config: Values by field.
-        fields: The type of each field that may be there. Integers must be positive.
+        fields: The type of each field that may be there. `int` is a positive integer, `float` a
+            share: a number from 0 up to 1, which may be written without a point.
     """
     for field, value in config.items():
         if field not in fields:
@@ -96,10 +121,25 @@ def check_fields(config: Mapping[str, Any], fields: Mapping[str, type | tuple[ty
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ValueError(f"unknown field {field!r}; {hint}known are {', '.join(fields)}")
         kinds = fields[field]
-        if kinds is int and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-            raise ValueError(f"{field} must be a positive integer, not {value!r}")
-        if not isinstance(value, kinds):
+        if kinds is int:
+            _check_size(field, value)
+        elif kinds is float:
+            _check_share(field, value)
+        elif not isinstance(value, kinds):
             raise ValueError(f"{field} must not be {value!r}")
+
+
+def _check_size(field: str, value: Any) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{field} must be a positive integer, not {value!r}")
+    if value > _LARGEST.get(field, value):
+        raise ValueError(f"{field} must be at most {_LARGEST[field]}, not {value}")
+
+
+def _check_share(field: str, value: Any) -> None:
+    # Not a number fails the comparison.
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1:
+        raise ValueError(f"{field} must be a number from 0 up to 1, not {value!r}")
 
 
 def read_vocabulary(path: Path) -> list[str]:
@@ -212,7 +252,7 @@ class Preset:
 
         Args:
             file: Such as `config.json`.
-            fields: The fields that this project knows, and their types. Integers must be positive.
+            fields: The fields that this project knows; see `check_fields`.
 
         Raises:
             PresetError: A class of another family or none at all, an unknown field, a wrong type.
@@ -266,20 +306,36 @@ class Preset:
     def max_sequence_length(self) -> int:
         """Positions that the backbone has: no sequence may be longer."""
         _, config = self._describe(CONFIG)
-        return self._positive(CONFIG, "max_sequence_length", config.get("max_sequence_length", 512))
+        return self._size(CONFIG, "max_sequence_length", config.get("max_sequence_length", 512))
 
     @cached_property
     def sequence_length(self) -> int:
         """The length its preprocessor was saved with, in tokens; else all that the backbone has."""
-        if not self.has(PREPROCESSOR):
-            return self.max_sequence_length
-        _, config = self._describe(PREPROCESSOR)
-        length = config.get("sequence_length", self.max_sequence_length)
-        return self._positive(PREPROCESSOR, "sequence_length", length)
+        return self._preprocessor_config.get("sequence_length", self.max_sequence_length)
 
-    def _positive(self, file: str, field: str, value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise self.error(file, f"{field} must be a positive integer, not {value!r}")
+    @property
+    def preprocessor_settings(self) -> dict[str, Any]:
+        """Arguments of the preprocessor's constructor beside tokenizer and length."""
+        config = self._preprocessor_config
+        return {"truncate": config["truncate"]} if "truncate" in config else {}
+
+    @cached_property
+    def _preprocessor_config(self) -> dict[str, Any]:
+        if not self.has(PREPROCESSOR):
+            return {}
+        config = self.config(PREPROCESSOR, _PREPROCESSOR_FIELDS)
+        truncate = config.get("truncate", TRUNCATIONS[0])
+        if truncate not in TRUNCATIONS:
+            raise self.error(
+                PREPROCESSOR, f"truncate must be one of {', '.join(TRUNCATIONS)}, not {truncate!r}"
+            )
+        return config
+
+    def _size(self, file: str, field: str, value: Any) -> int:
+        try:
+            _check_size(field, value)
+        except ValueError as error:
+            raise self.error(file, str(error)) from None
         return value
 
     def resolve_length(self, sequence_length: int | None) -> int:
@@ -312,7 +368,7 @@ class Preset:
                 "python -m pipelines.finetune --help"
             )
         _, config = self._describe(TASK)
-        num_classes = self._positive(TASK, "num_classes", config.get("num_classes"))
+        num_classes = self._size(TASK, "num_classes", config.get("num_classes"))
         if not self.has(LABELS):
             return default_labels(num_classes)
         labels = self.json(LABELS)
@@ -329,9 +385,8 @@ class Preset:
     def digest(self) -> str:
         """`sha256:` and the hash over the names and contents of all files that shape the result."""
         total = hashlib.sha256()
-        for file in sorted(
-            (CONFIG, TOKENIZER, TASK, LABELS, VOCABULARY, BACKBONE_WEIGHTS, TASK_WEIGHTS)
-        ):
+        described = (CONFIG, TOKENIZER, PREPROCESSOR, TASK, LABELS)
+        for file in sorted((*described, VOCABULARY, BACKBONE_WEIGHTS, TASK_WEIGHTS)):
             if self.has(file):
                 with self.path(file).open("rb") as stream:
                     content = hashlib.sha256()

@@ -28,6 +28,7 @@ def quiet_stderr() -> Iterator[None]:
         try:
             yield
         except BaseException:
+            sys.stderr.flush()
             held.seek(0)
             os.write(stderr, held.read())
             raise
@@ -47,7 +48,7 @@ def start(streams: bool = True) -> str:
 
     Args:
         streams: Whether work will come in streams, one a core, as the predictor's does: on a CPU
-            every operation then gets one thread (`benchmarks/predictor_streams.py` compares).
+            every operation then gets one thread (`benchmarks/predictor.py` compares).
             Nothing is changed where TensorFlow runs already.
 
     Raises:

@@ -14,7 +14,7 @@ from models import keras_hub, presets
 from models.inputs import as_texts
 from models.packing import Tokens
 from models.presets import Preset
-from models.wordpiece import WordPiece
+from models.wordpiece import MAX_TOKEN_BYTES, WordPiece
 
 
 class WordPieceTokenizer:
@@ -29,7 +29,8 @@ class WordPieceTokenizer:
             makers did.
 
     Raises:
-        ValueError: The vocabulary lacks a special token or holds a token twice.
+        ValueError: The vocabulary lacks a special token, holds a token twice, or holds one that is
+            longer than `MAX_TOKEN_BYTES` or has a NUL character.
     """
 
     family: ClassVar[str]
@@ -59,6 +60,12 @@ class WordPieceTokenizer:
         )
         if missing := [token for token in special if token not in self._ids]:
             raise ValueError(f"the vocabulary lacks {', '.join(missing)}")
+        for index, token in enumerate(self._vocabulary):
+            if len(token.encode()) > MAX_TOKEN_BYTES or "\0" in token:
+                raise ValueError(
+                    f"token {index}, {token[:20]!r}, must have at most {MAX_TOKEN_BYTES} bytes and "
+                    "no NUL character"
+                )
         self.unk_token_id = self._ids[self.unk_token]
         self.cls_token_id = self._ids[self.cls_token]
         self.sep_token_id = self._ids[self.sep_token]

@@ -21,6 +21,8 @@ import tensorflow_text
 from models.packing import Tokens
 
 MAX_CHARACTERS_PER_WORD = 100
+MAX_TOKEN_BYTES = 256
+"""The longest token that tensorflow-text takes into a vocabulary, in bytes of UTF-8."""
 
 # What the cleaning deletes: control characters but tab, newline and return; format characters;
 # the replacement character.
@@ -110,7 +112,9 @@ class WordPiece:
         texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="ignore")
         texts = tf.strings.regex_replace(texts, _DELETED, "")
         if self._lowercase:
-            texts = tf.strings.lower(texts, encoding="utf-8")
+            # Not `tf.strings.lower`: it lowercases by the language of the machine, and Turkish has
+            # a lowercase of its own for "I".
+            texts = tf.constant([text.decode().lower() for text in texts.numpy()])
             texts = tensorflow_text.normalize_utf8(texts, "NFD")
             texts = tf.strings.regex_replace(texts, _ACCENTS, "")
         return texts

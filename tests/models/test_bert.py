@@ -1,0 +1,175 @@
+import keras
+import numpy as np
+import pytest
+
+from models import BertBackbone, PresetError
+
+
+def batch(length=6, rows=2, real=None, seed=0):
+    random = np.random.default_rng(seed)
+    mask = np.arange(length) < np.full((rows, 1), length if real is None else real)
+    return {
+        "token_ids": (random.integers(5, 40, (rows, length)) * mask).astype("int32"),
+        "segment_ids": (random.integers(0, 2, (rows, length)) * mask).astype("int32"),
+        "padding_mask": mask.astype("int32"),
+    }
+
+
+def outputs(backbone, features):
+    result = backbone(features, training=False)
+    return {k: keras.ops.convert_to_numpy(keras.ops.cast(v, "float32")) for k, v in result.items()}
+
+
+def test_it_gives_a_vector_for_each_token_and_one_for_the_text(classifier):
+    found = outputs(classifier.backbone, batch(6, rows=3))
+    assert {name: array.shape for name, array in found.items()} == {
+        "sequence_output": (3, 6, 16),
+        "pooled_output": (3, 16),
+    }
+
+
+@pytest.mark.parametrize("length", [1, 2, 23, 24])
+def test_any_length_up_to_its_positions_goes(classifier, length):
+    assert outputs(classifier.backbone, batch(length))["sequence_output"].shape == (2, length, 16)
+
+
+@pytest.mark.parametrize("padded", [6, 7, 24])
+def test_padding_changes_no_result(classifier, padded):
+    real = batch(5)
+    wide = {k: np.pad(array, ((0, 0), (0, padded - 5))) for k, array in real.items()}
+    wide["token_ids"][:, 5:] = 17  # what stands there must not matter
+    expected, found = outputs(classifier.backbone, real), outputs(classifier.backbone, wide)
+    np.testing.assert_allclose(
+        found["sequence_output"][:, :5], expected["sequence_output"], atol=1e-5
+    )
+    np.testing.assert_allclose(found["pooled_output"], expected["pooled_output"], atol=1e-5)
+
+
+def test_a_row_does_not_depend_on_its_neighbours(classifier):
+    features = batch(6, rows=4)
+    alone = {k: array[2:3] for k, array in features.items()}
+    np.testing.assert_allclose(
+        outputs(classifier.backbone, features)["pooled_output"][2:3],
+        outputs(classifier.backbone, alone)["pooled_output"],
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("feature", ["token_ids", "segment_ids", "padding_mask"])
+def test_every_input_matters(classifier, feature):
+    features = batch(6)
+    changed = {**features, feature: features[feature].copy()}
+    changed[feature][:, 2:] = 0
+    assert not np.allclose(
+        outputs(classifier.backbone, features)["pooled_output"],
+        outputs(classifier.backbone, changed)["pooled_output"],
+        atol=1e-3,
+    )
+
+
+def test_the_order_of_tokens_matters(classifier):
+    features = batch(6)
+    swapped = {**features, "token_ids": features["token_ids"][:, [0, 2, 1, 3, 4, 5]]}
+    assert not np.allclose(
+        outputs(classifier.backbone, features)["pooled_output"],
+        outputs(classifier.backbone, swapped)["pooled_output"],
+        atol=1e-3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [("bfloat16", 0.15), ("float16", 0.03), ("mixed_bfloat16", 0.15), ("mixed_float16", 0.03)],
+)
+def test_half_precision_gives_about_the_same(classifier, preset, dtype, tolerance):
+    half = BertBackbone.from_preset(preset, dtype=dtype)
+    features = batch(9, real=7)
+    found, expected = outputs(half, features), outputs(classifier.backbone, features)
+    assert half.compute_dtype == dtype.removeprefix("mixed_")
+    np.testing.assert_allclose(
+        found["sequence_output"][:, :7], expected["sequence_output"][:, :7], atol=tolerance
+    )
+
+
+def test_activations_differ_and_unknown_ones_are_refused(config, randomize):
+    found = []
+    for activation in ("gelu_approximate", "gelu", "relu"):
+        backbone = BertBackbone(**config, activation=activation)
+        randomize(backbone)
+        found.append(outputs(backbone, batch())["pooled_output"])
+    assert 1e-6 < np.abs(found[0] - found[1]).max() < 1e-2
+    assert np.abs(found[0] - found[2]).max() > 1e-2
+    with pytest.raises(ValueError, match=r"'swish' is not known; choose from .*'gelu'"):
+        BertBackbone(**config, activation="swish")
+
+
+def test_dropout_works_in_training_only(config, randomize):
+    backbone = BertBackbone(**{**config, "dropout": 0.5})
+    randomize(backbone)
+    first, second = (backbone(batch(), training=True)["pooled_output"] for _ in range(2))
+    assert np.abs(first - second).max() > 1e-3
+    first, second = (backbone(batch(), training=False)["pooled_output"] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_heads_must_divide_the_width(config):
+    with pytest.raises(ValueError, match="hidden_dim=16 is no multiple of num_heads=3"):
+        BertBackbone(**{**config, "num_heads": 3})
+
+
+def test_a_configuration_makes_the_backbone_again(config):
+    settings = {
+        **config,
+        "dropout": 0.2,
+        "num_segments": 3,
+        "activation": "gelu",
+        "layer_norm_epsilon": 1e-5,
+    }
+    backbone = BertBackbone(**settings)
+    assert backbone.get_config() == settings
+    again = BertBackbone.from_config(backbone.get_config())
+    assert isinstance(again, BertBackbone)
+    assert again.get_config() == settings
+    assert [w.shape for w in again.weights] == [w.shape for w in backbone.weights]
+
+
+@pytest.mark.parametrize(("vocabulary_size", "parameters"), [(30_522, 4_385_920), (1_000, 607_104)])
+def test_it_has_the_parameters_of_googles_smallest_model(vocabulary_size, parameters):
+    backbone = BertBackbone(vocabulary_size, 2, 2, 128, 512)
+    assert backbone.count_params() == parameters
+
+
+def test_a_saved_backbone_comes_back_equal(classifier, preset):
+    loaded = BertBackbone.from_preset(preset)
+    assert loaded.get_config() == classifier.backbone.get_config()
+    for name, array in outputs(classifier.backbone, batch()).items():
+        np.testing.assert_array_equal(outputs(loaded, batch())[name], array)
+
+
+def test_settings_that_keras_hub_lacks_are_kept_too(config, tmp_path):
+    settings = {**config, "activation": "relu", "layer_norm_epsilon": 1e-5}
+    BertBackbone(**settings).save_to_preset(tmp_path)
+    assert BertBackbone.from_preset(tmp_path).get_config().items() >= settings.items()
+
+
+def test_without_its_weights_a_preset_gives_random_ones(classifier, preset):
+    (preset / "model.weights.h5").unlink()
+    fresh = BertBackbone.from_preset(preset, load_weights=False)
+    assert fresh.get_config() == classifier.backbone.get_config()
+    loaded, random = (m.embeddings.position.numpy() for m in (classifier.backbone, fresh))
+    assert not np.allclose(loaded, random)
+    with pytest.raises(PresetError, match=r"model\.weights\.h5: no such file"):
+        BertBackbone.from_preset(preset)
+
+
+def test_arguments_override_the_preset(preset):
+    assert BertBackbone.from_preset(preset, dropout=0.3).dropout == 0.3
+
+
+def test_every_weight_has_a_name_and_a_place_in_the_file(classifier):
+    backbone = classifier.backbone
+    named = backbone.named_weights()
+    assert {id(weight) for weight in named.values()} == {id(weight) for weight in backbone.weights}
+    assert {weight.name: weight.shape for weight in backbone.layout()} == {
+        name: tuple(weight.shape) for name, weight in named.items()
+    }

@@ -1,0 +1,243 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import BertBackbone, BertClassifier, BertPreprocessor, BertTokenizer
+
+TEXTS = ["good film", "awful film", "", "the great play, good!", "bad"]
+SECONDS = ["a", "b c", "bad film", "", "x"]
+SEPARABLE = np.array(["good film", "great play", "good play", "bad film", "awful play", "bad play"])
+CLASSES = np.array([1, 1, 1, 0, 0, 0])
+
+
+def logits(classifier, *texts):
+    """The scores of texts by way of the preprocessor and the model itself."""
+    features = classifier.preprocessor(texts if len(texts) > 1 else texts[0])
+    return classifier(features, training=False).numpy()
+
+
+@pytest.fixture
+def learner(vocabulary, config, randomize):
+    """A small untrained classifier of two classes that learns in a few steps."""
+    keras.utils.set_random_seed(1)
+    classifier = BertClassifier(
+        BertBackbone(**{**config, "num_layers": 1, "dropout": 0.0}),
+        num_classes=2,
+        preprocessor=BertPreprocessor(BertTokenizer(vocabulary, lowercase=True), 12),
+        dropout=0.0,
+    )
+    randomize(classifier)
+    return classifier
+
+
+def test_it_predicts_raw_strings_in_their_order(classifier):
+    expected = logits(classifier, TEXTS)
+    for texts in (TEXTS, np.array(TEXTS), tf.constant(TEXTS)):
+        np.testing.assert_allclose(classifier.predict(texts, 2, verbose=0), expected, atol=1e-5)
+
+
+def test_it_predicts_pairs(classifier):
+    found = classifier.predict((TEXTS, SECONDS), batch_size=3, verbose=0)
+    np.testing.assert_allclose(found, logits(classifier, TEXTS, SECONDS), atol=1e-5)
+
+
+def test_it_predicts_datasets_of_strings_and_of_features(classifier):
+    strings = tf.data.Dataset.from_tensor_slices(TEXTS).batch(2)
+    expected = logits(classifier, TEXTS)
+    np.testing.assert_allclose(classifier.predict(strings, verbose=0), expected, atol=1e-5)
+    ready = strings.map(classifier.preprocessor)
+    np.testing.assert_allclose(classifier.predict(ready, verbose=0), expected, atol=1e-5)
+
+
+def test_a_probability_head_gives_the_softmax_of_the_logits(classifier, preset):
+    found = BertClassifier.from_preset(preset, activation="softmax")(classifier.preprocessor(TEXTS))
+    np.testing.assert_allclose(found, tf.nn.softmax(logits(classifier, TEXTS)), atol=1e-5)
+
+
+def test_it_evaluates_with_accuracy_and_the_loss_of_its_logits(classifier):
+    classes = np.array([0, 2, 1, 0, 2])
+    scores = logits(classifier, TEXTS)
+    expected_loss = tf.keras.losses.sparse_categorical_crossentropy(
+        classes, scores, from_logits=True
+    ).numpy()
+    expected_accuracy = (scores.argmax(axis=1) == classes).mean()
+    for arguments in (
+        (TEXTS, classes, 2),
+        (tf.data.Dataset.from_tensor_slices((TEXTS, classes)).batch(2),),
+    ):
+        found = classifier.evaluate(*arguments, return_dict=True, verbose=0)
+        assert found["loss"] == pytest.approx(expected_loss.mean(), abs=1e-4)
+        assert found["accuracy"] == pytest.approx(expected_accuracy, abs=1e-6)
+
+
+def test_sample_weights_count_in_evaluation(classifier):
+    classes = np.array([0, 2, 1, 0, 2])
+    alone = classifier.evaluate(TEXTS[1:2], classes[1:2], return_dict=True, verbose=0)["loss"]
+    weights = np.array([0.0, 5.0, 0.0, 0.0, 0.0])
+    found = classifier.evaluate(TEXTS, classes, sample_weight=weights, return_dict=True, verbose=0)
+    assert found["loss"] == pytest.approx(alone, abs=1e-4)
+
+
+def test_a_new_classifier_is_compiled_for_fine_tuning(learner):
+    assert learner.compiled
+    assert isinstance(learner.optimizer, keras.optimizers.Adam)
+    assert float(learner.optimizer.learning_rate) == pytest.approx(5e-5)
+    assert learner.loss.get_config()["from_logits"]
+    assert not learner.jit_compile
+
+
+def test_the_loss_of_a_probability_head_takes_probabilities(learner):
+    classifier = BertClassifier(learner.backbone, 2, activation="softmax")
+    assert not classifier.loss.get_config()["from_logits"]
+
+
+def test_a_few_steps_of_fit_lower_the_loss_on_raw_strings(learner):
+    learner.compile(optimizer=keras.optimizers.Adam(3e-2))
+    history = learner.fit(
+        SEPARABLE,
+        CLASSES,
+        batch_size=2,
+        epochs=12,
+        validation_data=(SEPARABLE, CLASSES),
+        verbose=0,
+    ).history
+    assert history["loss"][-1] < 0.5 * history["loss"][0]
+    assert history["val_accuracy"][-1] == 1.0
+    assert (learner.predict(SEPARABLE, verbose=0).argmax(axis=1) == CLASSES).all()
+
+
+def test_it_fits_pairs_and_datasets_of_strings(learner):
+    learner.compile(run_eagerly=True)  # so few steps are not worth a graph
+    before = learner.logits.kernel.numpy().copy()
+    pairs = tf.data.Dataset.from_tensor_slices(((SEPARABLE, SEPARABLE[::-1]), CLASSES)).batch(3)
+    history = learner.fit(pairs, validation_data=pairs, epochs=1, verbose=0).history
+    assert np.isfinite([history["loss"][0], history["val_loss"][0]]).all()
+    between = learner.logits.kernel.numpy().copy()
+    weights = np.array([1.0, 1.0, 1.0, 0.5, 0.5, 0.5])
+    learner.fit((SEPARABLE, SEPARABLE[::-1]), CLASSES, 4, sample_weight=weights, verbose=0)
+    assert not np.allclose(before, between)
+    assert not np.allclose(between, learner.logits.kernel.numpy())
+
+
+def test_an_epoch_of_training_sees_every_row_once(classifier):
+    texts = [f"{'a ' * (n % 7)}{letter}" for n, letter in enumerate("bcdefghijklmnopqrstuvw")]
+    data = classifier._batches(texts, np.arange(22), None, 4, shuffle=True)
+    orders = [np.concatenate([y for _, y in data.as_numpy_iterator()]) for _ in range(2)]
+    assert sorted(orders[0].tolist()) == sorted(orders[1].tolist()) == list(range(22))
+    assert orders[0].tolist() != orders[1].tolist()
+    assert len(data) == 6
+    for features, classes in data.as_numpy_iterator():
+        width = features["padding_mask"].sum(axis=1).max()
+        assert {array.shape for array in features.values()} == {(len(classes), width)}
+
+
+def test_token_dropout_hides_its_share_of_the_words_and_nothing_else(classifier):
+    texts = ["a b c d e f g h i j k l m n o p", "a b c"] * 200
+    tokenizer = classifier.preprocessor.tokenizer
+    special = [tokenizer.pad_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id]
+    plain = classifier._batches(texts, None, None, 400, token_dropout=0.0)
+    (expected,) = plain.as_numpy_iterator()
+    shares = []
+    for _ in range(2):
+        data = classifier._batches(texts, None, None, 400, token_dropout=0.25)
+        (features,) = data.as_numpy_iterator()
+        hidden = features["token_ids"] != expected["token_ids"]
+        assert (features["token_ids"][hidden] == tokenizer.mask_token_id).all()
+        assert not np.isin(expected["token_ids"][hidden], special).any()
+        np.testing.assert_array_equal(features["padding_mask"], expected["padding_mask"])
+        shares.append(hidden.sum() / (~np.isin(expected["token_ids"], special)).sum())
+    assert all(0.2 < share < 0.3 for share in shares)
+    assert shares[0] != shares[1]
+
+
+def test_without_a_preprocessor_it_takes_what_the_backbone_takes(classifier, preset):
+    bare = BertClassifier.from_preset(preset, preprocessor=None)
+    bare.compile(run_eagerly=True)  # so few steps are not worth a graph
+    features = {k: v.numpy() for k, v in classifier.preprocessor(TEXTS).items()}
+    expected = logits(classifier, TEXTS)
+    np.testing.assert_allclose(bare.predict(features, 2, verbose=0), expected, atol=1e-5)
+    data = tf.data.Dataset.from_tensor_slices(features).batch(2)
+    np.testing.assert_allclose(bare.predict(data, verbose=0), expected, atol=1e-5)
+    classes = expected.argmax(axis=1)
+    assert bare.evaluate(features, classes, return_dict=True, verbose=0)["accuracy"] == 1.0
+    assert np.isfinite(bare.fit(features, classes, 2, verbose=0).history["loss"]).all()
+
+
+def test_a_saved_classifier_comes_back_equal(classifier, preset):
+    loaded = BertClassifier.from_preset(preset)
+    assert loaded.labels == ["negative", "neutral", "positive"]
+    assert loaded.preprocessor.sequence_length == classifier.preprocessor.sequence_length
+    assert loaded.compiled
+    np.testing.assert_array_equal(logits(loaded, TEXTS), logits(classifier, TEXTS))
+
+
+def test_all_settings_of_the_head_are_saved(classifier, tmp_path):
+    labels = ["é", "b", "c"]
+    settings = {"activation": "softmax", "dropout": 0.3, "labels": labels}
+    saved = BertClassifier(classifier.backbone, 3, classifier.preprocessor, **settings)
+    saved.save_to_preset(tmp_path)
+    loaded = BertClassifier.from_preset(tmp_path)
+    assert (loaded.labels, loaded.dropout) == (labels, 0.3)
+    assert loaded.activation is keras.activations.softmax
+    np.testing.assert_array_equal(logits(loaded, TEXTS), logits(saved, TEXTS))
+
+
+def test_a_classifier_saved_without_a_preprocessor_comes_back_without(classifier, tmp_path):
+    BertClassifier(classifier.backbone, 2).save_to_preset(tmp_path)
+    assert not (tmp_path / "preprocessor.json").exists()
+    assert BertClassifier.from_preset(tmp_path, preprocessor=None).num_classes == 2
+
+
+def test_a_backbones_preset_gets_a_new_head(classifier, tmp_path):
+    classifier.backbone.save_to_preset(tmp_path)
+    classifier.preprocessor.save_to_preset(tmp_path)
+    with pytest.raises(ValueError, match="num_classes puts a new one on it"):
+        BertClassifier.from_preset(tmp_path)
+    loaded = BertClassifier.from_preset(tmp_path, num_classes=2, labels=["no", "yes"], dropout=0.0)
+    assert loaded.labels == ["no", "yes"]
+    assert loaded.predict(TEXTS, verbose=0).shape == (5, 2)
+    np.testing.assert_array_equal(
+        loaded.backbone.embeddings.position, classifier.backbone.embeddings.position
+    )
+
+
+def test_a_classifiers_preset_gets_a_new_head_when_classes_are_given(preset):
+    loaded = BertClassifier.from_preset(preset, num_classes=4)
+    assert loaded.labels == ["LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3"]
+
+
+def test_without_its_weights_a_preset_gives_a_random_classifier(classifier, preset):
+    for file in preset.glob("*.h5"):
+        file.unlink()
+    loaded = BertClassifier.from_preset(preset, load_weights=False)
+    assert loaded.labels == classifier.labels
+    assert not np.allclose(loaded.logits.kernel, classifier.logits.kernel)
+
+
+def test_weights_in_half_precision_give_about_the_same(classifier, tmp_path):
+    classifier.save_to_preset(tmp_path / "half", weights_dtype="float16")
+    classifier.save_to_preset(tmp_path / "full")
+    loaded = BertClassifier.from_preset(tmp_path / "half")
+    np.testing.assert_allclose(logits(loaded, TEXTS), logits(classifier, TEXTS), atol=0.02)
+    sizes = [sum(f.stat().st_size for f in (tmp_path / n).glob("*.h5")) for n in ("half", "full")]
+    assert sizes[0] < sizes[1]
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_it_runs_in_half_precision(classifier, preset, dtype):
+    loaded = BertClassifier.from_preset(preset, dtype=dtype)
+    found = keras.ops.cast(loaded(loaded.preprocessor(TEXTS)), "float32")
+    np.testing.assert_allclose(found, logits(classifier, TEXTS), atol=0.15)
+
+
+def test_labels_must_be_as_many_as_the_classes(classifier):
+    with pytest.raises(ValueError, match="1 labels for num_classes=2"):
+        BertClassifier(classifier.backbone, 2, labels=["one"])
+
+
+def test_a_configuration_makes_the_classifier_again(classifier):
+    again = BertClassifier.from_config(classifier.get_config())
+    assert isinstance(again, BertClassifier)
+    assert again.labels == classifier.labels
+    assert again.backbone is classifier.backbone

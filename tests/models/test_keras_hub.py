@@ -1,0 +1,163 @@
+"""Live comparison with Keras Hub: the same weights, the same files, the same numbers."""
+
+import json
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from models import BertBackbone, BertClassifier
+
+keras_hub = pytest.importorskip("keras_hub")
+
+# Token ids as the tokenizer would give them, of several lengths, some rows padded.
+LENGTHS = [1, 2, 7, 24]
+TEXTS = ["The film, good!", "", "awful playing [x]" * 3]
+
+
+def features(length):
+    random = np.random.default_rng(length)
+    mask = np.arange(length) < np.array([[length], [max(1, length // 2)], [1]])
+    return {
+        "token_ids": random.integers(5, 40, mask.shape).astype("int32") * mask,
+        "segment_ids": random.integers(0, 2, mask.shape).astype("int32") * mask,
+        "padding_mask": mask.astype("int32"),
+    }
+
+
+def assert_same_outputs(ours, theirs, lengths=LENGTHS):
+    for length in lengths:
+        found, expected = ours(features(length)), theirs(features(length))
+        assert found.keys() == expected.keys()
+        for name, array in expected.items():
+            expected_array = keras.ops.convert_to_numpy(keras.ops.cast(array, "float32"))
+            np.testing.assert_allclose(found[name], expected_array, atol=1e-5)
+
+
+@pytest.fixture
+def their_backbone(config, randomize):
+    def make(**overrides):
+        backbone = keras_hub.models.BertBackbone(**{**config, **overrides})
+        randomize(backbone, seed=7)
+        return backbone
+
+    return make
+
+
+@pytest.fixture
+def their_classifier(their_backbone, vocabulary, randomize):
+    def make(**overrides):
+        tokenizer = keras_hub.models.BertTokenizer(
+            vocabulary, lowercase=True, strip_accents=True, special_tokens_in_strings=False
+        )
+        preprocessor = keras_hub.models.BertTextClassifierPreprocessor(
+            tokenizer, sequence_length=20, truncate="waterfall"
+        )
+        settings = {"num_classes": 4, "preprocessor": preprocessor, **overrides}
+        classifier = keras_hub.models.BertTextClassifier(their_backbone(), **settings)
+        randomize(classifier, seed=8)
+        return classifier
+
+    return make
+
+
+@pytest.mark.parametrize("shape", [{}, {"num_layers": 1, "num_heads": 4, "num_segments": 3}])
+def test_a_backbone_that_keras_hub_saved_gives_the_same_outputs(their_backbone, tmp_path, shape):
+    theirs = their_backbone(**shape)
+    theirs.save_to_preset(str(tmp_path))
+    assert_same_outputs(BertBackbone.from_preset(tmp_path), theirs)
+
+
+def test_a_backbone_saved_here_gives_the_same_outputs_in_keras_hub(classifier, tmp_path):
+    classifier.backbone.save_to_preset(tmp_path)
+    theirs = keras_hub.models.BertBackbone.from_preset(str(tmp_path))
+    assert_same_outputs(classifier.backbone, theirs)
+
+
+def test_more_than_ten_layers_are_not_mixed_up(their_backbone, tmp_path):
+    theirs = their_backbone(num_layers=12, hidden_dim=4, intermediate_dim=6)
+    theirs.save_to_preset(str(tmp_path))
+    assert_same_outputs(BertBackbone.from_preset(tmp_path), theirs, lengths=[7])
+
+
+def test_a_classifier_that_keras_hub_saved_gives_the_same_logits(their_classifier, tmp_path):
+    theirs = their_classifier()
+    theirs.save_to_preset(str(tmp_path))
+    ours = BertClassifier.from_preset(tmp_path)
+    assert ours.labels == ["LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3"]
+    assert ours.preprocessor.sequence_length == 20
+    assert ours.preprocessor.truncate == "waterfall"
+    assert ours.preprocessor.tokenizer.lowercase
+    np.testing.assert_allclose(ours.predict(TEXTS), theirs.predict(TEXTS, verbose=0), atol=1e-5)
+    for length in LENGTHS:
+        np.testing.assert_allclose(ours(features(length)), theirs(features(length)), atol=1e-5)
+
+
+def test_a_trained_classifier_of_keras_hub_loads_without_its_optimizer(their_classifier, tmp_path):
+    theirs = their_classifier(activation="softmax")
+    theirs.optimizer.build(theirs.trainable_variables)
+    theirs.save_to_preset(str(tmp_path))
+    with h5py.File(tmp_path / "task.weights.h5") as store:
+        assert "optimizer" in store
+    ours = BertClassifier.from_preset(tmp_path)
+    found = ours(features(7)).numpy()
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(found, theirs(features(7)), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
+def test_a_classifier_saved_here_gives_the_same_logits_in_keras_hub(classifier, preset):
+    theirs = keras_hub.models.TextClassifier.from_preset(str(preset))
+    assert theirs.preprocessor.sequence_length == classifier.preprocessor.sequence_length
+    np.testing.assert_allclose(
+        theirs.predict(TEXTS, verbose=0), classifier.predict(TEXTS), atol=1e-5
+    )
+    for length in LENGTHS:
+        np.testing.assert_allclose(
+            theirs(features(length)), classifier(features(length)), atol=1e-5
+        )
+
+
+def test_pairs_get_the_same_inputs_as_in_keras_hub(their_classifier, tmp_path):
+    theirs = their_classifier()
+    theirs.save_to_preset(str(tmp_path))
+    ours = BertClassifier.from_preset(tmp_path).preprocessor
+    pair = (["a b c d e f g h i j k", "good"], ["l m n o p q r s t u", "bad film"])
+    # Without labels Keras Hub takes a tuple for texts and labels.
+    expected, _ = theirs.preprocessor(tuple(map(np.array, pair)), np.zeros(2))
+    for name, array in ours(pair).items():
+        np.testing.assert_array_equal(array, keras.ops.cast(expected[name], "int32"))
+
+
+def test_weights_stored_as_float16_load_in_both(classifier, tmp_path):
+    classifier.backbone.save_to_preset(tmp_path, weights_dtype="float16")
+    with h5py.File(tmp_path / "model.weights.h5") as store:
+        assert store["layers/dense/vars/0"].dtype == np.float16
+    ours = BertBackbone.from_preset(tmp_path)
+    assert {weight.dtype for weight in ours.weights} == {"float32"}
+    assert_same_outputs(ours, keras_hub.models.BertBackbone.from_preset(str(tmp_path)))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_half_precision_model_of_keras_hub_loads(their_backbone, tmp_path, dtype):
+    theirs = their_backbone(dtype=dtype)
+    theirs.save_to_preset(str(tmp_path))
+    # In float32 on both sides: the same weights, without the rounding of the arithmetic.
+    description = json.loads((tmp_path / "config.json").read_text())
+    description["config"].pop("dtype")
+    exact = keras_hub.models.BertBackbone(
+        **{k: v for k, v in description["config"].items() if k not in ("name", "trainable")}
+    )
+    for weight, half in zip(exact.weights, theirs.weights, strict=True):
+        weight.assign(keras.ops.cast(half, "float32"))
+    assert_same_outputs(BertBackbone.from_preset(tmp_path), exact)
+
+
+def test_weights_under_the_group_name_of_older_keras_load(classifier, preset):
+    with h5py.File(preset / "model.weights.h5", "r+") as store:
+        store.move("layers", "_layer_checkpoint_dependencies")
+    loaded = BertBackbone.from_preset(preset)
+    np.testing.assert_array_equal(
+        loaded(features(7))["pooled_output"], classifier.backbone(features(7))["pooled_output"]
+    )

@@ -1,0 +1,171 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+
+from models import BertPreprocessor, BertTokenizer, PresetError
+
+TEXTS = ["The film!", ""]
+SECONDS = ["good", "bad film"]
+
+
+@pytest.fixture
+def preprocessor(vocabulary):
+    return BertPreprocessor(BertTokenizer(vocabulary, lowercase=True), sequence_length=8)
+
+
+def spell(preprocessor, features):
+    """The tokens of each row, without padding."""
+    rows = zip(features["token_ids"].numpy(), features["padding_mask"].numpy(), strict=True)
+    vocabulary = preprocessor.tokenizer.get_vocabulary()
+    return [[vocabulary[token_id] for token_id in ids[mask == 1]] for ids, mask in rows]
+
+
+SINGLES = [["[CLS]", "the", "film", "!", "[SEP]"], ["[CLS]", "[SEP]"]]
+PAIRS = [
+    ["[CLS]", "the", "film", "!", "[SEP]", "good", "[SEP]"],
+    ["[CLS]", "[SEP]", "bad", "film", "[SEP]"],
+]
+batches = pytest.mark.parametrize(
+    "as_batch", [list, np.array, tf.constant, pa.array], ids=["list", "numpy", "tensor", "arrow"]
+)
+
+
+@batches
+def test_a_batch_of_texts_is_packed_and_padded(preprocessor, as_batch):
+    features = preprocessor(as_batch(TEXTS))
+    assert spell(preprocessor, features) == SINGLES
+    assert list(features) == preprocessor.features
+    assert {(f.shape.as_list()[1], f.dtype) for f in features.values()} == {(8, tf.int32)}
+    assert features["token_ids"][1].numpy().tolist()[2:] == [0] * 6
+    assert not features["segment_ids"].numpy().any()
+
+
+@batches
+def test_a_tuple_of_batches_is_pairs(preprocessor, as_batch):
+    features = preprocessor((as_batch(TEXTS), as_batch(SECONDS)))
+    assert spell(preprocessor, features) == PAIRS
+    assert features["segment_ids"].numpy().tolist() == [
+        [0, 0, 0, 0, 0, 1, 1, 0],
+        [0, 0, 1, 1, 1, 0, 0, 0],
+    ]
+
+
+@pytest.mark.parametrize("text", [TEXTS[0], TEXTS[0].encode(), tf.constant(TEXTS[0])])
+def test_one_text_gives_one_row(preprocessor, text):
+    features = preprocessor(text)
+    assert all(f.shape == (8,) for f in features.values())
+    batch = preprocessor([TEXTS[0]])
+    for name in features:
+        assert features[name].numpy().tolist() == batch[name][0].numpy().tolist()
+
+
+def test_one_pair_gives_one_row(preprocessor):
+    features = preprocessor((TEXTS[0], SECONDS[0]))
+    assert features["token_ids"].shape == (8,)
+    assert spell(preprocessor, {k: v[None] for k, v in features.items()}) == PAIRS[:1]
+
+
+def test_labels_and_weights_pass_through_untouched(preprocessor):
+    y, sample_weight = object(), object()
+    features, passed = preprocessor(TEXTS, y)
+    assert passed is y
+    assert spell(preprocessor, features) == SINGLES
+    _, passed, weight = preprocessor(TEXTS, y, sample_weight)
+    assert (passed, weight) == (y, sample_weight)
+
+
+def test_it_maps_a_dataset_of_batches_with_labels_and_weights(preprocessor):
+    data = tf.data.Dataset.from_tensor_slices((TEXTS, [0, 1], [0.5, 2.0])).batch(2)
+    mapped = data.map(preprocessor)
+    assert {s.shape.as_list()[-1] for s in mapped.element_spec[0].values()} == {8}
+    ((features, y, weight),) = mapped
+    assert spell(preprocessor, features) == SINGLES
+    assert y.numpy().tolist() == [0, 1]
+    assert weight.numpy().tolist() == [0.5, 2.0]
+
+
+def test_it_maps_a_dataset_of_texts_alone(preprocessor):
+    (features,) = tf.data.Dataset.from_tensors(TEXTS).map(preprocessor)
+    assert spell(preprocessor, features) == SINGLES
+
+
+def test_it_maps_single_texts_before_they_are_batched(preprocessor):
+    data = tf.data.Dataset.from_tensor_slices((TEXTS, [0, 1])).map(preprocessor).batch(2)
+    ((features, _),) = data
+    assert spell(preprocessor, features) == SINGLES
+
+
+def test_it_maps_a_dataset_of_pairs(preprocessor):
+    data = tf.data.Dataset.from_tensor_slices(((TEXTS, SECONDS), [0, 1])).batch(2)
+    ((features, y),) = data.map(preprocessor)
+    assert spell(preprocessor, features) == PAIRS
+    assert y.numpy().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("truncate", "expected"),
+    [
+        ("round_robin", ["[CLS]", "a", "b", "c", "[SEP]", "x", "y", "[SEP]"]),
+        ("waterfall", ["[CLS]", "a", "b", "c", "d", "[SEP]", "x", "[SEP]"]),
+    ],
+)
+def test_a_pair_is_cut_as_asked(preprocessor, truncate, expected):
+    preprocessor = BertPreprocessor(preprocessor.tokenizer, 8, truncate)
+    assert spell(preprocessor, preprocessor((["a b c d"], ["x y z"]))) == [expected]
+
+
+def test_encoding_counts_the_tokens_before_the_cut(preprocessor):
+    tokens, num_tokens = preprocessor.encode(["a " * 20, "a", ""])
+    assert tokens.lengths.tolist() == [8, 3, 2]
+    assert num_tokens.tolist() == [22, 3, 2]
+
+
+def test_an_empty_batch_gives_no_rows(preprocessor):
+    assert preprocessor([])["token_ids"].shape == (0, 8)
+
+
+def test_rows_are_512_tokens_unless_told_otherwise(preprocessor):
+    assert BertPreprocessor(preprocessor.tokenizer)("a")["token_ids"].shape == (512,)
+
+
+def test_a_length_without_room_for_text_is_refused(preprocessor):
+    short = BertPreprocessor(preprocessor.tokenizer, 3)
+    assert short("a b")["token_ids"].shape == (3,)
+    with pytest.raises(ValueError, match="at least 4"):
+        short(("a", "b"))
+
+
+def test_an_unknown_way_to_cut_is_refused_with_the_choices(preprocessor):
+    with pytest.raises(ValueError, match="round_robin, waterfall"):
+        BertPreprocessor(preprocessor.tokenizer, truncate="middle")
+
+
+def test_a_saved_preprocessor_comes_back_equal(preprocessor, preset):
+    saved = BertPreprocessor(preprocessor.tokenizer, 10, "waterfall")
+    saved.save_to_preset(preset)
+    loaded = BertPreprocessor.from_preset(preset)
+    assert (loaded.sequence_length, loaded.truncate) == (10, "waterfall")
+    assert loaded.tokenizer.get_config() == saved.tokenizer.get_config()
+
+
+def test_arguments_override_the_preset(preset, preprocessor):
+    loaded = BertPreprocessor.from_preset(
+        preset, 7, truncate="waterfall", tokenizer=preprocessor.tokenizer
+    )
+    assert loaded.get_config() == {
+        "tokenizer": preprocessor.tokenizer,
+        "sequence_length": 7,
+        "truncate": "waterfall",
+    }
+
+
+def test_a_length_beyond_the_backbones_positions_is_refused(preset):
+    with pytest.raises(PresetError, match="at most 24 tokens, not a sequence_length of 25"):
+        BertPreprocessor.from_preset(preset, 25)
+
+
+def test_a_preset_without_a_preprocessor_uses_all_positions(preset):
+    (preset / "preprocessor.json").unlink()
+    loaded = BertPreprocessor.from_preset(preset)
+    assert (loaded.sequence_length, loaded.truncate) == (24, "round_robin")

@@ -1,0 +1,129 @@
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import models
+from models import runtime
+from models.runtime import quiet_stderr, resolve_precision
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_what_native_code_writes_is_held_back(capfd):
+    with quiet_stderr():
+        os.write(2, b"a banner\n")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+
+
+def test_what_was_held_back_is_shown_when_the_body_raises(capfd):
+    def fail():
+        with quiet_stderr():
+            os.write(2, b"the reason\n")
+            raise RuntimeError("no luck")
+
+    with pytest.raises(RuntimeError, match="no luck"):
+        fail()
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "the reason\nafter\n"
+
+
+def test_lines_of_python_are_held_back_and_shown_too():
+    held = "import sys\nfrom models.runtime import quiet_stderr\nwith quiet_stderr():\n"
+    write = " sys.stderr.write('a line\\nhalf a line')\n"
+    assert run_python(held + write).stderr == ""
+    failed = run_python(held + write + " raise SystemExit(3)\n")
+    assert (failed.stderr, failed.returncode) == ("a line\nhalf a line", 3)
+
+
+def test_what_was_written_before_is_not_held_back():
+    code = (
+        "import sys\nfrom models.runtime import quiet_stderr\n"
+        "sys.stderr.write('before')\nwith quiet_stderr(): pass\n"
+    )
+    assert run_python(code).stderr == "before"
+
+
+def test_descriptors_are_given_back():
+    count = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
+    if count is None:
+        pytest.skip("needs /proc")
+    for _ in range(5):
+        with quiet_stderr():
+            pass
+    assert len(os.listdir("/proc/self/fd")) == count
+
+
+def test_importing_the_package_and_its_descriptions_imports_no_tensorflow():
+    code = (
+        "import sys, models, models.presets, models.predictor, models.runtime\n"
+        "models.PresetError, models.UserError, models.Predictor\n"
+        "heavy = {'tensorflow', 'keras', 'tensorflow_text', 'apache_beam'} & set(sys.modules)\n"
+        "print(sorted(heavy))\n"
+    )
+    done = run_python(code)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_every_public_name_leads_to_something():
+    for name in models.__all__:
+        assert getattr(models, name).__name__ == name
+    with pytest.raises(AttributeError, match="module 'models' has no attribute 'Nothing'"):
+        _ = models.Nothing
+
+
+def test_starting_is_quiet_sets_one_thread_an_operation_and_may_be_repeated():
+    code = (
+        "from models.runtime import start\n"
+        "devices = {start(), start(), start(streams=False)}\n"
+        "import tensorflow as tf\n"
+        "assert len(devices) == 1 and devices <= {'CPU', 'GPU'}, devices\n"
+        "print(*devices, tf.config.threading.get_intra_op_parallelism_threads())\n"
+    )
+    done = run_python(code, CUDA_VISIBLE_DEVICES="-1")
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert done.stdout == "CPU 1\n"
+
+
+@pytest.mark.skipif(find_spec("scipy") is None, reason="Keras on NumPy needs scipy")
+def test_another_backend_of_keras_is_refused():
+    code = (
+        "import os\nos.environ['KERAS_BACKEND'] = 'numpy'\n"
+        "from models.errors import UserError\nfrom models.runtime import start\n"
+        "try: start()\n"
+        "except UserError as error: print(error)\n"
+    )
+    assert "'numpy'; set KERAS_BACKEND=tensorflow" in run_python(code).stdout
+
+
+def test_a_processor_gets_one_stream_a_core_and_an_accelerator_one():
+    assert runtime.num_streams("GPU") == 1
+    assert 1 <= runtime.num_streams("CPU") <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "expected"),
+    [
+        ("auto", "CPU", "float32"),
+        ("auto", "GPU", "float16"),
+        ("bfloat16", "CPU", "bfloat16"),
+        ("float32", "GPU", "float32"),
+    ],
+)
+def test_automatic_precision_is_half_on_a_gpu_only(precision, device, expected):
+    assert resolve_precision(precision, device) == expected
