@@ -1,0 +1,106 @@
+"""What a person sees: errors in one line, a progress bar on a terminal, a summary at the end."""
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from models.errors import UserError
+
+
+def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | None) -> int:
+    """Runs a command and turns what stops it into one line and an exit code.
+
+    Args:
+        command: Takes the arguments, returns the exit code.
+        argv: The arguments; those of the process if `None`.
+
+    Returns:
+        What the command returned; 2 for a mistake of the user's, 130 for an interrupt.
+    """
+    try:
+        return command(sys.argv[1:] if argv is None else argv)
+    except UserError as error:
+        print_error(str(error))
+        return 2
+    except KeyboardInterrupt:
+        print_error("interrupted; nothing was added to the output")
+        return 130
+
+
+def print_error(message: str) -> None:
+    """Writes one line to standard error."""
+    print("error:", " ".join(message.splitlines()), file=sys.stderr)
+
+
+def exit_now(code: int) -> None:
+    """Ends the process without waiting for the threads and modules that Python would tear down."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+@contextlib.contextmanager
+def progress_bar(
+    total: float, read: Callable[[], tuple[float, int]], seconds: float = 0.2
+) -> Iterator[None]:
+    """Shows rows, rows a second and the time left while the body runs, on a terminal only.
+
+    Args:
+        total: The work, in any unit.
+        read: Returns how much of the work is done, and how many rows.
+        seconds: Between two looks at it.
+    """
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    # Its own descriptor: TensorFlow's start holds back what goes to standard error.
+    terminal = os.fdopen(os.dup(2), "w")
+    bar = Progress(
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]:,} rows"),
+        TextColumn("{task.fields[speed]}"),
+        TextColumn("{task.fields[left]}"),
+        console=Console(file=terminal),
+        transient=True,
+    )
+    task = bar.add_task("", total=total or 1, rows=0, speed="starting", left="")
+    stop = threading.Event()
+
+    def show() -> None:
+        began = None
+        while not stop.wait(seconds):
+            done, rows = read()
+            if rows == 0:
+                continue
+            # The first rows come when the model is loaded: the clock of the speed starts there.
+            began = began or (time.monotonic(), done, rows)
+            spent = time.monotonic() - began[0]
+            speed = left = ""
+            if spent > 1 and rows > began[2]:
+                speed = f"{(rows - began[2]) / spent:,.0f} rows/s"
+                if done > began[1]:
+                    left = f"{_duration((total - done) * spent / (done - began[1]))} left"
+            bar.update(task, completed=done, rows=rows, speed=speed, left=left)
+
+    thread = threading.Thread(target=show, daemon=True)
+    with terminal, bar:
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,112 @@
+"""Running a Beam pipeline, on this machine or elsewhere."""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from models.errors import UserError
+from pipelines.console import progress_bar
+from transforms.failures import root_cause
+
+if TYPE_CHECKING:
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+# The runner on this machine. Beam's DirectRunner would first try to download another.
+_LOCAL_RUNNER = "FnApiRunner"
+_LOCAL_RUNNERS = (None, "DirectRunner", "FnApiRunner", "BundleBasedDirectRunner")
+
+
+class RunFailedError(RuntimeError):
+    """A pipeline that did not finish; the message says why in one line."""
+
+
+def run_pipeline(
+    build: "Callable[[beam.Pipeline], None]",
+    beam_flags: Sequence[str],
+    total_bytes: int,
+) -> None:
+    """Builds a pipeline and runs it to its end.
+
+    Without a `--runner` it runs in this process and shows a progress bar on a terminal.
+
+    Args:
+        build: Applies the transforms.
+        beam_flags: Options of Beam.
+        total_bytes: Bytes to read, for the progress bar.
+
+    Raises:
+        UserError: The options do not fit together, or a step failed by a mistake of the user's.
+        RunFailedError: A step failed.
+    """
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import (
+        DirectOptions,
+        PipelineOptions,
+        StandardOptions,
+    )
+
+    from transforms.progress import PROGRESS
+
+    options = PipelineOptions(list(beam_flags))
+    is_local = options.view_as(StandardOptions).runner in _LOCAL_RUNNERS
+    if is_local:
+        options.view_as(StandardOptions).runner = _LOCAL_RUNNER
+    else:
+        _check_runner(options)
+    # Other processes keep their progress to themselves.
+    is_here = is_local and options.view_as(DirectOptions).direct_running_mode != "multi_processing"
+    bar = (
+        progress_bar(total_bytes, lambda: (PROGRESS.bytes_read, PROGRESS.rows_done))
+        if is_here
+        else contextlib.nullcontext()
+    )
+    try:
+        with _quiet_logs(is_local), bar:
+            pipeline = beam.Pipeline(options=options)
+            build(pipeline)
+            pipeline.run().wait_until_finish()
+    except UserError as error:
+        raise UserError(root_cause(error)) from error
+    except Exception as error:
+        cause = root_cause(error)
+        if cause == "KeyboardInterrupt":  # the local runner wraps it as it does any other
+            raise KeyboardInterrupt from None
+        raise RunFailedError(cause) from error
+
+
+def _check_runner(options: "PipelineOptions") -> None:
+    """Raises `UserError` unless there is such a runner and it has the options that it needs."""
+    from apache_beam.options.pipeline_options import StandardOptions
+    from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
+    from apache_beam.runners import create_runner
+
+    name = options.view_as(StandardOptions).runner
+    try:
+        runner = create_runner(name)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise UserError(f"--runner={name}: {error}") from None
+    if problems := PipelineOptionsValidator(options, runner).validate():
+        raise UserError(f"--runner={name}: {' '.join(problems)}")
+
+
+@contextlib.contextmanager
+def _quiet_logs(is_local: bool) -> Iterator[None]:
+    """Silences logs where what they tell is on the screen already.
+
+    A run elsewhere keeps them: they say where to watch the job.
+    """
+    root = logging.getLogger()
+    before = root.level
+    if is_local:
+        root.setLevel(logging.CRITICAL)
+    else:
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.setLevel(before)

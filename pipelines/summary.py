@@ -1,0 +1,139 @@
+"""The report at the end of a run, from the manifest of its output."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from rich.bar import Bar
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+# Labels with a line of their own; the others are counted together.
+_LABELS_SHOWN = 12
+_EXAMPLES_SHOWN = 3
+_EXAMPLE_CHARACTERS = 70
+_REASONS_SHOWN = 3
+_BAR_WIDTH = 24
+
+
+def print_summary(
+    manifest: Mapping[str, Any],
+    earlier: Mapping[str, Any] | None,
+    *,
+    output: str,
+    text_column: str,
+    renamed: Mapping[str, str],
+) -> None:
+    """Prints what a run did, for a person.
+
+    Args:
+        manifest: Of the output folder, the run included.
+        earlier: Of the output folder before, if the run appended to it.
+        output: The folder as the user wrote it.
+        text_column: Name of the column with the text, for the examples.
+        renamed: New names of input columns whose names the output's own columns have.
+    """
+    console = Console(highlight=False, emoji=False)
+    run = manifest["runs"][-1]
+    rows, seconds = run["rows"], max(run["seconds"], 1e-3)
+    tokens = _of_this_run(manifest["tokens"], earlier and earlier["tokens"])
+    labels = _of_this_run(manifest.get("labels", {}), earlier and earlier.get("labels"))
+    first_part = len(earlier["parts"]) if earlier else 0
+    console.print(
+        f"[bold]{rows['written']:,} rows[/bold] labelled in {seconds:.1f} s: "
+        f"{rows['read'] / seconds:,.0f} rows/s, {tokens['real'] / seconds:,.0f} tokens/s, start "
+        "included"
+    )
+    if rows["written"]:
+        console.print()
+        console.print(_label_table(labels, rows["written"]))
+        _print_examples(console, Path(output) / manifest["parts"][first_part]["path"], text_column)
+    console.print()
+    console.print(_facts_table(manifest, rows, output, renamed))
+
+
+def _of_this_run(total: Mapping[str, int], earlier: Mapping[str, int] | None) -> dict[str, int]:
+    before = earlier or {}
+    return {name: count - before.get(name, 0) for name, count in total.items()}
+
+
+def _label_table(labels: Mapping[str, int], rows: int) -> Table:
+    ranked = sorted(labels.items(), key=lambda item: -item[1])
+    shown = ranked[:_LABELS_SHOWN]
+    if others := ranked[_LABELS_SHOWN:]:
+        shown.append((f"{len(others)} other labels", sum(count for _, count in others)))
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column(justify="right")
+    table.add_column(width=_BAR_WIDTH)
+    most = max(count for _, count in shown)
+    for label, count in shown:
+        bar = Bar(most, 0, count, width=_BAR_WIDTH, color="green")
+        table.add_row(f"  {escape(label)}", f"{count:,}", f"{count / rows:.1%}", bar)
+    return table
+
+
+def _print_examples(console: Console, part: Path, text_column: str) -> None:
+    """Prints the first rows of a part, if it is on this machine."""
+    if not part.is_file():
+        return
+    columns = ["label", "score", text_column]
+    batch = next(pq.ParquetFile(part).iter_batches(_EXAMPLES_SHOWN, columns=columns), None)
+    if batch is None:
+        return
+    console.print()
+    table = Table.grid(padding=(0, 2))
+    for row in batch.to_pylist():
+        text = _printable(row[text_column])
+        if len(text) > _EXAMPLE_CHARACTERS:
+            text = f"{text[:_EXAMPLE_CHARACTERS]}…"
+        table.add_row(
+            f"  {escape(row['label'])}", f"{row['score']:.2f}", f"[dim]{escape(text)}[/dim]"
+        )
+    console.print(table)
+
+
+def _facts_table(
+    manifest: Mapping[str, Any],
+    rows: Mapping[str, int],
+    output: str,
+    renamed: Mapping[str, str],
+) -> Table:
+    parts = manifest["parts"]
+    size = sum(part["bytes"] for part in parts)
+    files = f"{len(parts)} Parquet file{'s' if len(parts) > 1 else ''}, {_size(size)}"
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("output", f"{escape(output)} ({files})")
+    model = manifest["model"]
+    table.add_row("model", f"{escape(model['preset'])}, {model['sequence_length']} tokens a text")
+    if rows["truncated"]:
+        table.add_row(
+            "truncated",
+            f"{rows['truncated']:,} rows longer than {model['sequence_length']} tokens",
+        )
+    if rows["rejected"]:
+        folder = f"{output.rstrip('/')}/rejected"
+        table.add_row("rejected", f"{rows['rejected']:,} rows, kept in {escape(folder)}")
+        for reason, count in list(manifest["rejected"]["errors"].items())[:_REASONS_SHOWN]:
+            table.add_row("", f"{count:,} × {escape(_printable(reason))}")
+    for name, new_name in renamed.items():
+        table.add_row("renamed", f"input column {escape(name)} → {escape(new_name)}")
+    return table
+
+
+def _printable(text: str) -> str:
+    """Returns a text on one line, without what would steer a terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _size(size: float) -> str:
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"

@@ -1,0 +1,172 @@
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from models.errors import UserError
+from pipelines.console import exit_now, progress_bar, run_command
+from tests.pipelines.command_runs import ENVIRONMENT, ROOT, Run, TerminalProcess, screen
+from tests.pipelines.conftest import TEXTS
+
+MANY = 100_000
+
+
+@pytest.fixture(scope="module")
+def large_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that takes seconds to label: many texts, no two alike."""
+    words = " ".join(TEXTS).split()
+    generator = random.Random(0)
+    texts = [" ".join(generator.choices(words, k=30)) for _ in range(MANY)]
+    path = tmp_path_factory.mktemp("large") / "large.parquet"
+    pq.write_table(pa.table({"text": texts}), path)
+    return path
+
+
+# Exit codes
+
+
+def test_what_a_command_returns_is_its_exit_code(capsys):
+    assert run_command(lambda argv: len(argv), ["a", "b", "c"]) == 3
+    assert capsys.readouterr() == ("", "")
+
+
+def test_without_arguments_those_of_the_process_are_taken(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["the command", "--flag"])
+    found = []
+    run_command(lambda argv: found.extend(argv) or 0, None)
+    assert found == ["--flag"]
+
+
+def test_the_users_mistake_is_one_line_and_exit_code_2(capsys):
+    def fail(argv):
+        raise UserError("no column 'a';\nthere is 'b'")
+
+    assert run_command(fail, []) == 2
+    assert capsys.readouterr() == ("", "error: no column 'a'; there is 'b'\n")
+
+
+def test_an_interrupt_is_one_line_and_exit_code_130(capsys):
+    def interrupt(argv):
+        raise KeyboardInterrupt
+
+    assert run_command(interrupt, []) == 130
+    assert capsys.readouterr() == ("", "error: interrupted; nothing was added to the output\n")
+
+
+def test_a_mistake_of_the_program_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        run_command(lambda argv: 1 // 0, [])
+
+
+def test_a_process_ends_at_once_with_what_it_printed():
+    code = f"""
+import threading, time
+from {exit_now.__module__} import exit_now
+threading.Thread(target=time.sleep, args=(60,)).start()
+print("the last words")
+exit_now(7)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (7, "the last words\n", "")
+
+
+# The progress bar
+
+
+def test_without_a_terminal_there_is_no_bar(capsys):
+    with progress_bar(10, lambda: (5, 5), seconds=0.001):
+        pass
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_time_left_is_told_in_hours_where_it_takes_hours():
+    # A tenth of a hundredth of the work each time that it looks, fifty times a second.
+    code = """
+import itertools, time
+from pipelines.console import progress_bar
+done = itertools.count()
+with progress_bar(1_000_000, lambda: ((n := next(done)), 3 * n), seconds=0.02):
+    time.sleep(1.6)
+"""
+    terminal = TerminalProcess(sys.executable, "-c", code)
+    assert terminal.finish() == (0, "")
+    assert "starting" in terminal.written
+    assert " rows/s" in terminal.written
+    hours = int(terminal.written.rpartition(" left")[0].split()[-1].split(":")[0])
+    assert 4 <= hours <= 12  # 5.6 on an idle machine
+    assert screen(terminal.written) == []
+
+
+def test_a_terminal_shows_rows_speed_and_time_left_and_is_clean_afterwards(
+    tiny_preset, large_corpus, tmp_path
+):
+    folder = tmp_path / "out"
+    terminal = TerminalProcess(
+        *(sys.executable, "-m", "pipelines.classify", f"--input={large_corpus}"),
+        *(f"--preset={tiny_preset}", f"--output={folder}", "--limit=40000"),
+    )
+    code, out = terminal.finish()
+    assert code == 0
+    assert Run(code, out, "", folder).manifest["rows"]["written"] == 40_000
+    assert out.startswith("40,000 rows labelled in ")
+    shown = terminal.written
+    assert "starting" in shown
+    for pattern in (r"\d,\d{3} rows", r"[\d,]+ rows/s", r"\d:\d\d left"):
+        assert re.search(pattern, shown), pattern
+    assert screen(shown) == []
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # the cursor is back
+
+
+def test_an_interrupt_of_a_run_leaves_one_line_and_nothing_else(
+    tiny_preset, large_corpus, tmp_path
+):
+    folder = tmp_path / "out"
+    terminal = TerminalProcess(
+        *(sys.executable, "-m", "pipelines.classify", f"--input={large_corpus}"),
+        *(f"--preset={tiny_preset}", f"--output={folder}"),
+    )
+    terminal.wait_for(r"\d,\d{3} rows")
+    assert list(folder.glob("_temporary-*"))
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.finish() == (130, "")
+    assert screen(terminal.written) == ["error: interrupted; nothing was added to the output"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_keeps_earlier_results(tiny_preset, large_corpus, classify, tmp_path):
+    (tmp_path / "a.txt").write_text("x")
+    earlier = classify(f"--input={tmp_path}/a.txt")
+    before = {path: path.read_bytes() for path in earlier.folder.rglob("*.*")}
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "pipelines.classify", f"--input={large_corpus}"),
+            *(f"--preset={tiny_preset}", f"--output={earlier.folder}", "--if_exists=overwrite"),
+        ],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and not list(earlier.folder.glob("_temporary-*")):
+        time.sleep(0.05)
+    time.sleep(0.3)  # into the start of Beam
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err == "error: interrupted; nothing was added to the output\n"
+    assert {path: path.read_bytes() for path in earlier.folder.rglob("*.*")} == before

@@ -1,0 +1,320 @@
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.presets import Preset
+from pipelines import classify as classify_command
+from pipelines import finetune as finetune_command
+from tests.pipelines.command_runs import Run, run
+from tests.pipelines.conftest import TEXTS
+
+WORDS = {
+    "praise": ["lovely", "warm", "kind", "fresh", "bright", "superb", "gentle", "joyful"],
+    "blame": ["awful", "cold", "rude", "stale", "gloomy", "dreadful", "harsh", "dull"],
+}
+THINGS = ["room", "soup", "film", "book", "walk", "song", "bed", "train", "garden", "harbour"]
+
+SHAPE = {
+    "family": "bert",
+    "vocabulary_size": 300,
+    "lowercase": True,
+    "num_layers": 1,
+    "num_heads": 2,
+    "hidden_dim": 16,
+    "max_sequence_length": 32,
+}
+LEARNING = ("--learning_rate=0.005", "--batch_size=8")
+
+
+def praise_and_blame(count: int, seed: int) -> list[dict[str, str]]:
+    """Sentences whose two adjectives tell the label."""
+    generator = random.Random(seed)
+    rows = []
+    for number in range(count):
+        label = sorted(WORDS)[number % 2]
+        first, second = generator.sample(THINGS, 2)
+        one, other = generator.sample(WORDS[label], 2)
+        text = f"A {one} {first} and {number} times a {other} {second}."
+        rows.append({"text": text, "label": label})
+    return rows
+
+
+def write_rows(path: Path, rows: list[Any]) -> Path:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with rows to train on, others to validate on, and the shape of a model."""
+    folder = tmp_path_factory.mktemp("corpus")
+    train = praise_and_blame(240, seed=0)
+    validation = praise_and_blame(40, seed=1)
+    for row in validation:
+        row["text"] = row["text"].replace(" times ", " or more times ")
+    write_rows(folder / "train.jsonl", [*train, train[0], train[1], validation[0]])
+    write_rows(folder / "validation.jsonl", validation)
+    (folder / "shape.json").write_text(json.dumps(SHAPE))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def from_scratch(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A model of its own, chosen on rows that are held out."""
+    output = tmp_path_factory.mktemp("from_scratch") / "preset"
+    flags = (
+        f"--input={corpus}/train.jsonl",
+        f"--config={corpus}/shape.json",
+        f"--output={output}",
+        "--epochs=6",
+        *LEARNING,
+    )
+    return run(finetune_command.main, output, *flags)
+
+
+@pytest.fixture
+def finetune(corpus: Path, tmp_path: Path) -> Callable[..., Run]:
+    """Runs the command in this process on the corpus; the output is a folder of the test."""
+
+    def run_finetune(*flags: str) -> Run:
+        output = tmp_path / "preset"
+        given = [f"--input={corpus}/train.jsonl", f"--output={output}"]
+        return run(finetune_command.main, output, *given, *flags)
+
+    return run_finetune
+
+
+def labelled(preset: Path, output: Path, corpus: Path) -> Run:
+    """Labels the validation data."""
+    flags = (f"--input={corpus}/validation.jsonl", f"--preset={preset}", f"--output={output}")
+    return run(classify_command.main, output, *flags)
+
+
+def record_of(preset: Path) -> dict[str, Any]:
+    return json.loads((preset / "training.json").read_bytes())
+
+
+# From scratch
+
+
+def test_a_model_from_scratch_learns_to_tell_labels_apart(from_scratch):
+    assert (from_scratch.code, from_scratch.err) == (0, "")
+    assert record_of(from_scratch.folder)["validation_accuracy"] >= 0.95
+    assert f"wrote {from_scratch.folder}" in from_scratch.out
+
+
+def test_the_data_and_every_epoch_are_told(from_scratch):
+    said = from_scratch.out.splitlines()
+    assert said[0].startswith("training on 217 texts (blame ")
+    assert said[0].endswith("validating on 24")
+    assert said[1] == "left out 2 rows: the text stands in the input before"
+    assert [line[:9] for line in said[2:6]] == [f"epoch {i}/6" for i in range(1, 5)]
+    assert "validation accuracy" in said[5]
+
+
+def test_the_preset_classifies_with_the_labels_of_the_data(from_scratch, corpus, tmp_path):
+    found = labelled(from_scratch.folder, tmp_path / "out", corpus)
+    assert (found.code, found.err) == (0, "")
+    assert found.manifest["model"]["labels"] == ["blame", "praise"]
+    assert found.manifest["model"]["sequence_length"] == 32
+    pairs = zip(found.column("label"), found.column("input_label"), strict=True)
+    assert sum(label == gold for label, gold in pairs) >= 38
+
+
+def test_the_record_of_the_training_says_how_to_do_it_again(from_scratch, corpus):
+    record = record_of(from_scratch.folder)
+    assert record["rows"] == {"train": 217, "validation": 24}
+    assert record["start"] == SHAPE | {"intermediate_dim": 64}
+    assert record["arguments"]["input"] == [f"{corpus}/train.jsonl"]
+    assert record["arguments"]["seed"] == 0
+    assert record["learning_rate"] == 0.005
+    accuracies = record["history"]["val_accuracy"]
+    assert len(accuracies) == 6
+    assert accuracies[record["best_epoch"] - 1] == max(accuracies) == record["validation_accuracy"]
+
+
+def test_nothing_but_the_preset_is_left(from_scratch):
+    assert [path.name for path in from_scratch.folder.parent.iterdir()] == ["preset"]
+    assert Preset.open(from_scratch.folder).has_classifier
+
+
+# From a preset
+
+
+def test_a_classifier_gets_a_new_head_for_new_labels(finetune, corpus, tiny_preset, tmp_path):
+    found = finetune(
+        f"--preset={tiny_preset}",
+        f"--validation={corpus}/validation.jsonl",
+        "--label_names=bad,good",
+        "--weights_dtype=float16",
+        "--sequence_length=24",
+        "--epochs=1",
+        *LEARNING,
+    )
+    assert (found.code, found.err) == (0, "")
+    preset = Preset.open(found.folder)
+    assert preset.labels == ["bad", "good"]
+    assert preset.sequence_length == 24
+    assert preset.vocabulary == Preset.open(tiny_preset).vocabulary
+    weights = "model.weights.h5"
+    assert preset.path(weights).stat().st_size < (tiny_preset / weights).stat().st_size
+    # A validation text among the training texts is left out of these, and so are doubles.
+    assert found.out.startswith("training on 240 texts (blame 120, praise 120), validating on 40\n")
+    assert "left out 2 rows: the text stands in the input before" in found.out
+    assert "left out 1 rows: the text is among the validation texts" in found.out
+    assert record_of(found.folder)["rows"] == {"train": 240, "validation": 40}
+    out = labelled(found.folder, tmp_path / "out", corpus)
+    assert out.code == 0
+    assert set(out.column("label")) <= {"bad", "good"}
+
+
+def test_training_goes_on_where_the_labels_are_the_same(from_scratch, finetune, corpus, tmp_path):
+    shutil.copytree(from_scratch.folder, tmp_path / "preset")
+    flags = (f"--preset={tmp_path}/preset", "--epochs=1", "--learning_rate=1e-6")
+    found = finetune(*flags, "--if_exists=overwrite")
+    assert (found.code, found.err) == (0, "")
+    assert record_of(found.folder)["validation_accuracy"] >= 0.95  # the head was kept
+    assert record_of(found.folder)["arguments"]["epochs"] == 1
+
+
+def test_pairs_are_learned(corpus, tiny_preset, tmp_path):
+    rows = [{"a": f"{i}", "b": TEXTS[i % 10], "label": i % 2} for i in range(30)]
+    write_rows(tmp_path / "pairs.jsonl", rows)
+    output = tmp_path / "preset"
+    found = run(
+        finetune_command.main,
+        output,
+        *(f"--input={tmp_path}/pairs.jsonl", f"--preset={tiny_preset}", f"--output={output}"),
+        *("--text_column=a", "--text_pair_column=b", "--epochs=1"),
+    )
+    assert (found.code, found.err) == (0, "")
+    assert Preset.open(output).labels == ["0", "1"]
+
+
+# What is refused before any training
+
+
+def assert_refused(found: Run, *parts: str) -> None:
+    for part in parts:
+        assert part in found.error
+    assert "epoch" not in found.out
+    assert not list(found.folder.parent.glob(".*.unfinished"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is no valid JSON"),
+        ("[" * 100_000, "is no valid JSON"),
+        ("[1]", "must hold a JSON object"),
+        ("{}", "lacks hidden_dim, num_heads, num_layers, vocabulary_size"),
+        ({"family": "gpt"}, "family 'gpt' is not one of bert"),
+        ({"family": 1}, "family 1 is not one of bert"),
+        ({"num_layer": 1}, "unknown field 'num_layer'; did you mean 'num_layers'?"),
+        ({"num_heads": 0}, "num_heads must be a positive integer, not 0"),
+        ({"hidden_dim": "16"}, "hidden_dim must be a positive integer, not '16'"),
+        ({"lowercase": 1}, "lowercase must not be 1"),
+        ({"num_heads": 3}, "num_heads=3"),
+        ({"activation": "swish7"}, "swish7"),
+        ({"dropout": 2}, "dropout"),
+        ({"dropout": -0.5}, "dropout"),
+        ({"max_sequence_length": 2}, "leaves no room for text"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_wrong_configuration_is_refused_with_what_would_be_right(
+    finetune, tmp_path, content, message
+):
+    if isinstance(content, dict):
+        content = json.dumps(SHAPE | content)
+    (tmp_path / "wrong.json").write_text(content)
+    found = finetune(f"--config={tmp_path}/wrong.json")
+    assert_refused(found, "--config" if "room" not in message else "", message)
+    assert not found.folder.exists()
+
+
+def test_a_configuration_that_is_not_there_is_refused(finetune, tmp_path):
+    assert_refused(finetune(f"--config={tmp_path}/x.json"), "x.json: No such file or directory")
+    assert_refused(finetune(f"--config={tmp_path}"), "Is a directory")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"text": str(i), "label": "a"} for i in range(20)], "there is only 'a'"),
+        ([{"text": "x", "stars": 3}], "no column 'label' for --label_column"),
+        ([{"body": "x", "label": 3}], "no column 'text' for --text_column"),
+        ([{"text": None, "label": None}], "there is no rows"),
+    ],
+    ids=["one label", "no label column", "no text column", "no rows"],
+)
+def test_data_without_two_labels_is_refused(tiny_preset, tmp_path, rows, message):
+    write_rows(tmp_path / "rows.jsonl", rows)
+    flags = (f"--input={tmp_path}/rows.jsonl", f"--output={tmp_path}/preset")
+    found = run(finetune_command.main, tmp_path / "preset", *flags, f"--preset={tiny_preset}")
+    assert_refused(found, message)
+    assert not found.folder.exists()
+
+
+def test_a_label_that_only_the_validation_data_has_is_refused(finetune, tiny_preset, tmp_path):
+    write_rows(tmp_path / "validation.jsonl", [{"text": "x", "label": "neither"}])
+    found = finetune(f"--preset={tiny_preset}", f"--validation={tmp_path}/validation.jsonl")
+    assert_refused(found, "label 'neither' is in the validation data but not in the input")
+
+
+@pytest.mark.parametrize("names", ["one", "one,one", "one,two,three"])
+def test_label_names_must_fit_the_labels(finetune, tiny_preset, names):
+    found = finetune(f"--preset={tiny_preset}", f"--label_names={names}")
+    assert_refused(found, "--label_names must be 2 different names, for the labels blame, praise")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "one of the arguments --preset --config is required"),
+        (["--preset=a", "--config=b"], "not allowed with argument"),
+        (["--preset=nothing-here"], "neither a folder nor"),
+        (["--preset={tiny}", "--sequence_length=500"], "takes at most 128 tokens"),
+        (["--preset={tiny}", "--sequence_length=2"], "at least 3 is needed"),
+        (["--config={shape}", "--sequence_length=33"], "over the max_sequence_length of --config"),
+        (["--preset={tiny}", "--seed=-1"], "argument --seed: must be an integer from 0"),
+        (["--preset={tiny}", "--lable_column=x"], "did you mean --label_column?"),
+        (["--preset={tiny}", "more.csv"], "'more.csv' belongs to no option"),
+    ],
+)
+def test_wrong_flags_are_refused(finetune, corpus, tiny_preset, flags, message):
+    flags = [flag.format(tiny=tiny_preset, shape=corpus / "shape.json") for flag in flags]
+    found = finetune(*flags)
+    assert_refused(found, message)
+    assert found.out == ""
+    assert not found.folder.exists()
+
+
+# Outputs
+
+
+def test_an_output_that_exists_is_kept_unless_it_is_a_preset_to_overwrite(
+    finetune, tiny_preset, tmp_path
+):
+    folder = tmp_path / "preset"
+    folder.mkdir()
+    (folder / "diary.txt").write_text("mine")
+    flags = (f"--preset={tiny_preset}",)
+    assert_refused(finetune(*flags), f"{folder} exists; --if_exists=overwrite replaces it")
+    found = finetune(*flags, "--if_exists=overwrite")
+    assert_refused(found, f"{folder} holds other files than a preset's")
+    assert (folder / "diary.txt").read_text() == "mine"
+
+
+def test_an_output_that_is_no_folder_or_cannot_be_made_is_refused(finetune, tiny_preset, tmp_path):
+    (tmp_path / "file").write_text("x")
+    flags = (f"--preset={tiny_preset}", "--if_exists=overwrite")
+    assert_refused(finetune(*flags, f"--output={tmp_path}/file"), "is a file, and must be a folder")
+    assert_refused(finetune(*flags, f"--output={tmp_path}/file/preset"), "cannot write")
+    assert_refused(finetune(*flags, "--output=/proc/textbeam"), "cannot write /proc/textbeam")
+    assert_refused(finetune(*flags, "--output=."), "holds other files than a preset's")

@@ -1,0 +1,141 @@
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.summary import print_summary
+
+
+def manifest_of(labels: dict[str, int] | None = None, **changes: Any) -> dict[str, Any]:
+    """The manifest of one run, of which only what a summary looks at is true to life."""
+    written = sum((labels or {}).values())
+    rows = {"read": written, "written": written, "rejected": 0, "truncated": 0}
+    manifest: dict[str, Any] = {
+        "runs": [{"rows": rows, "seconds": 2.0}],
+        "rows": rows,
+        "tokens": {"real": 10 * written, "padded": 0},
+        "model": {"preset": "a_preset", "sequence_length": 64},
+        "parts": [{"path": "part-0.parquet", "rows": written, "bytes": 1_234_567}],
+        "rejected": {"errors": {}},
+    }
+    if labels:
+        manifest["labels"] = labels
+    return manifest | changes
+
+
+@pytest.fixture
+def summary(capsys, tmp_path, monkeypatch):
+    """Returns what is printed of a manifest, without the spaces at the ends of lines."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def print_and_read(manifest, earlier=None, output=str(tmp_path), renamed=None) -> str:
+        print_summary(manifest, earlier, output=output, text_column="text", renamed=renamed or {})
+        return "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
+
+    return print_and_read
+
+
+def write_part(folder: Path, name: str, *texts: str) -> None:
+    rows = [{"text": text, "label": "good", "score": 0.987} for text in texts]
+    pq.write_table(pa.Table.from_pylist(rows), folder / name)
+
+
+def test_rows_and_tokens_a_second_come_first(summary):
+    said = summary(manifest_of({"good": 3_000}))
+    assert said.startswith("3,000 rows labelled in 2.0 s: 1,500 rows/s, 15,000 tokens/s")
+
+
+def test_labels_are_ranked_with_their_share(summary):
+    said = summary(manifest_of({"rare": 1, "common": 3}))
+    lines = said.splitlines()
+    common = lines.index(f"  common  3  75.0%  {24 * '█'}")
+    assert lines[common + 1] == f"  rare    1  25.0%  {8 * '█'}"
+
+
+def test_many_labels_are_counted_together(summary):
+    said = summary(manifest_of({f"label {i:02}": i + 1 for i in range(15)}))
+    assert "label 14" in said
+    assert "label 02" not in said
+    assert "3 other labels" in said
+
+
+def test_names_and_sizes_of_the_output(summary):
+    manifest = manifest_of({"good": 1})
+    assert "out (1 Parquet file, 1.2 MB)" in summary(manifest, output="out")
+    manifest["parts"] *= 2
+    assert "gs://b/out (2 Parquet files, 2.5 MB)" in summary(manifest, output="gs://b/out")
+    manifest["parts"] = [{"path": "x", "bytes": 999}]
+    assert "out (1 Parquet file, 999 bytes)" in summary(manifest, output="out")
+    assert "a_preset, 64 tokens a text" in summary(manifest)
+
+
+def test_truncated_rejected_and_renamed_are_said_only_where_there_are_some(summary):
+    manifest = manifest_of({"good": 5})
+    said = summary(manifest, output="out/")
+    assert not {"truncated", "rejected", "renamed"} & set(said.split())
+    manifest["runs"][0]["rows"] |= {"truncated": 1_000, "rejected": 9}
+    manifest["rejected"] = {"errors": {"a": 4, "b": 3, "[c]": 1, "d": 1}}
+    said = summary(manifest, output="out/", renamed={"label": "input_label"})
+    assert "truncated  1,000 rows longer than 64 tokens" in said
+    assert "rejected   9 rows, kept in out/rejected" in said
+    assert [line.split() for line in said.splitlines() if "×" in line] == [
+        ["4", "×", "a"],
+        ["3", "×", "b"],
+        ["1", "×", "[c]"],
+    ]
+    assert "input column label → input_label" in said
+
+
+def test_a_run_without_rows_has_no_labels(summary):
+    said = summary(manifest_of())
+    assert said.startswith("0 rows labelled in 2.0 s: 0 rows/s")
+    assert "%" not in said
+
+
+def test_examples_are_the_first_rows(summary, tmp_path):
+    write_part(tmp_path, "part-0.parquet", "one", "two\nlines", "x" * 100, "four")
+    said = summary(manifest_of({"good": 4}))
+    assert "  good  0.99  one\n" in said
+    assert "  good  0.99  two lines\n" in said
+    assert f"  good  0.99  {70 * 'x'}…\n" in said
+    assert "four" not in said
+
+
+def test_examples_cannot_steer_the_terminal_or_the_layout(summary, tmp_path):
+    texts = ("\x1b[31mred\x07\0 \u202eback", "[bold]not bold[/bold] [/]", ":warning: ends in \\")
+    write_part(tmp_path, "part-0.parquet", *texts)
+    said = summary(manifest_of({"good": 3}))
+    assert "  good  0.99  [31mred back\n" in said
+    assert "  good  0.99  [bold]not bold[/bold] [/]\n" in said
+    assert "  good  0.99  :warning: ends in \\\n" in said
+
+
+def test_results_that_are_elsewhere_have_no_examples(summary):
+    assert "0.99" not in summary(manifest_of({"good": 4}), output="gs://b/out")
+
+
+def test_a_run_that_appended_is_told_alone(summary, tmp_path):
+    write_part(tmp_path, "old.parquet", "an old row")
+    write_part(tmp_path, "new-0.parquet", "the first new row")
+    write_part(tmp_path, "new-1.parquet", "another new row")
+    parts = [{"path": f"{name}.parquet", "bytes": 1} for name in ("old", "new-0", "new-1")]
+    earlier = manifest_of({"good": 100, "bad": 7}, parts=parts[:1])
+    rows = {"read": 4, "written": 4, "rejected": 0, "truncated": 0}
+    both = manifest_of(
+        {"good": 103, "bad": 7, "new": 1},
+        parts=parts,
+        runs=[*earlier["runs"], {"rows": rows, "seconds": 1.0}],
+    )
+    said = summary(both, earlier)
+    assert said.startswith("4 rows labelled in 1.0 s: 4 rows/s, 40 tokens/s")
+    assert "  good  3  75.0%" in said
+    assert "the first new row" in said
+    assert "old row" not in said
+    assert "another" not in said
+
+
+def test_rows_appended_to_a_result_without_any(summary):
+    said = summary(manifest_of({"good": 2}), manifest_of(parts=[]))
+    assert "  good  2  100.0%" in said
