@@ -23,6 +23,7 @@ from transforms.layout import (
     read_batch,
 )
 from transforms.lines import BLOCK_BYTES, LineBlock, line_blocks
+from transforms.progress import PROGRESS
 
 FIELD_CHARACTERS = 64 << 20
 """The longest CSV field; what bounds the memory that a quote takes which is never closed."""
@@ -56,7 +57,7 @@ def read_header(path: str, file_format: str) -> list[str] | None:
     Raises:
         InputError: there is no whole header, or its names are no UTF-8, empty or not unique.
     """
-    records = _Records(path, file_format, _HEADER_BLOCK_BYTES, is_progress=False)
+    records = _Records(path, file_format, _HEADER_BLOCK_BYTES)
     first = next(iter(records), None)
     return None if first is None else _column_names(path, first)
 
@@ -77,14 +78,17 @@ def read_delimited(layout: Layout, path: str, file_format: str) -> Iterator[Read
     Raises:
         InputError: the header is not what it was when the run was planned.
     """
-    records = iter(_Records(path, file_format))
+    file = _Records(path, file_format)
+    records = iter(file)
     header = next(records, None)
     if header is None:
         return
     table = _Table(layout, path, _column_names(path, header))
     for record in records:
         if table.add(record):
+            PROGRESS.bytes_read += file.take_stored_bytes()
             yield table.take()
+    PROGRESS.bytes_read += file.take_stored_bytes()
     if table.num_rows:
         yield table.take()
 
@@ -92,17 +96,22 @@ def read_delimited(layout: Layout, path: str, file_format: str) -> Iterator[Read
 class _Records:
     """The records of a file, the header first; what cannot be read comes with its error."""
 
-    def __init__(
-        self, path: str, file_format: str, block_bytes: int = BLOCK_BYTES, is_progress: bool = True
-    ) -> None:
+    def __init__(self, path: str, file_format: str, block_bytes: int = BLOCK_BYTES) -> None:
         csv.field_size_limit(FIELD_CHARACTERS)
         self._split = _split_csv if file_format == "csv" else _split_tsv
-        self._blocks = line_blocks(path, block_bytes=block_bytes, is_progress=is_progress)
+        self._blocks = line_blocks(path, block_bytes=block_bytes)
         self._lines: Iterator[str] = iter(())
         self._again: list[str] = []  # lines to read again, the last one first
         self._record: list[str] = []  # lines of the record that is being read
         self._fault: LineBlock | None = None
         self._ended = False
+        self._bytes_a_character = 0.0  # of the file as it is stored
+        self._stored_bytes = 0.0
+
+    def take_stored_bytes(self) -> float:
+        """Returns the bytes of the file that were used up since the last call."""
+        taken, self._stored_bytes = self._stored_bytes, 0.0
+        return taken
 
     def __iter__(self) -> Iterator[_Record]:
         while not self._ended:
@@ -124,6 +133,7 @@ class _Records:
             line = self._again.pop() if self._again else next(self._lines, None)
             if line is not None:
                 self._record.append(line)
+                self._stored_bytes += len(line) * self._bytes_a_character
                 yield line
                 continue
             block = next(self._blocks, None)
@@ -131,7 +141,9 @@ class _Records:
                 self._ended = block is None
                 self._fault = block
                 return
-            self._lines = io.StringIO(_decoded(block.data), newline="\n")
+            text = _decoded(block.data)
+            self._bytes_a_character = block.stored_bytes / len(text)
+            self._lines = io.StringIO(text, newline="\n")
 
     def _unreadable(self, error: str) -> _Record:
         if "field limit" in error and len(self._record) > 1:

@@ -22,6 +22,7 @@ from transforms.layout import (
     rejected_only,
 )
 from transforms.lines import LineBlock, line_blocks
+from transforms.progress import PROGRESS
 
 _SAMPLED_FILES = 16
 _SAMPLED_LINES = 10_000
@@ -41,7 +42,7 @@ def sample_objects(path: str) -> list[dict[str, Any]]:
     Raises:
         InputError: there are lines, and none of them is an object.
     """
-    block = next(line_blocks(path, block_bytes=_SAMPLED_BYTES, is_progress=False), None)
+    block = next(line_blocks(path, block_bytes=_SAMPLED_BYTES), None)
     if block is None or block.fault is not None:
         return []  # what is broken is told when it is read
     lines = [line for line in block.data.split(b"\n") if line.strip()][:_SAMPLED_LINES]
@@ -86,6 +87,8 @@ def read_jsonl(layout: Layout, path: str, start: int, stop: int | None) -> Itera
             continue
         rows = _numbered_lines(block)
         while chunk := list(islice(rows, BATCH_ROWS)):
+            share = sum(len(line) + 1 for _, line in chunk) / len(block.data)
+            PROGRESS.bytes_read += block.stored_bytes * share
             yield _batch(layout, chunk, rejects)
 
 

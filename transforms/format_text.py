@@ -16,6 +16,7 @@ from transforms.layout import (
     rejected_only,
 )
 from transforms.lines import LineBlock, line_blocks
+from transforms.progress import PROGRESS
 
 TEXT_COLUMN = "text"
 """The one column that plain text has."""
@@ -43,6 +44,7 @@ def read_text(layout: Layout, path: str, start: int, stop: int | None) -> Iterat
             continue
         lines, positions = _split(block)
         for first, after in batch_bounds(pc.binary_length(lines).to_numpy()):
+            PROGRESS.bytes_read += block.stored_bytes * (after - first) / len(lines)
             yield _batch(layout, lines[first:after], positions[first:after], rejects)
 
 

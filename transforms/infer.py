@@ -49,9 +49,11 @@ class ClassifierHandler(ModelHandler[pa.RecordBatch, Predicted, "Predictor"]):
         """Loads the preset onto this worker's device."""
         from models.predictor import Predictor
 
-        return Predictor.from_preset(
+        predictor = Predictor.from_preset(
             self._preset, batch_tokens=self._batch_tokens, precision=self._precision
         )
+        PROGRESS.set_model_ready()
+        return predictor
 
     def run_inference(
         self,

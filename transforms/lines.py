@@ -1,10 +1,9 @@
 """Cutting the content of a file into blocks of whole lines."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transforms.decompress import BrokenStreamError, InputStream, open_decompressed
-from transforms.progress import PROGRESS
 
 BLOCK_BYTES = 4 << 20
 """Bytes read at a time: thousands of lines, so that what is done per block costs nothing."""
@@ -27,11 +26,13 @@ class LineBlock:
         data: the lines, each with its `\n`; the last line of a file may have none.
         fault: what is wrong with the line in `data`, or None. Where a stream breaks off, that is
             what there is of the last line, empty if it broke between two lines.
+        stored_bytes: bytes of the file, compressed as it is, that were read for the block.
     """
 
     offset: int
     data: bytes
     fault: str | None = None
+    stored_bytes: float = 0
 
 
 def line_blocks(
@@ -39,7 +40,6 @@ def line_blocks(
     start: int = 0,
     stop: int | None = None,
     block_bytes: int = BLOCK_BYTES,
-    is_progress: bool = True,
 ) -> Iterator[LineBlock]:
     r"""Reads the lines whose first byte lies in a range of a file.
 
@@ -51,7 +51,6 @@ def line_blocks(
         start: first byte of the range; 0 for a compressed file.
         stop: the byte after the range, or None for the rest of the file.
         block_bytes: bytes read at a time.
-        is_progress: whether to count the bytes in `PROGRESS`.
 
     Yields:
         Blocks of about `block_bytes`, of more where a line is longer.
@@ -67,10 +66,8 @@ def line_blocks(
         for block in _Cutter(stream, first, stop, block_bytes).blocks():
             # In a range, what was read past its end is the next one's to count.
             reached = stream.consumed if stop is None else block.offset + len(block.data)
-            if is_progress:
-                PROGRESS.bytes_read += reached - counted
+            yield replace(block, stored_bytes=reached - counted)
             counted = reached
-            yield block
 
 
 def _first_line(stream: InputStream, start: int, stop: int | None) -> int | None:

@@ -103,11 +103,12 @@ def prepare_output(
         run_id = f"{datetime.now(timezone.utc):%Y%m%dt%H%M%S}-{secrets.token_hex(3)}"
         created = folder.is_new()
         plan = OutputPlan(folder.path, run_id, utc_now(), if_exists, last_run(earlier), created)
-        folder.reserve(plan.temporary)
     try:
+        with storage_errors(f"use --output={output}"):
+            folder.reserve(plan.temporary)
         with storage_errors(f"clear --output={output}"):
             _remove_leftovers(folder, plan, output)
-    except OutputError:
+    except BaseException:
         discard(plan)
         raise
     return plan

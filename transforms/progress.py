@@ -4,16 +4,29 @@ The local runner works in the process that shows the bar. On other runners the w
 counters of their own, which nobody reads.
 """
 
+import time
 from dataclasses import dataclass
 
 
 @dataclass
 class Progress:
-    """Counters that only grow; reading them needs no lock."""
+    """Counters that only grow; reading them needs no lock.
+
+    Attributes:
+        bytes_read: Bytes of input files.
+        rows_done: Rows that are through the model.
+        rows_rejected: Rows that are not.
+        model_ready: When the model was loaded, by `time.monotonic`.
+    """
 
     bytes_read: float = 0
     rows_done: int = 0
     rows_rejected: int = 0
+    model_ready: float | None = None
+
+    def set_model_ready(self) -> None:
+        """Notes that the work begins."""
+        self.model_ready = self.model_ready or time.monotonic()
 
     def add_done(self, rows: int) -> None:
         """Counts rows that are through the model."""
