@@ -42,11 +42,13 @@ class Prediction:
         outputs: float32 `[rows, num_classes]`, the probability of each class; NaN in failed rows.
         errors: What went wrong with a row, by its index.
         padded_tokens: Places of the micro-batches that held padding, not a token.
+        precision: Type that was computed in.
     """
 
     outputs: np.ndarray
     errors: dict[int, str] = field(default_factory=dict)
     padded_tokens: int = 0
+    precision: str = "float32"
 
 
 class Predictor:
@@ -70,6 +72,7 @@ class Predictor:
         self.classifier = classifier
         self.preprocessor = classifier.preprocessor
         self.labels = classifier.labels
+        self.precision = classifier.backbone.compute_dtype
         self._pad_id = self.preprocessor.tokenizer.pad_token_id
         self._compute = _probabilities(classifier)
         self._batch_tokens = batch_tokens or BATCH_TOKENS[device]
@@ -136,7 +139,8 @@ class Predictor:
         """
         first, inverse = distinct_rows(tokens)
         copies = np.bincount(inverse, minlength=len(first))
-        prediction = Prediction(np.full((len(tokens), len(self.labels)), np.nan, np.float32))
+        shape = (len(tokens), len(self.labels))
+        prediction = Prediction(np.full(shape, np.nan, np.float32), precision=self.precision)
         results = np.full((len(first), len(self.labels)), np.nan, np.float32)
         errors: dict[int, str] = {}
 

@@ -46,6 +46,28 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "steps": self.steps}
 
 
+class BestEpoch(keras.callbacks.Callback):
+    """Leaves a model with the weights of the epoch of the highest validation accuracy.
+
+    Among equals that of the lowest validation loss.
+    """
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Forgets an earlier training."""
+        self._score = (-1.0, 0.0)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Keeps the weights if they are the best so far."""
+        score = (logs["val_accuracy"], -logs["val_loss"])
+        if score > self._score:
+            self._score = score
+            self._weights = self.model.get_weights()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Puts the best weights back."""
+        self.model.set_weights(self._weights)
+
+
 def train(
     classifier: Classifier,
     texts: Any,
@@ -84,9 +106,6 @@ def train(
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     classifier.compile(optimizer=optimizer)
-    best = keras.callbacks.EarlyStopping(
-        monitor="val_accuracy", mode="max", patience=epochs, restore_best_weights=True
-    )
     # The average is put in place before an epoch is judged, and the weights of its training back
     # after: so the order matters.
     return classifier.fit(
@@ -96,6 +115,6 @@ def train(
         validation_data=validation,
         token_dropout=token_dropout,
         epochs=epochs,
-        callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True), best, *callbacks],
+        callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True), BestEpoch(), *callbacks],
         verbose=0,
     )

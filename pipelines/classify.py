@@ -6,6 +6,7 @@ Reads text, JSONL, CSV, TSV or Parquet, and writes Parquet with all input column
 
 import functools
 import platform
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -96,8 +97,10 @@ def _classify(argv: Sequence[str]) -> int:
     from pipelines.summary import print_summary
     from transforms.manifest import read_manifest
     from transforms.output import discard
+    from transforms.progress import PROGRESS
 
     plan = _plan(args)
+    began = time.monotonic()
     try:
         earlier = read_manifest(args.output) if plan.output.if_exists == "append" else None
         run_pipeline(functools.partial(_build, plan), beam_flags, plan.corpus.size)
@@ -117,6 +120,7 @@ def _classify(argv: Sequence[str]) -> int:
         output=args.output,
         text_column=plan.corpus.output_text_column,
         renamed=plan.corpus.renamed,
+        start_seconds=PROGRESS.model_ready and PROGRESS.model_ready - began,
     )
     rows = manifest["runs"][-1]["rows"]
     if args.max_rejected and not args.max_rejected.allows(rows["rejected"], rows["read"]):

@@ -171,8 +171,12 @@ def _finetune(argv: Sequence[str]) -> int:
         else:
             classifier = _from_scratch(shape, labels, length, data.train)
         learning_rate = args.learning_rate or (5e-5 if preset else 5e-4)
-        history, seconds = _train(classifier, data, args, learning_rate)
-        best = max(range(args.epochs), key=history["val_accuracy"].__getitem__)
+        spelled = dict(zip(labels, data.labels, strict=True))
+        # The classes are in the order of the classifier, which may be that of its preset.
+        classes = [spelled[label] for label in classifier.labels]
+        history, seconds = _train(classifier, data, classes, args, learning_rate)
+        scores = zip(history["val_accuracy"], [-loss for loss in history["val_loss"]], strict=True)
+        best = max(enumerate(scores), key=lambda epoch: epoch[1])[0]
         accuracy = history["val_accuracy"][best]
         record = {
             "textbeam": __version__,
@@ -274,7 +278,7 @@ def _from_preset(preset: "Preset", labels: list[str], length: int) -> "Classifie
 
     kind = classifier_class(preset)
     preprocessor = kind.preprocessor_class.from_preset(preset, length)
-    if preset.has_classifier and preset.labels == labels:
+    if preset.has_classifier and sorted(preset.labels) == sorted(labels):
         return kind.from_preset(preset, preprocessor=preprocessor)
     return kind.from_preset(
         preset, num_classes=len(labels), labels=labels, preprocessor=preprocessor
@@ -308,6 +312,7 @@ def _from_scratch(
 def _train(
     classifier: "Classifier",
     data: "TrainingData",
+    classes: list[str],
     args: argparse.Namespace,
     learning_rate: float,
 ) -> tuple[dict[str, list[float]], float]:
@@ -319,8 +324,8 @@ def _train(
     history = train(
         classifier,
         data.train.x,
-        data.train.classes(data.labels),
-        (data.validation.x, data.validation.classes(data.labels)),
+        data.train.classes(classes),
+        (data.validation.x, data.validation.classes(classes)),
         epochs=args.epochs,
         batch_size=args.batch_size,
         learning_rate=learning_rate,

@@ -25,6 +25,7 @@ def print_summary(
     output: str,
     text_column: str,
     renamed: Mapping[str, str],
+    start_seconds: float | None = None,
 ) -> None:
     """Prints what a run did, for a person.
 
@@ -34,6 +35,7 @@ def print_summary(
         output: The folder as the user wrote it.
         text_column: Name of the column with the text, for the examples.
         renamed: New names of input columns whose names the output's own columns have.
+        start_seconds: What passed until the model was loaded, if this process loaded it.
     """
     console = Console(highlight=False, emoji=False)
     run = manifest["runs"][-1]
@@ -41,10 +43,11 @@ def print_summary(
     tokens = _of_this_run(manifest["tokens"], earlier and earlier["tokens"])
     labels = _of_this_run(manifest.get("labels", {}), earlier and earlier.get("labels"))
     first_part = len(earlier["parts"]) if earlier else 0
+    start = f", {start_seconds:.1f} s of it to start" if start_seconds else ""
+    work = max(seconds - (start_seconds or 0), 1e-3)
     console.print(
-        f"[bold]{rows['written']:,} rows[/bold] labelled in {seconds:.1f} s: "
-        f"{rows['read'] / seconds:,.0f} rows/s, {tokens['real'] / seconds:,.0f} tokens/s, start "
-        "included"
+        f"[bold]{rows['written']:,} rows[/bold] labelled in {seconds:.1f} s{start}: "
+        f"{rows['read'] / work:,.0f} rows/s, {tokens['real'] / work:,.0f} tokens/s"
     )
     if rows["written"]:
         console.print()

@@ -79,12 +79,13 @@ class ClassifiedCorpus(NamedTuple):
     Attributes:
         rows: Record batches with the columns of the input and those of `label_fields`.
         rejected: Record batches of the schema `REJECTED`.
-        tallies: Dicts with `padded_tokens`, the places of micro-batches that held no token.
+        tallies: Dicts with `padded_tokens`, the places of micro-batches that held no token, and
+            `precision`, the rows computed in each type.
     """
 
     rows: beam.PCollection[pa.RecordBatch]
     rejected: beam.PCollection[pa.RecordBatch]
-    tallies: beam.PCollection[dict[str, int]]
+    tallies: beam.PCollection[dict[str, Any]]
 
 
 class Classify(beam.PTransform):
@@ -119,7 +120,7 @@ class Classify(beam.PTransform):
         )
         outputs["rows"].element_type = pa.RecordBatch
         outputs["rejected"].element_type = pa.RecordBatch
-        outputs["tallies"].element_type = dict[str, int]
+        outputs["tallies"].element_type = dict[str, Any]
         return ClassifiedCorpus(outputs["rows"], outputs["rejected"], outputs["tallies"])
 
 
@@ -141,7 +142,13 @@ class _AddLabels(beam.DoFn):
             rejected, batch = reject_rows(batch, prediction.errors, self._text_columns, "infer")
             outputs = np.delete(outputs, list(prediction.errors), axis=0)
             yield TaggedOutput("rejected", rejected)
-        yield TaggedOutput("tallies", {"padded_tokens": prediction.padded_tokens})
+        yield TaggedOutput(
+            "tallies",
+            {
+                "padded_tokens": prediction.padded_tokens,
+                "precision": {prediction.precision: len(batch)},
+            },
+        )
         if len(batch):
             yield add_labels(batch, outputs, self._labels, self._probabilities, self._top_k)
 

@@ -16,7 +16,7 @@ class Progress:
         bytes_read: Bytes of input files.
         rows_done: Rows that are through the model.
         rows_rejected: Rows that are not.
-        model_ready: When the model was loaded, by `time.monotonic`.
+        model_ready: When the model of the latest run was loaded, by `time.monotonic`.
     """
 
     bytes_read: float = 0
@@ -26,7 +26,7 @@ class Progress:
 
     def set_model_ready(self) -> None:
         """Notes that the work begins."""
-        self.model_ready = self.model_ready or time.monotonic()
+        self.model_ready = time.monotonic()
 
     def add_done(self, rows: int) -> None:
         """Counts rows that are through the model."""

@@ -1,7 +1,5 @@
 """From texts to token ids, a record batch at a time."""
 
-import functools
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +10,7 @@ import pyarrow as pa
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.typehints.decorators import no_annotations
+from apache_beam.utils.shared import Shared
 
 from models.packing import Tokens
 from models.presets import Preset
@@ -24,25 +23,6 @@ if TYPE_CHECKING:
 # Texts that one thread tokenizes at a time: enough that starting costs nothing, few enough that a
 # record batch keeps all cores busy.
 _TEXTS_A_TASK = 512
-
-_loading = threading.Lock()
-
-
-@functools.cache
-def _load_preprocessor(preset: str, sequence_length: int) -> "Preprocessor":
-    from models import runtime
-
-    runtime.start()
-    from models.families import preprocessor_class
-
-    description = Preset.open(preset)
-    return preprocessor_class(description).from_preset(description, sequence_length)
-
-
-def load_preprocessor(preset: str, sequence_length: int) -> "Preprocessor":
-    """Returns the preprocessor of a preset, made once a process."""
-    with _loading:
-        return _load_preprocessor(preset, sequence_length)
 
 
 class TokenizedCorpus(NamedTuple):
@@ -97,12 +77,23 @@ class _TokenizeBatch(beam.DoFn):
         self._preset = preset
         self._sequence_length = sequence_length
         self._columns = columns
+        self._shared = Shared()
 
     def setup(self) -> None:
         from models import runtime
 
-        self._preprocessor = load_preprocessor(self._preset, self._sequence_length)
+        self._preprocessor = self._shared.acquire(self._load)
         self._pool = ThreadPoolExecutor(runtime.num_streams("CPU"), thread_name_prefix="tokenize")
+
+    def _load(self) -> "Preprocessor":
+        """Loads the preprocessor, once a process."""
+        from models import runtime
+
+        runtime.start()
+        from models.families import preprocessor_class
+
+        preset = Preset.open(self._preset)
+        return preprocessor_class(preset).from_preset(preset, self._sequence_length)
 
     def teardown(self) -> None:
         self._pool.shutdown()

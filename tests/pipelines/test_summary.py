@@ -30,8 +30,15 @@ def summary(capsys, tmp_path, monkeypatch):
     """Returns what is printed of a manifest, without the spaces at the ends of lines."""
     monkeypatch.setenv("COLUMNS", "120")
 
-    def print_and_read(manifest, earlier=None, output=str(tmp_path), renamed=None) -> str:
-        print_summary(manifest, earlier, output=output, text_column="text", renamed=renamed or {})
+    def print_and_read(manifest, earlier=None, output=str(tmp_path), renamed=None, **kwargs) -> str:
+        print_summary(
+            manifest,
+            earlier,
+            output=output,
+            text_column="text",
+            renamed=renamed or {},
+            **kwargs,
+        )
         return "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
 
     return print_and_read
@@ -45,6 +52,11 @@ def write_part(folder: Path, name: str, *texts: str) -> None:
 def test_rows_and_tokens_a_second_come_first(summary):
     said = summary(manifest_of({"good": 3_000}))
     assert said.startswith("3,000 rows labelled in 2.0 s: 1,500 rows/s, 15,000 tokens/s")
+
+
+def test_the_start_does_not_count_as_work(summary):
+    said = summary(manifest_of({"good": 3_000}), start_seconds=0.5)
+    assert said.startswith("3,000 rows labelled in 2.0 s, 0.5 s of it to start: 2,000 rows/s")
 
 
 def test_labels_are_ranked_with_their_share(summary):
