@@ -47,8 +47,14 @@ def test_lines_of_python_are_held_back_and_shown_too():
     held = "import sys\nfrom models.runtime import quiet_stderr\nwith quiet_stderr():\n"
     write = " sys.stderr.write('a line\\nhalf a line')\n"
     assert run_python(held + write).stderr == ""
-    failed = run_python(held + write + " raise SystemExit(3)\n")
-    assert (failed.stderr, failed.returncode) == ("a line\nhalf a line", 3)
+    failed = run_python(held + write + " raise ValueError\n")
+    assert failed.stderr.startswith("a line\nhalf a lineTraceback")
+
+
+def test_an_interrupt_shows_nothing_of_what_was_held_back():
+    held = "import os\nfrom models.runtime import quiet_stderr\nwith quiet_stderr():\n"
+    stopped = run_python(held + " os.write(2, b'banner')\n raise KeyboardInterrupt\n")
+    assert "banner" not in stopped.stderr
 
 
 def test_what_was_written_before_is_not_held_back():
