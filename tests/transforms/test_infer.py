@@ -1,0 +1,117 @@
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from apache_beam.ml.inference.base import ModelHandler
+from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing.util import assert_that
+
+from models.packing import Tokens
+from models.predictor import Prediction
+from transforms.infer import Classify, Predicted, add_labels
+from transforms.schemas import REJECTED, label_fields
+from transforms.tokenize import add_tokens
+
+LABELS = ["low", "middle", "high"]
+
+
+class ByLength(ModelHandler[pa.RecordBatch, Predicted, Any]):
+    """The longer a row, the higher its label; rows of seven tokens cannot be computed."""
+
+    def load_model(self):
+        return np.zeros(1)
+
+    def run_inference(self, batch, model, inference_args=None):
+        lengths = pa.compute.list_value_length(batch.column("token_ids")).to_numpy()
+        outputs = np.full((len(batch), 3), 0.1, np.float32)
+        outputs[np.arange(len(batch)), np.minimum(lengths // 3, 2)] = 0.8
+        errors = {int(row): "seven" for row in np.flatnonzero(lengths == 7)}
+        return [(batch, Prediction(outputs, errors, padded_tokens=5))]
+
+    def get_num_bytes(self, batch):
+        return batch.nbytes
+
+
+def batch_of_lengths(*lengths: int) -> pa.RecordBatch:
+    batch = pa.RecordBatch.from_pydict(
+        {
+            "text": [f"text {length}" for length in lengths],
+            "source": ["a.txt"] * len(lengths),
+            "position": list(range(len(lengths))),
+        }
+    )
+    splits = np.concatenate([[0], np.cumsum(lengths)])
+    return add_tokens(batch, Tokens(np.zeros(splits[-1], np.int32), splits), np.array(lengths))
+
+
+def classify(batch: pa.RecordBatch, check_rows=None, check_rejected=None, check_tallies=None):
+    with TestPipeline() as pipeline:
+        rows = pipeline | beam.Create([batch])
+        result = rows | Classify(ByLength(), LABELS, ["text"])
+        for output, check in zip(result, (check_rows, check_rejected, check_tallies), strict=True):
+            if check:
+                assert_that(output, check, label=check.__name__)
+
+
+def test_every_row_gets_its_label_and_score():
+    def check(batches):
+        (batch,) = batches
+        assert batch.column("label").to_pylist() == ["low", "high", "middle"]
+        np.testing.assert_allclose(batch.column("score").to_pylist(), 0.8, rtol=1e-6)
+        assert batch.column("text").to_pylist() == ["text 1", "text 9", "text 4"]
+
+    classify(batch_of_lengths(1, 9, 4), check)
+
+
+def test_a_row_that_cannot_be_computed_is_rejected_alone():
+    def check_rows(batches):
+        (batch,) = batches
+        assert batch.column("position").to_pylist() == [0, 2]
+        assert batch.column("label").to_pylist() == ["low", "middle"]
+
+    def check_rejected(batches):
+        (batch,) = batches
+        assert batch.schema == REJECTED
+        assert batch.to_pylist() == [
+            {
+                "source": "a.txt",
+                "position": 1,
+                "raw": b"text 7",
+                "stage": "infer",
+                "error": "seven",
+            }
+        ]
+
+    classify(batch_of_lengths(1, 7, 4), check_rows, check_rejected)
+
+
+def test_a_batch_of_rejected_rows_only_gives_no_rows():
+    def check_rows(batches):
+        assert batches == []
+
+    def check_tallies(tallies):
+        assert tallies == [{"padded_tokens": 5, "precision": {"float32": 0}}]
+
+    classify(batch_of_lengths(7, 7), check_rows, check_tallies=check_tallies)
+
+
+def test_added_columns_are_those_that_were_promised():
+    outputs = np.array([[0.2, 0.5, 0.3], [0.6, 0.1, 0.3]], np.float32)
+    batch = pa.RecordBatch.from_pydict({"text": ["a", "b"]})
+    labelled = add_labels(batch, outputs, LABELS, probabilities=True, top_k=2)
+    fields = label_fields(LABELS, probabilities=True, top_k=2)
+    assert list(labelled.schema) == [pa.field("text", pa.string()), *fields]
+    assert labelled.column("label").to_pylist() == ["middle", "low"]
+    first, second = labelled.column("probabilities").to_pylist()
+    np.testing.assert_allclose([*first.values()], outputs[0])
+    np.testing.assert_allclose([*second.values()], outputs[1])
+    tops = [[entry["label"] for entry in top] for top in labelled.column("top").to_pylist()]
+    assert tops == [["middle", "high"], ["low", "high"]]
+
+
+def test_more_labels_asked_for_than_there_are_gives_all():
+    outputs = np.array([[0.2, 0.5, 0.3]], np.float32)
+    batch = pa.RecordBatch.from_pydict({"text": ["a"]})
+    labelled = add_labels(batch, outputs, LABELS, probabilities=False, top_k=9)
+    assert [e["label"] for e in labelled.column("top").to_pylist()[0]] == ["middle", "high", "low"]

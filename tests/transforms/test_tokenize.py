@@ -1,0 +1,155 @@
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pytest
+from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing.util import assert_that
+
+from models import BertPreprocessor, BertTokenizer
+from models.packing import Tokens
+from models.presets import Preset
+from transforms.schemas import REJECTED, token_fields
+from transforms.tokenize import (
+    Tokenize,
+    _TokenizeBatch,
+    add_tokens,
+    reject_rows,
+    tokens_of,
+)
+
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "##s"]
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory) -> str:
+    """A folder with a tokenizer and as much of a backbone as tells the family."""
+    from models import BertBackbone
+
+    folder = tmp_path_factory.mktemp("preset")
+    BertBackbone(len(VOCABULARY), 1, 1, 4, 4, max_sequence_length=16).save_to_preset(folder)
+    BertPreprocessor(BertTokenizer(VOCABULARY), 8).save_to_preset(folder)
+    return str(folder)
+
+
+def batch_of(*texts: str, **columns: list[str]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict(
+        {
+            "text": list(texts),
+            **columns,
+            "source": ["a.txt"] * len(texts),
+            "position": list(range(len(texts))),
+        }
+    )
+
+
+def tokenized(preset: str, batch: pa.RecordBatch, length: int = 8, *columns: str):
+    """What the DoFn gives for one batch: record batches and tagged ones."""
+    tokenize = _TokenizeBatch(preset, length, list(columns or ["text"]))
+    tokenize.setup()
+    try:
+        return list(tokenize.process(batch))
+    finally:
+        tokenize.teardown()
+
+
+def test_columns_are_added_behind_those_of_the_input(preset):
+    (batch,) = tokenized(preset, batch_of("good films", "bad"))
+    added = [field.name for field in token_fields(has_segments=True)]
+    assert batch.schema.names == ["text", "source", "position", *added]
+    assert batch.column("token_ids").to_pylist() == [[2, 5, 7, 8, 3], [2, 6, 3]]
+    assert batch.column("segment_ids").to_pylist() == [[0] * 5, [0] * 3]
+    assert batch.column("num_tokens").to_pylist() == [5, 3]
+    assert batch.column("truncated").to_pylist() == [False, False]
+
+
+def test_a_cut_text_counts_the_tokens_that_it_had(preset):
+    (batch,) = tokenized(preset, batch_of("good " * 20), 6)
+    assert batch.column("token_ids").to_pylist() == [[2, 5, 5, 5, 5, 3]]
+    assert batch.column("num_tokens").to_pylist() == [22]
+    assert batch.column("truncated").to_pylist() == [True]
+
+
+def test_a_pair_has_two_segments(preset):
+    batch = batch_of("good", other=["bad film"])
+    (batch,) = tokenized(preset, batch, 8, "text", "other")
+    assert batch.column("token_ids").to_pylist() == [[2, 5, 3, 6, 7, 3]]
+    assert batch.column("segment_ids").to_pylist() == [[0, 0, 0, 1, 1, 1]]
+
+
+def test_rows_keep_their_order_over_the_tasks_of_a_large_batch(preset):
+    texts = [f"{'good ' * (row % 5)}film" for row in range(1500)]
+    (batch,) = tokenized(preset, batch_of(*texts))
+    assert batch.column("text").to_pylist() == texts
+    expected = [[2, *[5] * (row % 5), 7, 3] for row in range(1500)]
+    assert batch.column("token_ids").to_pylist() == expected
+
+
+class Choosy(BertPreprocessor):
+    """Fails on a batch with one of two texts in it."""
+
+    def encode(self, texts, pair_texts=None):
+        if bad := [text for text in texts.to_pylist() if text in ("bad", "film")]:
+            raise RuntimeError(f"cannot take {bad[0]!r}")
+        return super().encode(texts, pair_texts)
+
+
+def test_a_bad_row_does_not_take_its_neighbours_along(preset):
+    tokenize = _TokenizeBatch(preset, 8, ["text"])
+    tokenize.setup()
+    tokenize._preprocessor = Choosy(BertTokenizer(VOCABULARY), 8)
+    texts = ["good", "bad", "good good", "film", "films"] * 200
+    rejected, batch = tokenize.process(batch_of(*texts))
+    tokenize.teardown()
+    assert rejected.tag == "rejected"
+    assert rejected.value.schema == REJECTED
+    assert rejected.value.num_rows == 400
+    assert rejected.value.slice(0, 2).to_pylist() == [
+        {
+            "source": "a.txt",
+            "position": position,
+            "raw": raw,
+            "stage": "tokenize",
+            "error": f"RuntimeError: cannot take {raw.decode()!r}",
+        }
+        for position, raw in ((1, b"bad"), (3, b"film"))
+    ]
+    kept = [row for row, text in enumerate(texts) if text not in ("bad", "film")]
+    assert batch.column("position").to_pylist() == kept
+    assert batch.column("token_ids").to_pylist()[:3] == [[2, 5, 3], [2, 5, 5, 3], [2, 7, 8, 3]]
+
+
+def test_a_batch_of_bad_rows_only_gives_no_rows(preset):
+    tokenize = _TokenizeBatch(preset, 8, ["text"])
+    tokenize.setup()
+    tokenize._preprocessor = Choosy(BertTokenizer(VOCABULARY), 8)
+    (rejected,) = tokenize.process(batch_of("bad", "film"))
+    tokenize.teardown()
+    assert rejected.value.num_rows == 2
+
+
+def test_tokens_come_back_out_of_a_slice_of_a_batch():
+    tokens = Tokens(np.arange(6, dtype=np.int32), np.array([0, 1, 4, 6]), np.ones(6, np.int32))
+    batch = add_tokens(batch_of("a", "b", "c"), tokens, np.array([1, 3, 9]))
+    again = tokens_of(batch.slice(1))
+    assert again.ids.tolist() == [1, 2, 3, 4, 5]
+    assert again.splits.tolist() == [0, 3, 5]
+    assert again.segment_ids is not None
+    assert again.segment_ids.tolist() == [1] * 5
+
+
+def test_a_rejected_pair_keeps_both_texts():
+    batch = batch_of("a", "b", other=["c", "d"])
+    rejected, kept = reject_rows(batch, {1: "wrong"}, ["text", "other"], "infer")
+    assert rejected.column("raw").to_pylist() == [b"b\td"]
+    assert kept.column("text").to_pylist() == ["a"]
+
+
+def test_the_transform_runs_in_a_pipeline(preset):
+    def check(batches):
+        (batch,) = batches
+        assert batch.column("num_tokens").to_pylist() == [3, 4]
+
+    with TestPipeline() as pipeline:
+        rows = pipeline | beam.Create([batch_of("good", "bad film")])
+        result = rows | Tokenize(preset, Preset.open(preset).sequence_length)
+        assert_that(result.rows, check)
