@@ -56,7 +56,9 @@ class Embeddings(keras.layers.Layer):
             if num_segments
             else None
         )
-        self.norm = LayerNorm(epsilon=layer_norm_epsilon, dtype=self.dtype_policy)
+        self.norm = keras.layers.LayerNormalization(
+            epsilon=layer_norm_epsilon, dtype=self.dtype_policy
+        )
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, token_ids_shape: Any, segment_ids_shape: Any = None) -> None:
@@ -94,8 +96,8 @@ class Encoder(keras.layers.Layer):
     """A stack of encoder layers.
 
     Between its first and its last layer tokens stand in one row after the other,
-    `[batch * length, hidden_dim]`: products of matrices take their bias and activation along in
-    one pass over memory, which those of three dimensions do not (`benchmarks/predictor.py`).
+    `[batch * length, hidden_dim]`: TensorFlow joins a bias to a product of two matrices, which it
+    does not to one of a batch of matrices.
 
     Args:
         num_layers: Number of layers.
@@ -168,22 +170,6 @@ class Encoder(keras.layers.Layer):
         return hidden_shape
 
 
-class LayerNorm(keras.layers.LayerNormalization):
-    """Layer normalization over the last axis, in as few passes over memory as can be.
-
-    Keras's own takes more (`benchmarks/predictor.py`).
-    """
-
-    def call(self, inputs: Any) -> Any:
-        """Returns the normalized inputs, of their shape and type."""
-        wide = ops.cast(inputs, "float32")
-        centered = wide - ops.mean(wide, axis=-1, keepdims=True)
-        variance = ops.mean(ops.square(centered), axis=-1, keepdims=True)
-        scale = ops.rsqrt(variance + self.epsilon) * ops.cast(self.gamma, "float32")
-        outputs = centered * scale + ops.cast(self.beta, "float32")
-        return ops.cast(outputs, self.compute_dtype)
-
-
 class EncoderLayer(keras.layers.Layer):
     """Self-attention and a feed-forward network, each added to its input and normalized after.
 
@@ -235,8 +221,8 @@ class EncoderLayer(keras.layers.Layer):
             units, kernel_initializer=kernel_initializer(), dtype=self.dtype_policy
         )
 
-    def _norm(self, epsilon: float) -> LayerNorm:
-        return LayerNorm(epsilon=epsilon, dtype=self.dtype_policy)
+    def _norm(self, epsilon: float) -> keras.layers.LayerNormalization:
+        return keras.layers.LayerNormalization(epsilon=epsilon, dtype=self.dtype_policy)
 
     def build(self, hidden_shape: Any, bias_shape: Any = None) -> None:
         """Creates the weights."""
