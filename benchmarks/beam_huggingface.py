@@ -1,7 +1,7 @@
 """`classify` beside Beam's own way, whole processes, alternating.
 
-    python3 -m venv /tmp/rival && /tmp/rival/bin/pip install -r benchmarks/rivals/requirements.txt
-    python -m benchmarks.beam_huggingface /tmp/rival/bin/python
+    python3 -m venv rival && rival/bin/pip install -r benchmarks/rivals/requirements.txt
+    python -m benchmarks.beam_huggingface rival/bin/python
 
 Both label the texts of AG News with a random BERT of 2 layers of 128 and write Parquet.
 """

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 BATCH_TOKENS = {"CPU": 1024, "GPU": 65_536}
 """Token area (rows times the longest row) of a micro-batch for each device.
 
-On a CPU what a micro-batch needs stays in the caches of its core. `benchmarks/micro_batches.py`
-compares areas on a CPU.
+On a CPU what a micro-batch needs stays in the caches of its core; `benchmarks/predictor.py`
+compares areas.
 """
 
 
@@ -139,76 +139,76 @@ class Predictor:
         """
         first, inverse = distinct_rows(tokens)
         copies = np.bincount(inverse, minlength=len(first))
-        shape = (len(tokens), len(self.labels))
-        prediction = Prediction(np.full(shape, np.nan, np.float32), precision=self.precision)
-        results = np.full((len(first), len(self.labels)), np.nan, np.float32)
-        errors: dict[int, str] = {}
+        outputs = np.full((len(first), len(self.labels)), np.nan, np.float32)
+        work = _Work(tokens, first, outputs)
 
         def run(chosen: np.ndarray) -> int:
-            """Computes rows of `first`; returns how many places were padding."""
-            padded = self._run(tokens, first, chosen, results, errors)
+            """Computes distinct rows; returns how many places were padding."""
+            padded = self._run(work, chosen)
             if on_rows is not None:
                 with self._lock:
                     on_rows(int(copies[chosen].sum()))
             return padded
 
         batches = micro_batches(tokens.lengths[first], self._batch_tokens)
-        prediction.padded_tokens = sum(self._pool.map(run, batches))
-        prediction.outputs = results[inverse]
-        if errors:
-            failed = np.flatnonzero(np.isin(inverse, list(errors)))
-            prediction.errors = {int(row): errors[int(inverse[row])] for row in failed}
-        return prediction
+        padded_tokens = sum(self._pool.map(run, batches))
+        errors = {}
+        if work.errors:
+            failed = np.flatnonzero(np.isin(inverse, list(work.errors)))
+            errors = {int(row): work.errors[int(inverse[row])] for row in failed}
+        return Prediction(outputs[inverse], errors, padded_tokens, self.precision)
 
-    def _run(
-        self,
-        tokens: Tokens,
-        first: np.ndarray,
-        chosen: np.ndarray,
-        results: np.ndarray,
-        errors: dict[int, str],
-    ) -> int:
-        """Computes one micro-batch into `results`, in halves if it fails as a whole.
+    def _run(self, work: "_Work", chosen: np.ndarray) -> int:
+        """Computes one micro-batch, in halves if it fails as a whole.
+
+        Args:
+            work: Takes the results.
+            chosen: Indices of its distinct rows.
 
         Returns:
             How many places were padding.
         """
-        rows = first[chosen]
-        lengths = tokens.lengths[rows]
+        rows = work.first[chosen]
+        lengths = work.tokens.lengths[rows]
         longest = int(lengths.max())
-        if len(chosen) > 1 and len(chosen) * longest > self._batch_tokens:
+        area = len(chosen) * longest
+        middle = len(chosen) // 2
+        halves = (chosen[:middle], chosen[middle:])
+        if middle and area > self._batch_tokens:
             # An earlier micro-batch of this area did not fit into memory.
-            return self._run_halves(tokens, first, chosen, results, errors)
+            return sum(self._run(work, half) for half in halves)
         try:
-            outputs = self._compute(tokens.pad(rows, longest, self._pad_id))
+            outputs = self._compute(work.tokens.pad(rows, longest, self._pad_id))
         except Exception as error:
-            if len(chosen) == 1:
-                errors[int(chosen[0])] = _one_line(error)
+            if not middle:
+                work.errors[int(chosen[0])] = _one_line(error)
                 return 0
-            half = len(chosen) // 2
             if _is_out_of_memory(error):
-                # The batches to come are cut to what fits.
-                self._batch_tokens = min(self._batch_tokens, half * longest)
-            return self._run_halves(tokens, first, chosen, results, errors)
+                # The micro-batches to come are cut to what fits.
+                self._batch_tokens = min(self._batch_tokens, middle * longest)
+            return sum(self._run(work, half) for half in halves)
         is_finite = np.isfinite(outputs).all(axis=1)
-        results[chosen[is_finite]] = outputs[is_finite]
+        work.outputs[chosen[is_finite]] = outputs[is_finite]
         for index in chosen[~is_finite]:
-            errors[int(index)] = "the model's output is not a finite number"
-        return len(chosen) * longest - int(lengths.sum())
+            work.errors[int(index)] = "the model's output is not a finite number"
+        return area - int(lengths.sum())
 
-    def _run_halves(
-        self,
-        tokens: Tokens,
-        first: np.ndarray,
-        chosen: np.ndarray,
-        results: np.ndarray,
-        errors: dict[int, str],
-    ) -> int:
-        half = len(chosen) // 2
-        return sum(
-            self._run(tokens, first, part, results, errors)
-            for part in (chosen[:half], chosen[half:])
-        )
+
+@dataclass(frozen=True)
+class _Work:
+    """A batch that is being computed.
+
+    Attributes:
+        tokens: Its rows.
+        first: int64 `[distinct]`: the row to compute of each distinct sequence.
+        outputs: float32 `[distinct, num_classes]`: takes the results.
+        errors: Takes what went wrong with a distinct row, by its index.
+    """
+
+    tokens: Tokens
+    first: np.ndarray
+    outputs: np.ndarray
+    errors: dict[int, str] = field(default_factory=dict)
 
 
 def distinct_rows(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:

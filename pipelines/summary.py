@@ -117,11 +117,11 @@ def _facts_table(
     if rows["truncated"]:
         table.add_row(
             "truncated",
-            f"{rows['truncated']:,} rows longer than {model['sequence_length']} tokens",
+            f"{_rows(rows['truncated'])} longer than {model['sequence_length']} tokens",
         )
     if rows["rejected"]:
         folder = f"{output.rstrip('/')}/rejected"
-        table.add_row("rejected", f"{rows['rejected']:,} rows, kept in {escape(folder)}")
+        table.add_row("rejected", f"{_rows(rows['rejected'])}, kept in {escape(folder)}")
         for reason, count in list(manifest["rejected"]["errors"].items())[:_REASONS_SHOWN]:
             table.add_row("", f"{count:,} × {escape(_printable(reason))}")
     for name, new_name in renamed.items():
@@ -132,6 +132,10 @@ def _facts_table(
 def _printable(text: str) -> str:
     """Returns a text on one line, without what would steer a terminal."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" if count == 1 else f"{count:,} rows"
 
 
 def _size(size: float) -> str:

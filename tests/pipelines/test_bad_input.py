@@ -49,7 +49,8 @@ def assert_accounted_for(found: Run, written: int, rejected: int) -> None:
     assert found.table.num_rows == written
     assert len(found.rejected) == rejected
     assert f"{written} rows labelled in" in found.out
-    assert (f"{rejected} rows, kept in" in found.out) == (rejected > 0)
+    rows = "1 row" if rejected == 1 else f"{rejected} rows"
+    assert (f"{rows}, kept in" in found.out) == (rejected > 0)
 
 
 # Rows of JSON Lines
@@ -102,7 +103,7 @@ def test_a_line_of_ten_megabytes_is_labelled_truncated_and_counted(jsonl, predic
     assert jsonl.column("truncated") == [text == TEN_MEGABYTES for text in VALID]
     assert jsonl.column("num_tokens")[3] == 600_000 * 5 + 2
     assert jsonl.manifest["rows"]["truncated"] == 1
-    assert "1 rows longer than 128 tokens" in jsonl.out
+    assert "1 row longer than 128 tokens" in jsonl.out
     beginning = predictor([TEN_MEGABYTES[:1000]])
     assert jsonl.column("score")[3] == pytest.approx(beginning.max(), abs=1e-6)
 
@@ -150,7 +151,7 @@ def test_a_gzip_file_that_breaks_off(run_once):
     assert texts == [line.decode() for line in lines[: len(texts)]]
     (row,) = found.rejected
     assert lines[len(texts)].startswith(row["raw"])
-    assert "1 rows, kept in" in found.out
+    assert "1 row, kept in" in found.out
     assert found.manifest["rows"]["read"] == len(texts) + 1
 
 

@@ -124,14 +124,14 @@ def test_truncated_rows_are_marked_counted_and_said(reviews):
     assert reviews.column("truncated") == [False] * len(TEXTS) + [True]
     assert reviews.column("num_tokens")[-1] > LENGTH
     assert reviews.manifest["rows"]["truncated"] == 1
-    assert f"1 rows longer than {LENGTH} tokens" in reviews.out
+    assert f"1 row longer than {LENGTH} tokens" in reviews.out
 
 
 def test_a_rejected_row_is_kept_with_its_reason_and_is_said(reviews):
     (row,) = reviews.rejected
     assert json.loads(row["raw"])["id"] == 99
     assert (row["stage"], row["error"]) == ("read", "'text' is not a string but null")
-    assert f"1 rows, kept in {reviews.folder}/rejected" in reviews.out.replace("\n", "")
+    assert f"1 row, kept in {reviews.folder}/rejected" in reviews.out.replace("\n", "")
     assert "1 × 'text' is not a string but null" in reviews.out
 
 
