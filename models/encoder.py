@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     # Google's BERT and KerasNLP compute gelu through tanh; Hugging Face's "gelu" is the exact one.
-    "gelu_approximate": lambda x: ops.gelu(x, approximate=True),
-    "gelu": lambda x: ops.gelu(x, approximate=False),
-    "relu": ops.relu,
+    "gelu_approximate": lambda x: tf.nn.gelu(x, approximate=True),
+    "gelu": lambda x: tf.nn.gelu(x, approximate=False),
+    "relu": tf.nn.relu,
 }
 """Feed-forward activations by the name they have in a configuration."""
 
@@ -170,6 +171,15 @@ class Encoder(keras.layers.Layer):
         return hidden_shape
 
 
+def _affine(layer: keras.layers.Dense, inputs: Any) -> Any:
+    """Returns what a dense layer without activation does, `[rows, units]` of `[rows, width]`.
+
+    TensorFlow on a CPU computes the product, this kind of addition and a gelu behind it in one pass
+    over memory, which it does not find in the graph that calling the layer gives.
+    """
+    return tf.nn.bias_add(ops.matmul(inputs, layer.kernel), layer.bias)
+
+
 class EncoderLayer(keras.layers.Layer):
     """Self-attention and a feed-forward network, each added to its input and normalized after.
 
@@ -242,15 +252,16 @@ class EncoderLayer(keras.layers.Layer):
             bias: `[batch, 1, 1, length]`, added to attention scores.
             training: Whether to drop out.
         """
-        attended = self.attention_output(self._attend(hidden, bias, training))
+        attended = _affine(self.attention_output, self._attend(hidden, bias, training))
         hidden = self.attention_norm(hidden + self.dropout(attended, training=training))
-        fed_forward = self.output_dense(self.activation(self.intermediate(hidden)))
+        fed_forward = self.activation(_affine(self.intermediate, hidden))
+        fed_forward = _affine(self.output_dense, fed_forward)
         return self.output_norm(hidden + self.dropout(fed_forward, training=training))
 
     def _attend(self, hidden: Any, bias: Any, training: bool | None) -> Any:
         batch, length = ops.shape(bias)[0], ops.shape(bias)[3]
         head_dim = self.hidden_dim // self.num_heads
-        qkv = ops.reshape(self.qkv(hidden), (batch, length, 3, self.num_heads, head_dim))
+        qkv = ops.reshape(_affine(self.qkv, hidden), (batch, length, 3, self.num_heads, head_dim))
         query, key, value = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)), 3)
         scores = ops.matmul(query * head_dim**-0.5, ops.swapaxes(key, -1, -2))
         weights = self.dropout(ops.softmax(scores + bias), training=training)
