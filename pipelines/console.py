@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 from models.errors import UserError
@@ -21,7 +22,10 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
         What the command returned; 2 for a mistake of the user's, 130 for an interrupt.
     """
     try:
-        return command(sys.argv[1:] if argv is None else argv)
+        with warnings.catch_warnings():
+            if not sys.warnoptions:  # python -W … shows what libraries warn programmers of
+                warnings.simplefilter("ignore")
+            return command(sys.argv[1:] if argv is None else argv)
     except UserError as error:
         print_error(str(error))
         return 2

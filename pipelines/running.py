@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -105,8 +104,6 @@ def _quiet_logs(is_local: bool) -> Iterator[None]:
     else:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
         root.setLevel(before)

@@ -75,9 +75,10 @@ def read(path: Path, content: str | bytes | None = None, **options: Any) -> Foun
 
 
 def as_csv(*rows: list[str]) -> str:
+    # Python 3.10 does not write a NUL: another character stands in for it.
     buffer = io.StringIO(newline="")
-    csv.writer(buffer).writerows(rows)
-    return buffer.getvalue()
+    csv.writer(buffer).writerows([[field.replace("\0", "\ue000") for field in row] for row in rows])
+    return buffer.getvalue().replace("\ue000", "\0")
 
 
 # Plain text
