@@ -98,7 +98,7 @@ def test_a_few_steps_of_fit_lower_the_loss_on_raw_strings(learner):
         SEPARABLE,
         CLASSES,
         batch_size=2,
-        epochs=12,
+        epochs=40,
         validation_data=(SEPARABLE, CLASSES),
         verbose=0,
     ).history
