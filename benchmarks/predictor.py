@@ -41,6 +41,7 @@ def measure(preset: str, area: int, streams: int) -> None:
     from models import runtime
 
     runtime.start(streams=streams > 1)
+    # The number of streams is no option of the product: it is what is compared here.
     runtime.num_streams = lambda device: streams  # type: ignore[assignment]
     from models.predictor import Predictor
 

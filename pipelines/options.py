@@ -83,6 +83,7 @@ def _beam_parser() -> argparse.ArgumentParser:
         raise UserError(f"{message}; --help_beam lists the options of Apache Beam")
 
     parser = _BeamArgumentParser(usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False)
+    # Beam's parser class is its own; argparse prints and exits here.
     parser.error = error  # type: ignore[method-assign]
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(parser)

@@ -38,7 +38,7 @@ def fail_while_cleaning_up(_):
 
 
 def failure_of(function, *arguments: str) -> Exception:
-    with pytest.raises(Exception) as caught:  # noqa: PT011, PT012
+    with pytest.raises(Exception) as caught:  # noqa: PT011, PT012 - any, at any step
         options = PipelineOptions(arguments)
         with beam.Pipeline(runner=FnApiRunner(), options=options) as pipeline:
             _ = pipeline | beam.Create([1]) | "A 'quoted' step" >> beam.Map(function)
