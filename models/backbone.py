@@ -11,22 +11,138 @@ import numpy as np
 from typing_extensions import Self
 
 from models import keras_hub, presets
-from models.encoder import Embeddings, Encoder
+from models.encoder import Embeddings, Encoder, kernel_initializer
 from models.presets import Preset
 
 
 class Backbone(keras.Model):
     """A transformer encoder from token ids to a vector for each token.
 
-    Subclasses make `embeddings`, `encoder` and, where the family has one, `pooler` in their
-    constructor.
+    Takes a dict of `token_ids`, `padding_mask` and, if there are segments, `segment_ids`, each
+    int32 `[batch, length]`. Returns `[batch, length, hidden_dim]`; with a pooler a dict of that as
+    `sequence_output`, and `pooled_output` `[batch, hidden_dim]`, the vector of the first token
+    through one more dense layer.
+
+    Args:
+        vocabulary_size: Number of token ids.
+        num_layers: Encoder layers.
+        num_heads: Attention heads of a layer; divides `hidden_dim`.
+        hidden_dim: Width of a token's vector.
+        intermediate_dim: Width inside of the feed-forward networks.
+        dropout: Share dropped in training.
+        max_sequence_length: Positions; no sequence may be longer.
+        activation: `gelu` (the exact one), `gelu_approximate` or `relu`.
+        layer_norm_epsilon: Added to variances.
+        num_segments: Segment ids; 0 if there are none.
+        dtype: Compute and weight type, such as `bfloat16`; Keras's default if `None`.
+        **kwargs: Of `keras.Model`.
     """
 
     family: ClassVar[str]
+    has_pooler: ClassVar[bool] = False
 
-    embeddings: Embeddings
-    encoder: Encoder
-    pooler: keras.layers.Dense | None = None
+    def __init__(
+        self,
+        *,
+        vocabulary_size: int,
+        num_layers: int,
+        num_heads: int,
+        hidden_dim: int,
+        intermediate_dim: int,
+        dropout: float,
+        max_sequence_length: int,
+        activation: str,
+        layer_norm_epsilon: float,
+        num_segments: int = 0,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        # === Layers ===
+        policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+        embeddings = Embeddings(
+            vocabulary_size,
+            hidden_dim,
+            max_sequence_length,
+            num_segments,
+            dropout,
+            layer_norm_epsilon,
+            dtype=policy,
+            name="embeddings",
+        )
+        layer = {
+            "num_heads": num_heads,
+            "intermediate_dim": intermediate_dim,
+            "activation": activation,
+            "dropout": dropout,
+            "layer_norm_epsilon": layer_norm_epsilon,
+        }
+        encoder = Encoder(num_layers, hidden_dim, layer, dtype=policy, name="encoder")
+        pooler = (
+            keras.layers.Dense(
+                hidden_dim,
+                activation="tanh",
+                kernel_initializer=kernel_initializer(),
+                dtype=policy,
+                name="pooler",
+            )
+            if self.has_pooler
+            else None
+        )
+
+        # === Functional model ===
+        features = ["token_ids", *(["segment_ids"] if num_segments else []), "padding_mask"]
+        inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in features}
+        embedded = embeddings(*(inputs[name] for name in features[:-1]))
+        outputs = encoder(embedded, inputs["padding_mask"])
+        if pooler is not None:
+            pooled = pooler(outputs[:, 0, :])
+            outputs = {"sequence_output": outputs, "pooled_output": pooled}
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+        # === Config ===
+        self.dtype_policy = policy
+        self.embeddings = embeddings
+        self.encoder = encoder
+        self.pooler = pooler
+        self.vocabulary_size = vocabulary_size
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.hidden_dim = hidden_dim
+        self.intermediate_dim = intermediate_dim
+        self.dropout = dropout
+        self.max_sequence_length = max_sequence_length
+        self.num_segments = num_segments
+        self.activation = activation
+        self.layer_norm_epsilon = layer_norm_epsilon
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        arguments = inspect.signature(type(self).__init__).parameters
+        return {name: getattr(self, name) for name in presets.BACKBONE_FIELDS if name in arguments}
+
+    def tokens(self, features: Mapping[str, Any]) -> Any:
+        """Returns the vectors of all tokens, `[batch, length, hidden_dim]`, for inference.
+
+        Args:
+            features: What the model takes.
+        """
+        return self.encoder(self._embed(features), features["padding_mask"])
+
+    def first(self, features: Mapping[str, Any]) -> Any:
+        """Returns the vector of each row's first token, `[batch, hidden_dim]`, for inference.
+
+        Through the pooler, where there is one. The other tokens' vectors are computed as far as
+        this one depends on them.
+
+        Args:
+            features: What the model takes.
+        """
+        first = self.encoder.first(self._embed(features), features["padding_mask"])
+        return first if self.pooler is None else self.pooler(first)
+
+    def _embed(self, features: Mapping[str, Any]) -> Any:
+        segments = [features["segment_ids"]] if self.num_segments else []
+        return self.embeddings(features["token_ids"], *segments)
 
     @classmethod
     def from_preset(

@@ -3,11 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
-
 from models.backbone import Backbone
-from models.classifier import Classifier, check_labels, new_head
-from models.encoder import Embeddings, Encoder, kernel_initializer
+from models.classifier import Classifier
 from models.packing import LAYOUTS
 from models.preprocessor import Preprocessor
 from models.tokenizer import WordPieceTokenizer
@@ -50,6 +47,7 @@ class BertBackbone(Backbone):
     """
 
     family = "bert"
+    has_pooler = True
 
     def __init__(
         self,
@@ -66,77 +64,20 @@ class BertBackbone(Backbone):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        # === Layers ===
-        policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-        embeddings = Embeddings(
-            vocabulary_size,
-            hidden_dim,
-            max_sequence_length,
-            num_segments,
-            dropout,
-            layer_norm_epsilon,
-            dtype=policy,
-            name="embeddings",
+        super().__init__(
+            vocabulary_size=vocabulary_size,
+            num_layers=num_layers,
+            num_heads=num_heads,
+            hidden_dim=hidden_dim,
+            intermediate_dim=intermediate_dim,
+            dropout=dropout,
+            max_sequence_length=max_sequence_length,
+            num_segments=num_segments,
+            activation=activation,
+            layer_norm_epsilon=layer_norm_epsilon,
+            dtype=dtype,
+            **kwargs,
         )
-        encoder = Encoder(
-            num_layers,
-            hidden_dim,
-            num_heads,
-            intermediate_dim,
-            activation,
-            dropout,
-            layer_norm_epsilon,
-            dtype=policy,
-            name="encoder",
-        )
-        pooler = keras.layers.Dense(
-            hidden_dim,
-            activation="tanh",
-            kernel_initializer=kernel_initializer(),
-            dtype=policy,
-            name="pooler",
-        )
-
-        # === Functional model ===
-        inputs = {
-            name: keras.Input((None,), dtype="int32", name=name)
-            for name in ("token_ids", "segment_ids", "padding_mask")
-        }
-        hidden = embeddings(inputs["token_ids"], inputs["segment_ids"])
-        hidden = encoder(hidden, inputs["padding_mask"])
-        outputs = {"sequence_output": hidden, "pooled_output": pooler(hidden[:, 0, :])}
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
-
-        # === Config ===
-        self.dtype_policy = policy
-        self.embeddings = embeddings
-        self.encoder = encoder
-        self.pooler = pooler
-        self.vocabulary_size = vocabulary_size
-        self.num_layers = num_layers
-        self.num_heads = num_heads
-        self.hidden_dim = hidden_dim
-        self.intermediate_dim = intermediate_dim
-        self.dropout = dropout
-        self.max_sequence_length = max_sequence_length
-        self.num_segments = num_segments
-        self.activation = activation
-        self.layer_norm_epsilon = layer_norm_epsilon
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {
-            "vocabulary_size": self.vocabulary_size,
-            "num_layers": self.num_layers,
-            "num_heads": self.num_heads,
-            "hidden_dim": self.hidden_dim,
-            "intermediate_dim": self.intermediate_dim,
-            "dropout": self.dropout,
-            "max_sequence_length": self.max_sequence_length,
-            "num_segments": self.num_segments,
-            "activation": self.activation,
-            "layer_norm_epsilon": self.layer_norm_epsilon,
-        }
 
 
 class BertClassifier(Classifier):
@@ -166,20 +107,4 @@ class BertClassifier(Classifier):
         labels: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        # === Layers ===
-        logits = new_head(num_classes, activation, backbone.dtype_policy)
-
-        # === Functional model ===
-        pooled = backbone(backbone.input)["pooled_output"]
-        pooled = keras.layers.Dropout(dropout, dtype=backbone.dtype_policy)(pooled)
-        super().__init__(inputs=backbone.input, outputs=logits(pooled), **kwargs)
-
-        # === Config ===
-        self.backbone = backbone
-        self.preprocessor = preprocessor
-        self.logits = logits
-        self.num_classes = num_classes
-        self.activation = keras.activations.get(activation)
-        self.dropout = dropout
-        self.labels = check_labels(labels, num_classes)
-        self.compile()
+        super().__init__(backbone, num_classes, preprocessor, activation, dropout, labels, **kwargs)

@@ -1,7 +1,7 @@
 """The base of classifiers: Keras models that take raw strings."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,19 +38,83 @@ class Classifier(keras.Model):
     texts, if the classifier has a preprocessor; else what the backbone takes. Scores are logits
     unless `activation` says otherwise.
 
-    Subclasses give the head in their constructor.
+    The head is a dense layer on the vector of the first token, with another dense layer before it
+    in families whose backbone has no pooler.
+
+    Args:
+        backbone: The encoder.
+        num_classes: Number of classes.
+        preprocessor: Makes the backbone's inputs from strings; `None` if they are given as such.
+        activation: Of the scores; `None` leaves them logits.
+        dropout: Share dropped in training before each of the head's layers.
+        labels: Names of the classes; `LABEL_0`, … if `None`.
+        hidden_dim: Width of the head's first layer; the backbone's if `None`.
+        **kwargs: Of `keras.Model`.
     """
 
     family: ClassVar[str]
     backbone_class: ClassVar[type[Backbone]]
     preprocessor_class: ClassVar[type[Preprocessor]]
+    pooled_activation: ClassVar[str | None] = None
+    """Of the head's first layer; `None` if the backbone's pooler is in its place."""
+    drops_first: ClassVar[bool] = True
+    """Whether there is dropout before the head's first layer too."""
 
-    backbone: Backbone
-    preprocessor: Preprocessor | None
-    logits: keras.layers.Dense
-    num_classes: int
-    dropout: float
-    labels: list[str]
+    def __init__(
+        self,
+        backbone: Backbone,
+        num_classes: int,
+        preprocessor: Preprocessor | None = None,
+        activation: Any = None,
+        dropout: float = 0.1,
+        labels: Sequence[str] | None = None,
+        hidden_dim: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        # === Layers ===
+        policy = backbone.dtype_policy
+        hidden_dim = hidden_dim or backbone.hidden_dim
+        logits = _dense(num_classes, activation, policy, "logits")
+        pooled_dense = (
+            _dense(hidden_dim, self.pooled_activation, policy, "pooled_dense")
+            if self.pooled_activation
+            else None
+        )
+
+        # === Functional model ===
+        outputs = backbone(backbone.input)
+        if pooled_dense is None:
+            first = outputs["pooled_output"]
+        else:
+            first = outputs[:, 0, :]
+            if self.drops_first:
+                first = keras.layers.Dropout(dropout, dtype=policy)(first)
+            first = pooled_dense(first)
+        first = keras.layers.Dropout(dropout, dtype=policy)(first)
+        super().__init__(inputs=backbone.input, outputs=logits(first), **kwargs)
+
+        # === Config ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.pooled_dense = pooled_dense
+        self.logits = logits
+        self.num_classes = num_classes
+        self.activation = keras.activations.get(activation)
+        self.dropout = dropout
+        self.hidden_dim = hidden_dim
+        self.labels = check_labels(labels, num_classes)
+        self.compile()
+
+    def scores(self, features: Mapping[str, Any]) -> Any:
+        """Returns the score of each class, `[batch, num_classes]`, for inference.
+
+        The model's own outputs, without computing what they do not depend on.
+
+        Args:
+            features: What the backbone takes.
+        """
+        first = self.backbone.first(features)
+        return self.logits(first if self.pooled_dense is None else self.pooled_dense(first))
 
     def compile(
         self,
@@ -221,7 +285,10 @@ class Classifier(keras.Model):
 
     def named_head_weights(self) -> dict[str, keras.Variable]:
         """Returns the head's weights by the names that presets are read and written by."""
-        return dense_weights("logits", self.logits)
+        named = dense_weights("logits", self.logits)
+        if self.pooled_dense is not None:
+            named |= dense_weights("pooled_dense", self.pooled_dense)
+        return named
 
     def save_to_preset(
         self, folder: str | os.PathLike[str], weights_dtype: str = "float32"
@@ -277,14 +344,13 @@ def check_labels(labels: Sequence[str] | None, num_classes: int) -> list[str]:
     return list(labels)
 
 
-def new_head(num_classes: int, activation: Any, dtype: Any) -> keras.layers.Dense:
-    """Returns the layer from a text's vector to the scores of the classes."""
+def _dense(units: int, activation: Any, dtype: Any, name: str) -> keras.layers.Dense:
     return keras.layers.Dense(
-        num_classes,
+        units,
         activation=activation,
         kernel_initializer=kernel_initializer(),
         dtype=dtype,
-        name="logits",
+        name=name,
     )
 
 

@@ -273,7 +273,7 @@ def _probabilities(classifier: "Classifier") -> Callable[[dict[str, np.ndarray]]
         autograph=False,
     )
     def compute(features: dict[str, tf.Tensor]) -> tf.Tensor:
-        scores = classifier(features, training=False)
+        scores = classifier.scores(features)
         return to_probabilities(tf.cast(scores, tf.float32))
 
     concrete = compute.get_concrete_function()

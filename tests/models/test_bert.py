@@ -173,3 +173,13 @@ def test_every_weight_has_a_name_and_a_place_in_the_file(classifier):
     assert {weight.name: weight.shape for weight in backbone.layout()} == {
         name: tuple(weight.shape) for name, weight in named.items()
     }
+
+
+@pytest.mark.parametrize("num_layers", [1, 3])
+def test_first_tokens_alone_are_what_the_model_gives_them(config, randomize, num_layers):
+    backbone = BertBackbone(**{**config, "num_layers": num_layers})
+    randomize(backbone)
+    features = batch(9, rows=3, real=7)
+    whole = outputs(backbone, features)
+    np.testing.assert_allclose(backbone.first(features), whole["pooled_output"], atol=1e-5)
+    np.testing.assert_allclose(backbone.tokens(features), whole["sequence_output"], atol=1e-5)

@@ -37,6 +37,11 @@ def test_it_predicts_raw_strings_in_their_order(classifier):
         np.testing.assert_allclose(classifier.predict(texts, 2, verbose=0), expected, atol=1e-5)
 
 
+def test_scores_for_inference_are_the_models_own(classifier):
+    features = classifier.preprocessor(TEXTS)
+    np.testing.assert_allclose(classifier.scores(features), logits(classifier, TEXTS), atol=1e-5)
+
+
 def test_it_predicts_pairs(classifier):
     found = classifier.predict((TEXTS, SECONDS), batch_size=3, verbose=0)
     np.testing.assert_allclose(found, logits(classifier, TEXTS, SECONDS), atol=1e-5)
