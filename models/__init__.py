@@ -19,21 +19,30 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 if TYPE_CHECKING:
     from models.bert import BertBackbone, BertClassifier, BertPreprocessor, BertTokenizer
+    from models.distil_bert import (
+        DistilBertBackbone,
+        DistilBertClassifier,
+        DistilBertPreprocessor,
+        DistilBertTokenizer,
+    )
     from models.predictor import Predictor
 
+_FAMILIES = {"Bert": "models.bert", "DistilBert": "models.distil_bert"}
 _MODULES = {
-    "BertBackbone": "models.bert",
-    "BertClassifier": "models.bert",
-    "BertPreprocessor": "models.bert",
-    "BertTokenizer": "models.bert",
-    "Predictor": "models.predictor",
-}
+    f"{family}{part}": module
+    for family, module in _FAMILIES.items()
+    for part in ("Backbone", "Classifier", "Preprocessor", "Tokenizer")
+} | {"Predictor": "models.predictor"}
 
 __all__ = [
     "BertBackbone",
     "BertClassifier",
     "BertPreprocessor",
     "BertTokenizer",
+    "DistilBertBackbone",
+    "DistilBertClassifier",
+    "DistilBertPreprocessor",
+    "DistilBertTokenizer",
     "Predictor",
     "PresetError",
     "UserError",

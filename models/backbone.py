@@ -2,7 +2,7 @@
 
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,9 +10,11 @@ import keras
 import numpy as np
 from typing_extensions import Self
 
-from models import keras_hub, presets
-from models.encoder import Embeddings, Encoder, kernel_initializer
-from models.presets import Preset
+from models import keras_hub
+from models.encoder import Embeddings, Encoder, kernel_initializer, zero_weights
+from models.keras_hub_preset import BACKBONE_WEIGHTS, CLASSES, CONFIG, METADATA
+from models.preset import BACKBONE_FIELDS, Preset
+from models.presets import open_preset
 
 
 class Backbone(keras.Model):
@@ -118,7 +120,7 @@ class Backbone(keras.Model):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         arguments = inspect.signature(type(self).__init__).parameters
-        return {name: getattr(self, name) for name in presets.BACKBONE_FIELDS if name in arguments}
+        return {name: getattr(self, name) for name in BACKBONE_FIELDS if name in arguments}
 
     def tokens(self, features: Mapping[str, Any]) -> Any:
         """Returns the vectors of all tokens, `[batch, length, hidden_dim]`, for inference.
@@ -159,33 +161,36 @@ class Backbone(keras.Model):
         Raises:
             PresetError: There is no such preset, or its files are not what they should be.
         """
-        preset = Preset.open(preset)
+        preset = open_preset(preset)
         preset.check_family(cls.family)
-        config = preset.config(presets.CONFIG, presets.BACKBONE_FIELDS)
-        weights = None
-        if load_weights:
-            # Before the model is made: a description that lies asks for no memory.
-            layout = keras_hub.BACKBONE_LAYOUTS[cls.family](cls._complete(config, preset))
-            weights = keras_hub.read_weights(preset, presets.BACKBONE_WEIGHTS, layout)
-        try:
-            backbone = cls(**{**config, **overrides})
-        except (TypeError, ValueError) as error:
-            raise preset.error(presets.CONFIG, str(error)) from None
-        if weights is not None:
-            assign(backbone.named_weights(), weights)
+        config = {**preset.backbone_config, **overrides}
+        if not load_weights:
+            return cls._make(preset, config)
+        # Before the model is made: a description that lies asks for no memory.
+        weights = preset.backbone_weights(cls._complete(config, preset))
+        with zero_weights():
+            backbone = cls._make(preset, config)
+        assign(backbone.named_weights(), weights)
         return backbone
+
+    @classmethod
+    def _make(cls, preset: Preset, config: Mapping[str, Any]) -> Self:
+        try:
+            return cls(**config)
+        except (TypeError, ValueError) as error:
+            raise preset.error(preset.config_file, str(error)) from None
 
     @classmethod
     def _complete(cls, config: Mapping[str, Any], preset: Preset) -> dict[str, Any]:
         """Returns a description with the constructor's defaults for what it does not say."""
         complete = {}
         for name, parameter in inspect.signature(cls.__init__).parameters.items():
-            if name in presets.BACKBONE_FIELDS:
+            if name in BACKBONE_FIELDS:
                 complete[name] = config.get(name, parameter.default)
                 if complete[name] is parameter.empty:
-                    raise preset.error(presets.CONFIG, f"lacks {name!r}")
+                    raise preset.error(preset.config_file, f"lacks {name!r}")
         if complete["hidden_dim"] % complete["num_heads"]:
-            raise preset.error(presets.CONFIG, "hidden_dim is no multiple of num_heads")
+            raise preset.error(preset.config_file, "hidden_dim is no multiple of num_heads")
         return complete
 
     def layout(self) -> list[keras_hub.Weight]:
@@ -227,15 +232,15 @@ class Backbone(keras.Model):
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        keras_hub.write_json(folder, presets.CONFIG, self.description())
+        keras_hub.write_json(folder, CONFIG, self.description())
         metadata = {
             "keras_version": keras.__version__,
             "keras_hub_version": keras_hub.VERSION,
             "parameter_count": self.count_params(),
         }
-        keras_hub.write_json(folder, presets.METADATA, metadata)
+        keras_hub.write_json(folder, METADATA, metadata)
         keras_hub.write_weights(
-            folder / presets.BACKBONE_WEIGHTS,
+            folder / BACKBONE_WEIGHTS,
             self.layout(),
             arrays(self.named_weights()),
             weights_dtype,
@@ -252,7 +257,8 @@ class Backbone(keras.Model):
         for field in ("activation", "layer_norm_epsilon"):
             if config[field] == defaults[field].default:
                 del config[field]
-        return keras_hub.description(self.family, presets.CONFIG, config, self.dtype_policy.name)
+        class_name = CLASSES[self.family][CONFIG][0]
+        return keras_hub.description(self.family, class_name, config, self.dtype_policy.name)
 
 
 def _norm(name: str, layer: keras.layers.LayerNormalization) -> dict[str, keras.Variable]:
@@ -269,7 +275,7 @@ def arrays(weights: Mapping[str, keras.Variable]) -> dict[str, np.ndarray]:
     return {name: keras.ops.convert_to_numpy(weight) for name, weight in weights.items()}
 
 
-def assign(weights: Mapping[str, keras.Variable], values: Mapping[str, np.ndarray]) -> None:
-    """Sets weights to values of the same names."""
-    for name, weight in weights.items():
-        weight.assign(values[name])
+def assign(weights: Mapping[str, keras.Variable], values: Iterable[tuple[str, np.ndarray]]) -> None:
+    """Sets weights to values by name, one after another."""
+    for name, value in values:
+        weights[name].assign(value)

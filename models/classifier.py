@@ -10,25 +10,22 @@ import numpy as np
 import tensorflow as tf
 from typing_extensions import Self
 
-from models import keras_hub, presets
+from models import keras_hub
 from models.backbone import Backbone, arrays, assign, dense_weights
 from models.encoder import kernel_initializer
 from models.inputs import as_segments
+from models.keras_hub_preset import CLASSES, LABELS, TASK, TASK_WEIGHTS
 from models.packing import Tokens
 from models.preprocessor import Preprocessor
-from models.presets import Preset
+from models.preset import Preset, default_labels
+from models.presets import open_preset
 
 # Batches among which rows of like length are brought together in training: enough that little is
 # padding, few enough that an epoch stays shuffled.
 _BATCHES_SORTED_TOGETHER = 50
 
-_HEAD_FIELDS: dict[str, type | tuple[type, ...]] = {
-    "backbone": dict,
-    "preprocessor": (dict, type(None)),
-    "num_classes": int,
-    "activation": (str, type(None)),
-    "dropout": float,
-}
+# Arguments of the constructor that `from_preset` does not hand to the backbone.
+_HEAD_ARGUMENTS = ("preprocessor", "activation", "dropout", "labels", "hidden_dim")
 
 
 class Classifier(keras.Model):
@@ -235,50 +232,36 @@ class Classifier(keras.Model):
             preset: A preset's name or folder.
             load_weights: Whether to load weights; else they are random.
             num_classes: Classes of a new, random head. The preset's head is kept if `None`.
-            **overrides: `preprocessor`, `activation`, `dropout` and `labels` are the classifier's;
-                the others go to the backbone.
+            **overrides: `preprocessor`, `activation`, `dropout`, `labels` and `hidden_dim` are the
+                classifier's; the others go to the backbone.
 
         Raises:
             PresetError: There is no such preset, or its files are not what they should be.
             ValueError: The preset has no head and `num_classes` is not given.
         """
-        preset = Preset.open(preset)
+        preset = open_preset(preset)
         preset.check_family(cls.family)
-        head = {
-            name: overrides.pop(name)
-            for name in ("preprocessor", "activation", "dropout", "labels")
-            if name in overrides
-        }
+        head = {name: overrides.pop(name) for name in _HEAD_ARGUMENTS if name in overrides}
         if "preprocessor" not in head:
             head["preprocessor"] = cls.preprocessor_class.from_preset(preset)
+        has_head = num_classes is None
+        if num_classes is None:
+            if not preset.has_classifier:
+                raise ValueError(
+                    f"preset {preset.name!r} has no classifier; num_classes puts a new one on it"
+                )
+            head = {"labels": preset.labels, **preset.head_config, **head}
+            num_classes = len(preset.labels)
         backbone = cls.backbone_class.from_preset(preset, load_weights, **overrides)
-        num_embeddings = backbone.embeddings.token.input_dim
-        preprocessor = head["preprocessor"]
-        num_tokens = preprocessor.tokenizer.vocabulary_size() if preprocessor is not None else 0
-        if num_tokens > num_embeddings:
-            raise preset.error(
-                presets.VOCABULARY,
-                f"{num_tokens} tokens, more than the {num_embeddings} embeddings of "
-                f"{presets.CONFIG}",
-            )
-        if num_classes is not None:
-            return cls(backbone, num_classes, **head)
-        if not preset.has_classifier:
-            raise ValueError(
-                f"preset {preset.name!r} has no classifier; num_classes puts a new one on it"
-            )
-        config = preset.config(presets.TASK, _HEAD_FIELDS)
-        labels = preset.labels
-        settings: dict[str, Any] = {"labels": labels}
-        settings |= {name: config[name] for name in ("activation", "dropout") if name in config}
+        _check_vocabulary(preset, head["preprocessor"], backbone)
         weights = None
-        if load_weights:
-            layout = keras_hub.HEAD_LAYOUTS[cls.family](backbone.get_config(), len(labels))
-            weights = keras_hub.read_weights(preset, presets.TASK_WEIGHTS, layout)
+        if has_head and load_weights:
+            width = head.get("hidden_dim") or backbone.hidden_dim
+            weights = preset.head_weights(backbone.get_config(), width)
         try:
-            classifier = cls(backbone, len(labels), **(settings | head))
+            classifier = cls(backbone, num_classes, **head)
         except ValueError as error:
-            raise preset.error(presets.TASK, str(error)) from None
+            raise preset.error(preset.head_file, str(error)) from None
         if weights is not None:
             assign(classifier.named_head_weights(), weights)
         return classifier
@@ -310,13 +293,17 @@ class Classifier(keras.Model):
             "activation": keras.activations.serialize(self.activation),
             "dropout": self.dropout,
         }
-        keras_hub.write_json(
-            folder, presets.TASK, keras_hub.description(self.family, presets.TASK, config)
+        if self.pooled_dense is not None:
+            config["hidden_dim"] = self.hidden_dim
+        class_name = CLASSES[self.family][TASK][0]
+        description = keras_hub.description(self.family, class_name, config)
+        keras_hub.write_json(folder, TASK, description)
+        keras_hub.write_json(folder, LABELS, self.labels)
+        layout = keras_hub.HEAD_LAYOUTS[self.family](
+            self.backbone.get_config(), self.hidden_dim, self.num_classes
         )
-        keras_hub.write_json(folder, presets.LABELS, self.labels)
-        layout = keras_hub.HEAD_LAYOUTS[self.family](self.backbone.get_config(), self.num_classes)
         keras_hub.write_weights(
-            folder / presets.TASK_WEIGHTS, layout, arrays(self.named_head_weights()), weights_dtype
+            folder / TASK_WEIGHTS, layout, arrays(self.named_head_weights()), weights_dtype
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -328,7 +315,21 @@ class Classifier(keras.Model):
             "activation": self.activation,
             "dropout": self.dropout,
             "labels": self.labels,
+            **({} if self.pooled_dense is None else {"hidden_dim": self.hidden_dim}),
         }
+
+
+def _check_vocabulary(
+    preset: Preset, preprocessor: Preprocessor | None, backbone: Backbone
+) -> None:
+    """Raises `PresetError` if there are more tokens than embeddings."""
+    num_tokens = preprocessor.tokenizer.vocabulary_size() if preprocessor is not None else 0
+    if num_tokens > backbone.vocabulary_size:
+        raise preset.error(
+            preset.vocabulary_file,
+            f"{num_tokens} tokens, more than the {backbone.vocabulary_size} embeddings of "
+            f"{preset.config_file}",
+        )
 
 
 def check_labels(labels: Sequence[str] | None, num_classes: int) -> list[str]:
@@ -338,7 +339,7 @@ def check_labels(labels: Sequence[str] | None, num_classes: int) -> list[str]:
         ValueError: They are not as many as the classes.
     """
     if labels is None:
-        return presets.default_labels(num_classes)
+        return default_labels(num_classes)
     if len(labels) != num_classes:
         raise ValueError(f"{len(labels)} labels for num_classes={num_classes}")
     return list(labels)

@@ -2,11 +2,13 @@
 
 from models.bert import BertClassifier
 from models.classifier import Classifier
+from models.distil_bert import DistilBertClassifier
 from models.preprocessor import Preprocessor
-from models.presets import Preset
+from models.preset import Preset
 
 CLASSIFIERS: dict[str, type[Classifier]] = {
     "bert": BertClassifier,
+    "distil_bert": DistilBertClassifier,
 }
 
 

@@ -4,9 +4,10 @@ A backbone here keeps queries, keys and values in one kernel and has names of it
 which arrays of the file each of its weights is made of.
 """
 
+import contextlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import h5py
 import numpy as np
 
 from models.errors import PresetError
-from models.presets import FAMILIES, Preset
+from models.preset import Preset, StoredWeights
 
 # A file that unpacks to more than this many times its size holds no weights.
 _MAX_EXPANSION = 16
@@ -101,17 +102,26 @@ def _encoder_layer(index: int, config: Mapping[str, Any]) -> list[Weight]:
     ]
 
 
-def _bert_backbone(config: Mapping[str, Any]) -> list[Weight]:
+def _backbone(
+    config: Mapping[str, Any], embeddings: Mapping[str, str], has_pooler: bool = False
+) -> list[Weight]:
+    """Returns the weights of a backbone.
+
+    Args:
+        config: All arguments of its constructor.
+        embeddings: Path of each embedding.
+        has_pooler: Whether there is one.
+    """
     hidden = config["hidden_dim"]
-    embeddings = (
-        ("token", "reversible_embedding", config["vocabulary_size"]),
-        ("position", "position_embedding", config["max_sequence_length"]),
-        ("segment", "embedding", config["num_segments"]),
-    )
+    rows = {
+        "token": config["vocabulary_size"],
+        "position": config["max_sequence_length"],
+        "segment": config.get("num_segments"),
+    }
     return [
         *(
-            _same(f"embeddings/{name}", f"layers/{layer}/vars/0", rows, hidden)
-            for name, layer, rows in embeddings
+            _same(f"embeddings/{name}", f"layers/{path}/vars/0", rows[name], hidden)
+            for name, path in embeddings.items()
         ),
         *_norm("embeddings/norm", "layers/layer_normalization", hidden),
         *(
@@ -119,23 +129,54 @@ def _bert_backbone(config: Mapping[str, Any]) -> list[Weight]:
             for index in range(config["num_layers"])
             for weight in _encoder_layer(index, config)
         ),
-        *_dense("pooler", "layers/dense", hidden, hidden),
+        *(_dense("pooler", "layers/dense", hidden, hidden) if has_pooler else []),
     ]
 
 
-def _bert_head(config: Mapping[str, Any], num_classes: int) -> list[Weight]:
+def _bert_backbone(config: Mapping[str, Any]) -> list[Weight]:
+    embeddings = {
+        "token": "reversible_embedding",
+        "position": "position_embedding",
+        "segment": "embedding",
+    }
+    return _backbone(config, embeddings, has_pooler=True)
+
+
+def _other_backbone(config: Mapping[str, Any]) -> list[Weight]:
+    embeddings = {
+        "token": "token_and_position_embedding/token_embedding",
+        "position": "token_and_position_embedding/position_embedding",
+    }
+    return _backbone(config, embeddings)
+
+
+def _bert_head(config: Mapping[str, Any], hidden_dim: int, num_classes: int) -> list[Weight]:
     return _dense("logits", "layers/dense", config["hidden_dim"], num_classes)
+
+
+def _other_head(config: Mapping[str, Any], hidden_dim: int, num_classes: int) -> list[Weight]:
+    return [
+        *_dense("pooled_dense", "layers/dense", config["hidden_dim"], hidden_dim),
+        *_dense("logits", "layers/dense_1", hidden_dim, num_classes),
+    ]
 
 
 BACKBONE_LAYOUTS: dict[str, Callable[[Mapping[str, Any]], list[Weight]]] = {
     "bert": _bert_backbone,
+    "roberta": _other_backbone,
+    "xlm_roberta": _other_backbone,
+    "distil_bert": _other_backbone,
 }
 """For each family, where `model.weights.h5` keeps the weights of a backbone's configuration."""
 
-HEAD_LAYOUTS: dict[str, Callable[[Mapping[str, Any], int], list[Weight]]] = {
+HEAD_LAYOUTS: dict[str, Callable[[Mapping[str, Any], int, int], list[Weight]]] = {
     "bert": _bert_head,
+    "roberta": _other_head,
+    "xlm_roberta": _other_head,
+    "distil_bert": _other_head,
 }
-"""For each family, where `task.weights.h5` keeps the head over a backbone, by classes."""
+"""For each family, where `task.weights.h5` keeps the head over a backbone, by its first layer's
+width and the number of classes."""
 
 
 def _arrays(store: h5py.File) -> dict[str, h5py.Dataset]:
@@ -164,56 +205,70 @@ def _is_bfloat16(array: h5py.Dataset) -> bool:
     return array.dtype == np.dtype("V2") and str(array.attrs.get("dtype")) == "bfloat16"
 
 
-def read_weights(preset: Preset, file: str, layout: list[Weight]) -> dict[str, np.ndarray]:
-    """Reads the weights that a layout names; each array is checked before it is read.
+class H5Weights(StoredWeights):
+    """The weights that a layout names in a preset's HDF5 file.
+
+    Arrays are in the file's type; float32 where that is bfloat16.
 
     Args:
         preset: The preset.
         file: Its weights file.
         layout: What must be in the file.
 
-    Returns:
-        An array for each weight's name, in the file's type; float32 where that is bfloat16.
-
     Raises:
         PresetError: The file is no HDF5; an array is missing, of another shape, stored outside of
             the file, or unknown to the layout.
     """
-    path = preset.path(file)
-    try:
-        with h5py.File(path, "r") as store:
-            found = _arrays(store)
-            expected = {part for weight in layout for part, _ in weight.parts}
-            if unknown := sorted(found.keys() - expected):
-                raise preset.error(file, f"holds {unknown[0]!r}, which its configuration lacks")
-            needed = sum(found[part].nbytes for part in expected & found.keys())
-            if needed > _MAX_EXPANSION * path.stat().st_size:
-                raise preset.error(file, f"unpacks to {needed} bytes, far more than its size")
-            return {weight.name: _read(preset, file, found, weight) for weight in layout}
-    except PresetError:
-        raise
-    except Exception as error:  # h5py raises errors of many kinds for a damaged file
-        raise preset.error(file, f"cannot be read as HDF5 ({error})") from None
 
+    def __init__(self, preset: Preset, file: str, layout: list[Weight]) -> None:
+        self._preset = preset
+        self._file = file
+        self._layout = layout
+        with self._open() as found:
+            self._check(found)
 
-def _read(
-    preset: Preset, file: str, found: Mapping[str, h5py.Dataset], weight: Weight
-) -> np.ndarray:
-    parts = []
-    for path, shape in weight.parts:
-        if path not in found:
-            raise preset.error(file, f"lacks {path!r}")
-        array = found[path]
-        if array.shape != shape:
-            raise preset.error(
-                file,
-                f"{path!r} has the shape {list(array.shape)}; its configuration asks for "
-                f"{list(shape)}",
-            )
-        if array.is_virtual or array.external:
-            raise preset.error(file, f"{path!r} points to another file")
-        parts.append(_values(array).reshape(weight.part_shape))
-    return np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Reads one weight after another, as its name and its values."""
+        with self._open() as found:
+            for weight in self._layout:
+                parts = [
+                    _values(found[path]).reshape(weight.part_shape) for path, _ in weight.parts
+                ]
+                yield weight.name, np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[dict[str, h5py.Dataset]]:
+        """Yields the arrays in the file by path."""
+        path = self._preset.path(self._file)
+        try:
+            with h5py.File(path, "r") as store:
+                yield _arrays(store)
+        except PresetError:
+            raise
+        except Exception as error:  # h5py raises errors of many kinds for a damaged file
+            raise self._error(f"cannot be read as HDF5 ({error})") from None
+
+    def _check(self, found: Mapping[str, h5py.Dataset]) -> None:
+        expected = {path: shape for weight in self._layout for path, shape in weight.parts}
+        if unknown := sorted(found.keys() - expected.keys()):
+            raise self._error(f"holds {unknown[0]!r}, which its configuration lacks")
+        for path, shape in expected.items():
+            if path not in found:
+                raise self._error(f"lacks {path!r}")
+            array = found[path]
+            if array.shape != shape:
+                raise self._error(
+                    f"{path!r} has the shape {list(array.shape)}; its configuration asks for "
+                    f"{list(shape)}"
+                )
+            if array.is_virtual or array.external:
+                raise self._error(f"{path!r} points to another file")
+        needed = sum(array.nbytes for array in found.values())
+        if needed > _MAX_EXPANSION * self._preset.path(self._file).stat().st_size:
+            raise self._error(f"unpacks to {needed} bytes, far more than its size")
+
+    def _error(self, problem: str) -> PresetError:
+        return self._preset.error(self._file, problem)
 
 
 def _values(array: h5py.Dataset) -> np.ndarray:
@@ -241,27 +296,21 @@ def write_weights(
                 store.create_dataset(part, data=array.reshape(shape).astype(dtype))
 
 
-# Where Keras Hub keeps the classes that a preset's files describe.
-_MODULES = {
-    "bert": "keras_hub.src.models.bert",
-}
-
-
 def description(
-    family: str, file: str, config: Mapping[str, Any], dtype: str = "float32"
+    family: str, class_name: str, config: Mapping[str, Any], dtype: str = "float32"
 ) -> dict[str, Any]:
     """Returns the content of one of a preset's JSON files.
 
     Args:
-        family: A key of `FAMILIES`.
-        file: Such as `config.json`.
+        family: Of the model.
+        class_name: What the file describes.
         config: Arguments of the constructor in Keras Hub.
         dtype: Its `dtype`.
     """
-    class_name = FAMILIES[family][file][0]
-    module = re.sub(r"(?<!^)(?=[A-Z])", "_", class_name).lower()
+    # A capital begins a word unless it is in the middle of an abbreviation, as in XLMRoberta.
+    module = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", class_name).lower()
     return {
-        "module": f"{_MODULES[family]}.{module}",
+        "module": f"keras_hub.src.models.{family}.{module}",
         "class_name": class_name,
         "config": {
             "name": module,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -99,10 +99,20 @@ class Layout:
         return sum(isinstance(piece, str) for piece in self.pieces(num_texts))
 
 
-LAYOUTS = {
-    "bert": Layout(
-        single=("[CLS]", 0, "[SEP]"), pair=("[CLS]", 0, "[SEP]", 1, "[SEP]"), segments=True
-    ),
+_BERT: dict[str, Any] = {
+    "single": ("[CLS]", 0, "[SEP]"),
+    "pair": ("[CLS]", 0, "[SEP]", 1, "[SEP]"),
+}
+_ROBERTA: dict[str, Any] = {
+    "single": ("<s>", 0, "</s>"),
+    "pair": ("<s>", 0, "</s>", "</s>", 1, "</s>"),
+}
+
+LAYOUTS: dict[str, Layout] = {
+    "bert": Layout(**_BERT, segments=True),
+    "roberta": Layout(**_ROBERTA, segments=False),
+    "xlm_roberta": Layout(**_ROBERTA, segments=False),
+    "distil_bert": Layout(**_BERT, segments=False),
 }
 """The special tokens of each family."""
 

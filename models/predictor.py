@@ -20,7 +20,8 @@ from typing_extensions import Self
 from models import runtime
 from models.errors import UserError
 from models.packing import Tokens
-from models.presets import Preset
+from models.preset import Preset
+from models.presets import open_preset
 from models.runtime import Precision
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Predictor:
             PresetError: There is no such preset, it has no classifier, or its files are not what
                 they should be.
         """
-        preset = Preset.open(preset)
+        preset = open_preset(preset)
         preset.labels  # noqa: B018 - a preset without a classifier fails before TensorFlow starts
         device = runtime.start()
         from models.families import classifier_class

@@ -10,10 +10,12 @@ import pyarrow as pa
 import tensorflow as tf
 from typing_extensions import Self
 
-from models import keras_hub, presets
+from models import keras_hub
 from models.inputs import as_segments
+from models.keras_hub_preset import CLASSES, PREPROCESSOR
 from models.packing import TRUNCATIONS, Layout, Tokens, Truncation, pack
-from models.presets import Preset
+from models.preset import Preset
+from models.presets import open_preset
 from models.tokenizer import WordPieceTokenizer
 
 DEFAULT_SEQUENCE_LENGTH = 512
@@ -72,7 +74,7 @@ class Preprocessor:
         Raises:
             PresetError: There is no such preset, or its files are not what they should be.
         """
-        preset = Preset.open(preset)
+        preset = open_preset(preset)
         tokenizer = overrides.pop("tokenizer", None) or cls.tokenizer_class.from_preset(preset)
         length = preset.resolve_length(sequence_length)
         return cls(tokenizer, length, **{**preset.preprocessor_settings, **overrides})
@@ -80,17 +82,17 @@ class Preprocessor:
     def save_to_preset(self, folder: str | os.PathLike[str]) -> None:
         """Writes the files of preprocessor and tokenizer into a preset folder."""
         self.tokenizer.save_to_preset(folder)
-        keras_hub.write_json(Path(folder), presets.PREPROCESSOR, self.description())
+        keras_hub.write_json(Path(folder), PREPROCESSOR, self.description())
 
     def description(self) -> dict[str, Any]:
         """Returns the content of `preprocessor.json`."""
         config = {
             "tokenizer": self.tokenizer.description(),
-            "config_file": presets.PREPROCESSOR,
+            "config_file": PREPROCESSOR,
             "sequence_length": self.sequence_length,
             "truncate": self.truncate,
         }
-        return keras_hub.description(self.family, presets.PREPROCESSOR, config)
+        return keras_hub.description(self.family, CLASSES[self.family][PREPROCESSOR][0], config)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

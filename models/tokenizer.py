@@ -10,10 +10,12 @@ import pyarrow as pa
 import tensorflow as tf
 from typing_extensions import Self
 
-from models import keras_hub, presets
+from models import keras_hub
 from models.inputs import as_texts
+from models.keras_hub_preset import CLASSES, TOKENIZER, WORDPIECE_VOCABULARY
 from models.packing import Tokens
-from models.presets import Preset
+from models.preset import Preset, read_lines
+from models.presets import open_preset
 from models.wordpiece import MAX_TOKEN_BYTES, WordPiece
 
 
@@ -44,7 +46,7 @@ class WordPieceTokenizer:
         self, vocabulary: str | os.PathLike[str] | Sequence[str], lowercase: bool = False
     ) -> None:
         if isinstance(vocabulary, (str, os.PathLike)):
-            vocabulary = presets.read_vocabulary(Path(vocabulary))
+            vocabulary = read_lines(Path(vocabulary))
         self._vocabulary = list(vocabulary)
         self._ids = {token: index for index, token in enumerate(self._vocabulary)}
         self.lowercase = lowercase
@@ -83,26 +85,26 @@ class WordPieceTokenizer:
         Raises:
             PresetError: There is no such preset, or its files are not what they should be.
         """
-        preset = Preset.open(preset)
+        preset = open_preset(preset)
         preset.check_family(cls.family)
-        settings = preset.tokenizer_settings
+        arguments = {**preset.tokenizer_arguments, **overrides}
         try:
-            return cls(**{"vocabulary": preset.vocabulary, **settings, **overrides})
+            return cls(**arguments)
         except ValueError as error:
-            raise preset.error(presets.VOCABULARY, str(error)) from None
+            raise preset.error(preset.vocabulary_file, str(error)) from None
 
     def save_to_preset(self, folder: str | os.PathLike[str]) -> None:
         """Writes the tokenizer's files into a preset folder."""
         folder = Path(folder)
-        keras_hub.write_json(folder, presets.TOKENIZER, self.description())
-        path = folder / presets.VOCABULARY
+        keras_hub.write_json(folder, TOKENIZER, self.description())
+        path = folder / WORDPIECE_VOCABULARY
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes("".join(f"{token}\n" for token in self._vocabulary).encode())
 
     def description(self) -> dict[str, Any]:
         """Returns the content of `tokenizer.json`."""
         config = {
-            "config_file": presets.TOKENIZER,
+            "config_file": TOKENIZER,
             "vocabulary": None,
             "sequence_length": None,
             "lowercase": self.lowercase,
@@ -114,7 +116,8 @@ class WordPieceTokenizer:
             "special_tokens": None,
             "special_tokens_in_strings": False,
         }
-        return keras_hub.description(self.family, presets.TOKENIZER, config, dtype="int32")
+        class_name = CLASSES[self.family][TOKENIZER][0]
+        return keras_hub.description(self.family, class_name, config, dtype="int32")
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

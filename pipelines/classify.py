@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import apache_beam as beam
     import pyarrow as pa
 
-    from models.presets import Preset
+    from models.preset import Preset
     from transforms.corpus import Corpus
     from transforms.output import OutputPlan
 
@@ -138,12 +138,12 @@ def _plan(args: "argparse.Namespace") -> Plan:
     Raises:
         UserError: Something is not there, or does not fit together.
     """
-    from models.presets import Preset
+    from models.presets import open_preset
     from transforms import schemas
     from transforms.corpus import plan_corpus
     from transforms.output import prepare_output
 
-    preset = Preset.open(args.preset)
+    preset = open_preset(args.preset)
     sequence_length = preset.resolve_length(args.sequence_length)
     num_texts = 2 if args.text_pair_column else 1
     options.check_sequence_length(sequence_length, preset.family, num_texts)

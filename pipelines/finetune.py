@@ -21,7 +21,7 @@ from pipelines.console import exit_now, run_command
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
-    from models.presets import Preset
+    from models.preset import Preset
     from pipelines.labelled import LabelledTexts, TrainingData
 
 # Share of the training rows held out where no validation data is given.
@@ -135,6 +135,10 @@ def make_parser() -> options.Parser:
     return parser
 
 
+# Those with a WordPiece vocabulary, which `finetune` trains.
+_FAMILIES_FROM_SCRATCH = ("bert", "distil_bert")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     return run_command(_finetune, argv)
@@ -145,10 +149,10 @@ def _finetune(argv: Sequence[str]) -> int:
     output = Path(args.output).resolve()
     _check_output(output, args.if_exists)
 
-    from models.presets import Preset
+    from models.presets import open_preset
 
     if args.preset:
-        preset, shape = Preset.open(args.preset), {}
+        preset, shape = open_preset(args.preset), {}
         length, family = preset.resolve_length(args.sequence_length), preset.family
     else:
         preset, shape = None, read_shape(Path(args.config))
@@ -227,7 +231,7 @@ def read_shape(path: Path) -> dict[str, Any]:
     Raises:
         UserError: No such file, no JSON, an unknown or missing field, a wrong value.
     """
-    from models.presets import BACKBONE_FIELDS, FAMILIES, check_fields
+    from models.preset import BACKBONE_FIELDS, check_fields
 
     try:
         shape = json.loads(path.read_bytes())
@@ -238,8 +242,9 @@ def read_shape(path: Path) -> dict[str, Any]:
     if not isinstance(shape, dict):
         raise UserError(f"--config={path} must hold a JSON object")
     family = shape.setdefault("family", "bert")
-    if family not in FAMILIES:
-        raise UserError(f"--config={path}: family {family!r} is not one of {', '.join(FAMILIES)}")
+    if family not in _FAMILIES_FROM_SCRATCH:
+        known = ", ".join(_FAMILIES_FROM_SCRATCH)
+        raise UserError(f"--config={path}: family {family!r} is not one of {known}")
     try:
         check_fields(shape, {**BACKBONE_FIELDS, "family": str, "lowercase": bool})
     except ValueError as error:

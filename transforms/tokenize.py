@@ -13,7 +13,7 @@ from apache_beam.typehints.decorators import no_annotations
 from apache_beam.utils.shared import Shared
 
 from models.packing import Tokens
-from models.presets import Preset
+from models.presets import open_preset
 from transforms.progress import PROGRESS
 from transforms.schemas import rejected_batch, token_fields
 
@@ -92,7 +92,7 @@ class _TokenizeBatch(beam.DoFn):
         runtime.start()
         from models.families import preprocessor_class
 
-        preset = Preset.open(self._preset)
+        preset = open_preset(self._preset)
         return preprocessor_class(preset).from_preset(preset, self._sequence_length)
 
     def teardown(self) -> None:

@@ -41,7 +41,7 @@ def backbone(reference):
     activations = {"gelu": "gelu", "gelu_new": "gelu_approximate", "relu": "relu"}
     backbone = BertBackbone(**CONFIG, activation=activations[reference.config.hidden_act])
     state = {name: weight.detach().numpy() for name, weight in reference.state_dict().items()}
-    assign(backbone.named_weights(), named_weights(state, CONFIG["num_layers"]))
+    assign(backbone.named_weights(), named_weights(state, CONFIG["num_layers"]).items())
     return backbone
 
 

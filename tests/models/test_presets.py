@@ -16,7 +16,7 @@ from models import (
     PresetError,
     presets,
 )
-from models.presets import Preset
+from models.presets import open_preset
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
@@ -276,13 +276,13 @@ def test_labels_must_name_each_class_once(preset, labels, problem):
 
 def test_classes_without_names_are_numbered(preset):
     (preset / LABELS).unlink()
-    assert Preset.open(preset).labels == ["LABEL_0", "LABEL_1", "LABEL_2"]
+    assert open_preset(preset).labels == ["LABEL_0", "LABEL_1", "LABEL_2"]
 
 
 def test_a_backbones_preset_has_no_labels_and_says_what_to_do(classifier, tmp_path):
     classifier.backbone.save_to_preset(tmp_path)
     with pytest.raises(PresetError, match=r"has no classifier.*pipelines\.finetune"):
-        _ = Preset.open(tmp_path).labels
+        _ = open_preset(tmp_path).labels
 
 
 # Weights
@@ -402,20 +402,20 @@ def bundled(preset, tmp_path, monkeypatch):
 
 def test_a_bundled_preset_is_found_by_name(bundled):
     assert presets.bundled_presets() == ["sentiment_tiny_en", "topics_small_en"]
-    opened = Preset.open("sentiment_tiny_en")
+    opened = open_preset("sentiment_tiny_en")
     assert (opened.name, opened.folder) == ("sentiment_tiny_en", bundled / "sentiment_tiny_en")
 
 
 def test_an_unknown_name_is_refused_with_the_choices_and_the_nearest(bundled):
     with pytest.raises(PresetError) as caught:
-        Preset.open("sentiment_tiny")
+        open_preset("sentiment_tiny")
     message = str(caught.value)
     assert "'sentiment_tiny' is neither a folder nor one of" in message
     assert "sentiment_tiny_en, topics_small_en" in message
     assert "did you mean 'sentiment_tiny_en'?" in message
 
 
-@pytest.mark.parametrize("kind", [str, Path, Preset.open])
+@pytest.mark.parametrize("kind", [str, Path, open_preset])
 def test_a_folder_is_a_preset_as_text_path_and_opened(preset, kind):
     for loads in (BertTokenizer, BertPreprocessor):
         assert loads.from_preset(kind(preset)) is not None
@@ -425,14 +425,14 @@ def test_a_folder_is_a_preset_as_text_path_and_opened(preset, kind):
 
 
 def test_the_digest_changes_with_every_file_that_shapes_results(preset):
-    digests = [Preset.open(preset).digest]
+    digests = [open_preset(preset).digest]
     assert digests[0].startswith("sha256:")
     for file in sorted(path for path in preset.rglob("*") if path.is_file()):
         if file.name == "metadata.json":
             continue
         with file.open("ab") as stream:
             stream.write(b"\n")
-        digests.append(Preset.open(preset).digest)
+        digests.append(open_preset(preset).digest)
     assert len(digests) == 9
     assert len(set(digests)) == 9
 
@@ -440,11 +440,11 @@ def test_the_digest_changes_with_every_file_that_shapes_results(preset):
 def test_the_digest_does_not_depend_on_the_folder(preset, tmp_path):
     copy = Path(shutil.copytree(preset, tmp_path / "copy"))
     (copy / "README.md").write_text("A note.")
-    assert Preset.open(copy).digest == Preset.open(preset).digest
+    assert open_preset(copy).digest == open_preset(preset).digest
 
 
 def test_lengths_are_the_presets_own_or_the_one_asked_for(preset):
     edit(preset, PREPROCESSOR, "config", "sequence_length", 20)
-    opened = Preset.open(preset)
+    opened = open_preset(preset)
     assert (opened.sequence_length, opened.max_sequence_length) == (20, 24)
     assert [opened.resolve_length(n) for n in (None, 8, 24)] == [20, 8, 24]

@@ -19,7 +19,7 @@ import zstandard
 
 import transforms.read
 from models.predictor import Predictor
-from models.presets import Preset
+from models.presets import open_preset
 from pipelines import classify as classify_command
 from tests.pipelines.command_runs import ROOT, Run, run, run_process
 from tests.pipelines.conftest import TEXTS
@@ -179,7 +179,7 @@ def test_the_manifest_tells_inputs_model_tokens_and_labels(reviews, tiny_preset)
     assert manifest["model"] == {
         "preset": str(tiny_preset),
         "family": "bert",
-        "weights": Preset.open(tiny_preset).digest,
+        "weights": open_preset(tiny_preset).digest,
         "labels": ["negative", "positive"],
         "sequence_length": LENGTH,
         "precision": manifest["model"]["precision"],
@@ -196,7 +196,7 @@ def test_every_part_carries_the_model_in_its_metadata(reviews, tiny_preset):
     for part in [*reviews.parts, *reviews.rejected_parts]:
         metadata = pq.ParquetFile(part).metadata.metadata
         assert metadata[b"preset"].decode() == str(tiny_preset)
-        assert metadata[b"weights"].decode() == Preset.open(tiny_preset).digest
+        assert metadata[b"weights"].decode() == open_preset(tiny_preset).digest
         assert metadata[b"sequence_length"] == str(LENGTH).encode()
         assert {b"precision", b"textbeam"} <= metadata.keys()
         assert (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.presets import Preset
+from models.presets import open_preset
 from pipelines import classify as classify_command
 from pipelines import finetune as finetune_command
 from tests.pipelines.command_runs import Run, run
@@ -140,7 +140,7 @@ def test_the_record_of_the_training_says_how_to_do_it_again(from_scratch, corpus
 
 def test_nothing_but_the_preset_is_left(from_scratch):
     assert [path.name for path in from_scratch.folder.parent.iterdir()] == ["preset"]
-    assert Preset.open(from_scratch.folder).has_classifier
+    assert open_preset(from_scratch.folder).has_classifier
 
 
 # From a preset
@@ -157,10 +157,10 @@ def test_a_classifier_gets_a_new_head_for_new_labels(finetune, corpus, tiny_pres
         *LEARNING,
     )
     assert (found.code, found.err) == (0, "")
-    preset = Preset.open(found.folder)
+    preset = open_preset(found.folder)
     assert preset.labels == ["bad", "good"]
     assert preset.sequence_length == 24
-    assert preset.vocabulary == Preset.open(tiny_preset).vocabulary
+    assert preset.tokenizer_arguments == open_preset(tiny_preset).tokenizer_arguments
     weights = "model.weights.h5"
     assert preset.path(weights).stat().st_size < (tiny_preset / weights).stat().st_size
     # A validation text among the training texts is left out of these, and so are doubles.
@@ -193,7 +193,7 @@ def test_pairs_are_learned(corpus, tiny_preset, tmp_path):
         *("--text_column=a", "--text_pair_column=b", "--epochs=1"),
     )
     assert (found.code, found.err) == (0, "")
-    assert Preset.open(output).labels == ["0", "1"]
+    assert open_preset(output).labels == ["0", "1"]
 
 
 # What is refused before any training

@@ -7,7 +7,7 @@ from apache_beam.testing.util import assert_that
 
 from models import BertPreprocessor, BertTokenizer
 from models.packing import Tokens
-from models.presets import Preset
+from models.presets import open_preset
 from transforms.schemas import REJECTED, token_fields
 from transforms.tokenize import (
     Tokenize,
@@ -151,5 +151,5 @@ def test_the_transform_runs_in_a_pipeline(preset):
 
     with TestPipeline() as pipeline:
         rows = pipeline | beam.Create([batch_of("good", "bad film")])
-        result = rows | Tokenize(preset, Preset.open(preset).sequence_length)
+        result = rows | Tokenize(preset, open_preset(preset).sequence_length)
         assert_that(result.rows, check)

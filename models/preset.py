@@ -1,0 +1,304 @@
+"""What is to be known of a stored model, whatever the format of its folder."""
+
+import difflib
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+
+from models.errors import PresetError
+from models.packing import LAYOUTS
+
+# Far above any real description, far below what would fill the memory.
+_MAX_JSON_BYTES = 4 << 20
+
+Fields = Mapping[str, type | tuple[type, ...]]
+"""The type of each field that a description may have; see `check_fields`."""
+
+BACKBONE_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "vocabulary_size": int,
+    "num_layers": int,
+    "num_heads": int,
+    "hidden_dim": int,
+    "intermediate_dim": int,
+    "dropout": float,
+    "max_sequence_length": int,
+    "num_segments": int,
+    "activation": str,
+    "layer_norm_epsilon": float,
+}
+"""What a backbone's configuration may hold."""
+
+# Sizes that cost memory before the shape of a stored array can contradict them: far above any real
+# model's, far below what would fill the memory.
+_LARGEST = {"num_layers": 1_000, "num_classes": 1_000_000}
+
+Pooling = Literal["cls", "mean", "max", "pooled"]
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+"""How the vectors of a text's tokens become one: that of the first token, the mean, the maximum,
+or that of the first token through the backbone's pooler."""
+
+
+@dataclass(frozen=True)
+class EmbeddingSettings:
+    """How a preset's texts become vectors.
+
+    Attributes:
+        pooling: One of `POOLINGS`.
+        normalize: Whether vectors are divided by their length.
+    """
+
+    pooling: Pooling = "mean"
+    normalize: bool = False
+
+
+class StoredWeights(ABC):
+    """The weights of a model in a file; made only if all are there and of the right shape."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Reads one weight after another, as a name of `named_weights()` and its values."""
+
+
+class Preset(ABC):
+    """A preset folder, its files read when they are asked for and checked as they are.
+
+    Nothing in the files is executed, and no path in them is followed.
+
+    Attributes:
+        name: What the user called it.
+        folder: Where it is.
+
+    What is wrong in the files raises `PresetError`, from any property.
+    """
+
+    config_file: ClassVar[str] = "config.json"
+    """Describes the backbone."""
+    head_file: ClassVar[str]
+    """Describes the classifier's head."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.folder = folder
+
+    @property
+    @abstractmethod
+    def family(self) -> str:
+        """Family of the backbone, a key of `models.packing.LAYOUTS`."""
+
+    @property
+    @abstractmethod
+    def backbone_config(self) -> dict[str, Any]:
+        """Arguments of the backbone's constructor that the preset gives."""
+
+    @property
+    @abstractmethod
+    def head_config(self) -> dict[str, Any]:
+        """Arguments of the classifier's constructor: `activation`, `dropout`, `hidden_dim`."""
+
+    @property
+    @abstractmethod
+    def labels(self) -> list[str]:
+        """Names of the classes; `LABEL_0`, … where the preset does not name them."""
+
+    @property
+    @abstractmethod
+    def has_classifier(self) -> bool:
+        """Whether the preset holds a classifier, not only a backbone."""
+
+    @property
+    @abstractmethod
+    def is_multi_label(self) -> bool:
+        """Whether the classes do not exclude each other."""
+
+    @property
+    @abstractmethod
+    def tokenizer_arguments(self) -> dict[str, Any]:
+        """Arguments of the tokenizer's constructor."""
+
+    @property
+    @abstractmethod
+    def vocabulary_file(self) -> str:
+        """The file with the tokens, for messages."""
+
+    @property
+    def preprocessor_settings(self) -> dict[str, Any]:
+        """Arguments of the preprocessor's constructor beside tokenizer and length."""
+        return {}
+
+    @property
+    @abstractmethod
+    def own_length(self) -> int | None:
+        """The length it was saved with, in tokens; `None` if it does not say."""
+
+    @property
+    def embedding(self) -> EmbeddingSettings:
+        """How texts become vectors."""
+        return EmbeddingSettings()
+
+    @property
+    @abstractmethod
+    def files(self) -> Sequence[str]:
+        """The files that shape its results."""
+
+    @abstractmethod
+    def backbone_weights(self, config: Mapping[str, Any]) -> StoredWeights:
+        """Returns the stored weights of a backbone, checked.
+
+        Args:
+            config: All arguments of its constructor.
+        """
+
+    @abstractmethod
+    def head_weights(self, config: Mapping[str, Any], hidden_dim: int) -> StoredWeights:
+        """Returns the stored weights of the classifier's head, checked.
+
+        Args:
+            config: All arguments of the backbone's constructor.
+            hidden_dim: Width of the head's first layer.
+        """
+
+    def error(self, file: str, problem: str) -> PresetError:
+        """Returns an error that names the file and what is wrong in it."""
+        return PresetError(f"preset {self.name!r}: {file}: {problem}")
+
+    def no_classifier(self) -> PresetError:
+        """Returns the error of a preset that has a backbone only."""
+        return PresetError(
+            f"preset {self.name!r} has no classifier, only a backbone; fine-tune it first: "
+            "python -m pipelines.finetune --help"
+        )
+
+    def path(self, file: str) -> Path:
+        """Returns the path of one of the preset's files; raises `PresetError` if it is missing."""
+        path = self.folder / file
+        if not path.is_file():
+            raise self.error(file, "no such file")
+        return path
+
+    def has(self, file: str) -> bool:
+        """Returns whether the preset has a file."""
+        return (self.folder / file).is_file()
+
+    def json(self, file: str, max_bytes: int = _MAX_JSON_BYTES) -> Any:
+        """Returns the content of a JSON file of a size that may be."""
+        path = self.path(file)
+        if path.stat().st_size > max_bytes:
+            raise self.error(file, f"larger than {max_bytes >> 20} MiB")
+        try:
+            return json.loads(path.read_bytes())
+        except (ValueError, RecursionError) as error:
+            raise self.error(file, f"no valid JSON ({error})") from None
+
+    def text_lines(self, file: str) -> list[str]:
+        """Returns the lines of a text file."""
+        try:
+            return read_lines(self.path(file))
+        except UnicodeDecodeError as error:
+            raise self.error(file, f"no UTF-8 ({error})") from None
+
+    def check_family(self, family: str) -> None:
+        """Raises `PresetError` unless the preset is of a family."""
+        if self.family != family:
+            raise PresetError(
+                f"preset {self.name!r} is of the family {self.family!r}, not {family!r}"
+            )
+
+    @property
+    def has_segments(self) -> bool:
+        """Whether its rows have segment ids."""
+        return LAYOUTS[self.family].segments
+
+    @property
+    def max_sequence_length(self) -> int:
+        """Positions that the backbone has: no sequence may be longer."""
+        return self.backbone_config.get("max_sequence_length", 512)
+
+    @property
+    def sequence_length(self) -> int:
+        """The length it was saved with, in tokens; else all that the backbone has."""
+        return self.max_sequence_length if self.own_length is None else self.own_length
+
+    def resolve_length(self, sequence_length: int | None) -> int:
+        """Returns the length to cut rows to.
+
+        Args:
+            sequence_length: The one asked for; the preset's own if `None`.
+
+        Raises:
+            PresetError: The backbone has no positions for as many tokens.
+        """
+        length = self.sequence_length if sequence_length is None else sequence_length
+        if length > self.max_sequence_length:
+            raise PresetError(
+                f"preset {self.name!r} takes at most {self.max_sequence_length} tokens, not a "
+                f"sequence_length of {length}"
+            )
+        return length
+
+    @cached_property
+    def digest(self) -> str:
+        """`sha256:` and the hash over the names and contents of all files that shape the result."""
+        total = hashlib.sha256()
+        for file in sorted(self.files):
+            with self.path(file).open("rb") as stream:
+                content = hashlib.sha256()
+                while block := stream.read(1 << 20):
+                    content.update(block)
+            total.update(f"{file} {content.hexdigest()}\n".encode())
+        return f"sha256:{total.hexdigest()}"
+
+
+def check_fields(config: Mapping[str, Any], fields: Fields) -> None:
+    """Raises `ValueError` for an unknown field or a value of a wrong type.
+
+    Args:
+        config: Values by field.
+        fields: The type of each field that may be there. `int` is a positive integer, `float` a
+            share: a number from 0 up to 1, which may be written without a point.
+    """
+    for field, value in config.items():
+        if field not in fields:
+            near = difflib.get_close_matches(field, fields, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"unknown field {field!r}; {hint}known are {', '.join(fields)}")
+        kinds = fields[field]
+        if kinds is int:
+            check_size(field, value)
+        elif kinds is float:
+            _check_share(field, value)
+        elif not isinstance(value, kinds):
+            raise ValueError(f"{field} must not be {value!r}")
+
+
+def check_size(field: str, value: Any) -> None:
+    """Raises `ValueError` unless a field's value is a positive integer that a model may have."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{field} must be a positive integer, not {value!r}")
+    if value > _LARGEST.get(field, value):
+        raise ValueError(f"{field} must be at most {_LARGEST[field]}, not {value}")
+
+
+def _check_share(field: str, value: Any) -> None:
+    # Not a number fails the comparison.
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1:
+        raise ValueError(f"{field} must be a number from 0 up to 1, not {value!r}")
+
+
+def read_lines(path: Path) -> list[str]:
+    """Reads a file of one token or merge a line, in UTF-8."""
+    lines = path.read_bytes().decode().split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    return [line.removesuffix("\r") for line in lines]
+
+
+def default_labels(num_classes: int) -> list[str]:
+    """Returns the names of classes that have none: `LABEL_0`, `LABEL_1` and so on."""
+    return [f"LABEL_{index}" for index in range(num_classes)]
