@@ -21,6 +21,8 @@ from models.preset import Preset, StoredWeights
 # A file that unpacks to more than this many times its size holds no weights.
 _MAX_EXPANSION = 16
 
+_IGNORED = re.compile(r"optimizer/|layers/\w+_backbone/")
+
 VERSION = "0.32.0"
 """The version of Keras Hub whose format is written."""
 
@@ -183,7 +185,8 @@ def _arrays(store: h5py.File) -> dict[str, h5py.Dataset]:
     """Returns the float arrays in a weights file by path; links out of the file are not followed.
 
     Keras before 3.6 called the group `layers` `_layer_checkpoint_dependencies`. What an optimizer
-    left there is none of a model's.
+    left there is none of a model's; and Keras Hub before 0.26 wrote the backbone into the file of
+    the head too.
     """
     found = {}
 
@@ -192,7 +195,7 @@ def _arrays(store: h5py.File) -> dict[str, h5py.Dataset]:
         if (
             isinstance(item, h5py.Dataset)
             and (item.dtype.kind == "f" or _is_bfloat16(item))
-            and not path.startswith("optimizer/")
+            and not _IGNORED.match(path)
         ):
             found[path] = item
 

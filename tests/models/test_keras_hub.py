@@ -1,6 +1,7 @@
 """Live comparison with Keras Hub: the same weights, the same files, the same numbers."""
 
 import json
+from importlib.metadata import version
 
 import h5py
 import keras
@@ -106,6 +107,10 @@ def test_a_trained_classifier_of_keras_hub_loads_without_its_optimizer(their_cla
     np.testing.assert_allclose(found, theirs(features(7)), atol=1e-5)
 
 
+@pytest.mark.skipif(
+    version("keras-hub") < "0.26",
+    reason="this Keras Hub looks for the backbone in the file of the head",
+)
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
 def test_a_classifier_saved_here_gives_the_same_logits_in_keras_hub(classifier, preset):
     theirs = keras_hub.models.TextClassifier.from_preset(str(preset))

@@ -14,6 +14,8 @@ def train_anew(vocabulary, config, randomize):
     """Trains a new small classifier with all its randomness from one seed."""
 
     def run(seed, epochs, callbacks=()):
+        # Keras before 3.13 goes on with the random numbers of an earlier seed.
+        keras.utils.clear_session()
         keras.utils.set_random_seed(seed)
         classifier = BertClassifier(
             BertBackbone(**{**config, "num_layers": 1, "dropout": 0.0}),
