@@ -1,6 +1,5 @@
 """The base of backbones: presets and named weights of a functional Keras model."""
 
-import inspect
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -25,6 +24,8 @@ class Backbone(keras.Model):
     `sequence_output`, and `pooled_output` `[batch, hidden_dim]`, the vector of the first token
     through one more dense layer.
 
+    A subclass is a family: it says what the checkpoints of that family have in common.
+
     Args:
         vocabulary_size: Number of token ids.
         num_layers: Encoder layers.
@@ -33,32 +34,40 @@ class Backbone(keras.Model):
         intermediate_dim: Width inside of the feed-forward networks.
         dropout: Share dropped in training.
         max_sequence_length: Positions; no sequence may be longer.
-        activation: `gelu` (the exact one), `gelu_approximate` or `relu`.
-        layer_norm_epsilon: Added to variances.
-        num_segments: Segment ids; 0 if there are none.
+        num_segments: Segment ids, in a family that has them.
+        activation: `gelu` (the exact one), `gelu_approximate` or `relu`; the family's if `None`.
+        layer_norm_epsilon: Added to variances; the family's if `None`.
         dtype: Compute and weight type, such as `bfloat16`; Keras's default if `None`.
         **kwargs: Of `keras.Model`.
     """
 
     family: ClassVar[str]
+    default_num_segments: ClassVar[int] = 0
+    default_activation: ClassVar[str] = "gelu"
+    default_layer_norm_epsilon: ClassVar[float] = 1e-12
     has_pooler: ClassVar[bool] = False
 
     def __init__(
         self,
-        *,
         vocabulary_size: int,
         num_layers: int,
         num_heads: int,
         hidden_dim: int,
         intermediate_dim: int,
-        dropout: float,
-        max_sequence_length: int,
-        activation: str,
-        layer_norm_epsilon: float,
-        num_segments: int = 0,
+        dropout: float = 0.1,
+        max_sequence_length: int = 512,
+        num_segments: int | None = None,
+        activation: str | None = None,
+        layer_norm_epsilon: float | None = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
+        num_segments = num_segments or self.default_num_segments
+        activation = activation or self.default_activation
+        layer_norm_epsilon = layer_norm_epsilon or self.default_layer_norm_epsilon
+        if num_segments and not self.default_num_segments:
+            raise ValueError(f"num_segments={num_segments}: {self.family} has no segments")
+
         # === Layers ===
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         embeddings = Embeddings(
@@ -119,8 +128,9 @@ class Backbone(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        arguments = inspect.signature(type(self).__init__).parameters
-        return {name: getattr(self, name) for name in BACKBONE_FIELDS if name in arguments}
+        has_segments = self.default_num_segments > 0
+        fields = [name for name in BACKBONE_FIELDS if has_segments or name != "num_segments"]
+        return {name: getattr(self, name) for name in fields}
 
     def tokens(self, features: Mapping[str, Any]) -> Any:
         """Returns the vectors of all tokens, `[batch, length, hidden_dim]`, for inference.
@@ -183,12 +193,17 @@ class Backbone(keras.Model):
     @classmethod
     def _complete(cls, config: Mapping[str, Any], preset: Preset) -> dict[str, Any]:
         """Returns a description with the constructor's defaults for what it does not say."""
-        complete = {}
-        for name, parameter in inspect.signature(cls.__init__).parameters.items():
-            if name in BACKBONE_FIELDS:
-                complete[name] = config.get(name, parameter.default)
-                if complete[name] is parameter.empty:
-                    raise preset.error(preset.config_file, f"lacks {name!r}")
+        complete = {
+            "dropout": 0.1,
+            "max_sequence_length": 512,
+            "num_segments": cls.default_num_segments,
+            "activation": cls.default_activation,
+            "layer_norm_epsilon": cls.default_layer_norm_epsilon,
+            **config,
+        }
+        for field in BACKBONE_FIELDS:
+            if field not in complete:
+                raise preset.error(preset.config_file, f"lacks {field!r}")
         if complete["hidden_dim"] % complete["num_heads"]:
             raise preset.error(preset.config_file, "hidden_dim is no multiple of num_heads")
         return complete
@@ -252,11 +267,11 @@ class Backbone(keras.Model):
         What Keras Hub's class has no argument for is written only where it is not what that class
         does.
         """
-        defaults = inspect.signature(type(self).__init__).parameters
         config = self.get_config()
-        for field in ("activation", "layer_norm_epsilon"):
-            if config[field] == defaults[field].default:
-                del config[field]
+        if self.activation == self.default_activation:
+            del config["activation"]
+        if self.layer_norm_epsilon == self.default_layer_norm_epsilon:
+            del config["layer_norm_epsilon"]
         class_name = CLASSES[self.family][CONFIG][0]
         return keras_hub.description(self.family, class_name, config, self.dtype_policy.name)
 

@@ -43,9 +43,10 @@ class Classifier(keras.Model):
         num_classes: Number of classes.
         preprocessor: Makes the backbone's inputs from strings; `None` if they are given as such.
         activation: Of the scores; `None` leaves them logits.
-        dropout: Share dropped in training before each of the head's layers.
+        hidden_dim: Width of the head's first layer, in a family that has it; the backbone's if
+            `None`.
+        dropout: Share dropped in training; the family's if `None`.
         labels: Names of the classes; `LABEL_0`, … if `None`.
-        hidden_dim: Width of the head's first layer; the backbone's if `None`.
         **kwargs: Of `keras.Model`.
     """
 
@@ -56,6 +57,7 @@ class Classifier(keras.Model):
     """Of the head's first layer; `None` if the backbone's pooler is in its place."""
     drops_first: ClassVar[bool] = True
     """Whether there is dropout before the head's first layer too."""
+    default_dropout: ClassVar[float] = 0.0
 
     def __init__(
         self,
@@ -63,11 +65,16 @@ class Classifier(keras.Model):
         num_classes: int,
         preprocessor: Preprocessor | None = None,
         activation: Any = None,
-        dropout: float = 0.1,
-        labels: Sequence[str] | None = None,
+        *,
         hidden_dim: int | None = None,
+        dropout: float | None = None,
+        labels: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
+        dropout = self.default_dropout if dropout is None else dropout
+        if hidden_dim and self.pooled_activation is None:
+            raise ValueError(f"hidden_dim={hidden_dim}: the head of {self.family} has one layer")
+
         # === Layers ===
         policy = backbone.dtype_policy
         hidden_dim = hidden_dim or backbone.hidden_dim
