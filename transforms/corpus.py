@@ -52,8 +52,8 @@ class Corpus(Layout):
     """The files of a run, and the columns that are read of them.
 
     Attributes:
-        files: what is read, in order.
-        format: one of `FORMATS`, the same for all files.
+        files: What is read, in order.
+        format: One of `FORMATS`, the same for all files.
     """
 
     files: tuple[CorpusFile, ...]
@@ -77,18 +77,18 @@ def plan_corpus(
     """Finds the files of a run and the columns in them, reading only the head or foot of files.
 
     Args:
-        inputs: files, globs and folders.
-        input_format: one of `FORMATS`; by the extensions of the files if None.
-        text_column: the column with the text.
-        text_pair_column: the column with the second text of sentence pairs.
-        columns: input columns to keep besides the text; all if None.
-        reserved: names of the columns that later stages add, which the input's give way to.
+        inputs: Files, globs and folders.
+        input_format: One of `FORMATS`; by the extensions of the files if None.
+        text_column: The column with the text.
+        text_pair_column: The column with the second text of sentence pairs.
+        columns: Input columns to keep besides the text; all if None.
+        reserved: Names of the columns that later stages add, which the input's give way to.
 
     Returns:
         The plan, for `ReadCorpus`.
 
     Raises:
-        InputError: something is not there, is not of the format, or does not fit together.
+        InputError: Something is not there, is not of the format, or does not fit together.
     """
     if input_format is not None and input_format not in FORMATS:
         raise InputError(f"unknown input format {input_format!r}; {_FORMAT_CHOICES}")

@@ -78,10 +78,10 @@ class InputStream:
         """Opens the file.
 
         Args:
-            path: the file; its suffix tells the compression.
+            path: The file; its suffix tells the compression.
 
         Raises:
-            OSError: it cannot be opened.
+            OSError: It cannot be opened.
         """
         self.consumed = 0
         """Bytes of the file, as stored, that were read so far."""
@@ -102,14 +102,14 @@ class InputStream:
         """Reads on.
 
         Args:
-            size: bytes wanted.
+            size: Bytes wanted.
 
         Returns:
             That many bytes, or a few more; fewer only before the end or the broken place.
 
         Raises:
-            BrokenStreamError: the stream is broken here. Everything before was returned.
-            OSError: the storage failed.
+            BrokenStreamError: The stream is broken here. Everything before was returned.
+            OSError: The storage failed.
         """
         if self._codec is None:
             return self._read_raw(size)
@@ -185,6 +185,6 @@ def open_decompressed(path: str) -> InputStream:
     """Opens a file for reading its content; `.gz`, `.bz2` and `.zst` are decompressed.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: It cannot be opened.
     """
     return InputStream(path)

@@ -25,7 +25,7 @@ def root_cause(error: BaseException) -> str:
     """Returns one line that says why a pipeline failed.
 
     Args:
-        error: what the runner raised.
+        error: What the runner raised.
 
     Returns:
         The message of the `UserError` that a worker raised, or `Type: message` of what the

@@ -30,8 +30,8 @@ class CorpusFile:
     """An input file.
 
     Attributes:
-        path: where it is, as the user wrote it.
-        size: in bytes, as stored.
+        path: Where it is, as the user wrote it.
+        size: In bytes, as stored.
     """
 
     path: str
@@ -47,7 +47,7 @@ def match(pattern: str) -> list[CorpusFile]:
     """Finds the files that a path, a glob or a folder stands for.
 
     Args:
-        pattern: a file, a folder (the files straight in it), or a glob, where `**` crosses
+        pattern: A file, a folder (the files straight in it), or a glob, where `**` crosses
             folders. Names that begin with `_` or `.` are hidden from folders, and from globs
             whose last part does not begin so itself.
 
@@ -55,7 +55,7 @@ def match(pattern: str) -> list[CorpusFile]:
         The files, sorted by path.
 
     Raises:
-        InputError: nothing is there, or it cannot be read.
+        InputError: Nothing is there, or it cannot be read.
     """
     if not pattern:
         raise InputError("an input path is empty; give a file, a glob or a folder")
@@ -67,7 +67,7 @@ def open_binary(path: str) -> BinaryIO:
     """Opens a file for reading, with seek and without any decompression.
 
     Raises:
-        OSError: it cannot be opened; `FileNotFoundError` where it is not there.
+        OSError: It cannot be opened; `FileNotFoundError` where it is not there.
     """
     if not is_remote(path):
         return open(path, "rb")
@@ -91,8 +91,8 @@ def fingerprint(path: str, size: int) -> str:
     """Returns what changes when a file's content does, without reading all of it.
 
     Args:
-        path: the file.
-        size: its size in bytes.
+        path: The file.
+        size: Its size in bytes.
 
     Returns:
         For a local file `sha256-sampled:` and a digest of the size and of the first, middle and

@@ -48,14 +48,14 @@ def read_header(path: str, file_format: str) -> list[str] | None:
     """Reads the names of the columns of a file.
 
     Args:
-        path: the file.
+        path: The file.
         file_format: `csv` or `tsv`.
 
     Returns:
         The names, or None where the file has no lines but blank ones.
 
     Raises:
-        InputError: there is no whole header, or its names are no UTF-8, empty or not unique.
+        InputError: There is no whole header, or its names are no UTF-8, empty or not unique.
     """
     records = _Records(path, file_format, _HEADER_BLOCK_BYTES)
     first = next(iter(records), None)
@@ -68,15 +68,15 @@ def read_delimited(layout: Layout, path: str, file_format: str) -> Iterator[Read
     A quote that is never closed costs the line that it is in; reading goes on with the next.
 
     Args:
-        layout: the columns, all strings.
-        path: the file.
+        layout: The columns, all strings.
+        path: The file.
         file_format: `csv` or `tsv`.
 
     Yields:
         Batches whose `position` is the number of the row, from 0, rejected rows included.
 
     Raises:
-        InputError: the header is not what it was when the run was planned.
+        InputError: The header is not what it was when the run was planned.
     """
     file = _Records(path, file_format)
     records = iter(file)

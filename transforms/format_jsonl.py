@@ -1,6 +1,7 @@
 """JSON Lines: every line that is not blank is an object, and a row."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from transforms.blocks import read_blocks
 from transforms.errors import InputError
 from transforms.files import CorpusFile
 from transforms.json_types import column_array, infer_type, json_text
@@ -19,7 +21,6 @@ from transforms.layout import (
     Rejects,
     not_utf8,
     read_batch,
-    rejected_only,
 )
 from transforms.lines import LineBlock, line_blocks
 from transforms.progress import PROGRESS
@@ -40,7 +41,7 @@ def sample_objects(path: str) -> list[dict[str, Any]]:
     """Returns the objects at the head of a file, leaving out lines that hold none.
 
     Raises:
-        InputError: there are lines, and none of them is an object.
+        InputError: There are lines, and none of them is an object.
     """
     block = next(line_blocks(path, block_bytes=_SAMPLED_BYTES), None)
     if block is None or block.fault is not None:
@@ -71,25 +72,23 @@ def read_jsonl(layout: Layout, path: str, start: int, stop: int | None) -> Itera
     value as its JSON text; the text columns take strings alone.
 
     Args:
-        layout: the columns.
-        path: the file.
-        start: first byte of the range.
-        stop: the byte after it, or None for the rest of the file.
+        layout: The columns.
+        path: The file.
+        start: First byte of the range.
+        stop: The byte after it, or None for the rest of the file.
 
-    Yields:
+    Returns:
         Batches whose `position` is the byte offset of the line in the decompressed file.
     """
-    rejects = Rejects(path)
-    for block in line_blocks(path, start, stop):
-        if block.fault is not None:
-            rejects.add(block.offset, block.data, block.fault)
-            yield rejected_only(layout, rejects)
-            continue
-        rows = _numbered_lines(block)
-        while chunk := list(islice(rows, BATCH_ROWS)):
-            share = sum(len(line) + 1 for _, line in chunk) / len(block.data)
-            PROGRESS.bytes_read += block.stored_bytes * share
-            yield _batch(layout, chunk, rejects)
+    return read_blocks(layout, path, start, stop, partial(_read_block, layout))
+
+
+def _read_block(layout: Layout, block: LineBlock, rejects: Rejects) -> Iterator[ReadBatch]:
+    rows = _numbered_lines(block)
+    while chunk := list(islice(rows, BATCH_ROWS)):
+        share = sum(len(line) + 1 for _, line in chunk) / len(block.data)
+        PROGRESS.bytes_read += block.stored_bytes * share
+        yield _batch(layout, chunk, rejects)
 
 
 def _numbered_lines(block: LineBlock) -> Iterator[tuple[int, bytes]]:
@@ -126,7 +125,7 @@ def _read_batch(
     """Makes columns of objects.
 
     Raises:
-        ValueError: a value is no object, or does not fit the layout.
+        ValueError: A value is no object, or does not fit the layout.
     """
     if not set(map(type, objects)) <= {dict}:
         raise ValueError("a line is no object")

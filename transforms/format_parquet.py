@@ -45,7 +45,7 @@ def read_parquet_schema(path: str) -> dict[str, pa.DataType]:
     strings, the same with binary, and a dictionary as its values.
 
     Raises:
-        InputError: it is no Parquet file, or two columns have one name.
+        InputError: It is no Parquet file, or two columns have one name.
     """
     try:
         with _opened(path) as file:
@@ -76,10 +76,10 @@ def read_parquet(layout: Layout, path: str, start: int, stop: int | None) -> Ite
     The rows of a row group that cannot be read are rejected one by one, without what they held.
 
     Args:
-        layout: the columns.
-        path: the file.
-        start: first row group.
-        stop: the row group after the last, or None for the rest of the file.
+        layout: The columns.
+        path: The file.
+        start: First row group.
+        stop: The row group after the last, or None for the rest of the file.
 
     Yields:
         Batches whose `position` is the number of the row in the file, from 0.

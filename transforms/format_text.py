@@ -1,11 +1,13 @@
 """Plain text: every line is a row."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transforms.blocks import read_blocks
 from transforms.layout import (
     Layout,
     ReadBatch,
@@ -13,9 +15,8 @@ from transforms.layout import (
     batch_bounds,
     not_utf8,
     read_batch,
-    rejected_only,
 )
-from transforms.lines import LineBlock, line_blocks
+from transforms.lines import LineBlock
 from transforms.progress import PROGRESS
 
 TEXT_COLUMN = "text"
@@ -28,24 +29,22 @@ def read_text(layout: Layout, path: str, start: int, stop: int | None) -> Iterat
     r"""Reads the lines whose first byte lies in a range; a line's end, `\n` or `\r\n`, is cut off.
 
     Args:
-        layout: the one column.
-        path: the file.
-        start: first byte of the range.
-        stop: the byte after it, or None for the rest of the file.
+        layout: The one column.
+        path: The file.
+        start: First byte of the range.
+        stop: The byte after it, or None for the rest of the file.
 
-    Yields:
+    Returns:
         Batches whose `position` is the byte offset of the line in the decompressed file.
     """
-    rejects = Rejects(path)
-    for block in line_blocks(path, start, stop):
-        if block.fault is not None:
-            rejects.add(block.offset, block.data, block.fault)
-            yield rejected_only(layout, rejects)
-            continue
-        lines, positions = _split(block)
-        for first, after in batch_bounds(pc.binary_length(lines).to_numpy()):
-            PROGRESS.bytes_read += block.stored_bytes * (after - first) / len(lines)
-            yield _batch(layout, lines[first:after], positions[first:after], rejects)
+    return read_blocks(layout, path, start, stop, partial(_read_block, layout))
+
+
+def _read_block(layout: Layout, block: LineBlock, rejects: Rejects) -> Iterator[ReadBatch]:
+    lines, positions = _split(block)
+    for first, after in batch_bounds(pc.binary_length(lines).to_numpy()):
+        PROGRESS.bytes_read += block.stored_bytes * (after - first) / len(lines)
+        yield _batch(layout, lines[first:after], positions[first:after], rejects)
 
 
 def _split(block: LineBlock) -> tuple[pa.Array, np.ndarray]:

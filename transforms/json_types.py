@@ -29,7 +29,7 @@ def infer_type(values: Iterable[Any]) -> pa.DataType:
     """Finds the Arrow type of a column of parsed JSON.
 
     Args:
-        values: what the column held in the samples.
+        values: What the column held in the samples.
 
     Returns:
         bool, int64, double (also for int64 with double), string, or a struct or list of these.
@@ -43,12 +43,12 @@ def column_array(values: list[Any], type_: pa.DataType) -> pa.Array:
     """Makes an array of parsed JSON.
 
     Args:
-        values: one for each row.
-        type_: a type of `infer_type`. A string column holds strings as they are and any other
+        values: One for each row.
+        type_: A type of `infer_type`. A string column holds strings as they are and any other
             value as JSON text.
 
     Raises:
-        ValueError: a value does not fit the type.
+        ValueError: A value does not fit the type.
     """
     kinds = set(map(type, values)) - {type(None)}
     if pa.types.is_string(type_):
@@ -69,7 +69,7 @@ def json_text(value: Any) -> str:
     """Returns parsed JSON as text.
 
     Raises:
-        ValueError: it is nested deeper than the 254 levels that orjson writes.
+        ValueError: It is nested deeper than the 254 levels that orjson writes.
     """
     try:
         return orjson.dumps(value).decode()

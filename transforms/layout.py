@@ -20,9 +20,9 @@ class InputColumn:
     """A column of the input that the output keeps.
 
     Attributes:
-        name: what it is called in the files.
-        output_name: what it is called in the output.
-        type: its Arrow type.
+        name: What it is called in the files.
+        output_name: What it is called in the output.
+        type: Its Arrow type.
     """
 
     name: str
@@ -35,10 +35,10 @@ class Layout:
     """The columns that rows have when they were read.
 
     Attributes:
-        fields: the kept columns of the input, in the order of the first file.
-        text_column: the column with the text, as the files call it.
-        text_pair_column: the column with the second text of a pair, or None.
-        all_columns: whether `fields` means to be all that there is, so that a row with more is
+        fields: The kept columns of the input, in the order of the first file.
+        text_column: The column with the text, as the files call it.
+        text_pair_column: The column with the second text of a pair, or None.
+        all_columns: Whether `fields` means to be all that there is, so that a row with more is
             wrong.
     """
 
@@ -85,8 +85,8 @@ def output_names(names: Collection[str], reserved: Collection[str]) -> dict[str,
     """Returns a name in the output for every kept column; `input_<name>` where it is taken.
 
     Args:
-        names: the kept columns, as the files call them.
-        reserved: names that later stages add; `source` and `position` are added to them.
+        names: The kept columns, as the files call them.
+        reserved: Names that later stages add; `source` and `position` are added to them.
     """
     taken = {*reserved, SOURCE.name, POSITION.name}
     chosen = {name: name for name in names if name not in taken}
@@ -106,8 +106,8 @@ class ReadBatch:
     """Rows that were read, and those among them that were rejected, each in file order.
 
     Attributes:
-        rows: a record batch of the layout's schema.
-        rejected: a record batch of the schema `REJECTED`.
+        rows: A record batch of the layout's schema.
+        rejected: A record batch of the schema `REJECTED`.
     """
 
     rows: pa.RecordBatch
@@ -137,7 +137,7 @@ class Rejects:
     """Collects the rejected rows of a batch.
 
     Attributes:
-        source: path of the file that is read.
+        source: Path of the file that is read.
     """
 
     source: str
@@ -171,10 +171,10 @@ def read_batch(
     """Puts a batch together, and takes the rows that were rejected on the way.
 
     Args:
-        layout: the columns to have.
-        columns: the values of `layout.fields`.
-        positions: int64 places of the rows in the file.
-        rejects: the rejected rows, with the path of the file.
+        layout: The columns to have.
+        columns: The values of `layout.fields`.
+        positions: Int64 places of the rows in the file.
+        rejects: The rejected rows, with the path of the file.
     """
     source = pa.repeat(pa.scalar(rejects.source, pa.string()), len(positions))
     place = pa.array(positions, pa.int64())
@@ -192,7 +192,7 @@ def batch_bounds(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
     """Cuts rows into runs of at most `BATCH_ROWS` rows and about `BATCH_BYTES` of text.
 
     Args:
-        lengths: bytes of text in each row.
+        lengths: Bytes of text in each row.
 
     Yields:
         First row and the row after the last of each run.

@@ -21,12 +21,12 @@ class LineBlock:
     r"""Whole lines that follow each other, or one line that could not be read.
 
     Attributes:
-        offset: where the block begins in the decompressed file. A byte order mark is no part of
+        offset: Where the block begins in the decompressed file. A byte order mark is no part of
             the first line.
-        data: the lines, each with its `\n`; the last line of a file may have none.
-        fault: what is wrong with the line in `data`, or None. Where a stream breaks off, that is
+        data: The lines, each with its `\n`; the last line of a file may have none.
+        fault: What is wrong with the line in `data`, or None. Where a stream breaks off, that is
             what there is of the last line, empty if it broke between two lines.
-        stored_bytes: bytes of the file, compressed as it is, that were read for the block.
+        stored_bytes: Bytes of the file, compressed as it is, that were read for the block.
     """
 
     offset: int
@@ -47,16 +47,16 @@ def line_blocks(
     is left in.
 
     Args:
-        path: the file; its suffix tells the compression.
-        start: first byte of the range; 0 for a compressed file.
-        stop: the byte after the range, or None for the rest of the file.
-        block_bytes: bytes read at a time.
+        path: The file; its suffix tells the compression.
+        start: First byte of the range; 0 for a compressed file.
+        stop: The byte after the range, or None for the rest of the file.
+        block_bytes: Bytes read at a time.
 
     Yields:
         Blocks of about `block_bytes`, of more where a line is longer.
 
     Raises:
-        OSError: the file cannot be opened, or the storage failed.
+        OSError: The file cannot be opened, or the storage failed.
     """
     with open_decompressed(path) as stream:
         first = _first_line(stream, start, stop) if start else 0

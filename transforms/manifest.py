@@ -30,7 +30,7 @@ def read_manifest(output: str) -> dict[str, Any] | None:
     """Returns the manifest of the results in a folder, or None where no run has finished.
 
     Raises:
-        OutputError: the folder cannot be read, or its manifest is not one.
+        OutputError: The folder cannot be read, or its manifest is not one.
     """
     with storage_errors(f"read {output}"):
         return load_manifest(open_folder(output))
@@ -40,12 +40,12 @@ def load_manifest(folder: OutputFolder, broken_as_empty: bool = False) -> dict[s
     """Returns the manifest in a folder, or None; raises what the storage raises.
 
     Args:
-        folder: the output folder.
-        broken_as_empty: whether what is no manifest is returned as an empty one: what is replaced
+        folder: The output folder.
+        broken_as_empty: Whether what is no manifest is returned as an empty one: what is replaced
             need not be readable.
 
     Raises:
-        OutputError: the manifest is not one.
+        OutputError: The manifest is not one.
     """
     content = folder.read(MANIFEST)
     if content is None:
@@ -89,12 +89,12 @@ def build_manifest(
     """Returns the manifest of one run, which finishes now.
 
     Args:
-        run_id: name of the run.
-        started: when it began, as `utc_now` says it.
-        schema: columns and key-value metadata of the parts.
-        facts: of the command, for the top level; `inputs` are given the rows of their source.
-        parts: by their final names, in order.
-        tallies: what the stages before have counted.
+        run_id: Name of the run.
+        started: When it began, as `utc_now` says it.
+        schema: Columns and key-value metadata of the parts.
+        facts: Of the command, for the top level; `inputs` are given the rows of their source.
+        parts: By their final names, in order.
+        tallies: What the stages before have counted.
     """
     counters = sum_counters(part.counters for part in parts.values())
     known = {"rows_read", "padded_tokens", "files"}

@@ -41,12 +41,12 @@ class OutputPlan:
     """Where and how one run publishes its results; made by `prepare_output`.
 
     Attributes:
-        folder: absolute path or URL of the output folder.
-        run_id: name of this run, of digits and letters, sorted by time.
-        started: when the plan was made, ISO 8601 in UTC.
-        if_exists: what happens to earlier results: "error" says there were none.
-        earlier_run: id of the run that wrote the earlier results last, where there are any.
-        created: whether the folder is new.
+        folder: Absolute path or URL of the output folder.
+        run_id: Name of this run, of digits and letters, sorted by time.
+        started: When the plan was made, ISO 8601 in UTC.
+        if_exists: What happens to earlier results: "error" says there were none.
+        earlier_run: Id of the run that wrote the earlier results last, where there are any.
+        created: Whether the folder is new.
     """
 
     folder: str
@@ -75,19 +75,19 @@ def prepare_output(
     Nothing of an earlier result is touched. A failed run gives its place back with `discard`.
 
     Args:
-        output: folder, local or of any file system of Beam (`gs://…`); created if absent.
-        if_exists: what to do about earlier results. "append" to an empty folder is a first run.
-        schema: columns of the record batches that will be written.
-        metadata: what all rows of one folder must share, such as the digest of the weights;
+        output: Folder, local or of any file system of Beam (`gs://…`); created if absent.
+        if_exists: What to do about earlier results. "append" to an empty folder is a first run.
+        schema: Columns of the record batches that will be written.
+        metadata: What all rows of one folder must share, such as the digest of the weights;
             appending compares it with the same keys of the earlier run's metadata.
-        replace_if: asked with the manifest of an earlier result when `if_exists` is "error";
+        replace_if: Asked with the manifest of an earlier result when `if_exists` is "error";
             True replaces that result.
 
     Returns:
         What `transforms.write.WriteResults` needs to know.
 
     Raises:
-        OutputError: the folder holds results, cannot be written, is in use by another run, or
+        OutputError: The folder holds results, cannot be written, is in use by another run, or
             holds results to which these rows cannot be appended.
     """
     if not output.strip():

@@ -46,13 +46,13 @@ class Part:
     """A finished Parquet file in the temporary folder.
 
     Attributes:
-        path: its name in the output folder.
-        rejected: whether its rows are rejected ones.
-        rows: number of rows.
-        bytes: size of the file.
-        sha256: digest of the file.
-        first: source and position of its first row, by which parts are ordered.
-        counters: what the manifest adds up over all parts.
+        path: Its name in the output folder.
+        rejected: Whether its rows are rejected ones.
+        rows: Number of rows.
+        bytes: Size of the file.
+        sha256: Digest of the file.
+        first: Source and position of its first row, by which parts are ordered.
+        counters: What the manifest adds up over all parts.
     """
 
     path: str
@@ -68,10 +68,10 @@ def part_name(rejected: bool, index: int, total: int, appended_by: str | None) -
     """Returns the name of a published part in the output folder.
 
     Args:
-        rejected: whether its rows are rejected ones.
-        index: its place among the parts of its kind, from 0.
-        total: how many of its kind there are, those of earlier runs included.
-        appended_by: id of the run, where other runs have written to the folder before.
+        rejected: Whether its rows are rejected ones.
+        index: Its place among the parts of its kind, from 0.
+        total: How many of its kind there are, those of earlier runs included.
+        appended_by: Id of the run, where other runs have written to the folder before.
     """
     folder = f"{REJECTED_FOLDER}/" if rejected else ""
     suffix = f"-{appended_by}" if appended_by else ""
@@ -98,11 +98,11 @@ class PartWriter:
         """Sets what is written where; the file is created with its first row group.
 
         Args:
-            folder: the output folder.
-            temporary: name of the folder in it where the run writes.
-            schema: columns and key-value metadata of the file.
-            rejected: whether its rows are rejected ones.
-            count: counts what the manifest says of the rows of a row group.
+            folder: The output folder.
+            temporary: Name of the folder in it where the run writes.
+            schema: Columns and key-value metadata of the file.
+            rejected: Whether its rows are rejected ones.
+            count: Counts what the manifest says of the rows of a row group.
         """
         self._folder = folder
         self._path = f"{temporary}/{uuid.uuid4().hex}.parquet"

@@ -40,15 +40,15 @@ def publish(
     try again.
 
     Args:
-        plan: from `transforms.output.prepare_output`.
-        schema: columns and key-value metadata of the parts.
-        facts: of the command, for the top level of the manifest.
-        parts: all that were written, in any order.
-        tallies: what the stages before have counted, `rows_read` at least.
+        plan: From `transforms.output.prepare_output`.
+        schema: Columns and key-value metadata of the parts.
+        facts: Of the command, for the top level of the manifest.
+        parts: All that were written, in any order.
+        tallies: What the stages before have counted, `rows_read` at least.
 
     Raises:
-        OutputError: storage refused, or the folder was changed by another run.
-        RuntimeError: rows were lost or doubled on the way; nothing is published.
+        OutputError: Storage refused, or the folder was changed by another run.
+        RuntimeError: Rows were lost or doubled on the way; nothing is published.
     """
     folder = open_folder(plan.folder)
     with storage_errors(f"finish {plan.folder}"):

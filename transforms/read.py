@@ -26,9 +26,9 @@ class ReadRows(NamedTuple):
     """What was read.
 
     Attributes:
-        rows: record batches of the schema of the corpus.
-        rejected: record batches of the schema `REJECTED`.
-        tallies: for each unit of work a dict with `rows_read`, the rows that were found, rejected
+        rows: Record batches of the schema of the corpus.
+        rejected: Record batches of the schema `REJECTED`.
+        tallies: For each unit of work a dict with `rows_read`, the rows that were found, rejected
             ones included, and `files`, the same by path.
     """
 
@@ -48,8 +48,8 @@ class ReadCorpus(beam.PTransform):
         """Plans the reading.
 
         Args:
-            corpus: what to read.
-            limit: read only so many rows, the first in the order of the files, rejected ones
+            corpus: What to read.
+            limit: Read only so many rows, the first in the order of the files, rejected ones
                 included; they are read by one worker.
         """
         super().__init__()

@@ -20,9 +20,9 @@ class ReadUnit:
     """A part of a file: a range of bytes in text and JSON Lines, of row groups in Parquet.
 
     Attributes:
-        path: the file.
-        start: first byte or row group.
-        stop: the one after the last, or None for the rest of the file.
+        path: The file.
+        start: First byte or row group.
+        stop: The one after the last, or None for the rest of the file.
     """
 
     path: str
@@ -38,9 +38,9 @@ def split_file(
     Compressed files, CSV and TSV stay whole: where their rows begin, only reading them tells.
 
     Args:
-        corpus: the plan that the file is of.
-        file: the file.
-        unit_bytes: about how much a unit is to be.
+        corpus: The plan that the file is of.
+        file: The file.
+        unit_bytes: About how much a unit is to be.
     """
     if file.size <= unit_bytes:
         yield ReadUnit(file.path)
@@ -58,14 +58,14 @@ def read_unit(corpus: Corpus, unit: ReadUnit) -> Iterator[ReadBatch]:
     """Reads the rows of a unit, in file order.
 
     Args:
-        corpus: the plan.
-        unit: a part of one of its files.
+        corpus: The plan.
+        unit: A part of one of its files.
 
     Yields:
         Batches of rows and rejected rows; every row of the unit is in one of the two.
 
     Raises:
-        OSError: the file is gone, or the storage failed.
+        OSError: The file is gone, or the storage failed.
     """
     if corpus.format == "text":
         return read_text(corpus, unit.path, unit.start, unit.stop)
@@ -80,8 +80,8 @@ def read_head(corpus: Corpus, limit: int) -> Iterator[tuple[str, ReadBatch]]:
     """Reads the first rows of a corpus, file by file.
 
     Args:
-        corpus: the plan.
-        limit: how many rows, rejected ones included.
+        corpus: The plan.
+        limit: How many rows, rejected ones included.
 
     Yields:
         The path of a file, and a batch of it. Nothing more is read once the rows are there.

@@ -72,12 +72,12 @@ class WriteResults(beam.PTransform):
         """Sets what is written where.
 
         Args:
-            plan: from `transforms.output.prepare_output`.
-            schema: columns of the record batches.
-            metadata: key-value metadata of every part.
-            facts: of the command, put at the top level of the manifest; each entry of their
+            plan: From `transforms.output.prepare_output`.
+            schema: Columns of the record batches.
+            metadata: Key-value metadata of every part.
+            facts: Of the command, put at the top level of the manifest; each entry of their
                 `inputs` (`source`, `bytes`, `fingerprint`) is given the `rows` of its source.
-            label_column: string column of which the manifest counts the values.
+            label_column: String column of which the manifest counts the values.
         """
         super().__init__()
         reserved = sorted(facts.keys() & MANIFEST_KEYS)
