@@ -1,5 +1,6 @@
 """Presets among the models of Kaggle: `kaggle://owner/model/framework/variation[/version]`."""
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from kagglesdk.models.types.model_api_service import (
     ApiGetModelInstanceRequest,
     ApiListModelInstanceVersionFilesRequest,
 )
+from requests.adapters import HTTPAdapter
 
 from models.checksums import checksums
 from models.errors import PresetError
@@ -62,7 +64,7 @@ class KaggleSnapshot(Snapshot):
             }
         except ValueError:
             raise remote.error(f"Kaggle has no framework {parts['framework']!r}") from None
-        with explained(remote, _explain), build_kaggle_client() as client:
+        with explained(remote, _explain), _client() as client:
             self._version = int(parts["version"]) if "version" in parts else self._newest(client)
             self.source = f"kaggle://{handle}/{self._version}"
             self.files = list(self._list(client))
@@ -94,7 +96,7 @@ class KaggleSnapshot(Snapshot):
 
     def download(self, files: Iterable[RemoteFile], folder: Path) -> None:
         """Brings files into a folder; see `Snapshot.download`."""
-        with explained(self._remote, _explain), build_kaggle_client() as client:
+        with explained(self._remote, _explain), _client() as client:
             for file in files:
                 self._download(client, file, folder / file.name)
 
@@ -137,6 +139,23 @@ class KaggleSnapshot(Snapshot):
             answer.raise_for_status()
             _write(answer, part, "ab" if answer.status_code == requests.codes.partial else "wb")
         return expected
+
+
+class _WithTimeouts(HTTPAdapter):
+    """Sends requests that say nothing of time limits with ours."""
+
+    def send(self, request: Any, *args: Any, **options: Any) -> Any:
+        return super().send(request, *args, **{**options, "timeout": _TIMEOUTS})
+
+
+@contextlib.contextmanager
+def _client() -> Iterator[Any]:
+    """Makes Kaggle's client, which on its own would wait for ever for an answer."""
+    with build_kaggle_client() as client:
+        session = client.http_client()._session
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, _WithTimeouts())
+        yield client
 
 
 def _write(answer: requests.Response, path: Path, mode: str) -> None:

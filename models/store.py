@@ -21,7 +21,6 @@ from typing import Any
 from filelock import FileLock
 
 from models.checksums import checksums
-from models.errors import PresetError
 from models.remote import RemoteFile, RemoteUri, Snapshot, wanted
 
 Progress = Callable[[int, int], None]
@@ -197,7 +196,9 @@ def _go_on_or_start_anew(partial: Path, source: str) -> None:
 def _take_over(entry: Path, folder: Path, source: str, files: Sequence[RemoteFile]) -> None:
     """Links the files of an earlier entry that were not damaged since; they need no fetching."""
     manifest = _read_manifest(entry)
-    for file in files if manifest else []:
+    if manifest is None:
+        return
+    for file in files:
         known = manifest["files"].get(file.name)
         if known is None or (file.digest is None and manifest["source"] != source):
             continue
@@ -246,7 +247,7 @@ def _checked(remote: RemoteUri, folder: Path, file: RemoteFile) -> dict[str, Any
 
 
 def _remove_others(folder: Path, kept: Sequence[str] | dict[str, Any]) -> None:
-    """Removes what is no file of the preset: a client's notes, or files that are no longer there."""
+    """Removes what is no file of the preset: a client's notes, files that are no longer there."""
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir():
             with contextlib.suppress(OSError):  # one that is not empty

@@ -1,6 +1,7 @@
 """Small servers on loopback that speak the protocols of the hubs, and can misbehave."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import socket
@@ -141,7 +142,8 @@ class HubServer:
         request.send_header("Content-Length", str(len(content) if length is None else length))
         request.end_headers()
         if request.command != "HEAD":
-            request.wfile.write(content)
+            with contextlib.suppress(ConnectionError):  # a client that has what it wanted leaves
+                request.wfile.write(content)
 
 
 def _dashed(headers: dict[str, str]) -> dict[str, str]:

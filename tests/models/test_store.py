@@ -226,17 +226,44 @@ def test_a_manifest_that_cannot_be_read_counts_as_none(hub):
 
 
 def test_a_lost_connection_to_hugging_face_is_taken_up_where_it_was_lost(hub):
-    hub.trouble.drops["model.safetensors"] = [70_000]
-    assert contents(store.fetch(HF)) == FILES
+    hub.files["model.safetensors"] = bytes(24 << 20)  # the client writes blocks of 10 MB
+    hub.trouble.drops["model.safetensors"] = [12 << 20]
+    assert contents(store.fetch(HF)) == hub_files(hub)
     firsts = [first for name, first in hub.fetched if name == "model.safetensors"]
     assert len(firsts) == 2
     assert firsts[1] > 0
 
 
 def test_a_lost_connection_to_kaggle_is_taken_up_where_it_was_lost(kaggle):
-    kaggle.trouble.drops["model.weights.h5"] = [70_000, 10_000]
+    kaggle.files["model.weights.h5"] = bytes(range(256)) * (1 << 14)
+    # Before it asks for the rest, the client asks for all, to learn the address; and leaves.
+    kaggle.trouble.drops["model.weights.h5"] = [1_500_000, 1 << 30, 1_500_000]
+    folder = store.fetch(KAGGLE)
+    assert contents(folder)["model.weights.h5"] == kaggle.files["model.weights.h5"]
+    firsts = [first for name, first in kaggle.fetched if name == "model.weights.h5"]
+    assert firsts == [0, 0, 1 << 20, 0, 2 << 20]
+
+
+def test_kaggle_is_asked_again_only_so_often(kaggle, cache, monkeypatch):
+    from models import kaggle_hub
+
+    monkeypatch.setattr(kaggle_hub, "_FIRST_WAIT", 0.01)
+    kaggle.trouble.drops["model.weights.h5"] = [10] * 20
+    with pytest.raises(PresetError, match=r"cannot be fetched \("):
+        store.fetch(KAGGLE)
+    assert entries(cache) == []
+    kaggle.trouble.drops.clear()
     assert contents(store.fetch(KAGGLE)) == KERAS_FILES
-    assert ("model.weights.h5", 80_000) in kaggle.fetched
+
+
+def test_kaggle_is_given_up_when_it_falls_silent(kaggle, monkeypatch):
+    from models import kaggle_hub
+
+    monkeypatch.setattr(kaggle_hub, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(kaggle_hub, "_TIMEOUTS", (1, 0.1))
+    kaggle.trouble.stalls.add("config.json")
+    with pytest.raises(PresetError, match=r"cannot be fetched \(.*timed out"):
+        store.fetch(KAGGLE)
 
 
 @pytest.mark.parametrize(
