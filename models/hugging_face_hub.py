@@ -1,6 +1,7 @@
 """Presets in repositories of the Hugging Face Hub: `hf://owner/name[@revision]`."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from huggingface_hub.utils import (
 )
 
 from models.errors import PresetError
-from models.remote import RemoteFile, RemoteUri, Snapshot, explained
+from models.remote import RemoteFile, RemoteUri, Snapshot, explained, persist
 
 # Seconds for an answer about a repository or a file.
 _TIMEOUT = 15
@@ -72,12 +73,17 @@ class HuggingFaceSnapshot(Snapshot):
             for orphan in (folder / ".cache").rglob("*.incomplete"):
                 orphan.unlink()
             for file in files:
-                self._api.hf_hub_download(
-                    self._repository,
-                    file.name,
-                    revision=self._commit,
-                    local_dir=folder,
-                    etag_timeout=_TIMEOUT,
+                persist(
+                    functools.partial(
+                        self._api.hf_hub_download,
+                        self._repository,
+                        file.name,
+                        revision=self._commit,
+                        local_dir=folder,
+                        etag_timeout=_TIMEOUT,
+                    ),
+                    # The hub's own answers are final: the library has asked again where it helps.
+                    lambda error: not isinstance(error, HfHubHTTPError),
                 )
 
 

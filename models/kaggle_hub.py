@@ -1,7 +1,6 @@
 """Presets among the models of Kaggle: `kaggle://owner/model/framework/variation[/version]`."""
 
 import contextlib
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,12 @@ from requests.adapters import HTTPAdapter
 
 from models.checksums import checksums
 from models.errors import PresetError
-from models.remote import RemoteFile, RemoteUri, Snapshot, explained
+from models.remote import RemoteFile, RemoteUri, Snapshot, explained, persist
 
 _BLOCK = 1 << 20
 _FILES_A_PAGE = 100
 # Seconds to connect, and between two blocks.
 _TIMEOUTS = (10, 30)
-# How often a file is asked for, and the first wait in seconds, which doubles from one to the next.
-_ATTEMPTS = 4
-_FIRST_WAIT = 0.5
 # What a connection that is lost, or silent for too long, raises.
 _LOST = (
     requests.ConnectionError,
@@ -104,15 +100,9 @@ class KaggleSnapshot(Snapshot):
         """Fetches one file; after a lost connection it goes on where that stopped."""
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.part")
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                time.sleep(_FIRST_WAIT * 2 ** (attempt - 1))
-            try:
-                expected = self._append(client, file, part)
-                break
-            except _LOST:
-                if attempt == _ATTEMPTS - 1:
-                    raise
+        expected = persist(
+            lambda: self._append(client, file, part), lambda error: isinstance(error, _LOST)
+        )
         if expected is not None and checksums(part, ["md5"])["md5"] != expected:
             part.unlink()
             raise self._remote.error(f"{file.name} is damaged: its checksum is not Kaggle's")

@@ -4,10 +4,12 @@ import contextlib
 import errno
 import fnmatch
 import re
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote
 
 from models.errors import PresetError
@@ -24,6 +26,8 @@ _WANTED = (
     "config_sentence_transformers.json",
 )
 _REFUSED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.py", "*.pyc", "*.so")
+
+_T = TypeVar("_T")
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 
@@ -151,8 +155,12 @@ class Snapshot(ABC):
         """
 
 
-# What says that this machine's disk is the trouble, not the network.
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO}
+
+
+def is_disk_error(error: Exception) -> bool:
+    """Returns whether this machine's disk is the trouble, not the network."""
+    return isinstance(error, OSError) and error.errno in _DISK_ERRORS
 
 
 @contextlib.contextmanager
@@ -170,9 +178,31 @@ def explained(
     except PresetError:
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        if is_disk_error(error):
             raise
         raise explain(remote, error) from None
+
+
+# How often a file is asked for, and the first wait in seconds, which doubles from one to the next.
+_ATTEMPTS = 4
+_FIRST_WAIT = 0.5
+
+
+def persist(work: Callable[[], _T], is_lost: Callable[[Exception], bool]) -> _T:
+    """Does some work, again if the connection was lost meanwhile, but only so often.
+
+    Args:
+        work: Goes on where it was interrupted when it is called again.
+        is_lost: Whether one of its errors means a lost connection.
+    """
+    for attempt in range(_ATTEMPTS - 1):
+        try:
+            return work()
+        except Exception as error:
+            if is_disk_error(error) or not is_lost(error):
+                raise
+        time.sleep(_FIRST_WAIT * 2**attempt)
+    return work()
 
 
 def wanted(remote: RemoteUri, files: Iterable[RemoteFile]) -> list[RemoteFile]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models import store
+from models import remote, store
 from models.errors import PresetError
 from tests.models.hub_servers import COMMIT, HuggingFaceServer, KaggleServer
 
@@ -245,9 +245,7 @@ def test_a_lost_connection_to_kaggle_is_taken_up_where_it_was_lost(kaggle):
 
 
 def test_kaggle_is_asked_again_only_so_often(kaggle, cache, monkeypatch):
-    from models import kaggle_hub
-
-    monkeypatch.setattr(kaggle_hub, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(remote, "_FIRST_WAIT", 0.01)
     kaggle.trouble.drops["model.weights.h5"] = [10] * 20
     with pytest.raises(PresetError, match=r"cannot be fetched \("):
         store.fetch(KAGGLE)
@@ -259,7 +257,7 @@ def test_kaggle_is_asked_again_only_so_often(kaggle, cache, monkeypatch):
 def test_kaggle_is_given_up_when_it_falls_silent(kaggle, monkeypatch):
     from models import kaggle_hub
 
-    monkeypatch.setattr(kaggle_hub, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(remote, "_FIRST_WAIT", 0.01)
     monkeypatch.setattr(kaggle_hub, "_TIMEOUTS", (1, 0.1))
     kaggle.trouble.stalls.add("config.json")
     with pytest.raises(PresetError, match=r"cannot be fetched \(.*timed out"):
@@ -291,8 +289,8 @@ def test_a_wrong_checksum_at_kaggle_publishes_nothing(kaggle, cache):
 
 
 def test_whole_files_are_not_fetched_twice_after_an_error(hub, cache):
-    hub.trouble.statuses["model.safetensors"] = 503
-    with pytest.raises(PresetError, match=r"the hub answers 503.*presets fetch hf://textbeam/tiny"):
+    hub.trouble.statuses["model.safetensors"] = 403
+    with pytest.raises(PresetError, match=r"the hub answers 403.*presets fetch hf://textbeam/tiny"):
         store.fetch(HF)
     assert entries(cache) == []
     hub.trouble.statuses.clear()
