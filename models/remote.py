@@ -99,12 +99,27 @@ class RemoteUri:
 
     def unreachable(self, reason: object) -> PresetError:
         """Returns the error of a hub that does not answer, which says what can be done."""
-        why = " ".join(str(reason).split())
         return self.error(
-            f"cannot be fetched ({why}); where there is a network, "
+            f"cannot be fetched ({_in_short(str(reason))}); where there is a network, "
             f"python -m pipelines.presets fetch {self.text} --output=FOLDER "
             "makes a folder to give as the preset"
         )
+
+
+# What a person wants to know of a failed connection, among all that the clients tell.
+_ESSENCE = re.compile(
+    r"failed to resolve '[^']*'|name or service not known|connection refused|timed out"
+    r"|certificate verify failed[^()]*",
+    re.IGNORECASE,
+)
+_MAX_CHARACTERS = 300
+
+
+def _in_short(reason: str) -> str:
+    if essence := _ESSENCE.search(reason):
+        return essence[0].strip()
+    text = " ".join(reason.split())
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…"
 
 
 def is_remote(preset: object) -> bool:
