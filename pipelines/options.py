@@ -56,7 +56,10 @@ class Parser(argparse.ArgumentParser):
         """
         args, unknown = self.parse_known_args(argv)
         if unknown:
-            raise _unknown(unknown[0], self.flags(), "--help lists the options")
+            where, flags = "--help lists the options", self.flags()
+            if not unknown[0].startswith("-") and "--input" not in flags:
+                raise UserError(f"{unknown[0]!r} is one argument too many; {where}")
+            raise _unknown(unknown[0], flags, where)
         return args
 
 
@@ -71,8 +74,6 @@ def _check_beam_flags(argv: Sequence[str], ours: Sequence[str]) -> None:
 
 def _unknown(argument: str, flags: Sequence[str], where: str) -> UserError:
     """Returns the error about an argument that nothing takes."""
-    if not argument.startswith("-") and "--input" not in flags:
-        return UserError(f"{argument!r} is one argument too many; {where}")
     if not argument.startswith("-"):
         return UserError(
             f"{argument!r} belongs to no option; several files are given as one glob in quotes, or "
