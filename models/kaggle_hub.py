@@ -87,7 +87,7 @@ class KaggleSnapshot(Snapshot):
                 request.page_token = page
             answer = client.models.model_api_client.list_model_instance_version_files(request)
             for file in answer.files:
-                yield RemoteFile(file.name, file.size)
+                yield RemoteFile(file.name, int(file.size or 0))
             page = answer.next_page_token or ""
 
     def download(self, files: Iterable[RemoteFile], folder: Path) -> None:

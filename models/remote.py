@@ -133,9 +133,10 @@ class RemoteFile:
 
     Attributes:
         name: Its path in the preset, with slashes.
-        size: In bytes.
+        size: In bytes, as the hub lists it.
         digest: Kind and value of its checksum, such as `("sha256", "0fe1…")`; `None` if the hub
-            tells none. The kinds are those of `models.checksums`.
+            does not list it and the client alone checks what comes. The kinds are those of
+            `models.checksums`.
     """
 
     name: str

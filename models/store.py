@@ -213,11 +213,10 @@ def _take_over(entry: Path, folder: Path, source: str, files: Sequence[RemoteFil
 def _is_intact(path: Path, file: RemoteFile) -> bool:
     if not path.is_file() or path.stat().st_size != file.size:
         return False
-    return file.digest is None or _digest(path, file) == file.digest[1]
-
-
-def _digest(path: Path, file: RemoteFile) -> str | None:
-    return checksums(path, [file.digest[0]])[file.digest[0]] if file.digest else None
+    if file.digest is None:
+        return True
+    kind, value = file.digest
+    return checksums(path, [kind])[kind] == value
 
 
 def _check_space(remote: RemoteUri, folder: Path, total: int) -> None:
@@ -234,16 +233,13 @@ def _check_space(remote: RemoteUri, folder: Path, total: int) -> None:
 def _checked(remote: RemoteUri, folder: Path, file: RemoteFile) -> dict[str, Any]:
     """Returns what the manifest says of a file; a damaged one is removed, to be fetched again."""
     path = folder / file.name
-    size = path.stat().st_size if path.is_file() else 0
-    kinds = ["sha256", *([file.digest[0]] if file.digest else [])]
-    found = checksums(path, kinds) if size == file.size else {}
-    if not found or (file.digest and found[file.digest[0]] != file.digest[1]):
-        path.unlink(missing_ok=True)
-        what = "checksum" if found else "size"
+    found = checksums(path, ["sha256", *([file.digest[0]] if file.digest else [])])
+    if file.digest and found[file.digest[0]] != file.digest[1]:
+        path.unlink()
         raise remote.error(
-            f"{file.name} is damaged: its {what} is not the one that the hub tells; try again"
+            f"{file.name} is damaged: its checksum is not the one that the hub tells; try again"
         )
-    return {"bytes": size, "sha256": found["sha256"]}
+    return {"bytes": path.stat().st_size, "sha256": found["sha256"]}
 
 
 def _remove_others(folder: Path, kept: Sequence[str] | dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ class KnownPreset:
     @cached_property
     def stored(self) -> Preset | None:
         """Its folder, opened; `None` if it is to be fetched."""
-        return None if self.folder is None else Preset(self.name, self.folder)
+        return None if self.folder is None else open_folder(self.name, self.folder)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -105,6 +105,11 @@ class KnownPreset:
             "source": store.source(self.uri) if self.uri and self.folder else None,
             "folder": str(self.folder) if self.folder else None,
         }
+
+
+def open_folder(name: str, folder: Path) -> Preset:
+    """Returns the preset in a folder, under the name that the user gave."""
+    return Preset(name, folder)
 
 
 def find_preset(name: str) -> KnownPreset:

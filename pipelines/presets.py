@@ -144,11 +144,10 @@ def _fetch(args: "argparse.Namespace") -> int:
 
 
 def _digest(args: "argparse.Namespace") -> int:
-    from models.presets import Preset
-    from pipelines.known_presets import find_preset
+    from pipelines.known_presets import find_preset, open_folder
 
     preset = find_preset(args.preset)
-    digest = Preset(preset.name, _local_folder(preset)).digest
+    digest = open_folder(preset.name, _local_folder(preset)).digest
     if args.json:
         _print_json({"name": preset.name, "digest": digest})
     else:
@@ -180,13 +179,13 @@ def _print_table(presets: "Sequence[KnownPreset]") -> None:
     console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = max(console.width, 2 * _WIDE)  # no line is broken in a file
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    is_wide = console.width >= _WIDE
+    table = Table(box=None, pad_edge=False, padding=(0, 2 if is_wide else 1, 0, 0))
     table.add_column("name", no_wrap=True, style="bold")
     table.add_column("family", no_wrap=True)
-    for name in ("layers", "hidden", "heads", "parameters"):
+    for name in ("layers", "hidden", "heads", "weights"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True)
-    is_wide = console.width >= _WIDE
     if is_wide:
         table.add_column("description", no_wrap=True)
     for preset in presets:

@@ -104,7 +104,7 @@ class HubServer:
             content = content[:-1] + bytes([content[-1] ^ 1])
         first = 0
         if asked := request.headers.get("Range"):
-            first = int(asked.removeprefix("bytes=").rstrip("-"))
+            first = int(asked.removeprefix("bytes=").split("-")[0])
         headers = {"Accept-Ranges": "bytes", **headers}
         if first:
             headers["Content-Range"] = f"bytes {first}-{len(content) - 1}/{len(content)}"
@@ -241,3 +241,32 @@ class KaggleServer(HubServer):
         files = [{"name": name, "size": len(self.files[name])} for name in names[first : first + 2]]
         more = str(first + 2) if first + 2 < len(names) else ""
         self.send_json(request, {"files": files, "nextPageToken": more})
+
+
+class BucketServer(HubServer):
+    """The folder `gs://textbeam/tiny` of Google Cloud Storage."""
+
+    def answer(self, request: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+        path = unquote(urlsplit(request.path).path)
+        start = "/download/storage/v1/b/textbeam/o/tiny/"
+        if path.startswith(start):
+            name = path.removeprefix(start)
+            self.send_file(request, name, {"X-Goog-Hash": f"crc32c={_crc32c(self.files[name])}"})
+        else:
+            items = [
+                {
+                    "name": f"tiny/{name}",
+                    "bucket": "textbeam",
+                    "size": str(len(content)),
+                    "crc32c": _crc32c(content),
+                    "mediaLink": f"{self.url}{start}{name}?alt=media",
+                }
+                for name, content in self.files.items()
+            ]
+            self.send_json(request, {"kind": "storage#objects", "items": items})
+
+
+def _crc32c(content: bytes) -> str:
+    import google_crc32c
+
+    return base64.b64encode(google_crc32c.Checksum(content).digest()).decode()

@@ -10,7 +10,7 @@ import pytest
 
 from models import remote, store
 from models.errors import PresetError
-from tests.models.hub_servers import COMMIT, HuggingFaceServer, KaggleServer
+from tests.models.hub_servers import COMMIT, BucketServer, HuggingFaceServer, KaggleServer
 
 ROOT = Path(__file__).parents[2]
 HF = "hf://textbeam/tiny"
@@ -68,6 +68,15 @@ def kaggle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KaggleSe
 def bucket(gcs_bucket: str) -> str:
     put(gcs_bucket, KERAS_FILES | UNWANTED)
     return gcs_bucket
+
+
+@pytest.fixture
+def bucket_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketServer]:
+    """A bucket that can misbehave, for which `bucket` is too well-behaved."""
+    server = BucketServer(KERAS_FILES)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+    yield server
+    server.stop()
 
 
 def put(uri: str, files: dict[str, bytes]) -> None:
@@ -286,6 +295,31 @@ def test_a_wrong_checksum_at_kaggle_publishes_nothing(kaggle, cache):
     assert entries(cache) == []
     kaggle.trouble.damaged.clear()
     assert contents(store.fetch(KAGGLE)) == KERAS_FILES
+
+
+def test_a_lost_connection_to_a_bucket_is_taken_up_where_it_was_lost(bucket_server):
+    bucket_server.trouble.drops["model.weights.h5"] = [70_000]
+    assert contents(store.fetch("gs://textbeam/tiny")) == KERAS_FILES
+    firsts = [first for name, first in bucket_server.fetched if name == "model.weights.h5"]
+    assert len(firsts) == 2
+    assert firsts[1] > 0
+
+
+def test_a_wrong_checksum_in_a_bucket_publishes_nothing(bucket_server, cache):
+    bucket_server.trouble.damaged.add("model.weights.h5")
+    with pytest.raises(PresetError, match="damaged on its way: its checksum is another"):
+        store.fetch("gs://textbeam/tiny")
+    assert entries(cache) == []
+    bucket_server.trouble.damaged.clear()
+    bucket_server.fetched.clear()
+    assert contents(store.fetch("gs://textbeam/tiny")) == KERAS_FILES
+    assert bucket_server.fetched == [("model.weights.h5", 0)]
+
+
+def test_a_bucket_that_grants_no_access_says_where_credentials_go(bucket_server):
+    bucket_server.trouble.statuses["config.json"] = 403
+    with pytest.raises(PresetError, match="GOOGLE_APPLICATION_CREDENTIALS"):
+        store.fetch("gs://textbeam/tiny")
 
 
 def test_whole_files_are_not_fetched_twice_after_an_error(hub, cache):

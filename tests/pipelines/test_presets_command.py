@@ -13,7 +13,7 @@ from pipelines import preset_output
 from pipelines.preset_output import copy_preset
 from pipelines.presets import main
 from tests.models.hub_servers import COMMIT, HuggingFaceServer
-from tests.pipelines.command_runs import Run, TerminalProcess, run, run_process
+from tests.pipelines.command_runs import Run, TerminalProcess, run, run_process, screen
 
 HF = "hf://textbeam/tiny"
 FOLDER = BUNDLED / "sentiment_tiny_en"
@@ -74,6 +74,15 @@ def test_the_list_has_the_presets_with_names_and_where_they_are(command):
         assert preset.description in line
         assert "to fetch" in line
     assert "bundled" in done.out.splitlines()[1]
+
+
+def test_the_list_fits_a_narrow_terminal(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    lines = screen(command("list").out)
+    assert len(lines) == 2 + len(registry.PRESETS)
+    assert all(line.endswith(("state", "bundled", "to fetch")) for line in lines)
 
 
 def test_a_list_for_programs_has_the_same_presets(command):
