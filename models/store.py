@@ -35,6 +35,8 @@ _HUBS = {
 
 _MANIFEST = "manifest.json"
 _PRESET = "preset"
+# What an unfinished entry is of: another version is not gone on with.
+_SOURCE = "source"
 # Left free on the disk beside what is fetched.
 _SPARE_BYTES = 64 << 20
 _SECONDS_BETWEEN_REPORTS = 0.2
@@ -186,7 +188,7 @@ def _fill(remote: RemoteUri, snapshot: Snapshot, entry: Path, on_progress: Progr
 
 def _go_on_or_start_anew(partial: Path, source: str) -> None:
     """Makes the folder to fetch into; what is left there of another version is removed."""
-    marker = partial / "source"
+    marker = partial / _SOURCE
     if not marker.is_file() or marker.read_text("utf-8") != source:
         shutil.rmtree(partial, ignore_errors=True)
     (partial / _PRESET).mkdir(parents=True, exist_ok=True)
@@ -254,12 +256,12 @@ def _remove_others(folder: Path, kept: Sequence[str] | dict[str, Any]) -> None:
 
 def _replace(partial: Path, entry: Path) -> None:
     """Renames a folder to the entry; a reader of the old one keeps what it has opened."""
-    (partial / "source").unlink()
     old = entry.with_name(f"{entry.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if entry.exists():
         entry.rename(old)
     partial.rename(entry)
+    (entry / _SOURCE).unlink()
     shutil.rmtree(old, ignore_errors=True)
 
 

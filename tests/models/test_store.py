@@ -372,6 +372,16 @@ def test_a_bucket_keeps_the_files_that_are_whole_and_replaces_the_others(bucket)
     assert (folder / "config.json").stat().st_mtime_ns == kept
 
 
+def test_a_process_that_ends_just_before_it_publishes_has_not_fetched_in_vain(hub, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(store.Path, "rename", lambda *_: sys.exit(9))
+        with pytest.raises(SystemExit):
+            store.fetch(HF)
+    hub.fetched.clear()
+    assert contents(store.fetch(HF)) == FILES
+    assert hub.fetched == []
+
+
 # Several processes
 
 
