@@ -104,6 +104,44 @@ def progress_bar(
             thread.join()
 
 
+@contextlib.contextmanager
+def transfer_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Shows the bytes that were transferred while the body runs, on a terminal only.
+
+    Args:
+        title: What is transferred.
+
+    Yields:
+        Takes the bytes that are there and those that there will be; `None` without a terminal.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    bar = Progress(
+        TextColumn(escape(title)),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task("", total=None)
+    with bar:
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
 def _duration(seconds: float) -> str:
     minutes, seconds = divmod(round(max(0.0, seconds)), 60)
     hours, minutes = divmod(minutes, 60)

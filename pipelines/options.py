@@ -11,9 +11,12 @@ from models.errors import UserError
 
 
 class Parser(argparse.ArgumentParser):
-    """Parses flags as Beam does, `--snake_case`, and raises `UserError` for wrong ones."""
+    """Parses flags as Beam does, `--snake_case`, and raises `UserError` for wrong ones.
 
-    def __init__(self, prog: str, description: str, epilog: str) -> None:
+    The parsers of subcommands, which `add_subparsers()` makes, are of this class too.
+    """
+
+    def __init__(self, prog: str, description: str, epilog: str | None = None) -> None:
         super().__init__(
             prog=prog,
             description=description,
@@ -27,8 +30,12 @@ class Parser(argparse.ArgumentParser):
         raise UserError(message)
 
     def flags(self) -> list[str]:
-        """Returns the names of all flags."""
-        return [flag for flag in self._option_string_actions if flag.startswith("--")]
+        """Returns the names of all flags, those of subcommands included."""
+        found = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                found += [flag for parser in action.choices.values() for flag in parser.flags()]
+        return list(dict.fromkeys(found))
 
     def parse(self, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         """Returns the values of the flags, and what is left for Beam.
@@ -49,7 +56,10 @@ class Parser(argparse.ArgumentParser):
         """
         args, unknown = self.parse_known_args(argv)
         if unknown:
-            raise _unknown(unknown[0], self.flags(), "--help lists the options")
+            where, flags = "--help lists the options", self.flags()
+            if not unknown[0].startswith("-") and "--input" not in flags:
+                raise UserError(f"{unknown[0]!r} is one argument too many; {where}")
+            raise _unknown(unknown[0], flags, where)
         return args
 
 

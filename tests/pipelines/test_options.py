@@ -110,6 +110,18 @@ def test_options_of_beam_pass_through(parser):
     assert others == flags
 
 
+def test_subcommands_have_flags_of_their_own(parser):
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("copy", description="Copies.").add_argument("--target")
+    commands.add_parser("show", description="Shows.").add_argument("name")
+    assert parser.parse_own(["copy", "--target=x"]).target == "x"
+    assert parser.flags()[-1] == "--target"
+    with pytest.raises(UserError, match="unknown option --targte; did you mean --target"):
+        parser.parse_own(["copy", "--targte=x"])
+    with pytest.raises(UserError, match="'b' is one argument too many"):
+        parser.parse_own(["show", "a", "b"])
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -1,0 +1,253 @@
+"""The presets with names of their own: what is known of each without its files.
+
+The names and configurations are KerasNLP's; the files are today's at Kaggle, whose names are
+accepted as aliases.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RegisteredPreset:
+    """A preset that is known by name.
+
+    Attributes:
+        name: What users call it.
+        family: `bert`, `roberta`, `xlm_roberta` or `distil_bert`.
+        config: Arguments of the backbone's constructor.
+        lowercase: Whether its WordPiece tokenizer lowercases; `None` for tokenizers of other kinds.
+        parameters: Weights of the backbone.
+        description: One sentence for people.
+        handle: Where its files are, a `kaggle://` URI with a version.
+        aliases: Other names for it.
+        labels: Names of the classes; `None` where there is only a backbone.
+    """
+
+    name: str
+    family: str
+    config: dict[str, Any]
+    lowercase: bool | None
+    parameters: int
+    description: str
+    handle: str
+    aliases: tuple[str, ...] = ()
+    labels: tuple[str, ...] | None = None
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether it labels texts as it is; a backbone must be fine-tuned first."""
+        return self.labels is not None
+
+    @property
+    def num_classes(self) -> int | None:
+        """How many classes it knows; `None` where there is only a backbone."""
+        return None if self.labels is None else len(self.labels)
+
+
+_ENGLISH_UNCASED = 30_522
+_ENGLISH_CASED = 28_996
+_CHINESE = 21_128
+_MULTILINGUAL_CASED = 119_547
+_ROBERTA = 50_265
+_XLM_ROBERTA = 250_002
+
+
+def _shape(
+    vocabulary_size: int, num_layers: int, hidden_dim: int, num_heads: int, **others: Any
+) -> dict[str, Any]:
+    """Returns a backbone's arguments; feed-forward networks are four times as wide as a token."""
+    return {
+        "vocabulary_size": vocabulary_size,
+        "num_layers": num_layers,
+        "num_heads": num_heads,
+        "hidden_dim": hidden_dim,
+        "intermediate_dim": 4 * hidden_dim,
+        "dropout": 0.1,
+        "max_sequence_length": 512,
+        **others,
+    }
+
+
+def _bert(vocabulary_size: int, num_layers: int, hidden_dim: int, num_heads: int) -> dict[str, Any]:
+    return _shape(vocabulary_size, num_layers, hidden_dim, num_heads, num_segments=2)
+
+
+PRESETS: tuple[RegisteredPreset, ...] = (
+    RegisteredPreset(
+        name="bert_tiny_en_uncased",
+        family="bert",
+        config=_bert(_ENGLISH_UNCASED, 2, 128, 2),
+        lowercase=True,
+        parameters=4_385_920,
+        description="The smallest BERT: English, case ignored, for tries and for CPUs.",
+        handle="kaggle://keras/bert/keras/bert_tiny_en_uncased/3",
+    ),
+    RegisteredPreset(
+        name="bert_small_en_uncased",
+        family="bert",
+        config=_bert(_ENGLISH_UNCASED, 4, 512, 8),
+        lowercase=True,
+        parameters=28_763_648,
+        description="A small BERT: English, case ignored.",
+        handle="kaggle://keras/bert/keras/bert_small_en_uncased/3",
+    ),
+    RegisteredPreset(
+        name="bert_medium_en_uncased",
+        family="bert",
+        config=_bert(_ENGLISH_UNCASED, 8, 512, 8),
+        lowercase=True,
+        parameters=41_373_184,
+        description="BERT between small and base: English, case ignored.",
+        handle="kaggle://keras/bert/keras/bert_medium_en_uncased/3",
+    ),
+    RegisteredPreset(
+        name="bert_base_en_uncased",
+        family="bert",
+        config=_bert(_ENGLISH_UNCASED, 12, 768, 12),
+        lowercase=True,
+        parameters=109_482_240,
+        description="BERT's usual size: English, case ignored.",
+        handle="kaggle://keras/bert/keras/bert_base_en_uncased/3",
+    ),
+    RegisteredPreset(
+        name="bert_base_en_cased",
+        family="bert",
+        config=_bert(_ENGLISH_CASED, 12, 768, 12),
+        lowercase=False,
+        parameters=108_310_272,
+        description="BERT's usual size: English, case seen.",
+        handle="kaggle://keras/bert/keras/bert_base_en/3",
+        aliases=("bert_base_en",),
+    ),
+    RegisteredPreset(
+        name="bert_base_zh",
+        family="bert",
+        config=_bert(_CHINESE, 12, 768, 12),
+        lowercase=False,
+        parameters=102_267_648,
+        description="BERT's usual size for Chinese, a token a character.",
+        handle="kaggle://keras/bert/keras/bert_base_zh/3",
+    ),
+    RegisteredPreset(
+        name="bert_base_multi_cased",
+        family="bert",
+        config=_bert(_MULTILINGUAL_CASED, 12, 768, 12),
+        lowercase=False,
+        parameters=177_853_440,
+        description="BERT's usual size for about a hundred languages, case seen.",
+        handle="kaggle://keras/bert/keras/bert_base_multi/3",
+        aliases=("bert_base_multi",),
+    ),
+    RegisteredPreset(
+        name="bert_large_en_uncased",
+        family="bert",
+        config=_bert(_ENGLISH_UNCASED, 24, 1024, 16),
+        lowercase=True,
+        parameters=335_141_888,
+        description="The large BERT: English, case ignored, best on a GPU.",
+        handle="kaggle://keras/bert/keras/bert_large_en_uncased/3",
+    ),
+    RegisteredPreset(
+        name="bert_large_en_cased",
+        family="bert",
+        config=_bert(_ENGLISH_CASED, 24, 1024, 16),
+        lowercase=False,
+        parameters=333_579_264,
+        description="The large BERT: English, case seen, best on a GPU.",
+        handle="kaggle://keras/bert/keras/bert_large_en/3",
+        aliases=("bert_large_en",),
+    ),
+    RegisteredPreset(
+        name="roberta_base",
+        family="roberta",
+        config=_shape(_ROBERTA, 12, 768, 12),
+        lowercase=None,
+        parameters=124_052_736,
+        description="RoBERTa's usual size: English, case seen, any byte has a token.",
+        handle="kaggle://keras/roberta/keras/roberta_base_en/3",
+        aliases=("roberta_base_en",),
+    ),
+    RegisteredPreset(
+        name="roberta_large",
+        family="roberta",
+        config=_shape(_ROBERTA, 24, 1024, 16),
+        lowercase=None,
+        parameters=354_307_072,
+        description="The large RoBERTa: English, case seen, best on a GPU.",
+        handle="kaggle://keras/roberta/keras/roberta_large_en/3",
+        aliases=("roberta_large_en",),
+    ),
+    RegisteredPreset(
+        name="xlm_roberta_base",
+        family="xlm_roberta",
+        config=_shape(_XLM_ROBERTA, 12, 768, 12),
+        lowercase=None,
+        parameters=277_450_752,
+        description="RoBERTa's usual size for a hundred languages, case seen.",
+        handle="kaggle://keras/xlm_roberta/keras/xlm_roberta_base_multi/3",
+        aliases=("xlm_roberta_base_multi",),
+    ),
+    RegisteredPreset(
+        name="xlm_roberta_large",
+        family="xlm_roberta",
+        config=_shape(_XLM_ROBERTA, 24, 1024, 16),
+        lowercase=None,
+        parameters=558_837_760,
+        description="The large RoBERTa for a hundred languages, best on a GPU.",
+        handle="kaggle://keras/xlm_roberta/keras/xlm_roberta_large_multi/3",
+        aliases=("xlm_roberta_large_multi",),
+    ),
+    RegisteredPreset(
+        name="distil_bert_base_en_uncased",
+        family="distil_bert",
+        config=_shape(_ENGLISH_UNCASED, 6, 768, 12),
+        lowercase=True,
+        parameters=66_362_880,
+        description="Half the layers of BERT's usual size, trained by it: English, case ignored.",
+        handle="kaggle://keras/distil_bert/keras/distil_bert_base_en_uncased/3",
+    ),
+    RegisteredPreset(
+        name="distil_bert_base_en_cased",
+        family="distil_bert",
+        config=_shape(_ENGLISH_CASED, 6, 768, 12),
+        lowercase=False,
+        parameters=65_190_912,
+        description="Half the layers of BERT's usual size, trained by it: English, case seen.",
+        handle="kaggle://keras/distil_bert/keras/distil_bert_base_en/3",
+        aliases=("distil_bert_base_en",),
+    ),
+    RegisteredPreset(
+        name="distil_bert_base_multi_cased",
+        family="distil_bert",
+        config=_shape(_MULTILINGUAL_CASED, 6, 768, 12),
+        lowercase=False,
+        parameters=134_734_080,
+        description="Half the layers of the multilingual BERT, trained by it, case seen.",
+        handle="kaggle://keras/distil_bert/keras/distil_bert_base_multi/3",
+        aliases=("distil_bert_base_multi",),
+    ),
+    RegisteredPreset(
+        name="bert_tiny_en_uncased_sst2",
+        family="bert",
+        config=_bert(_ENGLISH_UNCASED, 2, 128, 2),
+        lowercase=True,
+        parameters=4_385_920,
+        description="The smallest BERT as a classifier: is a sentence negative or positive?",
+        handle="kaggle://keras/bert/keras/bert_tiny_en_uncased_sst2/5",
+        labels=("negative", "positive"),
+    ),
+)
+"""All registered presets, in the order in which they are listed."""
+
+_BY_NAME = {name: preset for preset in PRESETS for name in (preset.name, *preset.aliases)}
+
+
+def find(name: str) -> RegisteredPreset | None:
+    """Returns the preset of a name or an alias; `None` where there is none."""
+    return _BY_NAME.get(name)
+
+
+def names() -> list[str]:
+    """Returns all names and aliases."""
+    return list(_BY_NAME)

@@ -1,0 +1,230 @@
+"""Presets: which there are, what they are, and copies of them: `python -m pipelines.presets`.
+
+A preset that is not on this machine is brought to the cache first. A job on many workers reads its
+weights from a bucket: `fetch NAME --output=gs://…` puts them there.
+"""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import PresetError, UserError
+from pipelines.console import run_command, transfer_bar
+from pipelines.options import Parser
+
+if TYPE_CHECKING:
+    import argparse
+
+    from pipelines.known_presets import KnownPreset
+
+_EXAMPLES = """examples:
+  python -m pipelines.presets list
+  python -m pipelines.presets show bert_base_en_uncased
+  python -m pipelines.presets fetch bert_base_en_uncased --output=gs://bucket/presets/bert_base
+  python -m pipelines.presets fetch hf://owner/name@revision --output=my_preset/
+  python -m pipelines.presets digest my_preset/
+
+fetched presets are kept in the folder that the environment variable TEXTBEAM_CACHE names, else in
+~/.cache/textbeam
+"""
+# Where the table of presets has room for their descriptions.
+_WIDE = 130
+
+
+def make_parser() -> Parser:
+    """Returns the parser of the command's flags."""
+    parser = Parser(
+        prog="python -m pipelines.presets",
+        description="Shows presets, fetches them and copies them.",
+        epilog=_EXAMPLES,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, what: str, run: Callable[["argparse.Namespace"], int]) -> Parser:
+        command = commands.add_parser(name, help=what, description=f"{what.capitalize()}.")
+        command.set_defaults(run=run)
+        command.add_argument("--json", action="store_true", help="print JSON, for programs")
+        return command
+
+    add("list", "list the presets that have names", _list)
+    named = "name of a preset, its folder or its URI"
+    show = add("show", "show what is known of a preset", _show)
+    show.add_argument("preset", metavar="NAME", help=named)
+    fetch = add("fetch", "bring a preset to this machine, and copy it to a folder", _fetch)
+    fetch.add_argument("preset", metavar="NAME", help=named)
+    fetch.add_argument(
+        "--output", metavar="FOLDER", help="folder to copy it to, local or gs://bucket/path"
+    )
+    fetch.add_argument(
+        "--refresh",
+        action="store_true",
+        help="look for a newer state even if the preset is in the cache, and mend what is damaged",
+    )
+    digest = add("digest", "print the digest of a preset, which results name it by", _digest)
+    digest.add_argument("preset", metavar="PATH", help=named)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    return run_command(_presets, argv)
+
+
+def _presets(argv: Sequence[str]) -> int:
+    args = make_parser().parse_own(argv)
+    return args.run(args)
+
+
+def _list(args: "argparse.Namespace") -> int:
+    from pipelines.known_presets import all_presets
+
+    found = all_presets()
+    if args.json:
+        _print_json([preset.facts() for preset in found])
+    else:
+        _print_table(found)
+    return 0
+
+
+def _show(args: "argparse.Namespace") -> int:
+    from pipelines.known_presets import find_preset
+
+    facts = find_preset(args.preset).facts()
+    if args.json:
+        _print_json(facts)
+        return 0
+    facts |= facts.pop("config") or {}
+    if facts["state"] == "to fetch":
+        facts["to fetch it"] = f"python -m pipelines.presets fetch {args.preset}"
+    _print_facts(facts)
+    return 0
+
+
+def _fetch(args: "argparse.Namespace") -> int:
+    from models import store
+    from pipelines.known_presets import find_preset
+    from pipelines.preset_output import copy_preset
+
+    if args.output == "":
+        raise UserError("--output is the folder to copy to; it must not be empty")
+    preset = find_preset(args.preset)
+    folder = _local_folder(preset, args.refresh)
+    copied = False
+    if args.output:
+        if preset.uri:
+            store.verify(preset.uri)
+        copied = copy_preset(folder, args.output)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    facts = {
+        "name": preset.name,
+        "source": store.source(preset.uri) if preset.uri else None,
+        "folder": str(folder),
+        "files": len(files),
+        "bytes": sum(path.stat().st_size for path in files),
+        "output": args.output,
+        "copied": copied,
+    }
+    if args.json:
+        _print_json(facts)
+    else:
+        _print_facts(
+            {
+                "preset": preset.name,
+                "source": facts["source"],
+                "folder": facts["folder"],
+                "size": f"{facts['bytes'] / 1e6:,.1f} MB in {len(files)} files",
+                "output": args.output and f"{args.output} ({'' if copied else 'already '}there)",
+                "use it with": f"--preset={args.output or args.preset}",
+            }
+        )
+    return 0
+
+
+def _digest(args: "argparse.Namespace") -> int:
+    from pipelines.known_presets import find_preset, open_folder
+
+    preset = find_preset(args.preset)
+    digest = open_folder(preset.name, _local_folder(preset)).digest
+    if args.json:
+        _print_json({"name": preset.name, "digest": digest})
+    else:
+        print(digest)
+    return 0
+
+
+def _local_folder(preset: "KnownPreset", refresh: bool = False) -> Path:
+    """Returns the folder of a preset, fetched if need be, with a progress bar."""
+    from models import store
+
+    if preset.uri is None:
+        if preset.folder is None or refresh:
+            raise PresetError(f"preset {preset.name!r} is on this machine; nothing to refresh")
+        return preset.folder
+    # Some clients print notices; standard output is for what the command was asked for.
+    with transfer_bar(preset.name) as on_progress, contextlib.redirect_stdout(sys.stderr):
+        return store.fetch(preset.uri, on_progress, refresh=refresh)
+
+
+def _print_json(content: Any) -> None:
+    print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def _print_table(presets: "Sequence[KnownPreset]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 2 * _WIDE)  # no line is broken in a file
+    is_wide = console.width >= _WIDE
+    table = Table(box=None, pad_edge=False, padding=(0, 2 if is_wide else 1, 0, 0))
+    table.add_column("name", no_wrap=True, style="bold")
+    table.add_column("family", no_wrap=True)
+    for name in ("layers", "hidden", "heads", "weights"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    if is_wide:
+        table.add_column("description", no_wrap=True)
+    for preset in presets:
+        config = preset.config
+        sizes = [str(config[size]) for size in ("num_layers", "hidden_dim", "num_heads")]
+        row = [preset.name, preset.family or "", *sizes, _millions(preset.parameters), preset.state]
+        table.add_row(*row, *([preset.description or ""] if is_wide else []))
+    console.print(table)
+
+
+def _millions(count: int | None) -> str:
+    return "" if count is None else f"{count / 1e6:,.1f}M"
+
+
+def _print_facts(facts: dict[str, Any]) -> None:
+    """Prints what there is of names and values, one a line."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        if value not in (None, [], ""):
+            table.add_row(name, escape(_readable(value)))
+    console = Console(highlight=False, emoji=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 10_000  # no path is broken in a file
+    console.print(table)
+
+
+def _readable(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

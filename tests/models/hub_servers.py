@@ -1,0 +1,273 @@
+"""Small servers on loopback that speak the protocols of the hubs, and can misbehave."""
+
+import base64
+import contextlib
+import hashlib
+import json
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass
+class Trouble:
+    """What goes wrong, and how often; each time counts down.
+
+    Attributes:
+        drops: By file, the numbers of bytes after which a connection is lost, one a request.
+        statuses: By file, the status that every request for its content gets.
+        stalls: Files that stop in the middle, for as long as the server lives.
+        damaged: Files of which a byte is another than their checksum says.
+        delay: Seconds before each answer with a file's content.
+    """
+
+    drops: dict[str, list[int]] = field(default_factory=dict)
+    statuses: dict[str, int] = field(default_factory=dict)
+    stalls: set[str] = field(default_factory=set)
+    damaged: set[str] = field(default_factory=set)
+    delay: float = 0.0
+
+
+class HubServer:
+    """A server whose kind a subclass gives.
+
+    Attributes:
+        files: Content by path, of the one preset that it has.
+        trouble: What goes wrong.
+        fetched: Path and first byte of each request for a file's content.
+    """
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = dict(files)
+        self.trouble = Trouble()
+        self.fetched: list[tuple[str, int]] = []
+        self._stopped = threading.Event()
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                hub.answer(self, {})
+
+            def do_HEAD(self) -> None:
+                hub.answer(self, {})
+
+            def do_POST(self) -> None:
+                length = int(self.headers.get("Content-Length", 0))
+                hub.answer(self, json.loads(self.rfile.read(length) or b"{}"))
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, request: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def send_json(
+        self, request: BaseHTTPRequestHandler, content: Any, status: int = 200, **headers: str
+    ) -> None:
+        self._send(
+            request,
+            status,
+            json.dumps(content).encode(),
+            {"Content-Type": "application/json", **_dashed(headers)},
+        )
+
+    def redirect(self, request: BaseHTTPRequestHandler, url: str, headers: dict[str, str]) -> None:
+        self._send(request, 302, b"", {"Location": url, **headers})
+
+    def send_file(
+        self, request: BaseHTTPRequestHandler, name: str, headers: dict[str, str]
+    ) -> None:
+        """Sends a file or what a Range header asks for, with the trouble that it is in."""
+        content = self.files[name]
+        if name in self.trouble.damaged:
+            content = content[:-1] + bytes([content[-1] ^ 1])
+        first = 0
+        if asked := request.headers.get("Range"):
+            first = int(asked.removeprefix("bytes=").split("-")[0])
+        headers = {"Accept-Ranges": "bytes", **headers}
+        if first:
+            headers["Content-Range"] = f"bytes {first}-{len(content) - 1}/{len(content)}"
+        if request.command != "HEAD":
+            self.fetched.append((name, first))
+            time.sleep(self.trouble.delay)
+            if status := self.trouble.statuses.get(name):
+                self._send(request, status, b"", {})
+                return
+        sent = content[first:]
+        if request.command != "HEAD" and self.trouble.drops.get(name):
+            cut = self.trouble.drops[name].pop(0)
+            self._send(request, 206 if first else 200, sent[:cut], headers, length=len(sent))
+            request.close_connection = True
+            request.connection.shutdown(socket.SHUT_RDWR)
+        elif request.command != "HEAD" and name in self.trouble.stalls:
+            half = len(sent) // 2
+            self._send(request, 206 if first else 200, sent[:half], headers, length=len(sent))
+            request.wfile.flush()
+            self._stopped.wait()
+        else:
+            self._send(request, 206 if first else 200, sent, headers)
+
+    def _send(
+        self,
+        request: BaseHTTPRequestHandler,
+        status: int,
+        content: bytes,
+        headers: dict[str, str],
+        length: int | None = None,
+    ) -> None:
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name, value)
+        request.send_header("Content-Length", str(len(content) if length is None else length))
+        request.end_headers()
+        if request.command != "HEAD":
+            with contextlib.suppress(ConnectionError):  # a client that has what it wanted leaves
+                request.wfile.write(content)
+
+
+def _dashed(headers: dict[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class HuggingFaceServer(HubServer):
+    """The repository `textbeam/tiny` of a Hugging Face hub.
+
+    Attributes:
+        commit: Of the main branch.
+        large: Files that are kept in LFS, and so come from another address.
+    """
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.commit = COMMIT
+        self.large = {name for name in files if name.endswith((".safetensors", ".h5"))}
+        super().__init__(files)
+
+    def answer(self, request: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+        path = unquote(urlsplit(request.path).path)
+        if path.startswith("/api/models/"):
+            self._describe(request, path.removeprefix("/api/models/"))
+        elif path.startswith("/lfs/"):
+            self.send_file(request, path.removeprefix("/lfs/"), {})
+        else:
+            start = f"/textbeam/tiny/resolve/{self.commit}/"
+            if path.startswith(start):
+                self._resolve(request, path.removeprefix(start))
+            else:
+                self.send_json(request, {"error": "none"}, 404)
+
+    def _describe(self, request: BaseHTTPRequestHandler, path: str) -> None:
+        repository, _, revision = path.partition("/revision/")
+        if repository != "textbeam/tiny":
+            self.send_json(request, {"error": "none"}, 404, X_Error_Code="RepoNotFound")
+        elif revision not in ("", "main", self.commit):
+            self.send_json(request, {"error": "none"}, 404, X_Error_Code="RevisionNotFound")
+        else:
+            siblings = [self._sibling(name, content) for name, content in self.files.items()]
+            self.send_json(request, {"id": repository, "sha": self.commit, "siblings": siblings})
+
+    def _sibling(self, name: str, content: bytes) -> dict[str, Any]:
+        found = {"rfilename": name, "size": len(content), "blobId": _git(content)}
+        if name in self.large:
+            sha256 = hashlib.sha256(content).hexdigest()
+            found["lfs"] = {"sha256": sha256, "size": len(content), "pointerSize": 130}
+        return found
+
+    def _resolve(self, request: BaseHTTPRequestHandler, name: str) -> None:
+        content = self.files[name]
+        headers = {"X-Repo-Commit": self.commit, "ETag": f'"{_git(content)}"'}
+        if name in self.large:
+            headers["X-Linked-ETag"] = f'"{hashlib.sha256(content).hexdigest()}"'
+            headers["X-Linked-Size"] = str(len(content))
+            # To a host of another name: on its own the client would look for these headers again.
+            elsewhere = self.url.replace("127.0.0.1", "localhost")
+            self.redirect(request, f"{elsewhere}/lfs/{name}", headers)
+        else:
+            self.send_file(request, name, headers)
+
+
+def _git(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+class KaggleServer(HubServer):
+    """Version 3 of the Keras model `keras/bert/tiny` of Kaggle, as an HTTP proxy would reach it."""
+
+    version = 3
+
+    def answer(self, request: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+        path = unquote(urlsplit(request.path).path)
+        if path.startswith("/storage/"):
+            name = path.removeprefix("/storage/")
+            md5 = base64.b64encode(hashlib.md5(self.files[name]).digest()).decode()
+            self.send_file(request, name, {"X-Goog-Hash": f"crc32c=AAAAAA==,md5={md5}"})
+            return
+        method = path.removeprefix("/api/v1/models.ModelApiService/")
+        model = (body["ownerSlug"], body["modelSlug"], body["instanceSlug"])
+        if model != ("keras", "bert", "tiny") or body.get("versionNumber", 3) != self.version:
+            self.send_json(request, {"code": 404, "message": "none"}, 404)
+        elif method == "GetModelInstance":
+            self.send_json(request, {"id": 1, "versionNumber": self.version})
+        elif method == "ListModelInstanceVersionFiles":
+            self._list(request, body)
+        else:
+            assert method == "DownloadModelInstanceVersion", path
+            self.redirect(request, f"http://localhost/storage/{body['path']}", {})
+
+    def _list(self, request: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+        """Sends two files a page."""
+        first = int(body.get("pageToken") or 0)
+        names = list(self.files)
+        files = [{"name": name, "size": len(self.files[name])} for name in names[first : first + 2]]
+        more = str(first + 2) if first + 2 < len(names) else ""
+        self.send_json(request, {"files": files, "nextPageToken": more})
+
+
+class BucketServer(HubServer):
+    """The folder `gs://textbeam/tiny` of Google Cloud Storage."""
+
+    def answer(self, request: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+        path = unquote(urlsplit(request.path).path)
+        start = "/download/storage/v1/b/textbeam/o/tiny/"
+        if path.startswith(start):
+            name = path.removeprefix(start)
+            self.send_file(request, name, {"X-Goog-Hash": f"crc32c={_crc32c(self.files[name])}"})
+        else:
+            items = [
+                {
+                    "name": f"tiny/{name}",
+                    "bucket": "textbeam",
+                    "size": str(len(content)),
+                    "crc32c": _crc32c(content),
+                    "mediaLink": f"{self.url}{start}{name}?alt=media",
+                }
+                for name, content in self.files.items()
+            ]
+            self.send_json(request, {"kind": "storage#objects", "items": items})
+
+
+def _crc32c(content: bytes) -> str:
+    import google_crc32c
+
+    return base64.b64encode(google_crc32c.Checksum(content).digest()).decode()
