@@ -9,11 +9,12 @@ import keras
 import numpy as np
 from typing_extensions import Self
 
-from models import keras_hub
+from models import keras_hub, registry
 from models.encoder import Embeddings, Encoder, kernel_initializer, zero_weights
 from models.keras_hub_preset import BACKBONE_WEIGHTS, CLASSES, CONFIG, METADATA
 from models.preset import BACKBONE_FIELDS, Preset
 from models.presets import open_preset
+from models.registry import FamilyPresets
 
 
 class Backbone(keras.Model):
@@ -42,6 +43,7 @@ class Backbone(keras.Model):
     """
 
     family: ClassVar[str]
+    presets = FamilyPresets()
     default_num_segments: ClassVar[int] = 0
     default_activation: ClassVar[str] = "gelu"
     default_layer_norm_epsilon: ClassVar[float] = 1e-12
@@ -171,6 +173,9 @@ class Backbone(keras.Model):
         Raises:
             PresetError: There is no such preset, or its files are not what they should be.
         """
+        registered = registry.find(str(preset))
+        if registered and registered.family == cls.family and not load_weights:
+            return cls(**{**registered.config, **overrides})  # known without its files
         preset = open_preset(preset)
         preset.check_family(cls.family)
         config = {**preset.backbone_config, **overrides}

@@ -19,6 +19,7 @@ from models.packing import Tokens
 from models.preprocessor import Preprocessor
 from models.preset import Preset, default_labels
 from models.presets import open_preset
+from models.registry import FamilyPresets
 
 # Batches among which rows of like length are brought together in training: enough that little is
 # padding, few enough that an epoch stays shuffled.
@@ -51,6 +52,7 @@ class Classifier(keras.Model):
     """
 
     family: ClassVar[str]
+    presets = FamilyPresets()
     backbone_class: ClassVar[type[Backbone]]
     preprocessor_class: ClassVar[type[Preprocessor]]
     pooled_activation: ClassVar[str | None] = None

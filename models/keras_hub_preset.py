@@ -7,6 +7,7 @@ tokenizer, `preprocessor.json` the length, `task.json` and `task.weights.h5` the
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
@@ -138,9 +139,19 @@ _TASK_FIELDS: Fields = {
 
 
 class KerasHubPreset(Preset):
-    """A preset folder in the format of Keras Hub."""
+    """A preset folder in the format of Keras Hub.
+
+    Args:
+        name: What the user called it.
+        folder: Where it is.
+        label_names: Names of the classes if the folder gives none.
+    """
 
     head_file = TASK
+
+    def __init__(self, name: str, folder: Path, label_names: Sequence[str] | None = None) -> None:
+        super().__init__(name, folder)
+        self._label_names = label_names
 
     def _describe(self, file: str) -> tuple[str, dict[str, Any]]:
         """Returns the class and the configuration that a Keras object's JSON file names."""
@@ -260,9 +271,10 @@ class KerasHubPreset(Preset):
         except ValueError as error:
             raise self.error(TASK, str(error)) from None
         assert isinstance(num_classes, int)
-        if not self.has(LABELS):
-            return default_labels(num_classes)
-        labels = self.json(LABELS)
+        if self.has(LABELS):
+            labels = self.json(LABELS)
+        else:
+            labels = list(self._label_names or default_labels(num_classes))
         if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
             raise self.error(LABELS, "must be an array of strings")
         if len(labels) != num_classes or len(set(labels)) != num_classes:

@@ -16,6 +16,7 @@ from models.keras_hub_preset import CLASSES, PREPROCESSOR
 from models.packing import TRUNCATIONS, Layout, Tokens, Truncation, pack
 from models.preset import Preset
 from models.presets import open_preset
+from models.registry import FamilyPresets
 from models.tokenizer import WordPieceTokenizer
 
 DEFAULT_SEQUENCE_LENGTH = 512
@@ -33,6 +34,7 @@ class Preprocessor:
     """
 
     family: ClassVar[str]
+    presets = FamilyPresets()
     layout: ClassVar[Layout]
     tokenizer_class: ClassVar[type[WordPieceTokenizer]]
 

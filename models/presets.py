@@ -1,11 +1,14 @@
 """Finding presets."""
 
 import difflib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from models import registry, store
 from models.errors import PresetError
 from models.keras_hub_preset import KerasHubPreset
 from models.preset import Preset
+from models.remote import is_remote
 
 BUNDLED = Path(__file__).parent / "bundled"
 
@@ -15,30 +18,46 @@ def bundled_presets() -> list[str]:
     return sorted(path.parent.name for path in BUNDLED.glob("*/config.json"))
 
 
-def locate(preset: str | Path) -> Path:
-    """Returns the folder of a preset.
+def open_folder(name: str, folder: Path, label_names: Sequence[str] | None = None) -> Preset:
+    """Returns the preset in a folder.
 
     Args:
-        preset: The name of a bundled preset, or a folder.
+        name: What the user called it.
+        folder: Where it is.
+        label_names: Names of its classes if the folder gives none.
+    """
+    return KerasHubPreset(name, folder, label_names)
+
+
+def open_preset(
+    preset: str | Path | Preset, on_progress: Callable[[int, int], None] | None = None
+) -> Preset:
+    """Finds a preset; brings it into this machine's cache if it is remote.
+
+    Args:
+        preset: The name of a bundled or registered preset, a folder, a URI (`hf://`, `kaggle://`,
+            `gs://`), or what this function returned.
+        on_progress: Called with bytes fetched and bytes in all, from time to time.
 
     Raises:
-        PresetError: There is no such preset.
+        PresetError: There is no such preset, or it cannot be fetched.
     """
-    bundled = bundled_presets()
-    if preset in bundled:
-        return BUNDLED / preset
-    folder = Path(preset)
-    if folder.is_dir():
-        return folder
-    near = difflib.get_close_matches(str(preset), bundled, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise PresetError(
-        f"preset {str(preset)!r} is neither a folder nor one of {', '.join(bundled)}{hint}"
-    )
-
-
-def open_preset(preset: str | Path | Preset) -> Preset:
-    """Finds a preset by name or folder; raises `PresetError` where there is none."""
     if isinstance(preset, Preset):
         return preset
-    return KerasHubPreset(str(preset), locate(preset))
+    name = str(preset)
+    if name in bundled_presets():
+        return open_folder(name, BUNDLED / name)
+    if registered := registry.find(name):
+        folder = store.fetch(registered.handle, on_progress)
+        return open_folder(name, folder, registered.labels)
+    if is_remote(name):
+        return open_folder(name, store.fetch(name, on_progress))
+    if Path(preset).is_dir():
+        return open_folder(name, Path(preset))
+    names = [*bundled_presets(), *registry.names()]
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise PresetError(
+        f"preset {name!r} is no folder, no URI and none of the names; {hint}"
+        "python -m pipelines.presets list shows them"
+    )

@@ -251,3 +251,11 @@ def find(name: str) -> RegisteredPreset | None:
 def names() -> list[str]:
     """Returns all names and aliases."""
     return list(_BY_NAME)
+
+
+class FamilyPresets:
+    """The attribute `presets` of a class with a `family`: the registered presets, by name."""
+
+    def __get__(self, instance: object, owner: Any) -> dict[str, RegisteredPreset]:
+        """Returns the presets of the family."""
+        return {preset.name: preset for preset in PRESETS if preset.family == owner.family}

@@ -8,7 +8,7 @@ from typing import Any
 
 from models import presets, registry, store
 from models.errors import PresetError
-from models.presets import Preset
+from models.preset import Preset
 from models.registry import RegisteredPreset
 from models.remote import is_remote
 
@@ -34,7 +34,7 @@ class KnownPreset:
     @cached_property
     def stored(self) -> Preset | None:
         """Its folder, opened; `None` if it is to be fetched."""
-        return None if self.folder is None else open_folder(self.name, self.folder)
+        return None if self.folder is None else presets.open_folder(self.name, self.folder)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class KnownPreset:
             return self.registered.config
         if self.stored is None:
             return {}
-        return self.stored.config(presets.CONFIG, presets.BACKBONE_FIELDS)
+        return self.stored.backbone_config
 
     @property
     def family(self) -> str | None:
@@ -105,11 +105,6 @@ class KnownPreset:
             "source": store.source(self.uri) if self.uri and self.folder else None,
             "folder": str(self.folder) if self.folder else None,
         }
-
-
-def open_folder(name: str, folder: Path) -> Preset:
-    """Returns the preset in a folder, under the name that the user gave."""
-    return Preset(name, folder)
 
 
 def find_preset(name: str) -> KnownPreset:

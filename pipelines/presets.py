@@ -144,7 +144,8 @@ def _fetch(args: "argparse.Namespace") -> int:
 
 
 def _digest(args: "argparse.Namespace") -> int:
-    from pipelines.known_presets import find_preset, open_folder
+    from models.presets import open_folder
+    from pipelines.known_presets import find_preset
 
     preset = find_preset(args.preset)
     digest = open_folder(preset.name, _local_folder(preset)).digest

@@ -28,8 +28,7 @@ def test_an_unknown_name_is_refused_with_the_choices_and_the_nearest(bundled):
     with pytest.raises(PresetError) as caught:
         open_preset("sentiment_tiny")
     message = str(caught.value)
-    assert "'sentiment_tiny' is neither a folder nor one of" in message
-    assert "sentiment_tiny_en, topics_small_en" in message
+    assert "preset 'sentiment_tiny' is no folder, no URI and none of the names" in message
     assert "did you mean 'sentiment_tiny_en'?" in message
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from models import registry
+from models.encoder import zero_weights
+from models.families import CLASSIFIERS
 from models.packing import LAYOUTS
 
 ROOT = Path(__file__).parents[2]
@@ -81,3 +83,15 @@ def test_the_table_needs_no_tensorflow():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("preset", registry.PRESETS, ids=lambda preset: preset.name)
+def test_a_backbone_is_built_without_its_files(preset):
+    if preset.family not in CLASSIFIERS:
+        pytest.skip("its family is still to come")
+    kind = CLASSIFIERS[preset.family].backbone_class
+    with zero_weights():  # 2 GB of random numbers take long
+        backbone = kind.from_preset(preset.name, load_weights=False)
+    assert backbone.count_params() == preset.parameters
+    assert backbone.get_config().items() >= preset.config.items()
+    assert kind.presets[preset.name] is preset
