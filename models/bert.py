@@ -10,7 +10,7 @@ from models.classifier import Classifier, check_labels, new_head
 from models.encoder import Embeddings, Encoder, kernel_initializer
 from models.packing import LAYOUTS
 from models.preprocessor import Preprocessor
-from models.tokenizer import WordPieceTokenizer
+from models.wordpiece_tokenizer import WordPieceTokenizer
 
 
 class BertTokenizer(WordPieceTokenizer):

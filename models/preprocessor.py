@@ -14,7 +14,7 @@ from models import keras_hub, presets
 from models.inputs import as_segments
 from models.packing import TRUNCATIONS, Layout, Tokens, Truncation, pack
 from models.presets import Preset
-from models.tokenizer import WordPieceTokenizer
+from models.tokenizer import Tokenizer
 
 DEFAULT_SEQUENCE_LENGTH = 512
 """What KerasNLP's preprocessors cut to unless told otherwise, in tokens."""
@@ -32,11 +32,11 @@ class Preprocessor:
 
     family: ClassVar[str]
     layout: ClassVar[Layout]
-    tokenizer_class: ClassVar[type[WordPieceTokenizer]]
+    tokenizer_class: ClassVar[type[Tokenizer]]
 
     def __init__(
         self,
-        tokenizer: WordPieceTokenizer,
+        tokenizer: Tokenizer,
         sequence_length: int = DEFAULT_SEQUENCE_LENGTH,
         truncate: Truncation = "round_robin",
     ) -> None:
