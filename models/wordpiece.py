@@ -105,7 +105,8 @@ class WordPiece:
         lowered = pc.ascii_lower(texts) if self._lowercase else texts
         normalized: list[str | bytes] = lowered.to_pylist()
         if len(to_clean):
-            for row, text in zip(to_clean, self._clean(texts.take(pa.array(to_clean))), strict=True):
+            cleaned = self._clean(texts.take(pa.array(to_clean)))
+            for row, text in zip(to_clean, cleaned, strict=True):
                 normalized[row] = text
         for row in perhaps_long:
             text = normalized[row]

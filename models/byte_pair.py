@@ -1,0 +1,164 @@
+"""The base of tokenizers with a byte-level byte-pair vocabulary, as GPT-2 and RoBERTa have.
+
+Gives the ids of GPT-2's own tokenizer (https://github.com/openai/gpt-2): a text is split by a
+regular expression, and the UTF-8 bytes of each part, written as one printable character each, are
+merged pair by pair. The library `tokenizers` does the work.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import tokenizers
+
+from models.packing import Tokens
+from models.tokenizer import Tokenizer
+
+# Each call uses one thread: those who want more call from several.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+_VERSION = "#version"
+
+
+def read_vocabulary(path: Path) -> dict[str, int]:
+    """Reads a vocabulary file: a JSON object of ids by token.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        vocabulary = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path.name} is no valid JSON ({error})") from None
+    if not isinstance(vocabulary, dict):
+        raise ValueError(f"{path.name} must be a JSON object of ids by token")
+    return vocabulary
+
+
+def read_merges(path: Path) -> list[str]:
+    """Reads a file of merges: two tokens and a space between them on each line, the best first.
+
+    A first line with the version of the format is skipped.
+    """
+    lines = path.read_bytes().decode().split("\n")
+    if lines[0].startswith(_VERSION):
+        del lines[0]
+    if lines and lines[-1] == "":
+        lines.pop()
+    return [line.removesuffix("\r") for line in lines]
+
+
+def _in_order(vocabulary: Mapping[str, int]) -> list[str]:
+    """Returns the tokens in the order of their ids, which must be 0, 1, 2 and so on."""
+    for token, token_id in vocabulary.items():
+        if not isinstance(token_id, int) or isinstance(token_id, bool):
+            raise ValueError(f"token {token!r} has the id {token_id!r}, which is no integer")
+    tokens = sorted(vocabulary, key=vocabulary.__getitem__)
+    for index, token in enumerate(tokens):
+        token_id = vocabulary[token]
+        if token_id < 0:
+            raise ValueError(f"token {token!r} has the id {token_id}, which is negative")
+        if token_id < index:
+            raise ValueError(f"{tokens[index - 1]!r} and {token!r} have the same id, {token_id}")
+        if token_id > index:
+            raise ValueError(f"no token has the id {index}, though {token!r} has {token_id}")
+    return tokens
+
+
+class BytePairTokenizer(Tokenizer):
+    """Tokenizes as GPT-2 and RoBERTa do.
+
+    Args:
+        vocabulary: Ids by token, or a JSON file of them. It must hold the special tokens.
+        merges: Pairs of tokens with a space between them, the first to merge first; or a file
+            with one of them a line.
+
+    Raises:
+        ValueError: The vocabulary lacks a special token, the ids are not 0, 1, 2 and so on, or a
+            merge is no two tokens that together are one.
+    """
+
+    vocabulary_file = "assets/tokenizer/vocabulary.json"
+    merges_file = "assets/tokenizer/merges.txt"
+    start_token = "<s>"
+    pad_token = "<pad>"
+    end_token = "</s>"
+    unk_token = "<unk>"
+    mask_token = "<mask>"
+    special_tokens = (start_token, pad_token, end_token, unk_token, mask_token)
+
+    def __init__(
+        self,
+        vocabulary: str | os.PathLike[str] | Mapping[str, int],
+        merges: str | os.PathLike[str] | Sequence[str],
+    ) -> None:
+        if isinstance(vocabulary, (str, os.PathLike)):
+            vocabulary = read_vocabulary(Path(vocabulary))
+        if isinstance(merges, (str, os.PathLike)):
+            merges = read_merges(Path(merges))
+        super().__init__(_in_order(vocabulary))
+        self._merges = list(merges)
+        self.start_token_id = self._ids[self.start_token]
+        self.end_token_id = self._ids[self.end_token]
+        bpe = tokenizers.models.BPE(self._ids, self._pairs(), unk_token=self.unk_token)
+        self._bpe = tokenizers.Tokenizer(bpe)
+        self._bpe.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        self._bpe.decoder = tokenizers.decoders.ByteLevel()
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        """Returns the merges, checked, without those that would spell a special token."""
+        pairs = []
+        for index, merge in enumerate(self._merges):
+            first, _, second = merge.partition(" ")
+            if not first or not second or " " in second:
+                raise ValueError(f"merge {index}, {merge[:40]!r}, must be two tokens and a space")
+            if missing := [t for t in (first, second, first + second) if t not in self._ids]:
+                raise ValueError(f"merge {index}, {merge!r}: the vocabulary lacks {missing[0]!r}")
+            if first + second not in self.special_tokens:
+                pairs.append((first, second))
+        return pairs
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the arguments that Keras Hub's tokenizer takes beside the vocabulary."""
+        return {
+            "sequence_length": None,
+            "add_prefix_space": False,
+            # Its default is all of the special tokens: texts would spell them.
+            "unsplittable_tokens": [],
+        }
+
+    def assets(self) -> dict[str, bytes]:
+        """Returns the vocabulary and the merges as files of a preset, content by path."""
+        return {
+            self.vocabulary_file: json.dumps(self._ids, ensure_ascii=False).encode(),
+            self.merges_file: "".join(f"{merge}\n" for merge in self._merges).encode(),
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {"vocabulary": dict(self._ids), "merges": list(self._merges)}
+
+    def encode(self, texts: pa.Array | Sequence[str]) -> Tokens:
+        """Returns the tokens of a batch of texts in flat NumPy arrays.
+
+        Args:
+            texts: Strings `[rows]`, none of them null.
+        """
+        strings = texts.to_pylist() if isinstance(texts, pa.Array) else list(texts)
+        encodings = self._bpe.encode_batch_fast(strings, add_special_tokens=False)
+        splits = np.zeros(len(encodings) + 1, np.int64)
+        np.cumsum([len(encoding) for encoding in encodings], out=splits[1:])
+        ids = chain.from_iterable(encoding.ids for encoding in encodings)
+        return Tokens(np.fromiter(ids, np.int32, splits[-1]), splits)
+
+    def detokenize(self, token_ids: Sequence[int]) -> str:
+        """Returns the text that ids spell; bytes that are no UTF-8 become U+FFFD."""
+        ids = [int(token_id) for token_id in token_ids]
+        for token_id in ids:
+            self.id_to_token(token_id)  # raises where there is none
+        return self._bpe.decode(ids, skip_special_tokens=False)
