@@ -32,7 +32,8 @@ class Preprocessor:
 
     family: ClassVar[str]
     layout: ClassVar[Layout]
-    tokenizer_class: ClassVar[type[Tokenizer]]
+    tokenizer_class: ClassVar[type[Any]]
+    """A subclass of `Tokenizer`; each has a constructor of its own."""
 
     def __init__(
         self,
