@@ -90,6 +90,7 @@ class BytePairTokenizer(Tokenizer):
     end_token = "</s>"
     unk_token = "<unk>"
     mask_token = "<mask>"
+    # No merge can make one: letters and angle brackets are parts of their own.
     special_tokens = (start_token, pad_token, end_token, unk_token, mask_token)
 
     def __init__(
@@ -111,7 +112,7 @@ class BytePairTokenizer(Tokenizer):
         self._bpe.decoder = tokenizers.decoders.ByteLevel()
 
     def _pairs(self) -> list[tuple[str, str]]:
-        """Returns the merges, checked, without those that would spell a special token."""
+        """Returns the merges, checked."""
         pairs = []
         for index, merge in enumerate(self._merges):
             first, _, second = merge.partition(" ")
@@ -119,8 +120,7 @@ class BytePairTokenizer(Tokenizer):
                 raise ValueError(f"merge {index}, {merge[:40]!r}, must be two tokens and a space")
             if missing := [t for t in (first, second, first + second) if t not in self._ids]:
                 raise ValueError(f"merge {index}, {merge!r}: the vocabulary lacks {missing[0]!r}")
-            if first + second not in self.special_tokens:
-                pairs.append((first, second))
+            pairs.append((first, second))
         return pairs
 
     def settings(self) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 import tensorflow_text
@@ -60,9 +59,9 @@ class SentencePieceTokenizer(Tokenizer):
         super().__init__([*first, *tokens[len(_MODEL_SPECIALS) :], self.mask_token])
         self.start_token_id = self._ids[self.start_token]
         self.end_token_id = self._ids[self.end_token]
-        spelled = self.encode(self.special_tokens).ids
-        if np.isin(spelled, [self.start_token_id, self.end_token_id]).any():
-            raise ValueError("the SentencePiece model lets texts spell <s> or </s>")
+        # A control piece that is marked as a piece of text.
+        if (self.encode([self.start_token]).ids < self.unk_token_id).any():
+            raise ValueError("the SentencePiece model lets texts spell <s>")
 
     def settings(self) -> dict[str, Any]:
         """Returns the arguments that Keras Hub's tokenizer takes beside the vocabulary."""
