@@ -17,6 +17,10 @@ import numpy as np
 import pytest
 from tokenizers.pre_tokenizers import ByteLevel
 
+from tests.models import spm
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
 _MARKER = 70
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _ROBERTA_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
@@ -107,3 +111,29 @@ def _halves(token: bytes, ranks: dict[bytes, int]) -> list[bytes]:
 def xlm_roberta_pieces() -> list[str]:
     """Returns the pieces of XLM-R's SentencePiece model, in order, without its special ones."""
     return [token.decode().replace(" ", "▁") for token in _tokens("xlm_roberta_base")[4:-1]]
+
+
+def xlm_roberta_proto(settings: bytes) -> bytes:
+    """Returns a SentencePiece model of the pieces of XLM-R.
+
+    Their scores are made up, falling with the rank as real ones do: it splits words much as XLM-R
+    does, and what depends on the code and not on the scores can be compared.
+
+    Args:
+        settings: A model that characters are replaced as in.
+    """
+    special = [("<unk>", 0.0, spm.UNKNOWN), ("<s>", 0.0, spm.CONTROL), ("</s>", 0.0, spm.CONTROL)]
+    pieces = [(p, -math.log(i + 20), spm.NORMAL) for i, p in enumerate(xlm_roberta_pieces())]
+    return spm.with_pieces(settings, [*special, *pieces])
+
+
+def corpus() -> list[str]:
+    """Returns real English texts, some with markup left in; skips where they are absent."""
+    texts = []
+    for name, rows in (("agnews.tsv", 4000), ("sst_train.tsv", 2000)):
+        path = DATA / name
+        if not path.is_file():
+            pytest.skip(f"reads {name}, which is not in ../shared/data")
+        with path.open(encoding="utf-8") as lines:
+            texts += [line.rstrip("\n").split("\t")[0] for line in itertools.islice(lines, rows)]
+    return texts

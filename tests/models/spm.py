@@ -7,7 +7,8 @@ import struct
 from collections.abc import Iterator, Sequence
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4
-_PIECES = 1
+_PIECES, _NORMALIZER = 1, 3
+_RULES = 2
 _BYTES = 2  # the wire type of texts and messages
 
 
@@ -27,16 +28,16 @@ def _read_varint(content: bytes, at: int) -> tuple[int, int]:
     return number | content[at] << shift, at + 1
 
 
-def _fields(proto: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yields number and bytes of each field of a model, all of which are messages."""
+def _fields(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yields number, content and encoding of each text or message within a message."""
     at = 0
-    while at < len(proto):
+    while at < len(message):
         start = at
-        tag, at = _read_varint(proto, at)
-        length, at = _read_varint(proto, at)
-        assert tag & 7 == _BYTES
-        at += length
-        yield tag >> 3, proto[start:at]
+        tag, at = _read_varint(message, at)
+        length, at = _read_varint(message, at)
+        if tag & 7 == _BYTES:
+            yield tag >> 3, message[at : at + length], message[start : at + length]
+            at += length
 
 
 def _piece(text: str, score: float, kind: int) -> bytes:
@@ -48,5 +49,11 @@ def _piece(text: str, score: float, kind: int) -> bytes:
 
 def with_pieces(proto: bytes, pieces: Sequence[tuple[str, float, int]]) -> bytes:
     """Returns a model with the settings of another and pieces of text, score and type."""
-    settings = b"".join(field for number, field in _fields(proto) if number != _PIECES)
+    settings = b"".join(field for number, _, field in _fields(proto) if number != _PIECES)
     return b"".join(_piece(*piece) for piece in pieces) + settings
+
+
+def normalization(proto: bytes) -> bytes:
+    """Returns the compiled rules by which a model replaces characters."""
+    settings = {number: content for number, content, _ in _fields(proto)}[_NORMALIZER]
+    return {number: content for number, content, _ in _fields(settings)}[_RULES]

@@ -67,11 +67,26 @@ def expected_ids(texts, kind="unigram") -> list[list[int]]:
     return [[i + 1 if i else 3 for i in row] for row in REFERENCES[kind].encode(texts)]
 
 
+def assert_equal_or_tied(found, expected, reference):
+    """Asserts that ids are the expected ones, or other pieces of the same score.
+
+    sentencepiece 0.2.3 takes another one of several best segmentations than tensorflow-text and
+    sentencepiece up to 0.2.1 do.
+    """
+    for row, expected_row in zip(found, expected, strict=True):
+        if row != expected_row:
+            scores = [
+                sum(reference.get_score(0 if i == 3 else i - 1) for i in ids)
+                for ids in (row, expected_row)
+            ]
+            assert scores[0] == pytest.approx(scores[1], rel=1e-5), (row, expected_row)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=200, deadline=None)
 @given(batch=hostile.batches)
 def test_any_text_gets_the_ids_of_sentencepiece(kind, batch):
-    assert ids(batch, kind) == expected_ids(batch, kind)
+    assert_equal_or_tied(ids(batch, kind), expected_ids(batch, kind), REFERENCES[kind])
 
 
 @pytest.mark.parametrize(
