@@ -28,14 +28,10 @@ MAX_TOKEN_BYTES = 256
 # the replacement character.
 _DELETED = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}\p{Cf}\x{fffd}]"
 _ACCENTS = r"\p{Mn}"
-_WHITE_SPACE = b" \t\n\r"
-# The bytes of characters that need no cleaning and whose lowercase is that of ASCII.
-_PLAIN = np.zeros(256, bool)
-_PLAIN[[*range(0x20, 0x7F), *_WHITE_SPACE]] = True
-_BLANK = np.zeros(256, bool)
-_BLANK[list(_WHITE_SPACE)] = True
-# No text without such a run of bytes that are no white space has a long word once it is
-# normalized: decomposition makes at most three characters of one.
+_SPACE, _LAST_PRINTABLE = 0x20, 0x7E
+_OTHER_WHITE_SPACE = list(b"\t\n\r")
+# No text without such a run of bytes that are no space has a long word once it is normalized:
+# decomposition makes at most three characters of one.
 _PERHAPS_LONG_WORD = MAX_CHARACTERS_PER_WORD // 3
 # CJK ideographs: each is a word.
 _IDEOGRAPHS = re.compile(
@@ -138,10 +134,18 @@ def _suspects(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     starts = bounds[:-1] - bounds[0]
 
     def rows_of(positions: np.ndarray) -> np.ndarray:
-        return np.unique(np.searchsorted(starts, positions, side="right") - 1)
+        return np.searchsorted(starts, positions, side="right") - 1
 
-    to_clean = rows_of(np.flatnonzero(~_PLAIN[content]))
-    ends = bounds[1:] - bounds[0]
-    edges = np.union1d(np.concatenate([[-1], np.flatnonzero(_BLANK[content])]), ends)
-    is_long = np.diff(edges) > _PERHAPS_LONG_WORD
-    return to_clean, rows_of(edges[:-1][is_long] + 1)
+    # Below the space the difference wraps around.
+    unprintable = np.flatnonzero(content - np.uint8(_SPACE) > _LAST_PRINTABLE - _SPACE)
+    to_clean = unprintable[np.isin(content[unprintable], _OTHER_WHITE_SPACE, invert=True)]
+
+    # From space to space, whatever texts lie between: few are far apart.
+    spaces = np.concatenate([[-1], np.flatnonzero(content == _SPACE), [len(content)]])
+    wide = np.flatnonzero(np.diff(spaces) > _PERHAPS_LONG_WORD)
+    begins_or_ends = np.zeros(len(texts) + 1, np.int64)
+    np.add.at(begins_or_ends, rows_of(spaces[wide] + 1), 1)
+    np.add.at(begins_or_ends, rows_of(spaces[wide + 1] - 1) + 1, -1)
+    is_within = np.cumsum(begins_or_ends[:-1]) > 0
+    is_long = np.diff(bounds) > _PERHAPS_LONG_WORD
+    return np.unique(rows_of(to_clean)), np.flatnonzero(is_within & is_long)
