@@ -2,7 +2,7 @@
 
 Gives the ids of GPT-2's own tokenizer (https://github.com/openai/gpt-2): a text is split by a
 regular expression, and the UTF-8 bytes of each part, written as one printable character each, are
-merged pair by pair. The library `tokenizers` does the work.
+merged pair by pair. The library `tokenizers` does so with each part once, not each time it occurs.
 """
 
 import json
@@ -17,12 +17,17 @@ import pyarrow as pa
 import tokenizers
 
 from models.packing import Tokens
+from models.splitting import split
 from models.tokenizer import Tokenizer
 
 # Each call uses one thread: those who want more call from several.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 _VERSION = "#version"
+
+# Parts of texts whose ids are remembered, and the characters of the longest: in all some 40 MB.
+_REMEMBERED = 1 << 17
+_LONGEST_REMEMBERED = 32
 
 
 def read_vocabulary(path: Path) -> dict[str, int]:
@@ -110,6 +115,7 @@ class BytePairTokenizer(Tokenizer):
         self._bpe = tokenizers.Tokenizer(bpe)
         self._bpe.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
         self._bpe.decoder = tokenizers.decoders.ByteLevel()
+        self._remembered: dict[str, list[int]] = {}
 
     def _pairs(self) -> list[tuple[str, str]]:
         """Returns the merges, checked."""
@@ -149,12 +155,33 @@ class BytePairTokenizer(Tokenizer):
         Args:
             texts: Strings `[rows]`, none of them null.
         """
-        strings = texts.to_pylist() if isinstance(texts, pa.Array) else list(texts)
-        encodings = self._bpe.encode_batch_fast(strings, add_special_tokens=False)
-        splits = np.zeros(len(encodings) + 1, np.int64)
-        np.cumsum([len(encoding) for encoding in encodings], out=splits[1:])
-        ids = chain.from_iterable(encoding.ids for encoding in encodings)
-        return Tokens(np.fromiter(ids, np.int32, splits[-1]), splits)
+        if not isinstance(texts, pa.Array):
+            texts = pa.array(texts, pa.string())
+        parts, splits = split(texts)
+        distinct = parts.dictionary_encode()
+        ids = self._ids_of(distinct.dictionary.to_pylist())
+        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+        flat = np.fromiter(chain.from_iterable(ids), np.int32, lengths.sum())
+
+        part = distinct.indices.to_numpy()
+        counts = lengths[part]
+        ends = np.cumsum(counts)
+        # The place in `flat` of every token: its part's start plus its place within the part.
+        starts = (np.cumsum(lengths) - lengths)[part]
+        source = np.arange(counts.sum()) + np.repeat(starts - (ends - counts), counts)
+        return Tokens(flat[source], np.concatenate([[0], ends])[splits])
+
+    def _ids_of(self, parts: list[str]) -> list[list[int]]:
+        """Returns the ids of each part, from memory where they are there."""
+        found = [self._remembered.get(part) for part in parts]
+        unknown = [part for part, ids in zip(parts, found, strict=True) if ids is None]
+        encodings = self._bpe.encode_batch_fast(unknown, add_special_tokens=False)
+        new = {part: encoding.ids for part, encoding in zip(unknown, encodings, strict=True)}
+        if len(self._remembered) > _REMEMBERED:
+            self._remembered = {}
+        short = {part: ids for part, ids in new.items() if len(part) <= _LONGEST_REMEMBERED}
+        self._remembered.update(short)
+        return [new[part] if ids is None else ids for part, ids in zip(parts, found, strict=True)]
 
     def detokenize(self, token_ids: Sequence[int]) -> str:
         """Returns the text that ids spell; bytes that are no UTF-8 become U+FFFD."""
