@@ -26,8 +26,25 @@ if TYPE_CHECKING:
         DistilBertTokenizer,
     )
     from models.predictor import Predictor
+    from models.roberta import (
+        RobertaBackbone,
+        RobertaClassifier,
+        RobertaPreprocessor,
+        RobertaTokenizer,
+    )
+    from models.xlm_roberta import (
+        XLMRobertaBackbone,
+        XLMRobertaClassifier,
+        XLMRobertaPreprocessor,
+        XLMRobertaTokenizer,
+    )
 
-_FAMILIES = {"Bert": "models.bert", "DistilBert": "models.distil_bert"}
+_FAMILIES = {
+    "Bert": "models.bert",
+    "DistilBert": "models.distil_bert",
+    "Roberta": "models.roberta",
+    "XLMRoberta": "models.xlm_roberta",
+}
 _MODULES = {
     f"{family}{part}": module
     for family, module in _FAMILIES.items()
@@ -45,7 +62,15 @@ __all__ = [
     "DistilBertTokenizer",
     "Predictor",
     "PresetError",
+    "RobertaBackbone",
+    "RobertaClassifier",
+    "RobertaPreprocessor",
+    "RobertaTokenizer",
     "UserError",
+    "XLMRobertaBackbone",
+    "XLMRobertaClassifier",
+    "XLMRobertaPreprocessor",
+    "XLMRobertaTokenizer",
 ]
 
 

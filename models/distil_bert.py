@@ -4,7 +4,7 @@ from models.backbone import Backbone
 from models.classifier import Classifier
 from models.packing import LAYOUTS
 from models.preprocessor import Preprocessor
-from models.tokenizer import WordPieceTokenizer
+from models.wordpiece_tokenizer import WordPieceTokenizer
 
 
 class DistilBertTokenizer(WordPieceTokenizer):

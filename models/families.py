@@ -5,9 +5,13 @@ from models.classifier import Classifier
 from models.distil_bert import DistilBertClassifier
 from models.preprocessor import Preprocessor
 from models.preset import Preset
+from models.roberta import RobertaClassifier
+from models.xlm_roberta import XLMRobertaClassifier
 
 CLASSIFIERS: dict[str, type[Classifier]] = {
     "bert": BertClassifier,
+    "roberta": RobertaClassifier,
+    "xlm_roberta": XLMRobertaClassifier,
     "distil_bert": DistilBertClassifier,
 }
 

@@ -23,6 +23,7 @@ from models.preset import (
     check_size,
     default_labels,
 )
+from models.vocabulary_files import read_lines, read_merges, read_vocabulary
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
@@ -207,13 +208,13 @@ class KerasHubPreset(Preset):
                 raise self.error(TOKENIZER, f"{field} must be {value!r}, not {config[field]!r}")
         if vocabulary == WORDPIECE_VOCABULARY:
             return {
-                "vocabulary": self.text_lines(vocabulary),
+                "vocabulary": self.parsed(vocabulary, read_lines),
                 "lowercase": config.get("lowercase", False),
             }
         if vocabulary == BYTE_PAIR_VOCABULARY:
             return {
-                "vocabulary": self.json(vocabulary),
-                "merges": self.text_lines(BYTE_PAIR_MERGES),
+                "vocabulary": self.parsed(vocabulary, read_vocabulary),
+                "merges": self.parsed(BYTE_PAIR_MERGES, read_merges),
             }
         return {"proto": self.path(vocabulary).read_bytes()}
 

@@ -17,7 +17,7 @@ from models.packing import TRUNCATIONS, Layout, Tokens, Truncation, pack
 from models.preset import Preset
 from models.presets import open_preset
 from models.registry import FamilyPresets
-from models.tokenizer import WordPieceTokenizer
+from models.tokenizer import Tokenizer
 
 DEFAULT_SEQUENCE_LENGTH = 512
 """What KerasNLP's preprocessors cut to unless told otherwise, in tokens."""
@@ -36,11 +36,12 @@ class Preprocessor:
     family: ClassVar[str]
     presets = FamilyPresets()
     layout: ClassVar[Layout]
-    tokenizer_class: ClassVar[type[WordPieceTokenizer]]
+    tokenizer_class: ClassVar[type[Any]]
+    """A subclass of `Tokenizer`; each has a constructor of its own."""
 
     def __init__(
         self,
-        tokenizer: WordPieceTokenizer,
+        tokenizer: Tokenizer,
         sequence_length: int = DEFAULT_SEQUENCE_LENGTH,
         truncate: Truncation = "round_robin",
     ) -> None:

@@ -4,11 +4,11 @@ import difflib
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -20,6 +20,8 @@ _MAX_JSON_BYTES = 4 << 20
 
 Fields = Mapping[str, type | tuple[type, ...]]
 """The type of each field that a description may have; see `check_fields`."""
+
+_Parsed = TypeVar("_Parsed")
 
 BACKBONE_FIELDS: dict[str, type | tuple[type, ...]] = {
     "vocabulary_size": int,
@@ -196,12 +198,14 @@ class Preset(ABC):
         except (ValueError, RecursionError) as error:
             raise self.error(file, f"no valid JSON ({error})") from None
 
-    def text_lines(self, file: str) -> list[str]:
-        """Returns the lines of a text file."""
+    def parsed(self, file: str, parse: Callable[[Path], _Parsed]) -> _Parsed:
+        """Returns what a function makes of one of the preset's files, its errors with the name."""
         try:
-            return read_lines(self.path(file))
+            return parse(self.path(file))
         except UnicodeDecodeError as error:
             raise self.error(file, f"no UTF-8 ({error})") from None
+        except ValueError as error:
+            raise self.error(file, str(error)) from None
 
     def check_family(self, family: str) -> None:
         """Raises `PresetError` unless the preset is of a family."""
@@ -289,14 +293,6 @@ def _check_share(field: str, value: Any) -> None:
     # Not a number fails the comparison.
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1:
         raise ValueError(f"{field} must be a number from 0 up to 1, not {value!r}")
-
-
-def read_lines(path: Path) -> list[str]:
-    """Reads a file of one token or merge a line, in UTF-8."""
-    lines = path.read_bytes().decode().split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    return [line.removesuffix("\r") for line in lines]
 
 
 def default_labels(num_classes: int) -> list[str]:

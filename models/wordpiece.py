@@ -28,9 +28,11 @@ MAX_TOKEN_BYTES = 256
 # the replacement character.
 _DELETED = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}\p{Cf}\x{fffd}]"
 _ACCENTS = r"\p{Mn}"
-# No text without such a run of bytes has a long word once it is normalized: decomposition makes at
-# most three characters of one, and no character of ASCII white space is part of a word.
-_PERHAPS_LONG_WORD = rf"[^ \t\n\r]{{{MAX_CHARACTERS_PER_WORD // 3}}}"
+_SPACE, _LAST_PRINTABLE = 0x20, 0x7E
+_OTHER_WHITE_SPACE = list(b"\t\n\r")
+# No text without such a run of bytes that are no space has a long word once it is normalized:
+# decomposition makes at most three characters of one.
+_PERHAPS_LONG_WORD = MAX_CHARACTERS_PER_WORD // 3
 # CJK ideographs: each is a word.
 _IDEOGRAPHS = re.compile(
     "[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002b73f"
@@ -77,11 +79,11 @@ class WordPiece:
 
     def __init__(self, vocabulary: Sequence[str], lowercase: bool, unknown_token: str) -> None:
         self._lowercase = lowercase
-        self._tokenizer = tensorflow_text.FastBertTokenizer(
+        # Without the normalizer of `FastBertTokenizer`: the cleaning here leaves it nothing to do.
+        self._tokenizer = tensorflow_text.FastWordpieceTokenizer(
             vocab=list(vocabulary),
             token_out_type=tf.int32,
             unknown_token=unknown_token,
-            lower_case_nfd_strip_accents=False,
             max_bytes_per_word=4 * MAX_CHARACTERS_PER_WORD,
         )
 
@@ -95,26 +97,55 @@ class WordPiece:
             texts = pa.array(texts, pa.string())
         if len(texts) == 0:
             return Tokens(np.zeros(0, np.int32), np.zeros(1, np.int64))
-        normalized = self._normalize(tf.constant(texts.to_pylist()))
-        suspects = pc.match_substring_regex(texts, _PERHAPS_LONG_WORD).to_numpy(
-            zero_copy_only=False
-        )
-        if suspects.any():
-            rows = np.flatnonzero(suspects)
-            shortened = [
-                _replace_long_words(text.decode()) for text in tf.gather(normalized, rows).numpy()
-            ]
-            normalized = tf.tensor_scatter_nd_update(normalized, rows[:, None], shortened)
-        ragged = self._tokenizer.tokenize(normalized).merge_dims(1, -1)
+        to_clean, perhaps_long = _suspects(texts)
+        lowered = pc.ascii_lower(texts) if self._lowercase else texts
+        normalized: list[str | bytes] = lowered.to_pylist()
+        if len(to_clean):
+            cleaned = self._clean(texts.take(pa.array(to_clean)))
+            for row, text in zip(to_clean, cleaned, strict=True):
+                normalized[row] = text
+        for row in perhaps_long:
+            text = normalized[row]
+            normalized[row] = _replace_long_words(text if isinstance(text, str) else text.decode())
+        ragged = self._tokenizer.tokenize(tf.constant(normalized))
         return Tokens(ragged.flat_values.numpy(), ragged.row_splits.numpy())
 
-    def _normalize(self, texts: tf.Tensor) -> tf.Tensor:
-        texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="ignore")
-        texts = tf.strings.regex_replace(texts, _DELETED, "")
+    def _clean(self, texts: pa.Array) -> list[bytes]:
+        """Normalizes texts with characters that are not plain."""
+        cleaned = tf.strings.regex_replace(tf.constant(texts.to_pylist()), _DELETED, "")
         if self._lowercase:
             # Not `tf.strings.lower`: it lowercases by the language of the machine, and Turkish has
             # a lowercase of its own for "I".
-            texts = tf.constant([text.decode().lower() for text in texts.numpy()])
-            texts = tensorflow_text.normalize_utf8(texts, "NFD")
-            texts = tf.strings.regex_replace(texts, _ACCENTS, "")
-        return texts
+            cleaned = tf.constant([text.decode().lower() for text in cleaned.numpy()])
+            cleaned = tensorflow_text.normalize_utf8(cleaned, "NFD")
+            cleaned = tf.strings.regex_replace(cleaned, _ACCENTS, "")
+        return cleaned.numpy().tolist()
+
+
+def _suspects(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the rows to clean, and those that may have a word over the limit.
+
+    It looks at the bytes of all texts at once.
+    """
+    width = np.int64 if pa.types.is_large_string(texts.type) else np.int32
+    _, bounds_buffer, data = texts.buffers()
+    bounds = np.frombuffer(bounds_buffer, width)[texts.offset : texts.offset + len(texts) + 1]
+    content = np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]]
+    starts = bounds[:-1] - bounds[0]
+
+    def rows_of(positions: np.ndarray) -> np.ndarray:
+        return np.searchsorted(starts, positions, side="right") - 1
+
+    # Below the space the difference wraps around.
+    unprintable = np.flatnonzero(content - np.uint8(_SPACE) > _LAST_PRINTABLE - _SPACE)
+    to_clean = unprintable[np.isin(content[unprintable], _OTHER_WHITE_SPACE, invert=True)]
+
+    # From space to space, whatever texts lie between: few are far apart.
+    spaces = np.concatenate([[-1], np.flatnonzero(content == _SPACE), [len(content)]])
+    wide = np.flatnonzero(np.diff(spaces) > _PERHAPS_LONG_WORD)
+    begins_or_ends = np.zeros(len(texts) + 1, np.int64)
+    np.add.at(begins_or_ends, rows_of(spaces[wide] + 1), 1)
+    np.add.at(begins_or_ends, rows_of(spaces[wide + 1] - 1) + 1, -1)
+    is_within = np.cumsum(begins_or_ends[:-1]) > 0
+    is_long = np.diff(bounds) > _PERHAPS_LONG_WORD
+    return np.unique(rows_of(to_clean)), np.flatnonzero(is_within & is_long)

@@ -1,0 +1,37 @@
+"""RoBERTa (https://arxiv.org/abs/1907.11692), with the API of KerasNLP."""
+
+from models.backbone import Backbone
+from models.byte_pair import BytePairTokenizer
+from models.classifier import Classifier
+from models.packing import LAYOUTS
+from models.preprocessor import Preprocessor
+
+
+class RobertaTokenizer(BytePairTokenizer):
+    """RoBERTa's tokenizer; see `BytePairTokenizer`."""
+
+    family = "roberta"
+
+
+class RobertaPreprocessor(Preprocessor):
+    """Packs `<s> text </s>` or `<s> first </s></s> second </s>`; see `Preprocessor`."""
+
+    family = "roberta"
+    layout = LAYOUTS["roberta"]
+    tokenizer_class = RobertaTokenizer
+
+
+class RobertaBackbone(Backbone):
+    """RoBERTa's encoder, without segments and pooler; see `Backbone`."""
+
+    family = "roberta"
+    default_layer_norm_epsilon = 1e-5
+
+
+class RobertaClassifier(Classifier):
+    """RoBERTa with two dense layers on the vector of `<s>`; see `Classifier`."""
+
+    family = "roberta"
+    backbone_class = RobertaBackbone
+    preprocessor_class = RobertaPreprocessor
+    pooled_activation = "tanh"

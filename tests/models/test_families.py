@@ -1,0 +1,108 @@
+"""What holds of all four families alike."""
+
+import keras
+import numpy as np
+import pytest
+
+from tests.models.family_cases import FAMILIES, case
+
+TEXTS = ["the good film", "", "an awful play!", "the great film, playing it"]
+SEPARABLE = np.array(["good film", "great play", "good play", "bad film", "awful play", "bad play"])
+CLASSES = np.array([1, 1, 1, 0, 0, 0])
+LABELS = ["negative", "positive"]
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request):
+    return case(request.param)
+
+
+@pytest.fixture
+def classifier(family, randomize):
+    classifier = family.classifier(LABELS)
+    randomize(classifier)
+    return classifier
+
+
+def test_a_saved_classifier_comes_back_equal(family, classifier, tmp_path):
+    classifier.save_to_preset(tmp_path)
+    loaded = family.ours("Classifier").from_preset(tmp_path)
+    assert loaded.labels == LABELS
+    assert loaded.backbone.get_config() == classifier.backbone.get_config()
+    np.testing.assert_array_equal(loaded.predict(TEXTS), classifier.predict(TEXTS))
+
+
+def test_a_configuration_makes_the_models_again(family, classifier):
+    again = type(classifier).from_config(classifier.get_config())
+    assert isinstance(again, family.ours("Classifier"))
+    backbone = type(classifier.backbone).from_config(classifier.backbone.get_config())
+    assert [w.shape for w in backbone.weights] == [w.shape for w in classifier.backbone.weights]
+
+
+def test_every_weight_has_a_name_and_a_place_in_the_file(classifier):
+    named = classifier.backbone.named_weights() | classifier.named_head_weights()
+    assert {id(weight) for weight in named.values()} == {
+        id(weight) for weight in classifier.weights
+    }
+    assert {weight.name: weight.shape for weight in classifier.backbone.layout()} == {
+        name: tuple(weight.shape) for name, weight in classifier.backbone.named_weights().items()
+    }
+
+
+def test_scores_for_inference_are_the_models_own(classifier):
+    features = classifier.preprocessor(TEXTS)
+    expected = classifier(features, training=False)
+    np.testing.assert_allclose(classifier.scores(features), expected, atol=1e-5)
+
+
+def test_padding_changes_no_score(classifier):
+    features = classifier.preprocessor(TEXTS)
+    longest = int(keras.ops.max(keras.ops.sum(features["padding_mask"], axis=1)))
+    short = {name: array[:, :longest] for name, array in features.items()}
+    np.testing.assert_allclose(classifier.scores(features), classifier.scores(short), atol=1e-5)
+
+
+def test_it_learns_raw_strings(family):
+    keras.utils.set_random_seed(1)
+    classifier = family.classifier(LABELS, dropout=0.0, num_layers=1)
+    classifier.compile(optimizer=keras.optimizers.Adam(0.01))
+    before = classifier.evaluate(SEPARABLE, CLASSES, verbose=0)[0]
+    classifier.fit(SEPARABLE, CLASSES, batch_size=6, epochs=40, verbose=0)
+    loss, accuracy = classifier.evaluate(SEPARABLE, CLASSES, verbose=0)
+    assert loss < before / 2
+    assert accuracy == 1
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("bfloat16", 0.2), ("float16", 0.05)])
+def test_half_precision_gives_about_the_same(family, classifier, tmp_path, dtype, tolerance):
+    classifier.save_to_preset(tmp_path)
+    half = family.ours("Classifier").from_preset(tmp_path, dtype=dtype)
+    assert half.backbone.compute_dtype == dtype
+    expected = classifier.predict(TEXTS, verbose=0)
+    found = half.predict(TEXTS, verbose=0).astype("float32")
+    np.testing.assert_allclose(found, expected, atol=tolerance * np.abs(expected).max())
+
+
+def test_a_width_of_its_own_for_the_heads_first_layer(family, tmp_path, randomize):
+    kind = family.ours("Classifier")
+    backbone = family.ours("Backbone")(**family.config)
+    preprocessor = family.ours("Preprocessor")(family.tokenizer, 16)
+    if kind.pooled_activation is None:
+        with pytest.raises(ValueError, match="hidden_dim=7: the head of bert has one layer"):
+            kind(backbone, 2, preprocessor, hidden_dim=7)
+        return
+    classifier = kind(backbone, 2, preprocessor, hidden_dim=7)
+    randomize(classifier)
+    classifier.save_to_preset(tmp_path)
+    loaded = kind.from_preset(tmp_path)
+    assert loaded.hidden_dim == 7
+    np.testing.assert_array_equal(loaded.predict(TEXTS), classifier.predict(TEXTS))
+
+
+def test_segments_are_refused_where_there_are_none(family):
+    kind, config = family.ours("Backbone"), {**family.config, "num_segments": 3}
+    if family.has_segments:
+        assert kind(**config).num_segments == 3
+    else:
+        with pytest.raises(ValueError, match=f"num_segments=3: {family.family} has no segments"):
+            kind(**config)
