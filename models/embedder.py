@@ -48,8 +48,8 @@ def resolve_embedding(
     width = preset.backbone_config["hidden_dim"]
     if dimensions is not None and not 1 <= dimensions <= width:
         raise UserError(
-            f"the vectors of preset {preset.name!r} have {width} dimensions, so {dimensions} of "
-            "them cannot be kept"
+            f"preset {preset.name!r} makes vectors of {width} dimensions: {dimensions} of them "
+            "cannot be kept"
         )
     normalize = own.normalize if normalize is None else normalize
     return EmbeddingSettings(pooling, normalize), dimensions or width

@@ -171,8 +171,10 @@ class Predictor:
             backbone.check_vocabulary(preset, preprocessor.tokenizer.vocabulary_size())
             model = Embedder(backbone, preprocessor, settings, dimensions)
         else:
-            activation = {"activation": "sigmoid"} if preset.is_multi_label else {}
-            model = family.from_preset(preset, preprocessor=preprocessor, dtype=dtype, **activation)
+            overrides = {"preprocessor": preprocessor, "dtype": dtype}
+            if preset.is_multi_label:
+                overrides["activation"] = "sigmoid"
+            model = family.from_preset(preset, load_weights=True, num_classes=None, **overrides)
         return cls(model, device, batch_tokens, long_text)
 
     def __call__(self, texts: Sequence[str], pair_texts: Sequence[str] | None = None) -> np.ndarray:
@@ -274,11 +276,10 @@ class Predictor:
             if _is_out_of_memory(error) and num_rows > 1:
                 # The micro-batches to come are cut to what fits.
                 self._batch_tokens = min(self._batch_tokens, num_rows // 2 * length)
-                halves = halves if middle else (chosen,)
             elif not middle:
                 work.errors[int(chosen[0])] = _one_line(error)
                 return 0
-            return sum(self._run(work, half) for half in halves)
+            return sum(self._run(work, half) for half in halves if len(half))
         is_finite = np.isfinite(outputs).all(axis=1)
         work.outputs[chosen[is_finite]] = outputs[is_finite]
         for index in chosen[~is_finite]:

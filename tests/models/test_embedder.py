@@ -1,8 +1,13 @@
 import numpy as np
 import pytest
 
-from models import DistilBertBackbone, DistilBertPreprocessor, DistilBertTokenizer
-from models import PresetError, UserError
+from models import (
+    DistilBertBackbone,
+    DistilBertPreprocessor,
+    DistilBertTokenizer,
+    PresetError,
+    UserError,
+)
 from models.embedder import Embedder, resolve_embedding
 from models.preset import POOLINGS, EmbeddingSettings
 from models.presets import open_preset
@@ -102,7 +107,7 @@ def test_settings_are_the_presets_unless_others_are_asked_for(preset):
 
 
 def test_more_dimensions_than_there_are_is_refused(preset, classifier):
-    with pytest.raises(UserError, match="have 16 dimensions, so 17 of them cannot"):
+    with pytest.raises(UserError, match="vectors of 16 dimensions: 17 of them cannot"):
         resolve_embedding(open_preset(preset), dimensions=17)
     with pytest.raises(UserError, match="vectors of 16 dimensions have no 17 to keep"):
         Embedder(classifier.backbone, classifier.preprocessor, EmbeddingSettings(), 17)

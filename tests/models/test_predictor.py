@@ -330,7 +330,7 @@ def test_a_backbone_is_enough_to_embed(classifier, texts, tmp_path):
         ("sort", {}, "task 'sort' is not one of classify, embed"),
         ("classify", {"pooling": "cls"}, "are of the task 'embed'"),
         ("classify", {"normalize": False}, "are of the task 'embed'"),
-        ("embed", {"dimensions": 0}, "so 0 of them cannot be kept"),
+        ("embed", {"dimensions": 0}, "0 of them cannot be kept"),
         ("embed", {"long_text": "fold"}, "'fold' is not one of truncate, windows"),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_long_text_becomes_windows_that_share_a_quarter_of_their_room():
 def test_windows_run_over_the_second_text_of_a_pair():
     tokens, num_tokens, truncated = packed([[7, 8]], [list(range(200, 207))], length=9)
     assert as_rows(tokens) == [
-        [101, 7, 8, 102, 200, 201, 202, 203, 102] + [101, 7, 8, 102, 203, 204, 205, 206, 102]
+        [101, 7, 8, 102, 200, 201, 202, 203, 102, 101, 7, 8, 102, 203, 204, 205, 206, 102]
     ]
     assert as_rows(tokens, tokens.segment_ids) == [[0, 0, 0, 0, 1, 1, 1, 1, 1] * 2]
     assert (num_tokens.tolist(), truncated.tolist()) == ([12], [False])

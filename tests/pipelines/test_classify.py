@@ -182,6 +182,7 @@ def test_the_manifest_tells_inputs_model_tokens_and_labels(reviews, tiny_preset)
         "weights": open_preset(tiny_preset).digest,
         "labels": ["negative", "positive"],
         "sequence_length": LENGTH,
+        "long_text": "truncate",
         "precision": manifest["model"]["precision"],
     }
     assert manifest["tokens"]["real"] == sum(reviews.column("num_tokens"))

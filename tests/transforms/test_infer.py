@@ -42,7 +42,8 @@ def batch_of_lengths(*lengths: int) -> pa.RecordBatch:
         }
     )
     splits = np.concatenate([[0], np.cumsum(lengths)])
-    return add_tokens(batch, Tokens(np.zeros(splits[-1], np.int32), splits), np.array(lengths))
+    tokens = Tokens(np.zeros(splits[-1], np.int32), splits)
+    return add_tokens(batch, tokens, np.array(lengths), np.zeros(len(lengths), bool))
 
 
 def classify(batch: pa.RecordBatch, check_rows=None, check_rejected=None, check_tallies=None):

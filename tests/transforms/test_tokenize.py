@@ -129,7 +129,7 @@ def test_a_batch_of_bad_rows_only_gives_no_rows(preset):
 
 def test_tokens_come_back_out_of_a_slice_of_a_batch():
     tokens = Tokens(np.arange(6, dtype=np.int32), np.array([0, 1, 4, 6]), np.ones(6, np.int32))
-    batch = add_tokens(batch_of("a", "b", "c"), tokens, np.array([1, 3, 9]))
+    batch = add_tokens(batch_of("a", "b", "c"), tokens, np.array([1, 3, 9]), np.zeros(3, bool))
     again = tokens_of(batch.slice(1))
     assert again.ids.tolist() == [1, 2, 3, 4, 5]
     assert again.splits.tolist() == [0, 3, 5]
