@@ -448,6 +448,18 @@ def test_compiled_shapes_give_the_same_results(classifier, texts, task):
     np.testing.assert_allclose(Predictor(model, "GPU", AREA)(texts), expected, atol=1e-5)
 
 
+def test_compiled_shapes_give_about_the_same_in_half_precision(new_classifier, classifier, texts):
+    half = Predictor(new_classifier(dtype="float16"), "GPU", AREA)
+    np.testing.assert_allclose(half(texts), expected_probabilities(classifier, texts), atol=0.02)
+
+
+def test_compiled_shapes_take_windows(short_classifier):
+    texts = ["a b c d e f g h i j k l m n", "good", "a b c d e f g h i j"]
+    expected = Predictor(short_classifier, "CPU", AREA, long_text="windows")(texts)
+    found = Predictor(short_classifier, "GPU", AREA, long_text="windows")(texts)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_every_length_has_one_shape_and_its_compilation_is_timed(compiled, texts):
     computed = compiled._compute = Computed(compiled._compute)
     compiled(texts)
