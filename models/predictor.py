@@ -81,6 +81,12 @@ class Predictor:
         batch_tokens: Token area of a micro-batch; chosen for the device if `None`.
         long_text: Whether a text longer than the preprocessor's length is cut, or becomes windows
             whose results are averaged.
+
+    Attributes:
+        labels: Names of the classes; none if vectors are computed.
+        width: Numbers of a row's result.
+        precision: Type that is computed in.
+        compile_seconds: Seconds of compilation for each shape `(rows, length)`, on a GPU.
     """
 
     def __init__(
@@ -112,8 +118,8 @@ class Predictor:
         self.width = self._compute.width
         self.compile_seconds = self._compute.compile_seconds
         self._batch_tokens = batch_tokens or BATCH_TOKENS[device]
-        self._streams = runtime.num_streams(device)
-        self._pool = ThreadPoolExecutor(self._streams, thread_name_prefix="predictor")
+        streams = runtime.num_streams(device)
+        self._pool = ThreadPoolExecutor(streams, thread_name_prefix="predictor")
         self._lock = threading.Lock()
 
     @classmethod

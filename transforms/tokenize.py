@@ -139,9 +139,10 @@ class _TokenizeBatch(beam.DoFn):
     ) -> list[tuple[Tokens, np.ndarray, np.ndarray]]:
         """Tokenizes rows; those that cannot be go into `failed`, and take no other along."""
         texts = [batch.column(name).slice(start, end - start) for name in self._columns]
-        if self._prefix:
-            texts = [pc.binary_join_element_wise(self._prefix, text, "") for text in texts]
         try:
+            if self._prefix:
+                strings = [text.cast(pa.string()) for text in texts]
+                texts = [pc.binary_join_element_wise(self._prefix, text, "") for text in strings]
             if self._long_text == "windows":
                 return [self._preprocessor.encode_windows(*texts)]
             tokens, num_tokens = self._preprocessor.encode(*texts)

@@ -2,9 +2,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import duckdb
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -126,6 +124,7 @@ def test_rows_stay_in_the_order_of_their_file(tiny_preset, tmp_path):
 
 
 def test_duckdb_reads_vectors_of_a_fixed_size(embed):
+    duckdb = pytest.importorskip("duckdb")
     found = embed("--normalize")
     rows = duckdb.sql(
         f"select id, array_cosine_similarity(embedding::float[{WIDTH}], first) as similarity "
@@ -138,6 +137,7 @@ def test_duckdb_reads_vectors_of_a_fixed_size(embed):
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_polars_reads_vectors_of_a_fixed_size(embed, dtype):
+    pl = pytest.importorskip("polars")
     found = embed(f"--embedding_dtype={dtype}")
     table = pl.read_parquet(found.parts[0])
     assert isinstance(table.schema["embedding"], pl.Array)

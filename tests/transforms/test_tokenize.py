@@ -113,6 +113,13 @@ def test_a_prefix_stands_before_every_text_and_not_in_its_column(preset):
     assert batch.column("text").to_pylist() == ["film", "bad"]
 
 
+def test_a_prefix_stands_before_strings_of_any_type(preset):
+    batch = batch_of("film")
+    large = batch.set_column(0, "text", batch.column("text").cast(pa.large_string()))
+    (batch,) = tokenized(preset, large, prefix="good ")
+    assert batch.column("token_ids").to_pylist() == [[2, 5, 7, 3]]
+
+
 class Choosy(BertPreprocessor):
     """Fails on a batch with one of two texts in it."""
 
