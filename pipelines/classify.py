@@ -97,7 +97,7 @@ def _job(args: "argparse.Namespace", preset: "Preset", sequence_length: int) -> 
         infer,
         model={"labels": labels, **settings},
         settings={name: str(value) for name, value in settings.items()},
-        label_column="label",
+        label_column="labels" if is_multi_label else "label",
     )
 
 

@@ -443,6 +443,8 @@ def test_a_text_may_have_several_labels_or_none(classify, multi_label_preset, tm
     assert {len(labels) for labels in found.column("labels")} > {1}
     assert found.column("label") == [names[best] for best in scores.argmax(axis=1)]
     assert found.manifest["model"]["threshold"] == threshold
+    every_label = [entry["label"] for labels in found.column("labels") for entry in labels]
+    assert found.manifest["labels"] == Counter(every_label)
     assert "this run has 0.5" in classify(*given, "--if_exists=append").error
 
 
