@@ -151,8 +151,16 @@ class Backbone(keras.Model):
         Args:
             features: What the model takes.
         """
-        first = self.encoder.first(self._embed(features), features["padding_mask"])
+        first = self.first_token(features)
         return first if self.pooler is None else self.pooler(first)
+
+    def first_token(self, features: Mapping[str, Any]) -> Any:
+        """Returns what `first` does, without the pooler.
+
+        Args:
+            features: What the model takes.
+        """
+        return self.encoder.first(self._embed(features), features["padding_mask"])
 
     def _embed(self, features: Mapping[str, Any]) -> Any:
         segments = [features["segment_ids"]] if self.num_segments else []
@@ -212,6 +220,15 @@ class Backbone(keras.Model):
         if complete["hidden_dim"] % complete["num_heads"]:
             raise preset.error(preset.config_file, "hidden_dim is no multiple of num_heads")
         return complete
+
+    def check_vocabulary(self, preset: Preset, num_tokens: int) -> None:
+        """Raises `PresetError` if its tokenizer has more tokens than there are embeddings."""
+        if num_tokens > self.vocabulary_size:
+            raise preset.error(
+                preset.vocabulary_file,
+                f"{num_tokens} tokens, more than the {self.vocabulary_size} embeddings of "
+                f"{preset.config_file}",
+            )
 
     def layout(self) -> list[keras_hub.Weight]:
         """Returns where a preset keeps each weight."""

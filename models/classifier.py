@@ -134,17 +134,23 @@ class Classifier(keras.Model):
 
         Args:
             optimizer: `auto` is Adam with the learning rate 5e-5.
-            loss: `auto` is sparse categorical cross-entropy: labels are the classes' numbers.
+            loss: `auto` is sparse categorical cross-entropy, and binary cross-entropy where the
+                activation is `sigmoid`: there classes do not exclude each other.
             metrics: `auto` is accuracy.
             **kwargs: Of `keras.Model.compile`. `jit_compile` is off unless asked for: every batch
                 has a length of its own, and XLA compiles anew for each.
         """
         if optimizer == "auto":
             optimizer = keras.optimizers.Adam(5e-5)
-        if loss == "auto":
+        is_multi_label = self.activation == keras.activations.sigmoid
+        if loss == "auto" and is_multi_label:
+            loss = keras.losses.BinaryCrossentropy()
+        elif loss == "auto":
             from_logits = self.activation == keras.activations.linear
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
-        if metrics == "auto":
+        if metrics == "auto" and is_multi_label:
+            metrics = [keras.metrics.BinaryAccuracy(name="accuracy")]
+        elif metrics == "auto":
             metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
         kwargs.setdefault("jit_compile", False)
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
@@ -166,7 +172,8 @@ class Classifier(keras.Model):
         Args:
             x: Texts, a tuple of first and second texts, or a `tf.data.Dataset` of batches of
                 `(x, y)`.
-            y: int `[rows]`: the class of each row.
+            y: int `[rows]`: the class of each row; where the activation is `sigmoid` 0 or 1 for
+                each class, `[rows, num_classes]`.
             batch_size: Rows of a step.
             sample_weight: float `[rows]`.
             validation_data: `(x, y)`, `(x, y, sample_weight)` or a dataset.
@@ -262,7 +269,8 @@ class Classifier(keras.Model):
             head = {"labels": preset.labels, **preset.head_config, **head}
             num_classes = len(preset.labels)
         backbone = cls.backbone_class.from_preset(preset, load_weights, **overrides)
-        _check_vocabulary(preset, head["preprocessor"], backbone)
+        if head["preprocessor"] is not None:
+            backbone.check_vocabulary(preset, head["preprocessor"].tokenizer.vocabulary_size())
         weights = None
         if has_head and load_weights:
             width = head.get("hidden_dim") or backbone.hidden_dim
@@ -326,19 +334,6 @@ class Classifier(keras.Model):
             "labels": self.labels,
             **({} if self.pooled_dense is None else {"hidden_dim": self.hidden_dim}),
         }
-
-
-def _check_vocabulary(
-    preset: Preset, preprocessor: Preprocessor | None, backbone: Backbone
-) -> None:
-    """Raises `PresetError` if there are more tokens than embeddings."""
-    num_tokens = preprocessor.tokenizer.vocabulary_size() if preprocessor is not None else 0
-    if num_tokens > backbone.vocabulary_size:
-        raise preset.error(
-            preset.vocabulary_file,
-            f"{num_tokens} tokens, more than the {backbone.vocabulary_size} embeddings of "
-            f"{preset.config_file}",
-        )
 
 
 def check_labels(labels: Sequence[str] | None, num_classes: int) -> list[str]:

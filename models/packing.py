@@ -45,20 +45,27 @@ class Tokens:
             np.concatenate(segments) if segments else None,
         )
 
-    def pad(self, rows: np.ndarray, length: int, pad_id: int) -> dict[str, np.ndarray]:
+    def pad(
+        self, rows: np.ndarray, length: int, pad_id: int, num_rows: int | None = None
+    ) -> dict[str, np.ndarray]:
         """Returns chosen rows as the dense inputs of a backbone.
 
         Args:
             rows: Indices of the rows, in the order wanted.
             length: Columns of the result; no row may be longer.
             pad_id: Token id of padding.
+            num_rows: Rows of the result; those behind the chosen ones are all padding. As many as
+                are chosen if `None`.
 
         Returns:
             `token_ids`, `padding_mask` and, where there are segments, `segment_ids`; each int32
-            `[len(rows), length]`.
+            `[num_rows, length]`.
         """
         lengths = self.lengths[rows]
-        mask = np.arange(length) < lengths[:, None]
+        ends = lengths
+        if num_rows is not None:
+            ends = np.concatenate([lengths, np.zeros(num_rows - len(rows), np.int64)])
+        mask = np.arange(length) < ends[:, None]
         total = int(lengths.sum())
         # The flat position of every token: its row's start plus its place within the row.
         row_ends = np.cumsum(lengths)

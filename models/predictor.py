@@ -4,6 +4,9 @@ The hot loop of the project, usable without Beam:
 
     predictor = Predictor.from_preset("sentiment_tiny_en")
     probabilities = predictor(["What a film!", "Two hours I won't get back."])
+
+    predictor = Predictor.from_preset("my_preset/", task="embed", pooling="mean")
+    vectors = predictor(["a text", "another"])
 """
 
 import itertools
@@ -12,26 +15,34 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from typing_extensions import Self
 
 from models import runtime
+from models.computation import classification, embedding, length_ladder
+from models.embedder import Embedder, resolve_embedding
 from models.errors import UserError
 from models.packing import Tokens
-from models.preset import Preset
+from models.preset import Pooling, Preset
 from models.presets import open_preset
 from models.runtime import Precision
+from models.windows import LONG_TEXTS, LongText
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
 
-BATCH_TOKENS = {"CPU": 1024, "GPU": 65_536}
+Task = Literal["classify", "embed"]
+TASKS: tuple[Task, ...] = get_args(Task)
+"""What a predictor computes of a text: the probability of each class, or a vector."""
+
+BATCH_TOKENS = {"CPU": 1024, "GPU": 16_384}
 """Token area (rows times the longest row) of a micro-batch for each device.
 
 On a CPU what a micro-batch needs stays in the caches of its core; `benchmarks/predictor.py`
-compares areas.
+compares areas. On a GPU it is large enough that its matrix products fill the device, and small
+enough that the last one of a record batch, which has empty rows, is a small part of it.
 """
 
 
@@ -40,7 +51,8 @@ class Prediction:
     """The results of a batch.
 
     Attributes:
-        outputs: float32 `[rows, num_classes]`, the probability of each class; NaN in failed rows.
+        outputs: float32 `[rows, width]`: the probability of each class, or a vector; NaN in failed
+            rows.
         errors: What went wrong with a row, by its index.
         padded_tokens: Places of the micro-batches that held padding, not a token.
         precision: Type that was computed in.
@@ -53,70 +65,126 @@ class Prediction:
 
 
 class Predictor:
-    """Runs a classifier over batches of token sequences of any lengths.
+    """Runs a classifier or an embedder over batches of token sequences of any lengths.
 
     A batch is sorted by length and cut into micro-batches by token area, so that little is padding;
     identical sequences are computed once; a micro-batch that does not fit into memory is halved;
     a row that fails alone takes no other along.
 
+    On a GPU, XLA compiles the model for a few shapes: rows are padded to one of the lengths of
+    `length_ladder`, and a micro-batch to as many rows as fit into the token area. While one
+    micro-batch is computed, another thread prepares the next.
+
     Args:
-        classifier: The model, with its preprocessor.
+        model: What is computed, with its preprocessor.
         device: `"CPU"` or `"GPU"`.
         batch_tokens: Token area of a micro-batch; chosen for the device if `None`.
+        long_text: Whether a text longer than the preprocessor's length is cut, or becomes windows
+            whose results are averaged.
+
+    Attributes:
+        labels: Names of the classes; none if vectors are computed.
+        width: Numbers of a row's result.
+        precision: Type that is computed in.
+        compile_seconds: Seconds of compilation for each shape `(rows, length)`, on a GPU.
     """
 
     def __init__(
-        self, classifier: "Classifier", device: str, batch_tokens: int | None = None
+        self,
+        model: "Classifier | Embedder",
+        device: str,
+        batch_tokens: int | None = None,
+        long_text: LongText = "truncate",
     ) -> None:
-        if classifier.preprocessor is None:
-            raise ValueError("a predictor needs a classifier with a preprocessor")
-        self.classifier = classifier
-        self.preprocessor = classifier.preprocessor
-        self.labels = classifier.labels
-        self.precision = classifier.backbone.compute_dtype
+        if model.preprocessor is None:
+            raise ValueError("a predictor needs a model with a preprocessor")
+        if long_text not in LONG_TEXTS:
+            raise UserError(f"long_text={long_text!r} is not one of {', '.join(LONG_TEXTS)}")
+        self.model = model
+        self.preprocessor = model.preprocessor
+        self.labels = [] if isinstance(model, Embedder) else model.labels
+        self.long_text: LongText = long_text
+        self.precision = model.backbone.compute_dtype
+        use_xla = device == "GPU"
+        self._ladder: tuple[int, ...] = ()
+        if use_xla:
+            longest = model.backbone.max_sequence_length
+            self._ladder = length_ladder(self.preprocessor.sequence_length, longest)
         self._pad_id = self.preprocessor.tokenizer.pad_token_id
-        self._compute = _probabilities(classifier)
+        if isinstance(model, Embedder):
+            self._compute = embedding(model, use_xla)
+        else:
+            self._compute = classification(model, use_xla)
+        self.width = self._compute.width
+        self.compile_seconds = self._compute.compile_seconds
         self._batch_tokens = batch_tokens or BATCH_TOKENS[device]
-        self._streams = runtime.num_streams(device)
-        self._pool = ThreadPoolExecutor(self._streams, thread_name_prefix="predictor")
+        streams = runtime.num_streams(device)
+        self._pool = ThreadPoolExecutor(streams, thread_name_prefix="predictor")
         self._lock = threading.Lock()
 
     @classmethod
     def from_preset(
         cls,
         preset: str | Path | Preset,
+        task: Task = "classify",
         *,
         sequence_length: int | None = None,
         batch_tokens: int | None = None,
         precision: Precision = "auto",
+        long_text: LongText = "truncate",
+        pooling: Pooling | None = None,
+        normalize: bool | None = None,
+        dimensions: int | None = None,
     ) -> Self:
-        """Loads a classifier's preset onto this machine's device.
+        """Loads a preset onto this machine's device.
 
         Args:
             preset: A preset's name or folder.
+            task: `classify` for the probability of each class, `embed` for vectors.
             sequence_length: Tokens of a row at most; the preset's own if `None`.
             batch_tokens: Token area of a micro-batch; chosen for the device if `None`.
             precision: Compute type; `auto` is half precision on a GPU, float32 on a CPU.
+            long_text: Whether longer texts are cut (`truncate`) or become `windows`.
+            pooling: How the vectors of a text's tokens become one; the preset's own if `None`.
+            normalize: Whether vectors are divided by their length; the preset's own if `None`.
+            dimensions: Numbers of a vector to keep; all if `None`.
 
         Raises:
-            PresetError: There is no such preset, it has no classifier, or its files are not what
-                they should be.
+            UserError: An argument has no such choice, or is one of the other task's.
+            PresetError: There is no such preset, it has no classifier or pooler, or its files are
+                not what they should be.
         """
         preset = open_preset(preset)
-        preset.labels  # noqa: B018 - a preset without a classifier fails before TensorFlow starts
+        settings = None
+        # What does not fit together fails before TensorFlow starts.
+        if task == "embed":
+            settings, dimensions = resolve_embedding(preset, pooling, normalize, dimensions)
+        elif task not in TASKS:
+            raise UserError(f"task {task!r} is not one of {', '.join(TASKS)}")
+        elif (pooling, normalize, dimensions) != (None, None, None):
+            raise UserError("pooling, normalize and dimensions are of the task 'embed'")
+        else:
+            preset.labels  # noqa: B018 - raises where the preset has no classifier
         device = runtime.start()
         from models.families import classifier_class
 
-        kind = classifier_class(preset)
-        classifier = kind.from_preset(
-            preset,
-            preprocessor=kind.preprocessor_class.from_preset(preset, sequence_length),
-            dtype=runtime.resolve_precision(precision, device),
-        )
-        return cls(classifier, device, batch_tokens)
+        family = classifier_class(preset)
+        preprocessor = family.preprocessor_class.from_preset(preset, sequence_length)
+        dtype = runtime.resolve_precision(precision, device)
+        model: Classifier | Embedder
+        if settings is not None:
+            backbone = family.backbone_class.from_preset(preset, dtype=dtype)
+            backbone.check_vocabulary(preset, preprocessor.tokenizer.vocabulary_size())
+            model = Embedder(backbone, preprocessor, settings, dimensions)
+        else:
+            overrides = {"preprocessor": preprocessor, "dtype": dtype}
+            if preset.is_multi_label:
+                overrides["activation"] = "sigmoid"
+            model = family.from_preset(preset, load_weights=True, num_classes=None, **overrides)
+        return cls(model, device, batch_tokens, long_text)
 
     def __call__(self, texts: Sequence[str], pair_texts: Sequence[str] | None = None) -> np.ndarray:
-        """Returns the probability of each class of `labels`, float32 `[rows, num_classes]`.
+        """Returns the probability of each class of `labels`, or vectors: float32 `[rows, width]`.
 
         Args:
             texts: Strings `[rows]`.
@@ -125,7 +193,10 @@ class Predictor:
         Raises:
             RuntimeError: The model failed on a row.
         """
-        tokens, _ = self.preprocessor.encode(texts, pair_texts)
+        if self.long_text == "windows":
+            tokens = self.preprocessor.encode_windows(texts, pair_texts)[0]
+        else:
+            tokens = self.preprocessor.encode(texts, pair_texts)[0]
         prediction = self.predict(tokens)
         for row, error in prediction.errors.items():
             raise RuntimeError(f"row {row}: {error}")
@@ -135,23 +206,48 @@ class Predictor:
         """Computes the outputs of packed rows.
 
         Args:
-            tokens: The rows.
+            tokens: The rows. With `long_text="windows"` those longer than the preprocessor's
+                length are of several windows, as `Preprocessor.encode_windows` packs them.
             on_rows: Called with the number of rows that are done, from time to time.
         """
+        if self.long_text == "truncate":
+            return self._predict(tokens, np.arange(len(tokens)), on_rows)
+        windows = self.preprocessor.split_windows(tokens)
+        # A row counts as done with its first window.
+        found = self._predict(windows.tokens, windows.bounds[:-1], on_rows)
+        long_rows = windows.long_rows
+        outputs = windows.combine(found.outputs)
+        if isinstance(self.model, Embedder):
+            outputs[long_rows] = self.model.normalized(outputs[long_rows])
+        row_of = np.repeat(np.arange(len(tokens)), np.diff(windows.bounds))
+        errors = {int(row_of[window]): error for window, error in found.errors.items()}
+        return Prediction(outputs, errors, found.padded_tokens, found.precision)
+
+    def _predict(
+        self, tokens: Tokens, counted: np.ndarray, on_rows: Callable[[int], None] | None
+    ) -> Prediction:
+        """Computes the outputs of packed rows as they are.
+
+        Args:
+            tokens: The rows.
+            counted: Indices of the rows that `on_rows` is to hear of.
+            on_rows: Called with their number.
+        """
         first, inverse = distinct_rows(tokens)
-        copies = np.bincount(inverse, minlength=len(first))
-        outputs = np.full((len(first), len(self.labels)), np.nan, np.float32)
+        copies = np.bincount(inverse[counted], minlength=len(first))
+        outputs = np.full((len(first), self.width), np.nan, np.float32)
         work = _Work(tokens, first, outputs)
 
         def run(chosen: np.ndarray) -> int:
             """Computes distinct rows; returns how many places were padding."""
             padded = self._run(work, chosen)
-            if on_rows is not None:
+            done = int(copies[chosen].sum())
+            if on_rows is not None and done:
                 with self._lock:
-                    on_rows(int(copies[chosen].sum()))
+                    on_rows(done)
             return padded
 
-        batches = micro_batches(tokens.lengths[first], self._batch_tokens)
+        batches = micro_batches(tokens.lengths[first], self._batch_tokens, self._ladder)
         padded_tokens = sum(self._pool.map(run, batches))
         errors = {}
         if work.errors:
@@ -171,28 +267,30 @@ class Predictor:
         """
         rows = work.first[chosen]
         lengths = work.tokens.lengths[rows]
-        longest = int(lengths.max())
-        area = len(chosen) * longest
+        length = padded_length(int(lengths.max()), self._ladder)
+        most_rows = max(1, self._batch_tokens // length)
         middle = len(chosen) // 2
         halves = (chosen[:middle], chosen[middle:])
-        if middle and area > self._batch_tokens:
+        if len(chosen) > most_rows:
             # An earlier micro-batch of this area did not fit into memory.
             return sum(self._run(work, half) for half in halves)
+        num_rows = most_rows if self._ladder else len(chosen)
         try:
-            outputs = self._compute(work.tokens.pad(rows, longest, self._pad_id))
+            features = work.tokens.pad(rows, length, self._pad_id, num_rows)
+            outputs = self._compute(features)[: len(chosen)]
         except Exception as error:
-            if not middle:
+            if _is_out_of_memory(error) and num_rows > 1:
+                # The micro-batches to come are cut to what fits.
+                self._batch_tokens = min(self._batch_tokens, num_rows // 2 * length)
+            elif not middle:
                 work.errors[int(chosen[0])] = _one_line(error)
                 return 0
-            if _is_out_of_memory(error):
-                # The micro-batches to come are cut to what fits.
-                self._batch_tokens = min(self._batch_tokens, middle * longest)
-            return sum(self._run(work, half) for half in halves)
+            return sum(self._run(work, half) for half in halves if len(half))
         is_finite = np.isfinite(outputs).all(axis=1)
         work.outputs[chosen[is_finite]] = outputs[is_finite]
         for index in chosen[~is_finite]:
             work.errors[int(index)] = "the model's output is not a finite number"
-        return area - int(lengths.sum())
+        return num_rows * length - int(lengths.sum())
 
 
 @dataclass(frozen=True)
@@ -202,7 +300,7 @@ class _Work:
     Attributes:
         tokens: Its rows.
         first: int64 `[distinct]`: the row to compute of each distinct sequence.
-        outputs: float32 `[distinct, num_classes]`: takes the results.
+        outputs: float32 `[distinct, width]`: takes the results.
         errors: Takes what went wrong with a distinct row, by its index.
     """
 
@@ -237,12 +335,15 @@ def distinct_rows(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
     return np.array(first, np.int64), inverse
 
 
-def micro_batches(lengths: np.ndarray, batch_tokens: int) -> Iterator[np.ndarray]:
+def micro_batches(
+    lengths: np.ndarray, batch_tokens: int, ladder: Sequence[int] = ()
+) -> Iterator[np.ndarray]:
     """Cuts rows into micro-batches of like length, the longest first.
 
     Args:
         lengths: int64 `[rows]`: tokens in each row.
         batch_tokens: Token area of a micro-batch at most, unless one row alone is longer.
+        ladder: Lengths that rows are padded to; to the longest of their micro-batch if empty.
 
     Yields:
         Indices of the rows of a micro-batch.
@@ -250,40 +351,15 @@ def micro_batches(lengths: np.ndarray, batch_tokens: int) -> Iterator[np.ndarray
     order = np.argsort(-lengths, kind="stable")
     at = 0
     while at < len(order):
-        rows = max(1, batch_tokens // max(1, int(lengths[order[at]])))
+        longest = padded_length(max(1, int(lengths[order[at]])), ladder)
+        rows = max(1, batch_tokens // longest)
         yield order[at : at + rows]
         at += rows
 
 
-def _probabilities(classifier: "Classifier") -> Callable[[dict[str, np.ndarray]], np.ndarray]:
-    """Returns the compiled function from a micro-batch's features to probabilities."""
-    import keras
-    import tensorflow as tf
-
-    to_probabilities = {
-        keras.activations.linear: tf.nn.softmax,
-        keras.activations.softmax: tf.identity,
-    }.get(classifier.activation)
-    if to_probabilities is None:
-        name = keras.activations.serialize(classifier.activation)
-        raise UserError(f"scores with the activation {name!r} are no probabilities of classes")
-    names = list(classifier.input)
-
-    @tf.function(
-        input_signature=[{name: tf.TensorSpec([None, None], tf.int32) for name in names}],
-        autograph=False,
-    )
-    def compute(features: dict[str, tf.Tensor]) -> tf.Tensor:
-        scores = classifier.scores(features)
-        return to_probabilities(tf.cast(scores, tf.float32))
-
-    concrete = compute.get_concrete_function()
-
-    def call(features: dict[str, np.ndarray]) -> np.ndarray:
-        tensors = {name: tf.constant(features[name]) for name in names}
-        return concrete(tensors).numpy()
-
-    return call
+def padded_length(length: int, ladder: Sequence[int]) -> int:
+    """Returns the length that a row is padded to: the next one of a ladder, if there is one."""
+    return next((step for step in ladder if step >= length), length)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -18,6 +18,7 @@ from models.preset import Preset
 from models.presets import open_preset
 from models.registry import FamilyPresets
 from models.tokenizer import Tokenizer
+from models.windows import Windows, pack_windows, split_windows
 
 DEFAULT_SEQUENCE_LENGTH = 512
 """What KerasNLP's preprocessors cut to unless told otherwise, in tokens."""
@@ -127,6 +128,25 @@ class Preprocessor:
             self.sequence_length,
             self.truncate,
         )
+
+    def encode_windows(
+        self,
+        texts: pa.Array | Sequence[str],
+        pair_texts: pa.Array | Sequence[str] | None = None,
+    ) -> tuple[Tokens, np.ndarray, np.ndarray]:
+        """Returns the packed rows of a batch, long ones as windows; see `pack_windows`.
+
+        Args:
+            texts: Strings `[rows]`, none of them null: single texts, or the first ones of pairs.
+            pair_texts: Strings `[rows]`: the second ones.
+        """
+        batches = (texts,) if pair_texts is None else (texts, pair_texts)
+        encoded = [self.tokenizer.encode(batch) for batch in batches]
+        return pack_windows(encoded, self.layout, self._special_ids, self.sequence_length)
+
+    def split_windows(self, tokens: Tokens) -> Windows:
+        """Cuts the rows of `encode_windows` into their windows."""
+        return split_windows(tokens, self.layout, self._special_ids, self.sequence_length)
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:

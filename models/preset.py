@@ -47,6 +47,10 @@ POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 or that of the first token through the backbone's pooler."""
 
 
+_WITH_POOLER = frozenset({"bert"})
+"""Families whose backbone has a pooler."""
+
+
 @dataclass(frozen=True)
 class EmbeddingSettings:
     """How a preset's texts become vectors.
@@ -143,6 +147,11 @@ class Preset(ABC):
     def embedding(self) -> EmbeddingSettings:
         """How texts become vectors."""
         return EmbeddingSettings()
+
+    @property
+    def has_pooler(self) -> bool:
+        """Whether the pooling `pooled` can be computed."""
+        return self.family in _WITH_POOLER
 
     @property
     @abstractmethod

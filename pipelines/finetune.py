@@ -283,7 +283,9 @@ def _from_preset(preset: "Preset", labels: list[str], length: int) -> "Classifie
 
     kind = classifier_class(preset)
     preprocessor = kind.preprocessor_class.from_preset(preset, length)
-    if preset.has_classifier and sorted(preset.labels) == sorted(labels):
+    # The rows have one label each: a head that scores every label by itself cannot be kept.
+    has_head = preset.has_classifier and not preset.is_multi_label
+    if has_head and sorted(preset.labels) == sorted(labels):
         return kind.from_preset(preset, preprocessor=preprocessor)
     return kind.from_preset(
         preset, num_classes=len(labels), labels=labels, preprocessor=preprocessor

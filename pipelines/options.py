@@ -118,21 +118,25 @@ def positive(value: str) -> int:
     return number
 
 
-def check_sequence_length(length: int, family: str, num_texts: int) -> None:
+def check_sequence_length(
+    length: int, family: str, num_texts: int, long_text: str = "truncate"
+) -> None:
     """Raises `UserError` where a length leaves no room for text.
 
     Args:
         length: Tokens of a row.
         family: Of the model, a key of `models.packing.LAYOUTS`.
         num_texts: Texts of a row: 1, or 2 for pairs.
+        long_text: What becomes of longer texts; a window needs room for each text.
     """
     from models.packing import LAYOUTS
 
     num_special = LAYOUTS[family].num_special(num_texts)
-    if length <= num_special:
+    needed = num_special + (num_texts if long_text == "windows" else 1)
+    if length < needed:
         raise UserError(
             f"--sequence_length={length} leaves no room for text beside {num_special} special "
-            f"tokens; at least {num_special + 1} is needed"
+            f"tokens; at least {needed} is needed"
         )
 
 
@@ -151,6 +155,17 @@ def fraction(value: str) -> float:
         number = 0.0
     if not 0 < number < 1:
         raise argparse.ArgumentTypeError(f"must be between 0 and 1, not {value!r}")
+    return number
+
+
+def probability(value: str) -> float:
+    """Returns a number from 0 to 1; for `type=` of a flag."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 1, not {value!r}")
     return number
 
 
@@ -245,14 +260,21 @@ def add_model_flags(parser: Parser, default_preset: str | None) -> None:
     group.add_argument(
         "--preset",
         default=default_preset,
-        help="name of a preset or its folder"
-        + (f"; default: {default_preset}" if default_preset else ""),
+        help="name of a preset or its folder; "
+        + (f"default: {default_preset}" if default_preset else "required"),
     )
     group.add_argument(
         "--sequence_length",
         type=positive,
         metavar="TOKENS",
-        help="longer texts are cut, and counted; default: the preset's",
+        help="tokens of a text that the model reads at a time; default: the preset's",
+    )
+    group.add_argument(
+        "--long_text",
+        choices=("truncate", "windows"),
+        default="truncate",
+        help="longer texts are cut, and counted, or become overlapping windows whose results are "
+        "averaged; default: truncate",
     )
     group.add_argument(
         "--batch_tokens",

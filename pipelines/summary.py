@@ -45,11 +45,12 @@ def print_summary(
     first_part = len(earlier["parts"]) if earlier else 0
     start = f", {start_seconds:.1f} s of it to start" if start_seconds else ""
     work = max(seconds - (start_seconds or 0), 1e-3)
+    done = "embedded" if "embedding" in manifest["model"] else "labelled"
     console.print(
-        f"[bold]{rows['written']:,} rows[/bold] labelled in {seconds:.1f} s{start}: "
+        f"[bold]{rows['written']:,} rows[/bold] {done} in {seconds:.1f} s{start}: "
         f"{rows['read'] / work:,.0f} rows/s, {tokens['real'] / work:,.0f} tokens/s"
     )
-    if rows["written"]:
+    if labels and rows["written"]:
         console.print()
         console.print(_label_table(labels, rows["written"]))
         _print_examples(console, Path(output) / manifest["parts"][first_part]["path"], text_column)
@@ -113,7 +114,10 @@ def _facts_table(
     table.add_column(overflow="fold")
     table.add_row("output", f"{escape(output)} ({files})")
     model = manifest["model"]
-    table.add_row("model", f"{escape(model['preset'])}, {model['sequence_length']} tokens a text")
+    unit = "window" if model.get("long_text") == "windows" else "text"
+    table.add_row("model", f"{escape(model['preset'])}, {model['sequence_length']} tokens a {unit}")
+    if "embedding" in model:
+        table.add_row("vectors", _describe_vectors(model["embedding"]))
     if rows["truncated"]:
         table.add_row(
             "truncated",
@@ -127,6 +131,14 @@ def _facts_table(
     for name, new_name in renamed.items():
         table.add_row("renamed", f"input column {escape(name)} → {escape(new_name)}")
     return table
+
+
+def _describe_vectors(embedding: Mapping[str, Any]) -> str:
+    normalized = ", normalized" if embedding["normalize"] else ""
+    return (
+        f"{embedding['dimensions']} × {embedding['embedding_dtype']}, {embedding['pooling']} "
+        f"pooling{normalized}"
+    )
 
 
 def _printable(text: str) -> str:

@@ -1,6 +1,7 @@
-"""Classification of record batches through RunInference."""
+"""Classification and embedding of record batches through RunInference."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apache_beam as beam
@@ -11,47 +12,46 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.typehints.decorators import no_annotations
 
-from models.predictor import Prediction
+from models.predictor import Prediction, Task
 from transforms.progress import PROGRESS
-from transforms.schemas import label_fields
+from transforms.schemas import label_fields, vector_field
 from transforms.tokenize import reject_rows, tokens_of
 
 if TYPE_CHECKING:
     from models.predictor import Predictor
-    from models.runtime import Precision
 
 
 Predicted = tuple[pa.RecordBatch, Prediction]
 """A record batch and the model's results for its rows."""
 
+AddResults = Callable[[pa.RecordBatch, np.ndarray], pa.RecordBatch]
+"""Adds the columns of a task, from the rows and their results `[rows, width]`."""
 
-class ClassifierHandler(ModelHandler[pa.RecordBatch, Predicted, "Predictor"]):
-    """Runs a classifier's preset over tokenized record batches.
+
+class PredictorHandler(ModelHandler[pa.RecordBatch, Predicted, "Predictor"]):
+    """Runs a preset over tokenized record batches.
 
     A record batch is a batch as it is: the predictor sorts it and cuts it into micro-batches, so
     Beam is told to batch no further. Weights are read once a process.
 
     Args:
         preset: A preset's name or folder, readable on every worker.
-        batch_tokens: Token area of a micro-batch; chosen for the device if `None`.
-        precision: Compute type; `auto` is half precision on a GPU, float32 on a CPU.
+        task: `classify` or `embed`.
+        **arguments: Other arguments of `models.predictor.Predictor.from_preset`; with
+            `long_text="windows"` the `sequence_length` of `Tokenize` among them.
     """
 
-    def __init__(
-        self, preset: str, batch_tokens: int | None = None, precision: "Precision" = "auto"
-    ) -> None:
+    def __init__(self, preset: str, task: Task, **arguments: Any) -> None:
         super().__init__()
         self._preset = preset
-        self._batch_tokens = batch_tokens
-        self._precision = precision
+        self._task = task
+        self._arguments = arguments
 
     def load_model(self) -> "Predictor":
         """Loads the preset onto this worker's device."""
         from models.predictor import Predictor
 
-        predictor = Predictor.from_preset(
-            self._preset, batch_tokens=self._batch_tokens, precision=self._precision
-        )
+        predictor = Predictor.from_preset(self._preset, self._task, **self._arguments)
         PROGRESS.set_model_ready()
         return predictor
 
@@ -73,11 +73,11 @@ class ClassifierHandler(ModelHandler[pa.RecordBatch, Predicted, "Predictor"]):
         return "textbeam"
 
 
-class ClassifiedCorpus(NamedTuple):
-    """What `Classify` returns.
+class InferredCorpus(NamedTuple):
+    """What `Classify` and `Embed` return.
 
     Attributes:
-        rows: Record batches with the columns of the input and those of `label_fields`.
+        rows: Record batches with the columns of the input and those of the task.
         rejected: Record batches of the schema `REJECTED`.
         tallies: Dicts with `padded_tokens`, the places of micro-batches that held no token, and
             `precision`, the rows computed in each type.
@@ -88,7 +88,41 @@ class ClassifiedCorpus(NamedTuple):
     tallies: beam.PCollection[dict[str, Any]]
 
 
-class Classify(beam.PTransform):
+class _Infer(beam.PTransform):
+    """Runs a model over tokenized record batches and adds columns to them.
+
+    Args:
+        handler: Runs the model.
+        text_columns: What a rejected row keeps.
+        add: Adds the columns.
+        dtype: Type of the numbers that `add` is given, `float32` or `float16`.
+    """
+
+    def __init__(
+        self,
+        handler: ModelHandler,
+        text_columns: Sequence[str],
+        add: AddResults,
+        dtype: str = "float32",
+    ) -> None:
+        super().__init__()
+        self._handler = handler
+        self._add_results = _AddResults(list(text_columns), add, dtype)
+
+    @no_annotations
+    def expand(self, rows: beam.PCollection[pa.RecordBatch]) -> InferredCorpus:
+        """Returns the rows with their results, the rejected ones and the tallies."""
+        predicted = rows | RunInference(self._handler.with_no_batching())
+        outputs = predicted | "AddResults" >> beam.ParDo(self._add_results).with_outputs(
+            "rejected", "tallies", main="rows"
+        )
+        outputs["rows"].element_type = pa.RecordBatch
+        outputs["rejected"].element_type = pa.RecordBatch
+        outputs["tallies"].element_type = dict[str, Any]
+        return InferredCorpus(outputs["rows"], outputs["rejected"], outputs["tallies"])
+
+
+class Classify(_Infer):
     """Adds the label of each row, and its score, to tokenized record batches.
 
     Args:
@@ -97,6 +131,8 @@ class Classify(beam.PTransform):
         text_columns: What a rejected row keeps.
         probabilities: Whether to add the probability of each class.
         top_k: How many of the likeliest classes to add as a list; none if 0.
+        threshold: Probability of at least which a class is one of the row's `labels`, where the
+            classes do not exclude each other; `None` where they do.
     """
 
     def __init__(
@@ -106,41 +142,52 @@ class Classify(beam.PTransform):
         text_columns: Sequence[str],
         probabilities: bool = False,
         top_k: int = 0,
+        threshold: float | None = None,
     ) -> None:
-        super().__init__()
-        self._handler = handler
-        self._add_labels = _AddLabels(list(labels), list(text_columns), probabilities, top_k)
-
-    @no_annotations
-    def expand(self, rows: beam.PCollection[pa.RecordBatch]) -> ClassifiedCorpus:
-        """Returns the classified rows, the rejected ones and the tallies."""
-        predicted = rows | RunInference(self._handler.with_no_batching())
-        outputs = predicted | "AddLabels" >> beam.ParDo(self._add_labels).with_outputs(
-            "rejected", "tallies", main="rows"
+        add = partial(
+            add_labels,
+            labels=list(labels),
+            probabilities=probabilities,
+            top_k=top_k,
+            threshold=threshold,
         )
-        outputs["rows"].element_type = pa.RecordBatch
-        outputs["rejected"].element_type = pa.RecordBatch
-        outputs["tallies"].element_type = dict[str, Any]
-        return ClassifiedCorpus(outputs["rows"], outputs["rejected"], outputs["tallies"])
+        super().__init__(handler, text_columns, add)
 
 
-class _AddLabels(beam.DoFn):
+class Embed(_Infer):
+    """Adds the vector of each row to tokenized record batches.
+
+    Args:
+        handler: Runs the model.
+        text_columns: What a rejected row keeps.
+        dtype: Type of the numbers of a vector, `float32` or `float16`.
+    """
+
     def __init__(
-        self, labels: list[str], text_columns: list[str], probabilities: bool, top_k: int
+        self, handler: ModelHandler, text_columns: Sequence[str], dtype: str = "float32"
     ) -> None:
-        self._labels = labels
+        super().__init__(handler, text_columns, add_vectors, dtype)
+
+
+class _AddResults(beam.DoFn):
+    def __init__(self, text_columns: list[str], add: AddResults, dtype: str) -> None:
         self._text_columns = text_columns
-        self._probabilities = probabilities
-        self._top_k = top_k
+        self._add = add
+        self._dtype = dtype
 
     def process(self, predicted: Predicted) -> Iterator[Any]:
         batch, prediction = predicted
-        outputs = prediction.outputs
-        if prediction.errors:
-            PROGRESS.rows_rejected += len(prediction.errors)
-            Metrics.counter("textbeam", "rows_rejected").inc(len(prediction.errors))
-            rejected, batch = reject_rows(batch, prediction.errors, self._text_columns, "infer")
-            outputs = np.delete(outputs, list(prediction.errors), axis=0)
+        with np.errstate(over="ignore"):
+            outputs = prediction.outputs.astype(self._dtype, copy=False)
+        errors = prediction.errors
+        if self._dtype != "float32":
+            problem = f"the model's output is too large for {self._dtype}"
+            errors = dict.fromkeys(_infinite(outputs), problem) | errors
+        if errors:
+            PROGRESS.rows_rejected += len(errors)
+            Metrics.counter("textbeam", "rows_rejected").inc(len(errors))
+            rejected, batch = reject_rows(batch, errors, self._text_columns, "infer")
+            outputs = np.delete(outputs, list(errors), axis=0)
             yield TaggedOutput("rejected", rejected)
         yield TaggedOutput(
             "tallies",
@@ -150,7 +197,12 @@ class _AddLabels(beam.DoFn):
             },
         )
         if len(batch):
-            yield add_labels(batch, outputs, self._labels, self._probabilities, self._top_k)
+            yield self._add(batch, outputs)
+
+
+def _infinite(outputs: np.ndarray) -> list[int]:
+    """Returns the rows with a number that is infinite."""
+    return np.flatnonzero(np.isinf(outputs).any(axis=1)).tolist()
 
 
 def add_labels(
@@ -159,6 +211,7 @@ def add_labels(
     labels: Sequence[str],
     probabilities: bool,
     top_k: int,
+    threshold: float | None = None,
 ) -> pa.RecordBatch:
     """Returns a record batch with the columns of `label_fields` behind its own.
 
@@ -168,10 +221,14 @@ def add_labels(
         labels: Names of the classes.
         probabilities: Whether to add all probabilities.
         top_k: How many of the likeliest classes to add; none if 0.
+        threshold: Probability of at least which a class is one of the row's `labels`; `None`
+            where classes exclude each other.
     """
     names = pa.array(labels, pa.string())
     best = outputs.argmax(axis=1)
     columns = [names.take(pa.array(best)), pa.array(outputs[np.arange(len(batch)), best])]
+    if threshold is not None:
+        columns.append(_ranked(names, outputs, (outputs >= threshold).sum(axis=1)))
     if probabilities:
         columns.append(
             pa.StructArray.from_arrays(
@@ -179,17 +236,40 @@ def add_labels(
             )
         )
     if top_k:
-        order = np.argsort(-outputs, axis=1, kind="stable")[:, :top_k]
-        entries = pa.StructArray.from_arrays(
-            [
-                names.take(pa.array(order.ravel())),
-                pa.array(np.take_along_axis(outputs, order, axis=1).ravel()),
-            ],
-            ["label", "score"],
-        )
-        splits = np.arange(len(batch) + 1, dtype=np.int32) * order.shape[1]
-        columns.append(pa.ListArray.from_arrays(pa.array(splits), entries))
+        columns.append(_ranked(names, outputs, np.full(len(batch), min(top_k, len(labels)))))
     schema = batch.schema
-    for field in label_fields(labels, probabilities, top_k):
+    for field in label_fields(labels, probabilities, top_k, threshold is not None):
         schema = schema.append(field)
     return pa.RecordBatch.from_arrays([*batch.columns, *columns], schema=schema)
+
+
+def _ranked(names: pa.Array, outputs: np.ndarray, counts: np.ndarray) -> pa.ListArray:
+    """Returns the likeliest classes of each row with their probabilities, the likeliest first.
+
+    Args:
+        names: Of the classes.
+        outputs: float32 `[rows, labels]`.
+        counts: int64 `[rows]`: how many classes of each row.
+    """
+    order = np.argsort(-outputs, axis=1, kind="stable")
+    is_kept = np.arange(outputs.shape[1]) < counts[:, None]
+    scores = np.take_along_axis(outputs, order, axis=1)[is_kept]
+    entries = pa.StructArray.from_arrays(
+        [names.take(pa.array(order[is_kept])), pa.array(scores)], ["label", "score"]
+    )
+    splits = np.concatenate([[0], np.cumsum(counts)])
+    return pa.ListArray.from_arrays(pa.array(splits, pa.int32()), entries)
+
+
+def add_vectors(batch: pa.RecordBatch, outputs: np.ndarray) -> pa.RecordBatch:
+    """Returns a record batch with the column of `vector_field` behind its own.
+
+    Args:
+        batch: `[rows]`.
+        outputs: float32 or float16 `[rows, dimensions]`.
+    """
+    dimensions = outputs.shape[1]
+    field = vector_field(dimensions, outputs.dtype.name)
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(outputs.ravel()), dimensions)
+    schema = batch.schema.append(field)
+    return pa.RecordBatch.from_arrays([*batch.columns, vectors], schema=schema)

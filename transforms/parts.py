@@ -251,7 +251,10 @@ def count_results(table: pa.Table, label_column: str | None = None) -> Counters:
     if "truncated" in table.column_names:
         counters["truncated"] = pc.sum(table["truncated"]).as_py()
     if label_column is not None:
-        counters["labels"] = _count_values(table[label_column])
+        labels = table[label_column]
+        if pa.types.is_list(labels.type):  # several labels a row, with their scores
+            labels = pc.struct_field(pc.list_flatten(labels), "label")
+        counters["labels"] = _count_values(labels)
     return counters
 
 

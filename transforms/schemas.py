@@ -51,13 +51,22 @@ def token_fields(has_segments: bool) -> list[pa.Field]:
     ]
 
 
-def label_fields(labels: Sequence[str], probabilities: bool, top_k: int) -> list[pa.Field]:
+def label_fields(
+    labels: Sequence[str], probabilities: bool, top_k: int, is_multi_label: bool = False
+) -> list[pa.Field]:
     """Returns the columns that `Classify` adds."""
     score = pa.float32()
     fields = [pa.field("label", pa.string()), pa.field("score", score)]
+    entry = pa.struct([fields[0], fields[1]])
+    if is_multi_label:
+        fields.append(pa.field("labels", pa.list_(entry)))
     if probabilities:
         fields.append(pa.field("probabilities", pa.struct([(label, score) for label in labels])))
     if top_k:
-        entry = pa.struct([("label", pa.string()), ("score", score)])
         fields.append(pa.field("top", pa.list_(entry)))
     return fields
+
+
+def vector_field(dimensions: int, dtype: str) -> pa.Field:
+    """Returns the column that `Embed` adds, of numbers of `float32` or `float16`."""
+    return pa.field("embedding", pa.list_(pa.from_numpy_dtype(dtype), dimensions))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.typehints.decorators import no_annotations
@@ -14,6 +15,7 @@ from apache_beam.utils.shared import Shared
 
 from models.packing import Tokens
 from models.presets import open_preset
+from models.windows import LongText
 from transforms.progress import PROGRESS
 from transforms.schemas import rejected_batch, token_fields
 
@@ -48,6 +50,10 @@ class Tokenize(beam.PTransform):
         sequence_length: Tokens of a row at most.
         text_column: Name of a string column without nulls.
         text_pair_column: Name of the column of second texts, for pairs.
+        long_text: `truncate` cuts longer rows; with `windows` the `token_ids` of a longer row are
+            those of its windows, one after another, which a predictor with the same `long_text`
+            takes apart again.
+        prefix: Stands before every text that is tokenized, not in its column.
     """
 
     def __init__(
@@ -56,27 +62,36 @@ class Tokenize(beam.PTransform):
         sequence_length: int,
         text_column: str = "text",
         text_pair_column: str | None = None,
+        long_text: LongText = "truncate",
+        prefix: str = "",
     ) -> None:
         super().__init__()
-        self._columns = [text_column, *([text_pair_column] if text_pair_column else [])]
-        self._preset = preset
-        self._sequence_length = sequence_length
+        columns = [text_column, *([text_pair_column] if text_pair_column else [])]
+        self._tokenize = _TokenizeBatch(preset, sequence_length, columns, long_text, prefix)
 
     @no_annotations
     def expand(self, rows: beam.PCollection[pa.RecordBatch]) -> TokenizedCorpus:
         """Returns the tokenized rows and the rejected ones."""
-        tokenize = _TokenizeBatch(self._preset, self._sequence_length, self._columns)
-        outputs = rows | beam.ParDo(tokenize).with_outputs("rejected", main="rows")
+        outputs = rows | beam.ParDo(self._tokenize).with_outputs("rejected", main="rows")
         for tag in ("rows", "rejected"):
             outputs[tag].element_type = pa.RecordBatch
         return TokenizedCorpus(outputs["rows"], outputs["rejected"])
 
 
 class _TokenizeBatch(beam.DoFn):
-    def __init__(self, preset: str, sequence_length: int, columns: list[str]) -> None:
+    def __init__(
+        self,
+        preset: str,
+        sequence_length: int,
+        columns: list[str],
+        long_text: LongText = "truncate",
+        prefix: str = "",
+    ) -> None:
         self._preset = preset
         self._sequence_length = sequence_length
         self._columns = columns
+        self._long_text = long_text
+        self._prefix = prefix
         self._shared = Shared()
 
     def setup(self) -> None:
@@ -115,16 +130,23 @@ class _TokenizeBatch(beam.DoFn):
             rejected, batch = reject_rows(batch, failed, self._columns, "tokenize")
             yield TaggedOutput("rejected", rejected)
         if len(batch):
-            tokens = Tokens.concatenate([tokens for tokens, _ in encoded])
-            yield add_tokens(batch, tokens, np.concatenate([total for _, total in encoded]))
+            parts, *counts = zip(*encoded, strict=True)
+            num_tokens, truncated = (np.concatenate(count) for count in counts)
+            yield add_tokens(batch, Tokens.concatenate(parts), num_tokens, truncated)
 
     def _encode(
         self, batch: pa.RecordBatch, start: int, end: int, failed: dict[int, str]
-    ) -> list[tuple[Tokens, np.ndarray]]:
+    ) -> list[tuple[Tokens, np.ndarray, np.ndarray]]:
         """Tokenizes rows; those that cannot be go into `failed`, and take no other along."""
         texts = [batch.column(name).slice(start, end - start) for name in self._columns]
         try:
-            return [self._preprocessor.encode(*texts)]
+            if self._prefix:
+                strings = [text.cast(pa.string()) for text in texts]
+                texts = [pc.binary_join_element_wise(self._prefix, text, "") for text in strings]
+            if self._long_text == "windows":
+                return [self._preprocessor.encode_windows(*texts)]
+            tokens, num_tokens = self._preprocessor.encode(*texts)
+            return [(tokens, num_tokens, num_tokens > tokens.lengths)]
         except Exception as error:
             if end - start == 1:
                 failed[start] = f"{type(error).__name__}: {error}"
@@ -136,20 +158,23 @@ class _TokenizeBatch(beam.DoFn):
             ]
 
 
-def add_tokens(batch: pa.RecordBatch, tokens: Tokens, num_tokens: np.ndarray) -> pa.RecordBatch:
+def add_tokens(
+    batch: pa.RecordBatch, tokens: Tokens, num_tokens: np.ndarray, truncated: np.ndarray
+) -> pa.RecordBatch:
     """Returns a record batch with the columns of `token_fields` behind its own.
 
     Args:
         batch: `[rows]`.
         tokens: The packed rows.
         num_tokens: int64 `[rows]`: tokens of each row before it was cut.
+        truncated: bool `[rows]`: whether it was.
     """
     splits = pa.array(tokens.splits, pa.int32())
     columns = [pa.ListArray.from_arrays(splits, pa.array(tokens.ids, pa.int32()))]
     if tokens.segment_ids is not None:
         columns.append(pa.ListArray.from_arrays(splits, pa.array(tokens.segment_ids, pa.int32())))
     columns.append(pa.array(num_tokens, pa.int32()))
-    columns.append(pa.array(num_tokens > tokens.lengths))
+    columns.append(pa.array(truncated))
     schema = batch.schema
     for field in token_fields(tokens.segment_ids is not None):
         schema = schema.append(field)

@@ -77,7 +77,8 @@ class WriteResults(beam.PTransform):
             metadata: Key-value metadata of every part.
             facts: Of the command, put at the top level of the manifest; each entry of their
                 `inputs` (`source`, `bytes`, `fingerprint`) is given the `rows` of its source.
-            label_column: String column of which the manifest counts the values.
+            label_column: Column of which the manifest counts the values: strings, or lists of
+                structs with a string `label`.
         """
         super().__init__()
         reserved = sorted(facts.keys() & MANIFEST_KEYS)

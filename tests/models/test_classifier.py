@@ -246,3 +246,16 @@ def test_a_configuration_makes_the_classifier_again(classifier):
     assert isinstance(again, BertClassifier)
     assert again.labels == classifier.labels
     assert again.backbone is classifier.backbone
+
+
+def test_classes_that_do_not_exclude_each_other_are_learnt_as_such(classifier, preset):
+    learner = BertClassifier.from_preset(preset, activation="sigmoid")
+    targets = np.array([[1, 0, 1], [0, 0, 1], [1, 1, 1], [0, 0, 0]])
+    texts = ["good film", "bad play", "great", "awful, the play"]
+    scores = learner.predict(texts, verbose=0)
+    found = learner.evaluate(texts, targets, return_dict=True, verbose=0)
+    likelihood = np.where(targets == 1, scores, 1 - scores)
+    assert found["loss"] == pytest.approx(-np.log(likelihood).mean(), rel=1e-3)
+    assert found["accuracy"] == pytest.approx(((scores > 0.5) == targets).mean())
+    logits = classifier.predict(texts, verbose=0)
+    np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits)), atol=1e-5)

@@ -8,9 +8,12 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import BertClassifier, Predictor, PresetError, UserError
+from models import BertClassifier, BertPreprocessor, Predictor, PresetError, UserError
+from models.computation import LENGTHS, length_ladder
+from models.embedder import Embedder
 from models.packing import Tokens
 from models.predictor import distinct_rows, micro_batches
+from models.preset import POOLINGS, EmbeddingSettings
 
 AREA = 48
 WORDS = ["good", "bad", "film", "play", "the", "great", "awful"]
@@ -107,7 +110,7 @@ def test_a_head_without_probabilities_is_refused(preset):
 
 
 def test_a_classifier_without_a_preprocessor_is_refused(classifier):
-    with pytest.raises(ValueError, match="needs a classifier with a preprocessor"):
+    with pytest.raises(ValueError, match="needs a model with a preprocessor"):
         Predictor(BertClassifier(classifier.backbone, 2), "CPU")
 
 
@@ -290,3 +293,201 @@ def test_a_preset_without_a_classifier_is_refused(classifier, tmp_path):
     classifier.backbone.save_to_preset(tmp_path)
     with pytest.raises(PresetError, match="has no classifier"):
         Predictor.from_preset(tmp_path)
+
+
+# Vectors
+
+
+def make_embedder(classifier, *arguments, **settings):
+    settings = EmbeddingSettings(**settings)
+    return Embedder(classifier.backbone, classifier.preprocessor, settings, *arguments)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_vectors_keep_the_order_of_rows_and_are_the_embedders(classifier, texts, pooling):
+    embedder = make_embedder(classifier, 7, pooling=pooling, normalize=True)
+    found = Predictor(embedder, "CPU", batch_tokens=AREA)(texts)
+    assert (found.shape, found.dtype) == ((len(texts), 7), np.float32)
+    expected = embedder.vectors(classifier.preprocessor(texts))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_backbone_is_enough_to_embed(classifier, texts, tmp_path):
+    classifier.backbone.save_to_preset(tmp_path)
+    classifier.preprocessor.save_to_preset(tmp_path)
+    arguments = {"pooling": "max", "normalize": True, "dimensions": 4}
+    predictor = Predictor.from_preset(tmp_path, "embed", precision="float32", **arguments)
+    assert (predictor.labels, predictor.width) == ([], 4)
+    expected = make_embedder(classifier, 4, pooling="max", normalize=True)
+    np.testing.assert_allclose(
+        predictor(texts), expected.vectors(classifier.preprocessor(texts)), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments", "problem"),
+    [
+        ("sort", {}, "task 'sort' is not one of classify, embed"),
+        ("classify", {"pooling": "cls"}, "are of the task 'embed'"),
+        ("classify", {"normalize": False}, "are of the task 'embed'"),
+        ("embed", {"dimensions": 0}, "0 of them cannot be kept"),
+        ("embed", {"long_text": "fold"}, "'fold' is not one of truncate, windows"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(preset, task, arguments, problem):
+    with pytest.raises(UserError, match=problem):
+        Predictor.from_preset(preset, task, **arguments)
+
+
+# Several labels a text
+
+
+def test_classes_that_do_not_exclude_each_other_have_probabilities_of_their_own(
+    preset, classifier, texts, tmp_path
+):
+    head = BertClassifier.from_preset(preset, activation="sigmoid")
+    head.save_to_preset(tmp_path / "sigmoid")
+    found = Predictor.from_preset(tmp_path / "sigmoid", precision="float32")(texts)
+    scores = classifier(classifier.preprocessor(texts), training=False)
+    np.testing.assert_allclose(found, tf.nn.sigmoid(scores), atol=1e-5)
+
+
+# Windows
+
+
+LENGTH = 8
+
+
+@pytest.fixture
+def short_classifier(preset):
+    return BertClassifier.from_preset(
+        preset, preprocessor=BertPreprocessor.from_preset(preset, LENGTH)
+    )
+
+
+def by_hand(whole, text, pair=None):
+    """Windows of a text of letters, each a token, with the tokens that each of them adds."""
+    words = (pair or text).split()
+    fixed = 2 if pair is None else 3 + len(text.split())
+    room = LENGTH - fixed
+    found, start = [], 0
+    while True:
+        window = " ".join(words[start : start + room])
+        rows = [window] if pair is None else [[text], [window]]
+        weight = len(window.split()) + (fixed if start == 0 else -(room // 4))
+        found.append((whole([window])[0] if pair is None else whole(*rows)[0], weight))
+        if start + room >= len(words):
+            return found
+        start += room - room // 4
+
+
+@pytest.mark.parametrize("pair", [None, "o p q r s t u v w x y"])
+def test_a_long_text_is_the_mean_of_its_windows(short_classifier, pair):
+    predictor = Predictor(short_classifier, "CPU", AREA, long_text="windows")
+    text = "a b c d e f g h i j k l m n" if pair is None else "a b"
+    seconds = () if pair is None else ([pair, "y", pair],)
+    found = predictor([text, "a b", text], *seconds)
+    whole = Predictor(short_classifier, "CPU")
+    windows = by_hand(whole, text, pair)
+    assert len(windows) > 2
+    expected = sum(weight * result for result, weight in windows) / sum(w for _, w in windows)
+    np.testing.assert_allclose(found[0], expected, atol=1e-6)
+    np.testing.assert_array_equal(found[2], found[0])
+    short = whole(["a b"]) if pair is None else whole(["a b"], ["y"])
+    np.testing.assert_allclose(found[1], short[0], atol=1e-6)
+
+
+def test_a_mean_of_vectors_is_normalized_again(short_classifier):
+    text = "a b c d e f g h i j k l m n"
+    embedder = make_embedder(short_classifier, 5, normalize=True)
+    found = Predictor(embedder, "CPU", AREA, long_text="windows")([text])[0]
+    windows = by_hand(Predictor(embedder, "CPU"), text)
+    total = sum(weight * result for result, weight in windows)
+    np.testing.assert_allclose(found, total / np.linalg.norm(total), atol=1e-6)
+    plain = make_embedder(short_classifier, 5)
+    found = Predictor(plain, "CPU", AREA, long_text="windows")([text])[0]
+    windows = by_hand(Predictor(plain, "CPU"), text)
+    expected = sum(weight * result for result, weight in windows) / sum(w for _, w in windows)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_equal_windows_are_computed_once_and_every_row_counts_once(short_classifier):
+    predictor = Predictor(short_classifier, "CPU", AREA, long_text="windows")
+    computed = predictor._compute = Computed(predictor._compute)
+    tokens, _, _ = predictor.preprocessor.encode_windows([*["a b " * 20] * 3, "good", "a " * 30])
+    done = []
+    predictor.predict(tokens, on_rows=done.append)
+    assert sum(done) == 5
+    assert computed.num_rows < len(predictor.preprocessor.split_windows(tokens).tokens) / 2
+
+
+def test_a_window_that_fails_is_its_rows_error(short_classifier):
+    predictor = Predictor(short_classifier, "CPU", AREA, long_text="windows")
+    bad_id = predictor.preprocessor.tokenizer.token_to_id("[")
+    predictor._compute = Computed(predictor._compute, is_bad=lambda ids: bad_id in ids)
+    tokens, _, _ = predictor.preprocessor.encode_windows(["a " * 30, "a b " * 9 + "[ x", "b"])
+    prediction = predictor.predict(tokens)
+    assert prediction.errors == {1: "ValueError: cannot compute this"}
+    assert np.isnan(prediction.outputs[1]).all()
+    assert np.isfinite(prediction.outputs[[0, 2]]).all()
+
+
+# Shapes compiled by XLA, as on a GPU
+
+
+@pytest.fixture
+def compiled(classifier):
+    """Computes in the shapes of a GPU; XLA compiles for processors too."""
+    return Predictor(classifier, "GPU", batch_tokens=AREA)
+
+
+@pytest.mark.parametrize("task", ["classify", "embed"])
+def test_compiled_shapes_give_the_same_results(classifier, texts, task):
+    model = classifier if task == "classify" else make_embedder(classifier)
+    expected = Predictor(model, "CPU", AREA)(texts)
+    np.testing.assert_allclose(Predictor(model, "GPU", AREA)(texts), expected, atol=1e-5)
+
+
+def test_compiled_shapes_give_about_the_same_in_half_precision(new_classifier, classifier, texts):
+    half = Predictor(new_classifier(dtype="float16"), "GPU", AREA)
+    np.testing.assert_allclose(half(texts), expected_probabilities(classifier, texts), atol=0.02)
+
+
+def test_compiled_shapes_take_windows(short_classifier):
+    texts = ["a b c d e f g h i j k l m n", "good", "a b c d e f g h i j"]
+    expected = Predictor(short_classifier, "CPU", AREA, long_text="windows")(texts)
+    found = Predictor(short_classifier, "GPU", AREA, long_text="windows")(texts)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_every_length_has_one_shape_and_its_compilation_is_timed(compiled, texts):
+    computed = compiled._compute = Computed(compiled._compute)
+    compiled(texts)
+    compiled(texts[::2])
+    # 24 is the longest sequence that the model takes.
+    assert set(computed.shapes) == {(AREA // 16, 16), (AREA // 24, 24)}
+    assert compiled.compile_seconds.keys() == set(computed.shapes)
+    assert min(compiled.compile_seconds.values()) > 0
+
+
+def test_the_padding_of_compiled_shapes_is_counted(compiled, texts):
+    computed = compiled._compute = Computed(compiled._compute)
+    tokens = encode(compiled, texts)
+    padded = compiled.predict(tokens).padded_tokens
+    assert padded == sum(computed.areas) - tokens.lengths.sum()
+
+
+def test_a_compiled_shape_that_does_not_fit_gets_fewer_rows(compiled, classifier, texts):
+    computed = compiled._compute = Computed(compiled._compute, largest_area=AREA // 2)
+    expected = expected_probabilities(classifier, texts)
+    np.testing.assert_allclose(compiled(texts), expected, atol=1e-5)
+    computed.shapes.clear()
+    np.testing.assert_allclose(compiled(texts[:1]), expected[:1], atol=1e-5)
+    assert max(computed.areas) <= AREA // 2
+
+
+def test_lengths_of_compiled_shapes_end_with_the_longest():
+    assert length_ladder(48, 64) == (16, 32, 48, 64)
+    assert length_ladder(100, 512)[4:7] == (96, 100, 128)
+    assert length_ladder(512, 512) == LENGTHS
+    assert length_ladder(8, 10) == (8, 10)

@@ -117,8 +117,8 @@ def test_another_backend_of_keras_is_refused():
     assert "'numpy'; set KERAS_BACKEND=tensorflow" in run_python(code).stdout
 
 
-def test_a_processor_gets_one_stream_a_core_and_an_accelerator_one():
-    assert runtime.num_streams("GPU") == 1
+def test_a_processor_gets_one_stream_a_core_and_an_accelerator_two():
+    assert runtime.num_streams("GPU") == 2
     assert 1 <= runtime.num_streams("CPU") <= (os.cpu_count() or 1)
 
 

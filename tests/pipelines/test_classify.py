@@ -182,6 +182,7 @@ def test_the_manifest_tells_inputs_model_tokens_and_labels(reviews, tiny_preset)
         "weights": open_preset(tiny_preset).digest,
         "labels": ["negative", "positive"],
         "sequence_length": LENGTH,
+        "long_text": "truncate",
         "precision": manifest["model"]["precision"],
     }
     assert manifest["tokens"]["real"] == sum(reviews.column("num_tokens"))
@@ -394,6 +395,68 @@ def test_a_length_beyond_the_positions_of_the_model_is_refused(classify, tmp_pat
     (tmp_path / "a.txt").write_text("x")
     found = classify(f"--input={tmp_path}/a.txt", "--sequence_length=129")
     assert "takes at most 128 tokens" in found.error
+
+
+# Long texts
+
+
+def test_a_long_text_read_in_windows_has_their_mean_probabilities(classify, tiny_preset, tmp_path):
+    (tmp_path / "a.txt").write_text(f"{LONG}\n{TEXTS[0]}")
+    flags = ("--long_text=windows", f"--sequence_length={LENGTH}", "--probabilities")
+    found = classify(f"--input={tmp_path}/a.txt", *flags)
+    windows = Predictor.from_preset(tiny_preset, sequence_length=LENGTH, long_text="windows")
+    expected = windows([LONG, TEXTS[0]])
+    probabilities = np.array([list(row.values()) for row in found.column("probabilities")])
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    assert found.column("truncated") == [False, False]
+    assert (
+        pq.ParquetFile(found.parts[0]).metadata.metadata[b"long_text"]
+        == found.manifest["model"]["long_text"].encode()
+        == b"windows"
+    )
+
+
+# Labels that do not exclude each other
+
+
+@pytest.fixture(scope="module")
+def multi_label_preset(tiny_preset, tmp_path_factory):
+    from models import BertClassifier
+
+    folder = tmp_path_factory.mktemp("presets") / "multi"
+    BertClassifier.from_preset(tiny_preset, activation="sigmoid").save_to_preset(folder)
+    return folder
+
+
+def test_a_text_may_have_several_labels_or_none(classify, multi_label_preset, tmp_path):
+    (tmp_path / "a.txt").write_text("\n".join(TEXTS))
+    scores = Predictor.from_preset(multi_label_preset)(TEXTS)
+    threshold = float(np.sort(scores.ravel())[len(TEXTS)])
+    given = (f"--input={tmp_path}/a.txt", f"--preset={multi_label_preset}")
+    found = classify(*given, f"--threshold={threshold}")
+    assert found.table.schema.names[-3:] == ["label", "score", "labels"]
+    names = ["negative", "positive"]
+    for labels, row in zip(found.column("labels"), scores, strict=True):
+        ranked = sorted(zip(row, names, strict=True), reverse=True)
+        expected = [name for score, name in ranked if score >= threshold]
+        assert [entry["label"] for entry in labels] == expected
+    assert {len(labels) for labels in found.column("labels")} > {1}
+    assert found.column("label") == [names[best] for best in scores.argmax(axis=1)]
+    assert found.manifest["model"]["threshold"] == threshold
+    every_label = [entry["label"] for labels in found.column("labels") for entry in labels]
+    assert found.manifest["labels"] == Counter(every_label)
+    assert "this run has 0.5" in classify(*given, "--if_exists=append").error
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("0.3", "a text has one label of preset"), ("1.5", "must be from 0 to 1, not '1.5'")],
+)
+def test_a_threshold_that_means_nothing_is_refused(classify, tmp_path, value, message):
+    (tmp_path / "a.txt").write_text("x")
+    found = classify(f"--input={tmp_path}/a.txt", f"--threshold={value}")
+    assert message in found.error
+    assert not found.folder.exists()
 
 
 # The process

@@ -182,6 +182,21 @@ def test_training_goes_on_where_the_labels_are_the_same(from_scratch, finetune, 
     assert record_of(found.folder)["arguments"]["epochs"] == 1
 
 
+def test_a_head_for_several_labels_is_replaced(corpus, tiny_preset, tmp_path):
+    from models import BertClassifier
+
+    several = BertClassifier.from_preset(tiny_preset, activation="sigmoid")
+    several.save_to_preset(tmp_path / "several")
+    rows = [{"text": TEXTS[i % 10], "label": ("negative", "positive")[i % 2]} for i in range(30)]
+    write_rows(tmp_path / "rows.jsonl", rows)
+    output = tmp_path / "preset"
+    flags = (f"--input={tmp_path}/rows.jsonl", f"--preset={tmp_path}/several", "--epochs=1")
+    found = run(finetune_command.main, output, *flags, f"--output={output}")
+    assert (found.code, found.err) == (0, "")
+    assert open_preset(output).labels == ["negative", "positive"]
+    assert not open_preset(output).is_multi_label
+
+
 def test_pairs_are_learned(corpus, tiny_preset, tmp_path):
     rows = [{"a": f"{i}", "b": TEXTS[i % 10], "label": i % 2} for i in range(30)]
     write_rows(tmp_path / "pairs.jsonl", rows)

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from models.errors import UserError
-from pipelines import classify, finetune
+from pipelines import classify, embed, finetune
 from pipelines.options import (
     Limit,
     Parser,
@@ -171,7 +171,7 @@ def test_the_options_of_beam_are_listed(tmp_path):
 # Time
 
 
-@pytest.mark.parametrize("command", [classify, finetune])
+@pytest.mark.parametrize("command", [classify, embed, finetune])
 def test_help_shows_our_flags_and_imports_nothing_heavy(command):
     name = command.__name__
     code, err, heavy = modules_after(f"__import__({name!r}, fromlist=['main']).main(['--help'])")

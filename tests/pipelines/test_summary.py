@@ -66,6 +66,22 @@ def test_labels_are_ranked_with_their_share(summary):
     assert lines[common + 1] == f"  rare    1  25.0%  {8 * '█'}"
 
 
+def test_vectors_are_described_in_place_of_labels(summary):
+    embedding = {
+        "pooling": "cls",
+        "normalize": False,
+        "dimensions": 384,
+        "embedding_dtype": "float16",
+    }
+    manifest = manifest_of({"": 4})
+    del manifest["labels"]
+    manifest["model"] |= {"embedding": embedding, "long_text": "windows"}
+    said = summary(manifest)
+    assert said.startswith("4 rows embedded in 2.0 s: 2 rows/s, 20 tokens/s")
+    assert "vectors  384 × float16, cls pooling\n" in f"{said}\n"
+    assert "a_preset, 64 tokens a window" in said
+
+
 def test_many_labels_are_counted_together(summary):
     said = summary(manifest_of({f"label {i:02}": i + 1 for i in range(15)}))
     assert "label 14" in said

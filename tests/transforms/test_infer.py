@@ -3,14 +3,15 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+import pytest
 from apache_beam.ml.inference.base import ModelHandler
 from apache_beam.testing.test_pipeline import TestPipeline
 from apache_beam.testing.util import assert_that
 
 from models.packing import Tokens
 from models.predictor import Prediction
-from transforms.infer import Classify, Predicted, add_labels
-from transforms.schemas import REJECTED, label_fields
+from transforms.infer import Classify, Embed, Predicted, add_labels, add_vectors
+from transforms.schemas import REJECTED, label_fields, vector_field
 from transforms.tokenize import add_tokens
 
 LABELS = ["low", "middle", "high"]
@@ -42,7 +43,8 @@ def batch_of_lengths(*lengths: int) -> pa.RecordBatch:
         }
     )
     splits = np.concatenate([[0], np.cumsum(lengths)])
-    return add_tokens(batch, Tokens(np.zeros(splits[-1], np.int32), splits), np.array(lengths))
+    tokens = Tokens(np.zeros(splits[-1], np.int32), splits)
+    return add_tokens(batch, tokens, np.array(lengths), np.zeros(len(lengths), bool))
 
 
 def classify(batch: pa.RecordBatch, check_rows=None, check_rejected=None, check_tallies=None):
@@ -115,3 +117,59 @@ def test_more_labels_asked_for_than_there_are_gives_all():
     batch = pa.RecordBatch.from_pydict({"text": ["a"]})
     labelled = add_labels(batch, outputs, LABELS, probabilities=False, top_k=9)
     assert [e["label"] for e in labelled.column("top").to_pylist()[0]] == ["middle", "high", "low"]
+
+
+def test_a_row_has_every_label_of_at_least_the_threshold_the_likeliest_first():
+    outputs = np.array([[0.5, 0.9, 0.4], [0.1, 0.2, 0.3], [0.6, 0.7, 0.8]], np.float32)
+    batch = pa.RecordBatch.from_pydict({"text": ["a", "b", "c"]})
+    labelled = add_labels(batch, outputs, LABELS, True, 1, threshold=0.5)
+    fields = label_fields(LABELS, True, 1, is_multi_label=True)
+    assert list(labelled.schema) == [pa.field("text", pa.string()), *fields]
+    found = [[entry["label"] for entry in row] for row in labelled.column("labels").to_pylist()]
+    assert found == [["middle", "low"], [], ["high", "middle", "low"]]
+    assert labelled.column("labels")[0][1]["score"].as_py() == 0.5
+    assert labelled.column("label").to_pylist() == ["middle", "high", "high"]
+    np.testing.assert_allclose(labelled.column("score").to_pylist(), [0.9, 0.3, 0.8])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_vector_is_a_list_of_a_fixed_size(dtype):
+    outputs = np.arange(6).reshape(3, 2).astype(dtype)
+    batch = pa.RecordBatch.from_pydict({"text": ["a", "b", "c"]})
+    embedded = add_vectors(batch, outputs)
+    assert embedded.schema.field("embedding") == vector_field(2, dtype)
+    assert embedded.column("embedding").to_pylist() == outputs.tolist()
+
+
+class Vectors(ByLength):
+    """Vectors that grow with the row; that of seven tokens is no number."""
+
+    def run_inference(self, batch, model, inference_args=None):
+        lengths = pa.compute.list_value_length(batch.column("token_ids")).to_numpy()
+        outputs = np.stack([lengths, 10.0**lengths], axis=1).astype(np.float32)
+        errors = {int(row): "seven" for row in np.flatnonzero(lengths == 7)}
+        outputs[list(errors)] = np.nan
+        return [(batch, Prediction(outputs, errors))]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kept", "errors"),
+    [
+        ("float32", [1, 9, 4], ["seven"]),
+        ("float16", [1, 4], ["seven", "the model's output is too large for float16"]),
+    ],
+)
+def test_a_vector_that_cannot_be_written_is_a_rejected_row(dtype, kept, errors):
+    def check_rows(batches):
+        (batch,) = batches
+        assert batch.column("embedding").flatten().to_pylist()[::2] == kept
+
+    def check_rejected(batches):
+        (batch,) = batches
+        assert batch.column("error").to_pylist() == errors
+
+    with TestPipeline() as pipeline:
+        rows = pipeline | beam.Create([batch_of_lengths(1, 7, 9, 4)])
+        result = rows | Embed(Vectors(), ["text"], dtype)
+        assert_that(result.rows, check_rows, label="rows")
+        assert_that(result.rejected, check_rejected, label="rejected")

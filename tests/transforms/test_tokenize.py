@@ -42,9 +42,9 @@ def batch_of(*texts: str, **columns: list[str]) -> pa.RecordBatch:
     )
 
 
-def tokenized(preset: str, batch: pa.RecordBatch, length: int = 8, *columns: str):
+def tokenized(preset: str, batch: pa.RecordBatch, length: int = 8, *columns: str, **arguments):
     """What the DoFn gives for one batch: record batches and tagged ones."""
-    tokenize = _TokenizeBatch(preset, length, list(columns or ["text"]))
+    tokenize = _TokenizeBatch(preset, length, list(columns or ["text"]), **arguments)
     tokenize.setup()
     try:
         return list(tokenize.process(batch))
@@ -82,6 +82,42 @@ def test_rows_keep_their_order_over_the_tasks_of_a_large_batch(preset):
     assert batch.column("text").to_pylist() == texts
     expected = [[2, *[5] * (row % 5), 7, 3] for row in range(1500)]
     assert batch.column("token_ids").to_pylist() == expected
+
+
+def test_a_long_text_is_written_as_its_windows(preset):
+    batch = batch_of("good bad film good bad film", "bad")
+    (batch,) = tokenized(preset, batch, 6, long_text="windows")
+    first, second = [2, 5, 6, 7, 5, 3], [2, 5, 6, 7, 3]
+    assert batch.column("token_ids").to_pylist() == [[*first, *second], [2, 6, 3]]
+    assert batch.column("segment_ids").to_pylist() == [[0] * 11, [0] * 3]
+    assert batch.column("num_tokens").to_pylist() == [8, 3]
+    assert batch.column("truncated").to_pylist() == [False, False]
+
+
+def test_a_first_text_that_leaves_the_second_no_room_counts_as_truncated(preset):
+    batch = batch_of("good " * 9, "good", other=["bad film bad", "bad film bad"])
+    (batch,) = tokenized(preset, batch, 7, "text", "other", long_text="windows")
+    first, second = [2, 5, 5, 3, 6, 7, 3], [2, 5, 5, 3, 6, 3]
+    assert batch.column("token_ids").to_pylist() == [[*first, *second], [2, 5, 3, 6, 7, 6, 3]]
+    assert batch.column("num_tokens").to_pylist() == [15, 7]
+    assert batch.column("truncated").to_pylist() == [True, False]
+
+
+def test_a_prefix_stands_before_every_text_and_not_in_its_column(preset):
+    batch = batch_of("film", "bad", other=["films", ""])
+    (batch,) = tokenized(preset, batch, 9, "text", "other", prefix="good ")
+    assert batch.column("token_ids").to_pylist() == [
+        [2, 5, 7, 3, 5, 7, 8, 3],
+        [2, 5, 6, 3, 5, 3],
+    ]
+    assert batch.column("text").to_pylist() == ["film", "bad"]
+
+
+def test_a_prefix_stands_before_strings_of_any_type(preset):
+    batch = batch_of("film")
+    large = batch.set_column(0, "text", batch.column("text").cast(pa.large_string()))
+    (batch,) = tokenized(preset, large, prefix="good ")
+    assert batch.column("token_ids").to_pylist() == [[2, 5, 7, 3]]
 
 
 class Choosy(BertPreprocessor):
@@ -129,7 +165,7 @@ def test_a_batch_of_bad_rows_only_gives_no_rows(preset):
 
 def test_tokens_come_back_out_of_a_slice_of_a_batch():
     tokens = Tokens(np.arange(6, dtype=np.int32), np.array([0, 1, 4, 6]), np.ones(6, np.int32))
-    batch = add_tokens(batch_of("a", "b", "c"), tokens, np.array([1, 3, 9]))
+    batch = add_tokens(batch_of("a", "b", "c"), tokens, np.array([1, 3, 9]), np.zeros(3, bool))
     again = tokens_of(batch.slice(1))
     assert again.ids.tolist() == [1, 2, 3, 4, 5]
     assert again.splits.tolist() == [0, 3, 5]

@@ -1,0 +1,116 @@
+"""The compiled functions that a predictor runs."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.embedder import Embedder
+from models.errors import UserError
+
+if TYPE_CHECKING:
+    from models.classifier import Classifier
+
+LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+"""Lengths that XLA compiles for, in tokens; a shorter row is padded to the next of them.
+
+Each is at most half as long again as the one before, 16 and 32 apart, so that little of a row is
+padding; more of them would cost more compilations.
+"""
+
+
+def length_ladder(sequence_length: int, max_sequence_length: int) -> tuple[int, ...]:
+    """Returns the lengths to pad rows to where every shape is compiled, shortest first.
+
+    Args:
+        sequence_length: What texts are cut to: the length that is the most common.
+        max_sequence_length: Longest row that the backbone has positions for.
+    """
+    ends = {sequence_length, max_sequence_length}
+    return tuple(sorted(ends | {length for length in LENGTHS if length < max_sequence_length}))
+
+
+class Computation:
+    """A compiled function from a micro-batch's features to float32 `[rows, width]`.
+
+    Args:
+        outputs: From the features to the results, as TensorFlow operations.
+        features: Names of the features; each is int32 `[rows, length]`.
+        width: Numbers of a row's result.
+        use_xla: Whether XLA compiles it, anew for every shape. Else TensorFlow runs operation by
+            operation, and any shape will do.
+    """
+
+    def __init__(
+        self,
+        outputs: Callable[[Mapping[str, Any]], Any],
+        features: Sequence[str],
+        width: int,
+        use_xla: bool = False,
+    ) -> None:
+        import tensorflow as tf
+
+        function = tf.function(
+            outputs,
+            input_signature=[{name: tf.TensorSpec([None, None], tf.int32) for name in features}],
+            autograph=False,
+            jit_compile=use_xla or None,
+        )
+        self.width = width
+        self.compile_seconds: dict[tuple[int, int], float] = {}
+        """Seconds of the first call of each shape `(rows, length)` with XLA: its compilation."""
+        self._function = function.get_concrete_function()
+        self._to_tensor = tf.constant
+        self._features = list(features)
+        self._use_xla = use_xla
+        self._compiling = threading.Lock()
+
+    def __call__(self, features: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Returns the results, `[rows, width]`."""
+        tensors = {name: self._to_tensor(features[name]) for name in self._features}
+        if self._use_xla:
+            rows, length = features["token_ids"].shape
+            self._compile((rows, length), tensors)
+        return self._function(tensors).numpy()
+
+    def _compile(self, shape: tuple[int, int], tensors: Mapping[str, Any]) -> None:
+        """Runs a shape for the first time; one thread at a time, so that each compiles once."""
+        if shape in self.compile_seconds:
+            return
+        with self._compiling:
+            if shape not in self.compile_seconds:
+                began = time.perf_counter()
+                self._function(tensors)
+                self.compile_seconds[shape] = time.perf_counter() - began
+
+
+def classification(classifier: "Classifier", use_xla: bool = False) -> Computation:
+    """Returns the computation of the probability of each class.
+
+    Raises:
+        UserError: The classifier's scores are no probabilities.
+    """
+    import keras
+    import tensorflow as tf
+
+    to_probabilities = {
+        keras.activations.linear: tf.nn.softmax,
+        keras.activations.softmax: tf.identity,
+        keras.activations.sigmoid: tf.identity,
+    }.get(classifier.activation)
+    if to_probabilities is None:
+        name = keras.activations.serialize(classifier.activation)
+        raise UserError(f"scores with the activation {name!r} are no probabilities of classes")
+
+    def probabilities(features: Mapping[str, Any]) -> Any:
+        return to_probabilities(tf.cast(classifier.scores(features), tf.float32))
+
+    return Computation(probabilities, list(classifier.input), len(classifier.labels), use_xla)
+
+
+def embedding(embedder: Embedder, use_xla: bool = False) -> Computation:
+    """Returns the computation of the vector of each row."""
+    features = list(embedder.backbone.input)
+    return Computation(embedder.vectors, features, embedder.dimensions, use_xla)

@@ -1,0 +1,129 @@
+"""From texts to vectors: the tokens of a text become one vector."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.errors import PresetError, UserError
+from models.preset import POOLINGS, EmbeddingSettings, Pooling, Preset
+
+if TYPE_CHECKING:
+    from models.backbone import Backbone
+    from models.preprocessor import Preprocessor
+
+# Below it a vector's length counts as zero.
+_SHORTEST = 1e-12
+
+
+def resolve_embedding(
+    preset: Preset,
+    pooling: Pooling | None = None,
+    normalize: bool | None = None,
+    dimensions: int | None = None,
+) -> tuple[EmbeddingSettings, int]:
+    """Returns how a preset's texts become vectors and how long these are; reads no weights.
+
+    Args:
+        preset: The preset.
+        pooling: One of `POOLINGS`; the preset's own if `None`.
+        normalize: Whether vectors are divided by their length; the preset's own if `None`.
+        dimensions: Numbers of a vector to keep; all if `None`.
+
+    Raises:
+        UserError: There is no such pooling, or a vector has not so many numbers.
+        PresetError: The preset has no pooler.
+    """
+    own = preset.embedding
+    pooling = own.pooling if pooling is None else pooling
+    if pooling not in POOLINGS:
+        raise UserError(f"pooling {pooling!r} is not one of {', '.join(POOLINGS)}")
+    if pooling == "pooled" and not preset.has_pooler:
+        others = ", ".join(name for name in POOLINGS if name != "pooled")
+        raise PresetError(
+            f"preset {preset.name!r} has no pooler for the pooling 'pooled'; choose from {others}"
+        )
+    if "hidden_dim" not in preset.backbone_config:
+        raise preset.error(preset.config_file, "lacks 'hidden_dim'")
+    width = preset.backbone_config["hidden_dim"]
+    if dimensions is not None and not 1 <= dimensions <= width:
+        raise UserError(
+            f"preset {preset.name!r} makes vectors of {width} dimensions: {dimensions} of them "
+            "cannot be kept"
+        )
+    normalize = own.normalize if normalize is None else normalize
+    return EmbeddingSettings(pooling, normalize), dimensions or width
+
+
+class Embedder:
+    """A backbone whose vectors of the tokens become one vector of the text.
+
+    Args:
+        backbone: The encoder.
+        preprocessor: Makes the backbone's inputs from strings.
+        settings: How the vectors become one.
+        dimensions: Numbers of a vector to keep, from its start; all if `None`.
+
+    Raises:
+        UserError: The backbone has no pooler or not so many dimensions.
+    """
+
+    def __init__(
+        self,
+        backbone: "Backbone",
+        preprocessor: "Preprocessor",
+        settings: EmbeddingSettings,
+        dimensions: int | None = None,
+    ) -> None:
+        if settings.pooling == "pooled" and backbone.pooler is None:
+            raise UserError("the backbone has no pooler for the pooling 'pooled'")
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.settings = settings
+        self.dimensions = dimensions or backbone.hidden_dim
+        if self.dimensions > backbone.hidden_dim:
+            raise UserError(
+                f"vectors of {backbone.hidden_dim} dimensions have no {dimensions} to keep"
+            )
+
+    def vectors(self, features: Mapping[str, Any]) -> Any:
+        """Returns the vector of each row, float32 `[batch, dimensions]`, as TensorFlow operations.
+
+        Args:
+            features: What the backbone takes.
+        """
+        import tensorflow as tf
+
+        vectors = self._pool(features)[:, : self.dimensions]
+        if self.settings.normalize:
+            length = tf.norm(vectors, axis=1, keepdims=True)
+            vectors = vectors / tf.maximum(length, _SHORTEST)
+        return vectors
+
+    def _pool(self, features: Mapping[str, Any]) -> Any:
+        """Returns one vector a row, float32 `[batch, hidden_dim]`."""
+        import tensorflow as tf
+
+        pooling = self.settings.pooling
+        if pooling in ("cls", "pooled"):
+            backbone = self.backbone
+            first = backbone.first if pooling == "pooled" else backbone.first_token
+            return tf.cast(first(features), tf.float32)
+        tokens = tf.cast(self.backbone.tokens(features), tf.float32)
+        is_token = tf.cast(features["padding_mask"], tf.bool)[:, :, None]
+        if pooling == "max":
+            return tf.reduce_max(tf.where(is_token, tokens, tokens.dtype.min), axis=1)
+        total = tf.reduce_sum(tf.where(is_token, tokens, 0.0), axis=1)
+        num_tokens = tf.reduce_sum(tf.cast(is_token, tf.float32), axis=1)
+        return total / tf.maximum(num_tokens, 1.0)
+
+    def normalized(self, vectors: np.ndarray) -> np.ndarray:
+        """Returns means of vectors, divided by their length if that is what the settings say.
+
+        Args:
+            vectors: float32 `[rows, dimensions]`.
+        """
+        if not self.settings.normalize:
+            return vectors
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors / np.maximum(lengths, _SHORTEST)

@@ -1,0 +1,257 @@
+"""What the commands that read a corpus, infer and write results have in common."""
+
+import functools
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import UserError
+from pipelines import __version__, options
+from pipelines.console import print_error
+
+if TYPE_CHECKING:
+    import argparse
+
+    import apache_beam as beam
+    import pyarrow as pa
+
+    from models.preset import Preset
+    from transforms.corpus import Corpus
+    from transforms.output import OutputPlan
+
+SAMPLE = Path(__file__).parent / "sample" / "reviews.jsonl"
+DEFAULT_OUTPUT = "output/"
+
+# Packages that shape the result.
+_VERSIONED = ("apache-beam", "tensorflow", "tensorflow-text", "keras", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one command does that others do not.
+
+    Attributes:
+        command: Its name.
+        fields: Columns that inference adds.
+        infer: Makes the transform from tokenized rows to rows with these columns, of the names of
+            the text columns.
+        model: What the manifest says of the model beside what it says of every model.
+        settings: What all rows of one folder must share, for the metadata of every part.
+        prefix: Stands before every text that is tokenized.
+        label_column: The column whose values the manifest counts.
+    """
+
+    command: str
+    fields: "Sequence[pa.Field]"
+    infer: "Callable[[Sequence[str]], beam.PTransform]"
+    model: Mapping[str, Any]
+    settings: Mapping[str, str]
+    prefix: str = ""
+    label_column: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is known of a run before any work is done."""
+
+    args: "argparse.Namespace"
+    preset: "Preset"
+    sequence_length: int
+    job: Job
+    corpus: "Corpus"
+    schema: "pa.Schema"
+    output: "OutputPlan"
+    metadata: Mapping[str, str]
+
+
+MakeJob = Callable[["argparse.Namespace", "Preset", int], Job]
+"""Makes a command's job of its flags, the preset and the sequence length.
+
+Raises `UserError` for flags that do not fit the preset.
+"""
+
+
+def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> int:
+    """Plans a run, runs it and prints its summary; returns the exit code.
+
+    Args:
+        parser: Of the command's flags.
+        argv: The flags.
+        make_job: Makes the command's job.
+
+    Raises:
+        UserError: Something is not there, or does not fit together.
+    """
+    args, beam_flags = parser.parse(argv)
+    if not args.preset:
+        raise UserError("--preset is required: the name of a preset or its folder")
+    if args.input and not args.output:
+        raise UserError("--output is required with --input: the folder to write to")
+    args.output = args.output or DEFAULT_OUTPUT
+
+    # Imported here, so that --help and a mistyped flag are answered at once.
+    from pipelines.running import RunFailedError, run_pipeline
+    from pipelines.summary import print_summary
+    from transforms.manifest import read_manifest
+    from transforms.output import discard
+    from transforms.progress import PROGRESS
+
+    plan = _plan(args, make_job)
+    began = time.monotonic()
+    try:
+        earlier = read_manifest(args.output) if plan.output.if_exists == "append" else None
+        run_pipeline(functools.partial(_build, plan), beam_flags, plan.corpus.size)
+    except RunFailedError as error:
+        discard(plan.output)
+        print_error(str(error))
+        return 1
+    except BaseException:
+        discard(plan.output)
+        raise
+    manifest = read_manifest(args.output)
+    if manifest is None:
+        raise UserError(f"{args.output} has no manifest: the job was started but did not finish")
+    print_summary(
+        manifest,
+        earlier,
+        output=args.output,
+        text_column=plan.corpus.output_text_column,
+        renamed=plan.corpus.renamed,
+        start_seconds=PROGRESS.model_ready and PROGRESS.model_ready - began,
+    )
+    rows = manifest["runs"][-1]["rows"]
+    if args.max_rejected and not args.max_rejected.allows(rows["rejected"], rows["read"]):
+        print_error(
+            f"{rows['rejected']:,} of {rows['read']:,} rows were rejected, more than "
+            f"--max_rejected={args.max_rejected} allows"
+        )
+        return 1
+    return 0
+
+
+def predictor_arguments(args: "argparse.Namespace", sequence_length: int) -> dict[str, Any]:
+    """Returns the arguments of `Predictor.from_preset` that every job has."""
+    return {
+        "sequence_length": sequence_length,
+        "batch_tokens": args.batch_tokens,
+        "precision": args.precision,
+        "long_text": args.long_text,
+    }
+
+
+def _plan(args: "argparse.Namespace", make_job: MakeJob) -> Plan:
+    """Checks all that can be checked before any work.
+
+    Raises:
+        UserError: Something is not there, or does not fit together.
+    """
+    from models.presets import open_preset
+    from transforms.corpus import plan_corpus
+    from transforms.output import prepare_output
+    from transforms.schemas import token_fields
+
+    preset = open_preset(args.preset)
+    sequence_length = preset.resolve_length(args.sequence_length)
+    num_texts = 2 if args.text_pair_column else 1
+    options.check_sequence_length(sequence_length, preset.family, num_texts, args.long_text)
+    job = make_job(args, preset, sequence_length)
+    added = [*token_fields(preset.has_segments), *job.fields]
+    corpus = plan_corpus(
+        args.input or [str(SAMPLE)],
+        input_format=args.input_format,
+        text_column=args.text_column,
+        text_pair_column=args.text_pair_column,
+        columns=args.columns,
+        reserved=[field.name for field in added],
+    )
+    schema = functools.reduce(lambda schema, field: schema.append(field), added, corpus.schema)
+    shared = {
+        "weights": preset.digest,
+        "sequence_length": str(sequence_length),
+        "long_text": args.long_text,
+        **job.settings,
+    }
+    output = prepare_output(
+        args.output,
+        if_exists=args.if_exists,
+        schema=schema,
+        metadata=shared,
+        replace_if=None if args.input else _is_sample_run,
+    )
+    metadata = {
+        "preset": preset.name,
+        "precision": args.precision,
+        "textbeam": __version__,
+        **shared,
+    }
+    return Plan(args, preset, sequence_length, job, corpus, schema, output, metadata)
+
+
+def _is_sample_run(manifest: Mapping[str, Any]) -> bool:
+    """Returns whether an output folder holds nothing but an earlier run over the sample."""
+    return [entry["source"] for entry in manifest.get("inputs", [])] == [str(SAMPLE)]
+
+
+def _build(plan: Plan, pipeline: "beam.Pipeline") -> None:
+    """Applies the transforms of a run."""
+    from transforms.read import ReadCorpus
+    from transforms.tokenize import Tokenize
+    from transforms.write import WriteResults
+
+    args, corpus, job = plan.args, plan.corpus, plan.job
+    pair_column = corpus.output_text_pair_column
+    text_columns = [corpus.output_text_column, *([pair_column] if pair_column else [])]
+
+    read = pipeline | ReadCorpus(corpus, args.limit)
+    tokenized = read.rows | Tokenize(
+        str(plan.preset.name),
+        plan.sequence_length,
+        corpus.output_text_column,
+        pair_column,
+        long_text=args.long_text,
+        prefix=job.prefix,
+    )
+    inferred = tokenized.rows | job.infer(text_columns)
+    streams = {
+        "rows": inferred.rows,
+        "rejected": [read.rejected, tokenized.rejected, inferred.rejected],
+        "tallies": [read.tallies, inferred.tallies],
+    }
+    streams | WriteResults(
+        plan.output, plan.schema, plan.metadata, _facts(plan), label_column=job.label_column
+    )
+
+
+def _facts(plan: Plan) -> dict[str, Any]:
+    """Returns what the manifest says of the command."""
+    from transforms.files import fingerprint
+
+    return {
+        "command": plan.job.command,
+        "model": {
+            "preset": plan.preset.name,
+            "family": plan.preset.family,
+            "weights": plan.preset.digest,
+            **plan.job.model,
+            "sequence_length": plan.sequence_length,
+            "long_text": plan.args.long_text,
+            "precision": plan.args.precision,
+        },
+        "inputs": [
+            {
+                "source": file.path,
+                "bytes": file.size,
+                "fingerprint": fingerprint(file.path, file.size),
+            }
+            for file in plan.corpus.files
+        ],
+        "versions": {
+            "textbeam": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in _VERSIONED},
+        },
+    }

@@ -1,0 +1,112 @@
+"""Turns every text of a corpus into a vector: `python -m pipelines.embed`.
+
+Reads text, JSONL, CSV, TSV or Parquet, and writes Parquet with all input columns and `embedding`.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipelines import options
+from pipelines.command import Job, predictor_arguments, run_job
+from pipelines.console import exit_now, run_command
+
+if TYPE_CHECKING:
+    import argparse
+
+    import apache_beam as beam
+
+    from models.preset import Preset
+
+_EXAMPLES = """examples:
+  python -m pipelines.embed --input='news/*.parquet' --preset=my_preset/ --output=vectors/
+  python -m pipelines.embed --input=faq.csv --text_column=question --prefix='query: ' \\
+      --preset=my_preset/ --normalize --embedding_dtype=float16 --output=vectors/
+"""
+
+
+def make_parser() -> options.Parser:
+    """Returns the parser of the command's flags."""
+    parser = options.Parser(
+        prog="python -m pipelines.embed",
+        description="Turns every text of a corpus into a vector and writes Parquet.",
+        epilog=_EXAMPLES,
+    )
+    options.add_corpus_flags(parser)
+    options.add_output_flags(parser)
+    options.add_model_flags(parser, None)
+    group = parser.add_argument_group("vectors")
+    group.add_argument(
+        "--pooling",
+        choices=("cls", "mean", "max", "pooled"),
+        help="how the vectors of a text's tokens become one; default: the preset's, else mean",
+    )
+    normalize = group.add_mutually_exclusive_group()
+    normalize.add_argument(
+        "--normalize",
+        action="store_true",
+        default=None,
+        help="divide vectors by their length; default: the preset's",
+    )
+    normalize.add_argument(
+        "--no_normalize", action="store_false", dest="normalize", help="leave them as they are"
+    )
+    group.add_argument(
+        "--dimensions",
+        type=options.positive,
+        metavar="N",
+        help="keep the first N numbers of a vector; default: all",
+    )
+    group.add_argument(
+        "--embedding_dtype",
+        choices=("float32", "float16"),
+        default="float32",
+        help="type of the numbers; default: float32",
+    )
+    group.add_argument(
+        "--prefix",
+        default="",
+        metavar="TEXT",
+        help="what the model reads before every text, such as 'query: '",
+    )
+    options.add_beam_flags(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    return run_command(lambda flags: run_job(make_parser(), flags, _job), argv)
+
+
+def _job(args: "argparse.Namespace", preset: "Preset", sequence_length: int) -> Job:
+    """Returns what the command does."""
+    from models.embedder import resolve_embedding
+    from transforms.schemas import vector_field
+
+    settings, dimensions = resolve_embedding(preset, args.pooling, args.normalize, args.dimensions)
+    arguments = {
+        "pooling": settings.pooling,
+        "normalize": settings.normalize,
+        "dimensions": dimensions,
+    }
+
+    def infer(text_columns: Sequence[str]) -> "beam.PTransform":
+        from transforms.infer import Embed, PredictorHandler
+
+        handler = PredictorHandler(
+            preset.name, "embed", **predictor_arguments(args, sequence_length), **arguments
+        )
+        return Embed(handler, text_columns, args.embedding_dtype)
+
+    facts = {**arguments, "embedding_dtype": args.embedding_dtype, "prefix": args.prefix}
+    return Job(
+        "embed",
+        [vector_field(dimensions, args.embedding_dtype)],
+        infer,
+        model={"embedding": facts},
+        settings={name: str(value) for name, value in facts.items()},
+        prefix=args.prefix,
+    )
+
+
+if __name__ == "__main__":
+    exit_now(main())

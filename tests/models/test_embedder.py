@@ -1,0 +1,133 @@
+import numpy as np
+import pytest
+
+from models import (
+    DistilBertBackbone,
+    DistilBertPreprocessor,
+    DistilBertTokenizer,
+    PresetError,
+    UserError,
+)
+from models.embedder import Embedder, resolve_embedding
+from models.preset import POOLINGS, EmbeddingSettings
+from models.presets import open_preset
+
+TEXTS = ["good film", "the play", "awful, the great play is bad!", "a", ""]
+WIDTH = 16
+
+
+@pytest.fixture
+def features(classifier):
+    return classifier.preprocessor(TEXTS)
+
+
+@pytest.fixture
+def distil(config, vocabulary, randomize):
+    """A backbone without a pooler, and its preprocessor."""
+    backbone = DistilBertBackbone(**config)
+    randomize(backbone)
+    return backbone, DistilBertPreprocessor(DistilBertTokenizer(vocabulary, lowercase=True), 24)
+
+
+def plain(backbone, features, pooling):
+    """A row's vector from the backbone's own outputs, row by row in NumPy."""
+    outputs = backbone(features, training=False)
+    if pooling == "pooled":
+        return np.array(outputs["pooled_output"])
+    tokens = np.array(outputs["sequence_output"] if isinstance(outputs, dict) else outputs)
+    mask = np.array(features["padding_mask"]).astype(bool)
+    pool = {
+        "cls": lambda row: row[0],
+        "mean": lambda row: row.mean(axis=0),
+        "max": lambda row: row.max(axis=0),
+    }[pooling]
+    return np.stack([pool(row[real]) for row, real in zip(tokens, mask, strict=True)])
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_vectors_are_those_of_the_backbones_outputs(classifier, features, pooling):
+    embedder = Embedder(classifier.backbone, classifier.preprocessor, EmbeddingSettings(pooling))
+    expected = plain(classifier.backbone, features, pooling)
+    np.testing.assert_allclose(embedder.vectors(features), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean", "max"])
+def test_a_family_without_a_pooler_has_the_other_poolings(distil, pooling):
+    backbone, preprocessor = distil
+    features = preprocessor(TEXTS)
+    embedder = Embedder(backbone, preprocessor, EmbeddingSettings(pooling))
+    expected = plain(backbone, features, pooling)
+    np.testing.assert_allclose(embedder.vectors(features), expected, atol=1e-5)
+
+
+def test_a_normalized_vector_has_the_length_one(classifier, features):
+    settings = EmbeddingSettings("mean", normalize=True)
+    embedder = Embedder(classifier.backbone, classifier.preprocessor, settings)
+    expected = plain(classifier.backbone, features, "mean")
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(embedder.vectors(features), expected, atol=1e-5)
+
+
+def test_fewer_dimensions_are_the_first_and_normalized_again(classifier, features):
+    backbone, preprocessor = classifier.backbone, classifier.preprocessor
+    cut = plain(backbone, features, "cls")[:, :5]
+    plainly = Embedder(backbone, preprocessor, EmbeddingSettings("cls"), 5)
+    np.testing.assert_allclose(plainly.vectors(features), cut, atol=1e-5)
+    normalized = Embedder(backbone, preprocessor, EmbeddingSettings("cls", normalize=True), 5)
+    cut /= np.linalg.norm(cut, axis=1, keepdims=True)
+    np.testing.assert_allclose(normalized.vectors(features), cut, atol=1e-5)
+
+
+def test_a_vector_of_zeros_stays_one(new_classifier):
+    classifier = new_classifier()
+    last = classifier.backbone.encoder.layers[-1].output_norm
+    last.gamma.assign(np.zeros(WIDTH))
+    last.beta.assign(np.zeros(WIDTH))
+    settings = EmbeddingSettings("mean", normalize=True)
+    embedder = Embedder(classifier.backbone, classifier.preprocessor, settings)
+    vectors = embedder.vectors(classifier.preprocessor(TEXTS))
+    np.testing.assert_array_equal(vectors, np.zeros((len(TEXTS), WIDTH)))
+    np.testing.assert_array_equal(embedder.normalized(np.zeros((2, WIDTH))), np.zeros((2, WIDTH)))
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_half_precision_pools_in_single(new_classifier, features, pooling):
+    half = new_classifier(dtype="bfloat16")
+    settings = EmbeddingSettings(pooling, normalize=True)
+    vectors = np.array(Embedder(half.backbone, half.preprocessor, settings).vectors(features))
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+
+
+def test_settings_are_the_presets_unless_others_are_asked_for(preset):
+    preset = open_preset(preset)
+    assert resolve_embedding(preset) == (EmbeddingSettings("mean", False), WIDTH)
+    asked_for = resolve_embedding(preset, "pooled", normalize=True, dimensions=3)
+    assert asked_for == (EmbeddingSettings("pooled", True), 3)
+
+
+def test_more_dimensions_than_there_are_is_refused(preset, classifier):
+    with pytest.raises(UserError, match="vectors of 16 dimensions: 17 of them cannot"):
+        resolve_embedding(open_preset(preset), dimensions=17)
+    with pytest.raises(UserError, match="vectors of 16 dimensions have no 17 to keep"):
+        Embedder(classifier.backbone, classifier.preprocessor, EmbeddingSettings(), 17)
+
+
+def test_an_unknown_pooling_is_refused_with_those_that_are(preset):
+    with pytest.raises(UserError, match="'sum' is not one of cls, mean, max, pooled"):
+        resolve_embedding(open_preset(preset), "sum")
+
+
+def test_a_pooler_that_is_not_there_is_refused(distil, tmp_path):
+    backbone, preprocessor = distil
+    backbone.save_to_preset(tmp_path)
+    with pytest.raises(PresetError, match="no pooler for the pooling 'pooled'; choose from cls, m"):
+        resolve_embedding(open_preset(tmp_path), "pooled")
+    with pytest.raises(UserError, match="no pooler"):
+        Embedder(backbone, preprocessor, EmbeddingSettings("pooled"))
+
+
+def test_families_with_a_pooler_are_known_without_their_classes(classifier, distil, tmp_path):
+    for name, backbone in (("bert", classifier.backbone), ("distil_bert", distil[0])):
+        backbone.save_to_preset(tmp_path / name)
+        assert open_preset(tmp_path / name).has_pooler == backbone.has_pooler

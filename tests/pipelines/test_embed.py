@@ -1,0 +1,236 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from models.predictor import Predictor
+from models.preset import POOLINGS
+from models.presets import open_preset
+from pipelines import embed as embed_command
+from tests.pipelines.command_runs import Run, run, run_process
+from tests.pipelines.conftest import TEXTS
+
+WIDTH = 16
+LONG = " ".join(TEXTS)
+
+
+@pytest.fixture
+def embed(tiny_preset: Path, tmp_path: Path) -> Callable[..., Run]:
+    """Runs the command in this process over `TEXTS` and a long one."""
+    lines = [json.dumps({"id": i, "text": text}) for i, text in enumerate([*TEXTS, LONG])]
+    (tmp_path / "texts.jsonl").write_text("\n".join(lines))
+
+    def run_embed(*flags: str) -> Run:
+        folder = tmp_path / "out"
+        given = (f"--input={tmp_path}/texts.jsonl", f"--output={folder}")
+        return run(embed_command.main, folder, f"--preset={tiny_preset}", *given, *flags)
+
+    return run_embed
+
+
+@pytest.fixture
+def vectors(tiny_preset: Path) -> Callable[..., np.ndarray]:
+    """The vectors that the predictor gives without Beam."""
+
+    def make(texts=(*TEXTS, LONG), **arguments) -> np.ndarray:
+        return Predictor.from_preset(tiny_preset, "embed", **arguments)(texts)
+
+    return make
+
+
+def embeddings(found: Run) -> np.ndarray:
+    column = found.table.column("embedding").combine_chunks()
+    return column.flatten().to_numpy().reshape(len(column), -1)
+
+
+# The column
+
+
+def test_every_row_gets_the_vector_of_the_predictor(embed, vectors):
+    found = embed()
+    assert (found.code, found.err) == (0, "")
+    assert found.table.column_names == [
+        *("id", "text", "source", "position", "num_tokens", "truncated", "embedding")
+    ]
+    assert found.column("id") == list(range(len(TEXTS) + 1))
+    type_ = found.table.schema.field("embedding").type
+    assert (type_.list_size, type_.value_type) == (WIDTH, pa.float32())
+    np.testing.assert_allclose(embeddings(found), vectors(), atol=1e-5)
+
+
+def test_flags_say_how_texts_become_vectors(embed, vectors):
+    found = embed("--pooling=cls", "--normalize", "--dimensions=5", "--embedding_dtype=float16")
+    expected = vectors(pooling="cls", normalize=True, dimensions=5)
+    assert found.table.schema.field("embedding").type.value_type == pa.float16()
+    np.testing.assert_allclose(embeddings(found), expected, atol=2e-3)
+    assert embeddings(found).shape == (len(TEXTS) + 1, 5)
+
+
+def test_the_command_knows_the_poolings_that_there_are():
+    actions = embed_command.make_parser()._option_string_actions
+    assert actions["--pooling"].choices == POOLINGS
+
+
+def test_a_prefix_is_read_by_the_model_and_not_written(embed, vectors):
+    found = embed("--prefix=The soup ")
+    expected = vectors([f"The soup {text}" for text in [*TEXTS, LONG]])
+    np.testing.assert_allclose(embeddings(found), expected, atol=1e-5)
+    assert found.column("text") == [*TEXTS, LONG]
+
+
+def test_a_long_text_is_cut_or_read_in_windows(embed, vectors):
+    cut = embed("--sequence_length=24", "--normalize")
+    beginnings, num_tokens = embeddings(cut), cut.column("num_tokens")
+    expected = vectors(sequence_length=24, normalize=True)
+    np.testing.assert_allclose(beginnings, expected, atol=1e-5)
+    assert cut.column("truncated") == [False] * len(TEXTS) + [True]
+    whole = embed(
+        "--sequence_length=24", "--normalize", "--long_text=windows", "--if_exists=overwrite"
+    )
+    expected = vectors(sequence_length=24, normalize=True, long_text="windows")
+    np.testing.assert_allclose(embeddings(whole), expected, atol=1e-5)
+    assert not np.allclose(embeddings(whole)[-1], beginnings[-1], atol=1e-2)
+    np.testing.assert_allclose(np.linalg.norm(embeddings(whole), axis=1), 1, atol=1e-5)
+    assert whole.column("num_tokens") == num_tokens
+    assert whole.column("truncated") == [False] * (len(TEXTS) + 1)
+    assert whole.manifest["rows"]["truncated"] == 0
+    assert "24 tokens a window" in whole.out
+
+
+def test_pairs_are_embedded_as_pairs(tiny_preset, vectors, tmp_path):
+    rows = [{"a": text, "b": LONG} for text in TEXTS]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    flags = ("--text_column=a", "--text_pair_column=b", "--long_text=windows")
+    flags = (*flags, f"--input={tmp_path}/pairs.jsonl", f"--output={tmp_path}/out")
+    preset = f"--preset={tiny_preset}"
+    found = run(embed_command.main, tmp_path / "out", preset, *flags, "--sequence_length=48")
+    predictor = Predictor.from_preset(tiny_preset, "embed", sequence_length=48, long_text="windows")
+    expected = predictor(TEXTS, [LONG] * len(TEXTS))
+    np.testing.assert_allclose(embeddings(found), expected, atol=1e-5)
+
+
+def test_rows_stay_in_the_order_of_their_file(tiny_preset, tmp_path):
+    texts = [f"{TEXTS[i % 10]} {i}" for i in range(5_000)]
+    (tmp_path / "a.txt").write_text("\n".join(texts))
+    flags = (f"--preset={tiny_preset}", f"--input={tmp_path}/a.txt", f"--output={tmp_path}/out")
+    assert run(embed_command.main, tmp_path / "out", *flags).column("text") == texts
+
+
+# Other readers
+
+
+def test_duckdb_reads_vectors_of_a_fixed_size(embed):
+    duckdb = pytest.importorskip("duckdb")
+    found = embed("--normalize")
+    rows = duckdb.sql(
+        f"select id, array_cosine_similarity(embedding::float[{WIDTH}], first) as similarity "
+        f"from (select *, first(embedding::float[{WIDTH}]) over (order by id) as first "
+        f"from '{found.folder}/*.parquet') order by id"
+    ).fetchall()
+    expected = embeddings(found) @ embeddings(found)[0]
+    np.testing.assert_allclose([similarity for _, similarity in rows], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_polars_reads_vectors_of_a_fixed_size(embed, dtype):
+    pl = pytest.importorskip("polars")
+    found = embed(f"--embedding_dtype={dtype}")
+    table = pl.read_parquet(found.parts[0])
+    assert isinstance(table.schema["embedding"], pl.Array)
+    assert table.schema["embedding"].shape == (WIDTH,)
+    np.testing.assert_array_equal(table["embedding"].to_numpy(), embeddings(found))
+
+
+# What is said of a run
+
+
+def test_metadata_and_manifest_tell_how_vectors_were_made(embed, tiny_preset):
+    found = embed("--dimensions=4", "--no_normalize", "--prefix=Query: ", "--long_text=windows")
+    metadata = pq.ParquetFile(found.parts[0]).metadata.metadata
+    settings = {
+        "weights": open_preset(tiny_preset).digest,
+        "sequence_length": "128",
+        "long_text": "windows",
+        "pooling": "mean",
+        "normalize": "False",
+        "dimensions": "4",
+        "embedding_dtype": "float32",
+        "prefix": "Query: ",
+    }
+    assert {name: metadata[name.encode()].decode() for name in settings} == settings
+    assert found.manifest["command"] == "embed"
+    model = found.manifest["model"]
+    assert model["embedding"] == {
+        "pooling": "mean",
+        "normalize": False,
+        "dimensions": 4,
+        "embedding_dtype": "float32",
+        "prefix": "Query: ",
+    }
+    assert (model["long_text"], model["sequence_length"]) == ("windows", 128)
+    assert "labels" not in found.manifest
+
+
+def test_the_summary_tells_rows_speed_and_the_size_of_vectors(embed):
+    said = embed("--normalize").out
+    assert said.startswith("11 rows embedded in ")
+    assert "rows/s" in said
+    assert "tokens/s" in said
+    assert f"vectors  {WIDTH} × float32, mean pooling, normalized" in said
+
+
+def test_vectors_made_otherwise_cannot_be_appended(embed):
+    assert embed().code == 0
+    assert "made with pooling mean, this run has max" in (
+        embed("--pooling=max", "--if_exists=append").error
+    )
+    assert "made with prefix" in embed("--prefix=x ", "--if_exists=append").error
+    again = embed("--if_exists=append")
+    assert (again.code, again.manifest["rows"]["written"]) == (0, 2 * (len(TEXTS) + 1))
+
+
+def test_without_an_input_the_sample_is_embedded(tiny_preset, tmp_path):
+    flags = (f"--preset={tiny_preset}", f"--output={tmp_path}/out", "--limit=5")
+    assert run(embed_command.main, tmp_path / "out", *flags).table.num_rows == 5
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--pooling=sum"], "invalid choice: 'sum' (choose from"),
+        (["--dimensions=17"], "vectors of 16 dimensions: 17 of them cannot be kept"),
+        (["--dimensions=0"], "must be a positive integer, not '0'"),
+        (["--embedding_dtype=int8"], "invalid choice: 'int8'"),
+        (["--normalize", "--no_normalize"], "not allowed with"),
+        (["--preset="], "--preset is required"),
+        (["--threshold=1"], "unknown option --threshold"),
+        (["--long_text=windows", "--sequence_length=2"], "at least 3 is needed"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_any_work(embed, flags, message):
+    found = embed(*flags)
+    assert message in found.error
+    assert not found.folder.exists()
+
+
+def test_a_pooler_that_a_family_lacks_is_refused(tmp_path):
+    from models import DistilBertBackbone
+
+    DistilBertBackbone(40, 1, 1, 4, 4).save_to_preset(tmp_path / "preset")
+    (tmp_path / "a.txt").write_text("x")
+    flags = (f"--preset={tmp_path}/preset", f"--input={tmp_path}/a.txt", "--pooling=pooled")
+    found = run(embed_command.main, tmp_path / "out", *flags, f"--output={tmp_path}/out")
+    assert "no pooler for the pooling 'pooled'; choose from cls, mean, max" in found.error
+    assert not found.folder.exists()
+
+
+def test_the_process_asks_for_a_preset(tmp_path):
+    found = run_process("embed", tmp_path / "out", f"--output={tmp_path}/out")
+    assert found.error == "--preset is required: the name of a preset or its folder"
