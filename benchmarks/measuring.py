@@ -46,14 +46,24 @@ def run(command: Sequence[str], env: Mapping[str, str] | None = None) -> Run:
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000)
 
 
-def alternate(commands: Mapping[str, Sequence[str]], repeats: int) -> dict[str, list[Run]]:
-    """Runs commands in turn, A B A B …, after one run of each that is not counted."""
+def alternate(
+    commands: Mapping[str, Sequence[str]],
+    repeats: int,
+    warm_up: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, list[Run]]:
+    """Runs commands in turn, A B A B …, after one run of each that is not counted.
+
+    Args:
+        commands: What is timed.
+        repeats: Runs of each.
+        warm_up: What is run before, not counted; the same if `None`.
+    """
+    for command in (warm_up or commands).values():
+        run(command)
     results: dict[str, list[Run]] = {name: [] for name in commands}
-    for repeat in range(repeats + 1):
+    for _ in range(repeats):
         for name, command in commands.items():
-            result = run(command)
-            if repeat:
-                results[name].append(result)
+            results[name].append(run(command))
     return results
 
 

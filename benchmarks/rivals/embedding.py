@@ -1,0 +1,48 @@
+"""What the scripts of the rivals share: their arguments, the corpus and the result.
+
+python -m benchmarks.rivals.SCRIPT MODEL CORPUS OUTPUT    embeds a text file into Parquet
+python -m benchmarks.rivals.SCRIPT MODEL CORPUS           runs passes; see benchmarks/passes.py
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.passes import serve
+
+Embed = Callable[[Sequence[str]], np.ndarray]
+
+
+def run_rival(load: Callable[[str], Embed]) -> None:
+    """Runs a rival as the command line says.
+
+    Args:
+        load: From a model's folder to a function from texts to vectors, float32 `[rows, dim]`.
+    """
+    model, corpus, *output = sys.argv[1:]
+    embed = load(model)
+    texts = read_texts(corpus)
+    if output:
+        write_vectors(Path(output[0]), texts, embed(texts))
+    else:
+        serve(lambda: embed(texts))
+
+
+def read_texts(path: str | Path) -> list[str]:
+    """Returns the lines of a text file."""
+    with open(path, encoding="utf-8", newline="\n") as lines:
+        return [line.rstrip("\n") for line in lines]
+
+
+def write_vectors(folder: Path, texts: Sequence[str], vectors: np.ndarray) -> None:
+    """Writes a Parquet file of texts and their vectors, compressed as the product's are."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    flat = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
+    embeddings = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    table = pa.table({"text": pa.array(texts), "embedding": embeddings})
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, folder / "part.parquet", compression="zstd")

@@ -1,0 +1,56 @@
+"""Speed and memory of ten times as many texts: 10,000 and 100,000, whole processes, alternating.
+
+    python -m benchmarks.scaling [--embed=FOLDER]
+
+Labels with the bundled preset, or embeds with a preset's folder.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.measuring import Run, alternate, median, write_news
+
+
+def main() -> None:
+    """Prints texts a second and peak memory for both, and their ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--embed", metavar="FOLDER", help="preset to embed with")
+    parser.add_argument("--rows", type=int, nargs=2, default=[10_000, 100_000])
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    command = [sys.executable, "-m"]
+    command += (
+        ["pipelines.embed", f"--preset={args.embed}"] if args.embed else ["pipelines.classify"]
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+
+        def line(rows: int) -> list[str]:
+            corpus = write_news(folder / f"{rows}.txt", rows)
+            output = (f"--output={folder}/out{rows}", "--if_exists=overwrite")
+            return [*command, f"--input={corpus}", *output]
+
+        commands = {str(rows): line(rows) for rows in args.rows}
+        runs = alternate(commands, args.repeats, {"few": line(100)})
+    print(f"median of {args.repeats} alternating runs")
+    for rows in args.rows:
+        wall, peak = _middle(runs[str(rows)])
+        print(f"  {rows:9,} texts {wall:7.1f} s {rows / wall:8,.0f} texts/s {peak:6,.0f} MB")
+    (few_wall, few_peak), (many_wall, many_peak) = (_middle(runs[str(rows)]) for rows in args.rows)
+    few, many = args.rows
+    print(
+        f"  {many / many_wall / (few / few_wall):.2f} times the texts/s and "
+        f"{many_peak / few_peak:.2f} times the memory; without the start, which both have: "
+        f"{(many - few) / (many_wall - few_wall):,.0f} texts/s"
+    )
+
+
+def _middle(runs: list[Run]) -> tuple[float, float]:
+    """Returns the medians of seconds and of MB."""
+    return median([run.wall for run in runs]), median([run.peak_mb for run in runs])
+
+
+if __name__ == "__main__":
+    main()

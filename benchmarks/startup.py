@@ -1,0 +1,58 @@
+"""The time to the first result beside what no program can do without.
+
+    python -m benchmarks.startup [--embed=FOLDER]
+
+A command over one text, from its start to Parquet on disk; beside it processes that import
+TensorFlow, and that import it and load the weights into the backbone. Labels with the bundled
+preset, or embeds with a preset's folder; whole processes, alternating.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.measuring import alternate, median, write_news
+
+_LOAD = """
+import sys
+from models import runtime
+runtime.start()
+from models.families import CLASSIFIERS
+from models.presets import open_preset
+preset = open_preset(sys.argv[1])
+CLASSIFIERS[preset.family].backbone_class.from_preset(preset)
+"""
+
+
+def main() -> None:
+    """Prints seconds of each, and the ratio of the command to TensorFlow and the weights."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--embed", metavar="FOLDER", help="preset to embed with")
+    parser.add_argument("--repeats", type=int, default=7)
+    args = parser.parse_args()
+    preset = args.embed or "sentiment_tiny_en"
+    command = "embed" if args.embed else "classify"
+    with tempfile.TemporaryDirectory() as name:
+        corpus = write_news(Path(name) / "corpus.txt", 1)
+        commands = {
+            command: [
+                *(sys.executable, "-m", f"pipelines.{command}", f"--preset={preset}"),
+                *(f"--input={corpus}", f"--output={name}/out", "--if_exists=overwrite"),
+            ],
+            "TensorFlow": [sys.executable, "-c", "import tensorflow"],
+            "TensorFlow and weights": [sys.executable, "-c", _LOAD, preset],
+        }
+        runs = alternate(commands, args.repeats)
+    print(f"{preset}, one text, median of {args.repeats} alternating runs")
+    for way, results in runs.items():
+        wall, cpu = median([run.wall for run in results]), median([run.cpu for run in results])
+        print(f"  {way:22} {wall:6.2f} s, {cpu:6.2f} CPU s")
+    pairs = zip(runs[command], runs["TensorFlow and weights"], strict=True)
+    ratios = [(a.wall / b.wall, a.cpu / b.cpu) for a, b in pairs]
+    wall, cpu = (median(values) for values in zip(*ratios, strict=True))
+    print(f"  {command} takes {wall:.2f} times as long, and {cpu:.2f} times the CPU")
+
+
+if __name__ == "__main__":
+    main()
