@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -171,6 +172,8 @@ class Backbone(keras.Model):
         with zero_weights():
             backbone = cls._make(preset, config)
         assign(backbone.named_weights(), weights)
+        if backbone.pooler is not None and not preset.has_pooler:
+            _draw_pooler(backbone.pooler, preset)
         return backbone
 
     @classmethod
@@ -268,6 +271,16 @@ def _norm(name: str, layer: keras.layers.LayerNormalization) -> dict[str, keras.
 def dense_weights(name: str, layer: keras.layers.Dense) -> dict[str, keras.Variable]:
     """Returns a dense layer's two weights by name."""
     return {f"{name}/kernel": layer.kernel, f"{name}/bias": layer.bias}
+
+
+def _draw_pooler(pooler: keras.layers.Dense, preset: Preset) -> None:
+    """Gives a pooler that is not stored the weights of a new one."""
+    pooler.kernel.assign(kernel_initializer()(pooler.kernel.shape, pooler.kernel.dtype))
+    warnings.warn(
+        f"preset {preset.name!r} stores no pooler; the pooled output comes from a random one until "
+        "it is trained",
+        stacklevel=3,
+    )
 
 
 def arrays(weights: Mapping[str, keras.Variable]) -> dict[str, np.ndarray]:

@@ -150,7 +150,8 @@ class KerasHubPreset(Preset):
             or not isinstance(content.get("class_name"), str)
             or not isinstance(content.get("config"), dict)
         ):
-            raise self.error(file, "must be an object with `class_name` and `config`")
+            other = " (Keras Hub), or `model_type` (Hugging Face)" if file == CONFIG else ""
+            raise self.error(file, f"must be an object with `class_name` and `config`{other}")
         return content["class_name"], content["config"]
 
     def _config(self, file: str, fields: Fields) -> dict[str, Any]:

@@ -37,7 +37,13 @@ BACKBONE_FIELDS: dict[str, type | tuple[type, ...]] = {
 
 # Sizes that cost memory before the shape of a stored array can contradict them: far above any real
 # model's, far below what would fill the memory.
-_LARGEST = {"num_layers": 1_000, "num_classes": 1_000_000}
+_LARGEST = {
+    **dict.fromkeys(("num_layers", "num_hidden_layers", "n_layers"), 1_000),
+    **dict.fromkeys(("num_classes", "num_labels"), 1_000_000),
+}
+
+# Families whose backbone has a pooler.
+_WITH_POOLER = {"bert"}
 
 Pooling = Literal["cls", "mean", "max", "pooled"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
@@ -96,6 +102,11 @@ class Preset(ABC):
     @abstractmethod
     def backbone_config(self) -> dict[str, Any]:
         """Arguments of the backbone's constructor that the preset gives."""
+
+    @property
+    def has_pooler(self) -> bool:
+        """Whether the weights of a pooler are stored, without which "pooled" is no pooling."""
+        return self.family in _WITH_POOLER
 
     @property
     @abstractmethod

@@ -4,6 +4,7 @@ import difflib
 from pathlib import Path
 
 from models.errors import PresetError
+from models.hugging_face_preset import HuggingFacePreset
 from models.keras_hub_preset import KerasHubPreset
 from models.preset import Preset
 
@@ -41,4 +42,8 @@ def open_preset(preset: str | Path | Preset) -> Preset:
     """Finds a preset by name or folder; raises `PresetError` where there is none."""
     if isinstance(preset, Preset):
         return preset
-    return KerasHubPreset(str(preset), locate(preset))
+    opened = KerasHubPreset(str(preset), locate(preset))
+    description = opened.json(opened.config_file)
+    if isinstance(description, dict) and "model_type" in description:
+        return HuggingFacePreset(opened.name, opened.folder)
+    return opened
