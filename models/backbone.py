@@ -12,7 +12,7 @@ import numpy as np
 from typing_extensions import Self
 
 from models import keras_hub
-from models.encoder import Embeddings, Encoder, kernel_initializer, zero_weights
+from models.encoder import Embeddings, Encoder, kernel_initializer, unset_weights
 from models.keras_hub_preset import BACKBONE_WEIGHTS, CLASSES, CONFIG, METADATA
 from models.preset import BACKBONE_FIELDS, Preset
 from models.presets import open_preset
@@ -169,11 +169,13 @@ class Backbone(keras.Model):
             return cls._make(preset, config)
         # Before the model is made: a description that lies asks for no memory.
         weights = preset.backbone_weights(cls._complete(config, preset))
-        with zero_weights():
+        with unset_weights():
             backbone = cls._make(preset, config)
-        assign(backbone.named_weights(), weights)
+        named = backbone.named_weights()
         if backbone.pooler is not None and not preset.has_pooler:
             _draw_pooler(backbone.pooler, preset)
+            named = {name: named[name] for name in named.keys() - {"pooler/kernel", "pooler/bias"}}
+        assign(named, weights)
         return backbone
 
     @classmethod
@@ -289,6 +291,14 @@ def arrays(weights: Mapping[str, keras.Variable]) -> dict[str, np.ndarray]:
 
 
 def assign(weights: Mapping[str, keras.Variable], values: Iterable[tuple[str, np.ndarray]]) -> None:
-    """Sets weights to values by name, one after another."""
+    """Sets weights to values by name, one after another.
+
+    Raises:
+        KeyError: A weight is left that has no value.
+    """
+    unset = set(weights)
     for name, value in values:
         weights[name].assign(value)
+        unset.discard(name)
+    if unset:
+        raise KeyError(f"no values for {sorted(unset)}")

@@ -14,6 +14,9 @@ import numpy as np
 
 from models.safetensors_weights import Weight
 
+# Few enough that what is read and what is written both stay in a core's cache.
+_ROWS_TRANSPOSED = 32
+
 
 def _itself(values: np.ndarray) -> np.ndarray:
     return values
@@ -25,7 +28,14 @@ def _joined(*values: np.ndarray) -> np.ndarray:
 
 def _transposed(*values: np.ndarray) -> np.ndarray:
     """Returns one kernel of those of one linear layer, or of several side by side."""
-    return _joined(*values).T
+    kernel = np.empty((values[0].shape[1], sum(map(len, values))), values[0].dtype)
+    start = 0
+    for value in values:
+        for row in range(0, len(value), _ROWS_TRANSPOSED):
+            rows = value[row : row + _ROWS_TRANSPOSED]
+            kernel[:, start : start + len(rows)] = rows.T
+            start += len(rows)
+    return kernel
 
 
 def _same(name: str, path: str, *shape: int) -> Weight:

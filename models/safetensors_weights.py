@@ -175,14 +175,14 @@ class SafetensorsWeights(StoredWeights):
 
     @override
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
-        with contextlib.ExitStack() as stack:
-            stores = {
-                file: stack.enter_context(self._stored.opened(file)) for file in self._stored.files
-            }
-            for weight in self._layout:
-                arrays = [self._stored.arrays[name] for name, _ in weight.parts]
-                values = [stores[array.file].get_tensor(array.name) for array in arrays]
-                yield weight.name, weight.combine(*map(_float32, values))
+        for weight in self._layout:
+            yield weight.name, weight.combine(*(self._values(name) for name, _ in weight.parts))
+
+    def _values(self, name: str) -> np.ndarray:
+        array = self._stored.arrays[name]
+        # Opened anew for each, since what has been read of an open file stays in memory.
+        with self._stored.opened(array.file) as store:
+            return store.get_tensor(array.name).astype(np.float32, copy=False)
 
 
 def _check(
@@ -209,7 +209,3 @@ def _check(
                 f"{array.name!r} has the shape {list(array.shape)}; its configuration asks for "
                 f"{list(shape)}",
             )
-
-
-def _float32(values: np.ndarray) -> np.ndarray:
-    return values.astype(np.float32, copy=False)
