@@ -229,9 +229,10 @@ def test_a_unigram_vocabulary_gives_the_ids_of_transformers(tmp_path):
     trained = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "trained.model"))
     pieces = [(trained.id_to_piece(i), trained.get_score(i)) for i in range(len(trained))]
     specials = [(name, 0.0) for name in ("<s>", "<pad>", "</s>", "<unk>")]
-    from sentencepiece import sentencepiece_model_pb2
+    # The package's own needs another version of protobuf than TensorFlow's.
+    from transformers.utils import sentencepiece_model_pb2_new
 
-    proto = sentencepiece_model_pb2.ModelProto()
+    proto = sentencepiece_model_pb2_new.ModelProto()
     proto.ParseFromString((tmp_path / "trained.model").read_bytes())
     theirs = transformers.XLMRobertaTokenizer(
         vocab=[*specials, *pieces[3:], ("<mask>", 0.0)],
