@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -188,14 +189,14 @@ class Preset(ABC):
 
     def path(self, file: str) -> Path:
         """Returns the path of one of the preset's files; raises `PresetError` if it is missing."""
-        path = self.folder / file
-        if not path.is_file():
+        if not self.has(file):
             raise self.error(file, "no such file")
-        return path
+        return self.folder / file
 
     def has(self, file: str) -> bool:
         """Returns whether the preset has a file."""
-        return (self.folder / file).is_file()
+        # Unlike a path's own method false for a name that no file can have.
+        return os.path.isfile(self.folder / file)
 
     def json(self, file: str, max_bytes: int = _MAX_JSON_BYTES) -> Any:
         """Returns the content of a JSON file of a size that may be."""

@@ -74,7 +74,7 @@ def embedding(preset: Preset) -> EmbeddingSettings:
     if kinds not in _STEPS:
         raise preset.error(
             MODULES,
-            f"the modules {', '.join(kinds)} are not supported; can be "
+            f"the modules {', '.join(map(repr, kinds))} are not supported; can be "
             f"{' or '.join(', '.join(known) for known in _STEPS)}",
         )
     if steps[0][1]:
@@ -115,7 +115,7 @@ def _pooling(preset: Preset, file: str) -> Pooling:
         modes = [mode for name, mode in _POOLING_FIELDS.items() if config.get(name)] or ["mean"]
     if len(modes) != 1 or not isinstance(modes[0], str) or modes[0] not in _POOLINGS:
         raise preset.error(
-            file, f"pooling {' and '.join(map(str, modes))} is not one of {', '.join(_POOLINGS)}"
+            file, f"pooling {' and '.join(map(repr, modes))} is not one of {', '.join(_POOLINGS)}"
         )
     return _POOLINGS[modes[0]]
 

@@ -341,6 +341,13 @@ def test_a_missing_shard_is_named(bert):
     assert_refused(bert, "model-2-of-2.safetensors", "no such file")
 
 
+def test_a_name_that_no_file_can_have_is_that_of_a_missing_file(bert):
+    (bert / WEIGHTS).unlink()
+    shard = "a" * 300 + ".safetensors"
+    write(bert, INDEX, {"weight_map": {"classifier.bias": shard}})
+    assert_refused(bert, shard, "no such file")
+
+
 @pytest.mark.parametrize("index", [[], {}, {"weight_map": []}, {"weight_map": {}}])
 def test_an_index_of_another_shape_is_refused(bert, index):
     (bert / WEIGHTS).unlink()
@@ -687,13 +694,20 @@ def module(kind, path=""):
 @pytest.mark.parametrize(
     ("modules", "problem"),
     [
-        ([*MODULES[:2], module("sentence_transformers.models.Dense", "2")], "Pooling, Dense are"),
-        ([module("custom.Transformer"), MODULES[1]], "custom.Transformer, Pooling are not"),
-        (MODULES[:1], "the modules Transformer are not supported; can be Transformer, Pooling or"),
+        (
+            [*MODULES[:2], module("sentence_transformers.models.Dense", "2")],
+            "'Pooling', 'Dense' are",
+        ),
+        ([module("custom.Transformer"), MODULES[1]], "'custom.Transformer', 'Pooling' are not"),
+        (
+            MODULES[:1],
+            "the modules 'Transformer' are not supported; can be Transformer, Pooling or",
+        ),
         ([{**MODULES[0], "path": "0_Bert"}, MODULES[1]], "the model must be in the folder itself"),
         ([MODULES[0], {**MODULES[1], "path": "../1_Pooling"}], "is no name of a folder"),
         ([MODULES[0], {**MODULES[1], "path": ".."}], "'..' is no name of a folder"),
         ([MODULES[0], {**MODULES[1], "path": "/etc"}], "'/etc' is no name of a folder"),
+        ([{**MODULES[0], "type": "a\nb"}], "the modules 'a\\nb' are not supported"),
         ([MODULES[0], {"type": 1}], "each module must be an object with `type` and `path`"),
         ([], "must be an array of modules"),
         ({}, "must be an array of modules"),
@@ -708,10 +722,10 @@ def test_steps_that_are_not_computed_here_are_refused(bert, modules, problem):
 @pytest.mark.parametrize(
     ("pooling", "problem"),
     [
-        ({"pooling_mode": "lasttoken"}, "pooling lasttoken is not one of cls, mean, max"),
-        ({"pooling_mode": ["cls", "mean"]}, "pooling cls and mean is not one of"),
+        ({"pooling_mode": "lasttoken"}, "pooling 'lasttoken' is not one of cls, mean, max"),
+        ({"pooling_mode": ["cls", "mean"]}, "pooling 'cls' and 'mean' is not one of"),
         ({"pooling_mode": {}}, "pooling {} is not one of"),
-        ({"pooling_mode_mean_sqrt_len_tokens": True}, "pooling mean_sqrt_len_tokens is not"),
+        ({"pooling_mode_mean_sqrt_len_tokens": True}, "pooling 'mean_sqrt_len_tokens' is not"),
         ([], "must be an object"),
     ],
 )
