@@ -1,8 +1,8 @@
 """The tokenizer's files in a preset folder of Hugging Face.
 
 `tokenizer.json` holds the vocabulary and says how texts are normalized and split. Without it the
-vocabulary is in `vocab.txt`, or in `vocab.json` and `merges.txt`, and `tokenizer_config.json` says
-the rest. A `sentencepiece.bpe.model` says all by itself.
+vocabulary is in `vocab.txt`, or in `vocab.json` and `merges.txt`. `tokenizer_config.json` has
+settings that come before it. A `sentencepiece.bpe.model` says all by itself.
 """
 
 import base64
@@ -35,6 +35,8 @@ ALL_FILES = (
 # A vocabulary of 250,000 tokens takes 20 MB.
 _MAX_BYTES = 128 << 20
 _MERGES_VERSION = "#version"
+# Classes of transformers that do what `tokenizer.json` says; BERT's own put their settings first.
+_GENERIC_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")
 _META = "\u2581"  # what SentencePiece writes for a space
 
 # Values that leave no choice here, by field.
@@ -199,18 +201,19 @@ class WordPieceFiles(TokenizerFiles):
 
     @override
     def _arguments(self, lowers_before: bool) -> dict[str, Any]:
+        only = {"do_lower_case": (True, False), "strip_accents": (None, True, False)}
+        self._check(SETTINGS, "", self._settings, only)
+        normalizer: Mapping[str, Any] = {}
         if self._json:
             normalizer = self._check_part("normalizer", self._normalizer)
             self._check_part("pre_tokenizer", self._splitter)
             vocabulary = self._in_order(self._ids(self._check_part("model", self._model)))
-            lowercase = normalizer.get("lowercase", True)
-            strip_accents = normalizer.get("strip_accents")
         else:
-            only = {"do_lower_case": (True, False), "strip_accents": (None, True, False)}
-            self._check(SETTINGS, "", self._settings, only)
             vocabulary = self._preset.text_lines(WORDPIECE_VOCABULARY)
-            lowercase = self._settings.get("do_lower_case", True)
-            strip_accents = self._settings.get("strip_accents")
+        is_generic = self._settings.get("tokenizer_class") in _GENERIC_CLASSES
+        settings = {} if is_generic else self._settings
+        lowercase = settings.get("do_lower_case", normalizer.get("lowercase", True))
+        strip_accents = settings.get("strip_accents", normalizer.get("strip_accents"))
         if strip_accents is None:
             strip_accents = lowercase
         # Lowercasing before does not strip accents.

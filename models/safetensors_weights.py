@@ -196,7 +196,8 @@ def _check(
             raise preset.error(array.file, f"holds {array.name!r}, which its configuration lacks")
     for name, shape in expected.items():
         if name not in stored.arrays:
-            raise preset.error(stored.files[0], f"lacks {name!r}")
+            file = stored.files[0] if len(stored.files) == 1 else INDEX
+            raise preset.error(file, f"lacks {name!r}")
         array = stored.arrays[name]
         if array.dtype not in _FLOATS:
             raise preset.error(

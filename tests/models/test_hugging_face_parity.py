@@ -191,6 +191,25 @@ def test_wordpiece_ids_equal_those_of_transformers(tmp_path, family, lowercase, 
     assert ours(TEXTS).to_list() == ids_of(theirs, TEXTS)
 
 
+@pytest.mark.parametrize("tokenizer_class", ["BertTokenizer", "PreTrainedTokenizerFast"])
+@pytest.mark.parametrize("in_json", [True, False])
+def test_files_that_disagree_are_read_as_by_transformers(tmp_path, tokenizer_class, in_json):
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "A"]
+    ids = {token: index for index, token in enumerate(tokens)}
+    transformers.BertTokenizer(vocab=ids, do_lower_case=not in_json).save_pretrained(tmp_path)
+    save_config("bert", tmp_path)
+    changes = {"tokenizer.json": {"normalizer": {"lowercase": in_json}}}
+    changes["tokenizer_config.json"] = {"tokenizer_class": tokenizer_class}
+    for file, change in changes.items():
+        content = json.loads((tmp_path / file).read_bytes())
+        for name, value in change.items():
+            content[name] = {**content[name], **value} if isinstance(value, dict) else value
+        (tmp_path / file).write_text(json.dumps(content))
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    ours = BertClassifier.preprocessor_class.tokenizer_class.from_preset(tmp_path)
+    assert ours(["A"]).to_list() == ids_of(theirs, ["A"])
+
+
 def save_config(family, folder):
     prefix, config, _, _ = FAMILIES[family]
     getattr(transformers, f"{prefix}Config")(**config).save_pretrained(folder)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from models import BertBackbone, BertClassifier, BertTokenizer, PresetError
-from models.backbone import arrays
+from models.backbone import arrays, assign
 from models.distil_bert import DistilBertBackbone, DistilBertClassifier
 from models.preset import EmbeddingSettings
 from models.presets import open_preset
@@ -341,6 +341,14 @@ def test_a_missing_shard_is_named(bert):
     assert_refused(bert, "model-2-of-2.safetensors", "no such file")
 
 
+def test_a_weight_that_no_shard_holds_is_named(bert):
+    stored = load_file(bert / WEIGHTS)
+    del stored["classifier.bias"]
+    save_shards(bert, stored)
+    (bert / WEIGHTS).unlink()
+    assert_refused(bert, INDEX, "lacks 'classifier.bias'")
+
+
 def test_a_name_that_no_file_can_have_is_that_of_a_missing_file(bert):
     (bert / WEIGHTS).unlink()
     shard = "a" * 300 + ".safetensors"
@@ -498,10 +506,20 @@ def tokenizer_arguments(folder):
 
 def test_wordpiece_lowercases_unless_a_file_says_otherwise(bert):
     assert tokenizer_arguments(bert) == {"vocabulary": WORDPIECE, "lowercase": True}
-    write(bert, SETTINGS, {"do_lower_case": False})
-    assert tokenizer_arguments(bert)["lowercase"] is False
+    content = wordpiece_json()
+    content["normalizer"]["lowercase"] = False
+    write(bert, TOKENIZER, content)
+    assert tokenizer_arguments(bert) == {"vocabulary": WORDPIECE, "lowercase": False}
+
+
+@pytest.mark.parametrize(
+    ("tokenizer_class", "expected"),
+    [("BertTokenizer", False), (None, False), ("PreTrainedTokenizerFast", True)],
+)
+def test_settings_of_berts_own_classes_come_before_tokenizer_json(bert, tokenizer_class, expected):
     write(bert, TOKENIZER, wordpiece_json())
-    assert tokenizer_arguments(bert) == {"vocabulary": WORDPIECE, "lowercase": True}
+    write(bert, SETTINGS, {"do_lower_case": False, "tokenizer_class": tokenizer_class})
+    assert tokenizer_arguments(bert)["lowercase"] is expected
 
 
 def test_a_folder_with_tokenizer_json_alone_has_a_tokenizer(bert):
@@ -776,3 +794,10 @@ def test_the_digest_changes_with_every_file_that_shapes_results(bert):
     save_file(make_arrays("bert", head=True), bert / WEIGHTS, {"format": "pt"})
     digests.add(open_preset(bert).digest)
     assert len(digests) == 2 + len(files)
+
+
+def test_no_weight_is_left_unset(bert):
+    named = BertBackbone.from_preset(bert).named_weights()
+    some = {name: weight for name, weight in arrays(named).items() if name != "pooler/bias"}
+    with pytest.raises(KeyError, match="pooler/bias"):
+        assign(named, some.items())
