@@ -1,6 +1,7 @@
 """The base of backbones: presets and named weights of a functional Keras model."""
 
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ import numpy as np
 from typing_extensions import Self
 
 from models import keras_hub, registry
-from models.encoder import Embeddings, Encoder, kernel_initializer, zero_weights
+from models.encoder import Embeddings, Encoder, kernel_initializer, unset_weights
 from models.keras_hub_preset import BACKBONE_WEIGHTS, CLASSES, CONFIG, METADATA
 from models.preset import BACKBONE_FIELDS, Preset
 from models.presets import open_preset
@@ -191,9 +192,13 @@ class Backbone(keras.Model):
             return cls._make(preset, config)
         # Before the model is made: a description that lies asks for no memory.
         weights = preset.backbone_weights(cls._complete(config, preset))
-        with zero_weights():
+        with unset_weights():
             backbone = cls._make(preset, config)
-        assign(backbone.named_weights(), weights)
+        named = backbone.named_weights()
+        if backbone.pooler is not None and not preset.has_pooler:
+            _draw_pooler(backbone.pooler, preset)
+            named = {name: named[name] for name in named.keys() - {"pooler/kernel", "pooler/bias"}}
+        assign(named, weights)
         return backbone
 
     @classmethod
@@ -307,12 +312,30 @@ def dense_weights(name: str, layer: keras.layers.Dense) -> dict[str, keras.Varia
     return {f"{name}/kernel": layer.kernel, f"{name}/bias": layer.bias}
 
 
+def _draw_pooler(pooler: keras.layers.Dense, preset: Preset) -> None:
+    """Gives a pooler that is not stored the weights of a new one."""
+    pooler.kernel.assign(kernel_initializer()(pooler.kernel.shape, pooler.kernel.dtype))
+    warnings.warn(
+        f"preset {preset.name!r} stores no pooler; the pooled output comes from a random one until "
+        "it is trained",
+        stacklevel=3,
+    )
+
+
 def arrays(weights: Mapping[str, keras.Variable]) -> dict[str, np.ndarray]:
     """Returns the values of weights as NumPy arrays."""
     return {name: keras.ops.convert_to_numpy(weight) for name, weight in weights.items()}
 
 
 def assign(weights: Mapping[str, keras.Variable], values: Iterable[tuple[str, np.ndarray]]) -> None:
-    """Sets weights to values by name, one after another."""
+    """Sets weights to values by name, one after another.
+
+    Raises:
+        KeyError: A weight is left that has no value.
+    """
+    unset = set(weights)
     for name, value in values:
         weights[name].assign(value)
+        unset.discard(name)
+    if unset:
+        raise KeyError(f"no values for {sorted(unset)}")

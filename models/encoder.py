@@ -22,8 +22,11 @@ _is_loading = contextvars.ContextVar("_is_loading", default=False)
 
 
 @contextlib.contextmanager
-def zero_weights() -> Iterator[None]:
-    """Makes models whose weights are about to be loaded: no random numbers are drawn for them."""
+def unset_weights() -> Iterator[None]:
+    """Makes models all of whose kernels and embeddings are about to be loaded.
+
+    Until then they hold anything: nothing is drawn or written for them, and no memory touched.
+    """
     token = _is_loading.set(True)
     try:
         yield
@@ -31,10 +34,17 @@ def zero_weights() -> Iterator[None]:
         _is_loading.reset(token)
 
 
+class _Unset(keras.initializers.Initializer):
+    """Leaves a weight what its memory holds."""
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        return tf.raw_ops.Empty(shape=shape, dtype=tf.as_dtype(dtype or keras.config.floatx()))
+
+
 def kernel_initializer() -> keras.initializers.Initializer:
     """Returns the initializer of every kernel and embedding of BERT: normal, cut at 2 sigma."""
     if _is_loading.get():
-        return keras.initializers.Zeros()
+        return _Unset()
     return keras.initializers.TruncatedNormal(stddev=0.02)
 
 

@@ -39,6 +39,9 @@ BYTE_PAIR_VOCABULARY = "assets/tokenizer/vocabulary.json"
 BYTE_PAIR_MERGES = "assets/tokenizer/merges.txt"
 SENTENCE_PIECE_MODEL = "assets/tokenizer/vocabulary.spm"
 
+OWN_SETTINGS = "textbeam"
+"""Key in `tokenizer.json` of settings that Keras Hub does not have; it passes over it."""
+
 
 def _classes(prefix: str) -> dict[str, tuple[str, ...]]:
     """Returns the classes that each file may describe, first the one that is written.
@@ -162,7 +165,8 @@ class KerasHubPreset(Preset):
             or not isinstance(content.get("class_name"), str)
             or not isinstance(content.get("config"), dict)
         ):
-            raise self.error(file, "must be an object with `class_name` and `config`")
+            other = " (Keras Hub), or `model_type` (Hugging Face)" if file == CONFIG else ""
+            raise self.error(file, f"must be an object with `class_name` and `config`{other}")
         return content["class_name"], content["config"]
 
     def _config(self, file: str, fields: Fields) -> dict[str, Any]:
@@ -210,6 +214,7 @@ class KerasHubPreset(Preset):
             return {
                 "vocabulary": self.parsed(vocabulary, read_lines),
                 "lowercase": config.get("lowercase", False),
+                **self._own_settings(),
             }
         if vocabulary == BYTE_PAIR_VOCABULARY:
             return {
@@ -217,6 +222,16 @@ class KerasHubPreset(Preset):
                 "merges": self.parsed(BYTE_PAIR_MERGES, read_merges),
             }
         return {"proto": self.path(vocabulary).read_bytes()}
+
+    def _own_settings(self) -> dict[str, Any]:
+        settings = self.json(TOKENIZER).get(OWN_SETTINGS, {})
+        try:
+            if not isinstance(settings, dict):
+                raise ValueError(f"must not be {settings!r}")
+            check_fields(settings, {"strip_accents": bool})
+        except ValueError as error:
+            raise self.error(TOKENIZER, f"{OWN_SETTINGS}: {error}") from None
+        return settings
 
     @cached_property
     def _preprocessor_config(self) -> dict[str, Any]:

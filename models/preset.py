@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,16 +40,19 @@ BACKBONE_FIELDS: dict[str, type | tuple[type, ...]] = {
 
 # Sizes that cost memory before the shape of a stored array can contradict them: far above any real
 # model's, far below what would fill the memory.
-_LARGEST = {"num_layers": 1_000, "num_classes": 1_000_000}
+_LARGEST = {
+    **dict.fromkeys(("num_layers", "num_hidden_layers", "n_layers"), 1_000),
+    **dict.fromkeys(("num_classes", "num_labels"), 1_000_000),
+}
+
+# Families whose backbone has a pooler.
+_WITH_POOLER = frozenset({"bert"})
+"""Families whose backbone has a pooler."""
 
 Pooling = Literal["cls", "mean", "max", "pooled"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 """How the vectors of a text's tokens become one: that of the first token, the mean, the maximum,
 or that of the first token through the backbone's pooler."""
-
-
-_WITH_POOLER = frozenset({"bert"})
-"""Families whose backbone has a pooler."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,11 @@ class Preset(ABC):
         """Arguments of the backbone's constructor that the preset gives."""
 
     @property
+    def has_pooler(self) -> bool:
+        """Whether the weights of a pooler are stored, without which "pooled" is no pooling."""
+        return self.family in _WITH_POOLER
+
+    @property
     @abstractmethod
     def head_config(self) -> dict[str, Any]:
         """Arguments of the classifier's constructor: `activation`, `dropout`, `hidden_dim`."""
@@ -149,11 +158,6 @@ class Preset(ABC):
         return EmbeddingSettings()
 
     @property
-    def has_pooler(self) -> bool:
-        """Whether the pooling `pooled` can be computed."""
-        return self.family in _WITH_POOLER
-
-    @property
     @abstractmethod
     def files(self) -> Sequence[str]:
         """The files that shape its results."""
@@ -188,14 +192,14 @@ class Preset(ABC):
 
     def path(self, file: str) -> Path:
         """Returns the path of one of the preset's files; raises `PresetError` if it is missing."""
-        path = self.folder / file
-        if not path.is_file():
+        if not self.has(file):
             raise self.error(file, "no such file")
-        return path
+        return self.folder / file
 
     def has(self, file: str) -> bool:
         """Returns whether the preset has a file."""
-        return (self.folder / file).is_file()
+        # Unlike a path's own method false for a name that no file can have.
+        return os.path.isfile(self.folder / file)
 
     def json(self, file: str, max_bytes: int = _MAX_JSON_BYTES) -> Any:
         """Returns the content of a JSON file of a size that may be."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from models import registry, store
 from models.errors import PresetError
+from models.hugging_face_preset import HuggingFacePreset
 from models.keras_hub_preset import KerasHubPreset
 from models.preset import Preset
 from models.remote import is_remote
@@ -26,7 +27,11 @@ def open_folder(name: str, folder: Path, label_names: Sequence[str] | None = Non
         folder: Where it is.
         label_names: Names of its classes if the folder gives none.
     """
-    return KerasHubPreset(name, folder, label_names)
+    opened = KerasHubPreset(name, folder, label_names)
+    description = opened.json(opened.config_file)
+    if isinstance(description, dict) and "model_type" in description:
+        return HuggingFacePreset(name, folder)
+    return opened
 
 
 def open_preset(

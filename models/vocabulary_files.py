@@ -23,9 +23,9 @@ def read_vocabulary(path: Path) -> dict[str, int]:
     try:
         vocabulary = json.loads(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"{path.name} is no valid JSON ({error})") from None
+        raise ValueError(f"no valid JSON ({error})") from None
     if not isinstance(vocabulary, dict):
-        raise ValueError(f"{path.name} must be a JSON object of ids by token")
+        raise ValueError("must be a JSON object of ids by token")
     return vocabulary
 
 

@@ -73,12 +73,16 @@ class WordPiece:
 
     Args:
         vocabulary: Tokens in the order of their ids; continuations begin with `##`.
-        lowercase: Whether to lowercase and to strip accents.
+        lowercase: Whether to lowercase.
+        strip_accents: Whether to strip accents.
         unknown_token: Token of words that the vocabulary cannot spell.
     """
 
-    def __init__(self, vocabulary: Sequence[str], lowercase: bool, unknown_token: str) -> None:
+    def __init__(
+        self, vocabulary: Sequence[str], lowercase: bool, strip_accents: bool, unknown_token: str
+    ) -> None:
         self._lowercase = lowercase
+        self._strip_accents = strip_accents
         # Without the normalizer of `FastBertTokenizer`: the cleaning here leaves it nothing to do.
         self._tokenizer = tensorflow_text.FastWordpieceTokenizer(
             vocab=list(vocabulary),
@@ -117,6 +121,7 @@ class WordPiece:
             # Not `tf.strings.lower`: it lowercases by the language of the machine, and Turkish has
             # a lowercase of its own for "I".
             cleaned = tf.constant([text.decode().lower() for text in cleaned.numpy()])
+        if self._strip_accents:
             cleaned = tensorflow_text.normalize_utf8(cleaned, "NFD")
             cleaned = tf.strings.regex_replace(cleaned, _ACCENTS, "")
         return cleaned.numpy().tolist()

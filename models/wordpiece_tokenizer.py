@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from models.keras_hub_preset import WORDPIECE_VOCABULARY
+from models.keras_hub_preset import OWN_SETTINGS, WORDPIECE_VOCABULARY
 from models.packing import Tokens
 from models.tokenizer import Tokenizer
 from models.vocabulary_files import read_lines
@@ -21,8 +21,8 @@ class WordPieceTokenizer(Tokenizer):
     Args:
         vocabulary: The tokens in the order of their ids, or a file with one token a line. It must
             hold the special tokens.
-        lowercase: Whether to lowercase texts and to strip their accents, as the vocabulary's
-            makers did.
+        lowercase: Whether to lowercase texts, as the vocabulary's makers did.
+        strip_accents: Whether to strip their accents; as `lowercase` if `None`.
 
     Raises:
         ValueError: The vocabulary lacks a special token, holds a token twice, or holds one that is
@@ -37,12 +37,16 @@ class WordPieceTokenizer(Tokenizer):
     special_tokens = (unk_token, cls_token, sep_token, pad_token, mask_token)
 
     def __init__(
-        self, vocabulary: str | os.PathLike[str] | Sequence[str], lowercase: bool = False
+        self,
+        vocabulary: str | os.PathLike[str] | Sequence[str],
+        lowercase: bool = False,
+        strip_accents: bool | None = None,
     ) -> None:
         if isinstance(vocabulary, (str, os.PathLike)):
             vocabulary = read_lines(Path(vocabulary))
         super().__init__(vocabulary)
         self.lowercase = lowercase
+        self.strip_accents = lowercase if strip_accents is None else strip_accents
         for index, token in enumerate(self._tokens):
             if len(token.encode()) > MAX_TOKEN_BYTES or "\0" in token:
                 raise ValueError(
@@ -58,8 +62,7 @@ class WordPieceTokenizer(Tokenizer):
             "vocabulary": None,
             "sequence_length": None,
             "lowercase": self.lowercase,
-            # Keras Hub strips accents by a setting of its own.
-            "strip_accents": self.lowercase,
+            "strip_accents": self.strip_accents,
             "split": True,
             "suffix_indicator": "##",
             "oov_token": self.unk_token,
@@ -67,17 +70,30 @@ class WordPieceTokenizer(Tokenizer):
             "special_tokens_in_strings": False,
         }
 
+    def description(self) -> dict[str, Any]:
+        """Returns the content of `tokenizer.json`."""
+        description = super().description()
+        if self.strip_accents != self.lowercase:
+            # Keras Hub's own setting is no guide: in its presets of models that were trained on
+            # texts without accents it says that accents stay.
+            description[OWN_SETTINGS] = {"strip_accents": self.strip_accents}
+        return description
+
     def assets(self) -> dict[str, bytes]:
         """Returns the vocabulary as a file of a preset, content by path."""
         return {WORDPIECE_VOCABULARY: "".join(f"{token}\n" for token in self._tokens).encode()}
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        return {"vocabulary": self.get_vocabulary(), "lowercase": self.lowercase}
+        return {
+            "vocabulary": self.get_vocabulary(),
+            "lowercase": self.lowercase,
+            "strip_accents": self.strip_accents,
+        }
 
     @cached_property
     def _wordpiece(self) -> WordPiece:
-        return WordPiece(self._tokens, self.lowercase, self.unk_token)
+        return WordPiece(self._tokens, self.lowercase, self.strip_accents, self.unk_token)
 
     def encode(self, texts: pa.Array | Sequence[str]) -> Tokens:
         """Returns the tokens of a batch of texts in flat NumPy arrays.

@@ -119,8 +119,9 @@ def test_what_is_no_text_is_refused(tokenizer, wrong):
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
-def test_a_saved_tokenizer_comes_back_equal(vocabulary, preset, lowercase):
-    saved = BertTokenizer(vocabulary, lowercase)
+@pytest.mark.parametrize("strip_accents", [True, False, None])
+def test_a_saved_tokenizer_comes_back_equal(vocabulary, preset, lowercase, strip_accents):
+    saved = BertTokenizer(vocabulary, lowercase, strip_accents)
     saved.save_to_preset(preset)
     assert BertTokenizer.from_preset(preset).get_config() == saved.get_config()
 
@@ -132,7 +133,11 @@ def test_a_configuration_makes_the_tokenizer_again(tokenizer):
 
 def test_arguments_override_the_preset(preset, vocabulary):
     tokenizer = BertTokenizer.from_preset(preset, lowercase=False, vocabulary=vocabulary[:20])
-    assert tokenizer.get_config() == {"vocabulary": vocabulary[:20], "lowercase": False}
+    assert tokenizer.get_config() == {
+        "vocabulary": vocabulary[:20],
+        "lowercase": False,
+        "strip_accents": False,
+    }
 
 
 def test_an_unusable_vocabulary_of_a_preset_is_a_preset_error(preset, vocabulary):
@@ -140,3 +145,17 @@ def test_an_unusable_vocabulary_of_a_preset_is_a_preset_error(preset, vocabulary
     file.write_text("\n".join([*vocabulary, "x" * 257]))
     with pytest.raises(PresetError, match=r"vocabulary\.txt: token"):
         BertTokenizer.from_preset(preset)
+
+
+@pytest.mark.parametrize(
+    ("lowercase", "strip_accents", "expected"),
+    [
+        (True, True, ["f", "##e"]),
+        (True, False, ["f", "##é"]),
+        (False, True, ["F", "##e"]),
+        (False, False, ["F", "##é"]),
+    ],
+)
+def test_case_and_accents_are_settings_of_their_own(vocabulary, lowercase, strip_accents, expected):
+    tokenizer = BertTokenizer([*vocabulary, "F", "##é"], lowercase, strip_accents)
+    assert spell(tokenizer, tokenizer("Fé")) == expected

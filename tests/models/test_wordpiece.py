@@ -50,7 +50,9 @@ WORDS = [word for word in FRAGMENTS if word.isalpha()] + ["naive", "[S"]
 VOCABULARY = list(
     dict.fromkeys([*SPECIAL, *WORDS, "##s", *CHARACTERS, *(f"##{c}" for c in CHARACTERS)])
 )
-OURS = {lowercase: WordPiece(VOCABULARY, lowercase, "[UNK]") for lowercase in (True, False)}
+OURS = {
+    lowercase: WordPiece(VOCABULARY, lowercase, lowercase, "[UNK]") for lowercase in (True, False)
+}
 
 
 def reference(lowercase: bool) -> BertWordPieceTokenizer:
@@ -181,7 +183,8 @@ def test_a_sigma_at_the_end_of_a_word_is_lowercased_as_google_does():
 def test_the_language_of_the_machine_changes_nothing():
     code = (
         "from models.wordpiece import WordPiece\n"
-        "print(WordPiece(['[UNK]', 'film', 'i'], True, '[UNK]').encode(['FILM I İ']).ids.tolist())"
+        "tokenizer = WordPiece(['[UNK]', 'film', 'i'], True, True, '[UNK]')\n"
+        "print(tokenizer.encode(['FILM I İ']).ids.tolist())"
     )
     turkish = {"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "LANGUAGE": "tr"}
     done = subprocess.run(

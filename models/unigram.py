@@ -1,0 +1,73 @@
+"""SentencePiece models written from the pieces of a Unigram vocabulary.
+
+The format is a message of protocol buffers
+(https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto), of which a few
+fields are needed.
+"""
+
+import struct
+from collections.abc import Iterable
+from typing import Any
+
+# Field numbers, and the numbers of a piece's types.
+_PIECES, _NORMALIZER = 1, 3
+_PIECE, _SCORE, _TYPE = 1, 2, 3
+_UNKNOWN, _CONTROL = 2, 3
+_CHARACTERS = 2
+
+# Of a float32.
+_LARGEST_SCORE = 3.4e38
+
+_SPECIALS = (("<unk>", _UNKNOWN), ("<s>", _CONTROL), ("</s>", _CONTROL))
+
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
+
+
+def _bytes(field: int, value: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(value)) + value
+
+
+def _float(field: int, value: float) -> bytes:
+    return _varint(field << 3 | 5) + struct.pack("<f", value)
+
+
+def _piece(text: str, score: float, kind: int | None = None) -> bytes:
+    message = _bytes(_PIECE, text.encode()) + _float(_SCORE, score)
+    return _bytes(_PIECES, message + (_number(_TYPE, kind) if kind else b""))
+
+
+def is_scored(piece: Any) -> bool:
+    """Returns whether a value is a piece and its score."""
+    return (
+        isinstance(piece, list)
+        and len(piece) == 2
+        and isinstance(piece[0], str)
+        and isinstance(piece[1], (int, float))
+        and abs(piece[1]) <= _LARGEST_SCORE
+    )
+
+
+def sentence_piece_model(pieces: Iterable[tuple[str, float]], characters: bytes) -> bytes:
+    """Returns a serialized SentencePiece model that begins with `<unk>`, `<s>` and `</s>`.
+
+    Args:
+        pieces: The other pieces in the order of their ids, with their scores.
+        characters: The compiled map by which texts are normalized; empty for none.
+
+    Raises:
+        ValueError: A piece cannot be written in UTF-8.
+    """
+    model = [_piece(text, 0.0, kind) for text, kind in _SPECIALS]
+    model += [_piece(text, score) for text, score in pieces]
+    return b"".join(model) + _bytes(_NORMALIZER, _bytes(_CHARACTERS, characters))
