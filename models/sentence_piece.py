@@ -45,7 +45,7 @@ class SentencePieceTokenizer(Tokenizer):
     def __init__(self, proto: str | os.PathLike[str] | bytes) -> None:
         self._proto = proto if isinstance(proto, bytes) else Path(proto).read_bytes()
         try:
-            self._model = tensorflow_text.SentencepieceTokenizer(self._proto, tf.int32)
+            self._load()
             pieces = self._model.id_to_string(tf.range(self._model.vocab_size())).numpy()
             tokens = [piece.decode() for piece in pieces.tolist()]
         except (tf.errors.OpError, UnicodeDecodeError):
@@ -62,6 +62,9 @@ class SentencePieceTokenizer(Tokenizer):
         # A control piece that is marked as a piece of text.
         if (self.encode([self.start_token]).ids < self.unk_token_id).any():
             raise ValueError("the SentencePiece model lets texts spell <s>")
+
+    def _load(self) -> None:
+        self._model = tensorflow_text.SentencepieceTokenizer(self._proto, tf.int32)
 
     def settings(self) -> dict[str, Any]:
         """Returns the arguments that Keras Hub's tokenizer takes beside the vocabulary."""
@@ -82,7 +85,11 @@ class SentencePieceTokenizer(Tokenizer):
             texts: Strings `[rows]`, none of them null.
         """
         strings = texts.to_pylist() if isinstance(texts, pa.Array) else list(texts)
-        ragged = self._model.tokenize(tf.constant(strings, tf.string))
+        try:
+            ragged = self._model.tokenize(tf.constant(strings, tf.string))
+        except tf.errors.NotFoundError:  # keras.utils.clear_session() takes the model away
+            self._load()
+            ragged = self._model.tokenize(tf.constant(strings, tf.string))
         ids = ragged.flat_values.numpy() + _OFFSET
         ids[ids == _MODEL_UNKNOWN + _OFFSET] = self.unk_token_id
         return Tokens(ids, ragged.row_splits.numpy())

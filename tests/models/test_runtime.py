@@ -106,7 +106,9 @@ def test_starting_is_quiet_sets_one_thread_an_operation_and_may_be_repeated():
     assert done.stdout == "CPU 1\n"
 
 
-@pytest.mark.skipif(find_spec("scipy") is None, reason="Keras on NumPy needs scipy")
+@pytest.mark.skipif(
+    not (find_spec("scipy") and find_spec("jax")), reason="Keras on NumPy needs SciPy and JAX"
+)
 def test_another_backend_of_keras_is_refused():
     code = (
         "import os\nos.environ['KERAS_BACKEND'] = 'numpy'\n"

@@ -3,6 +3,7 @@ import itertools
 import json
 import unicodedata
 
+import keras
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -210,3 +211,10 @@ def test_what_keras_hub_saves_is_read(tmp_path):
     written = json.loads((tmp_path / "tokenizer.json").read_text())["config"]
     known = {"name", "trainable", "dtype", "config_file"}
     assert written.keys() - known == TOKENIZER.settings().keys()
+
+
+def test_it_outlives_the_end_of_a_keras_session():
+    tokenizer = XLMRobertaTokenizer(PROTO)
+    before = tokenizer(CORPUS[0]).numpy().tolist()
+    keras.utils.clear_session()
+    assert tokenizer(CORPUS[0]).numpy().tolist() == before

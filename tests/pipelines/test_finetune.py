@@ -293,7 +293,7 @@ def test_label_names_must_fit_the_labels(finetune, tiny_preset, names):
     [
         ([], "one of the arguments --preset --config is required"),
         (["--preset=a", "--config=b"], "not allowed with argument"),
-        (["--preset=nothing-here"], "neither a folder nor"),
+        (["--preset=nothing-here"], "is no folder, no URI"),
         (["--preset={tiny}", "--sequence_length=500"], "takes at most 128 tokens"),
         (["--preset={tiny}", "--sequence_length=2"], "at least 3 is needed"),
         (["--config={shape}", "--sequence_length=33"], "over the max_sequence_length of --config"),

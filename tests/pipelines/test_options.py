@@ -201,7 +201,7 @@ def test_usage_errors_import_neither_beam_nor_tensorflow(tiny_preset, tmp_path):
         (["--input=nothing-here.txt"], "no such file or folder"),
         (["--text_column=body"], "no column 'body'"),
         (["--sequence_length=1"], "no room for text"),
-        (["--preset=nothing-here"], "neither a folder nor"),
+        (["--preset=nothing-here"], "is no folder, no URI"),
         ([f"--output={tmp_path}/full"], "the earlier run did not finish"),
     ):
         call = f"__import__('pipelines.classify', fromlist=['main']).main({[*given, *flags]})"
