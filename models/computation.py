@@ -1,5 +1,6 @@
 """The compiled functions that a predictor runs."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -61,7 +62,10 @@ class Computation:
         self.width = width
         self.compile_seconds: dict[tuple[int, int], float] = {}
         """Seconds of the first call of each shape `(rows, length)` with XLA: its compilation."""
-        self._function = function.get_concrete_function()
+        from models.layer_norm import one_pass_norms
+
+        with contextlib.nullcontext() if use_xla else one_pass_norms():
+            self._function = function.get_concrete_function()
         self._to_tensor = tf.constant
         self._features = list(features)
         self._use_xla = use_xla

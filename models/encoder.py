@@ -9,6 +9,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from models.layer_norm import LayerNorm
+
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     # Google's BERT and KerasNLP compute gelu through tanh; Hugging Face's "gelu" is the exact one.
     "gelu_approximate": lambda x: tf.nn.gelu(x, approximate=True),
@@ -84,9 +86,7 @@ class Embeddings(keras.layers.Layer):
             if num_segments
             else None
         )
-        self.norm = keras.layers.LayerNormalization(
-            epsilon=layer_norm_epsilon, dtype=self.dtype_policy
-        )
+        self.norm = LayerNorm(epsilon=layer_norm_epsilon, dtype=self.dtype_policy)
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, token_ids_shape: Any, segment_ids_shape: Any = None) -> None:
@@ -253,8 +253,8 @@ class EncoderLayer(keras.layers.Layer):
             units, kernel_initializer=kernel_initializer(), dtype=self.dtype_policy
         )
 
-    def _norm(self, epsilon: float) -> keras.layers.LayerNormalization:
-        return keras.layers.LayerNormalization(epsilon=epsilon, dtype=self.dtype_policy)
+    def _norm(self, epsilon: float) -> LayerNorm:
+        return LayerNorm(epsilon=epsilon, dtype=self.dtype_policy)
 
     def build(self, hidden_shape: Any, bias_shape: Any = None) -> None:
         """Creates the weights."""
