@@ -31,6 +31,7 @@ def main() -> None:
     seconds: dict[str, list[float]] = {name: [] for name in corpora}
     for repeat in range(args.repeats + 1):
         for name, texts in corpora.items():
+            predictor.forget()
             began = time.perf_counter()
             predictor(texts)
             if repeat:

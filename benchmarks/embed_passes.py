@@ -11,7 +11,12 @@ def main(preset: str, corpus: str) -> None:
     """Embeds a text file in every pass."""
     predictor = Predictor.from_preset(preset, task="embed")
     texts = read_texts(corpus)
-    serve(lambda: predictor(texts))
+
+    def run() -> None:
+        predictor.forget()
+        predictor(texts)
+
+    serve(run)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def measure(preset: str, area: int, streams: int) -> None:
     tokens, _ = predictor.preprocessor.encode(news_lines()[:TEXTS])
     speeds = []
     for repeat in range(REPEATS + 1):
+        predictor.forget()
         began = time.perf_counter()
         padded = predictor.predict(tokens).padded_tokens
         if repeat:

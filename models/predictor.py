@@ -9,6 +9,7 @@ The hot loop of the project, usable without Beam:
     vectors = predictor(["a text", "another"])
 """
 
+import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,7 @@ from models.errors import UserError
 from models.packing import Tokens
 from models.preset import Pooling, Preset
 from models.presets import open_preset
+from models.recent import RecentResults
 from models.runtime import Precision
 from models.windows import LONG_TEXTS, LongText
 
@@ -68,7 +70,8 @@ class Predictor:
     """Runs a classifier or an embedder over batches of token sequences of any lengths.
 
     A batch is sorted by length and cut into micro-batches by token area, so that little is padding;
-    identical sequences are computed once; a micro-batch that does not fit into memory is halved;
+    identical sequences are computed once, and not again while their results are among the recent
+    ones (`models.recent`); a micro-batch that does not fit into memory is halved;
     a row that fails alone takes no other along.
 
     On a GPU, XLA compiles the model for a few shapes: rows are padded to one of the lengths of
@@ -117,6 +120,7 @@ class Predictor:
             self._compute = classification(model, use_xla)
         self.width = self._compute.width
         self.compile_seconds = self._compute.compile_seconds
+        self._recent = RecentResults(self.width)
         self._batch_tokens = batch_tokens or BATCH_TOKENS[device]
         streams = runtime.num_streams(device)
         self._pool = ThreadPoolExecutor(streams, thread_name_prefix="predictor")
@@ -223,6 +227,10 @@ class Predictor:
         errors = {int(row_of[window]): error for window, error in found.errors.items()}
         return Prediction(outputs, errors, found.padded_tokens, found.precision)
 
+    def forget(self) -> None:
+        """Forgets the results of recent rows, so that the same rows are computed anew."""
+        self._recent.clear()
+
     def _predict(
         self, tokens: Tokens, counted: np.ndarray, on_rows: Callable[[int], None] | None
     ) -> Prediction:
@@ -233,9 +241,14 @@ class Predictor:
             counted: Indices of the rows that `on_rows` is to hear of.
             on_rows: Called with their number.
         """
-        first, inverse = distinct_rows(tokens)
+        first, inverse, keys = distinct_rows(tokens)
         copies = np.bincount(inverse[counted], minlength=len(first))
         outputs = np.full((len(first), self.width), np.nan, np.float32)
+        known, results = self._recent.find(keys)
+        outputs[known] = results
+        if on_rows is not None and len(known):
+            on_rows(int(copies[known].sum()))
+        new = np.delete(np.arange(len(first)), known)
         work = _Work(tokens, first, outputs)
 
         def run(chosen: np.ndarray) -> int:
@@ -247,8 +260,10 @@ class Predictor:
                     on_rows(done)
             return padded
 
-        batches = micro_batches(tokens.lengths[first], self._batch_tokens, self._ladder)
-        padded_tokens = sum(self._pool.map(run, batches))
+        batches = micro_batches(tokens.lengths[first[new]], self._batch_tokens, self._ladder)
+        padded_tokens = sum(self._pool.map(run, (new[batch] for batch in batches)))
+        computed = [index for index in new.tolist() if index not in work.errors]
+        self._recent.add([keys[index] for index in computed], outputs[computed])
         errors = {}
         if work.errors:
             failed = np.flatnonzero(np.isin(inverse, list(work.errors)))
@@ -310,15 +325,15 @@ class _Work:
     errors: dict[int, str] = field(default_factory=dict)
 
 
-def distinct_rows(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
+def distinct_rows(tokens: Tokens) -> tuple[np.ndarray, np.ndarray, list[bytes]]:
     """Finds the rows that are the same sequence.
 
     Args:
         tokens: Packed rows.
 
     Returns:
-        int64 `[distinct]`, the first row of each distinct sequence, and int64 `[rows]`, the index
-        of each row's sequence among them.
+        int64 `[distinct]`, the first row of each distinct sequence; int64 `[rows]`, the index of
+        each row's sequence among them; and a key for each distinct sequence, of 16 bytes.
     """
     flat = [ids.tobytes() for ids in (tokens.ids, tokens.segment_ids) if ids is not None]
     item = tokens.ids.itemsize
@@ -332,7 +347,8 @@ def distinct_rows(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
         if index == len(first):
             first.append(row)
         inverse[row] = index
-    return np.array(first, np.int64), inverse
+    keys = [hashlib.blake2b(key, digest_size=16).digest() for key in seen]
+    return np.array(first, np.int64), inverse, keys
 
 
 def micro_batches(

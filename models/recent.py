@@ -64,3 +64,9 @@ class RecentResults:
                 self._slots[key] = slot
             self._values[slots] = values
             self._next = int(self._next + len(keys)) % capacity
+
+    def clear(self) -> None:
+        """Forgets all results."""
+        with self._lock:
+            self._keys = [None] * len(self._keys)
+            self._slots.clear()

@@ -132,24 +132,45 @@ def test_identical_rows_are_computed_once(predictor, texts):
     np.testing.assert_array_equal(found[-1], found[0])
 
 
+def test_rows_of_an_earlier_batch_are_not_computed_again(predictor, texts):
+    computed = predictor._compute = Computed(predictor._compute)
+    found = predictor(texts[:-1])
+    before = computed.num_rows
+    done = []
+    prediction = predictor.predict(encode(predictor, texts), on_rows=done.append)
+    assert computed.num_rows == before + 1
+    assert sum(done) == len(texts)
+    np.testing.assert_array_equal(prediction.outputs[:-1], found)
+
+
+def test_a_row_that_failed_is_tried_again(predictor, texts):
+    compute = predictor._compute
+    predictor._compute = Computed(compute, is_bad=lambda ids: True)
+    assert len(predictor.predict(encode(predictor, texts)).errors) == len(texts)
+    predictor._compute = compute
+    assert predictor.predict(encode(predictor, texts)).errors == {}
+
+
 def test_rows_that_differ_in_segments_only_are_not_identical(classifier):
     tokens = Tokens(
         np.array([2, 7, 3, 2, 7, 3], np.int32),
         np.array([0, 3, 6]),
         np.array([0, 0, 0, 0, 1, 1], np.int32),
     )
-    first, inverse = distinct_rows(tokens)
+    first, inverse, keys = distinct_rows(tokens)
     assert (first.tolist(), inverse.tolist()) == ([0, 1], [0, 1])
+    assert keys[0] != keys[1]
 
 
 @given(rows=st.lists(st.lists(st.integers(0, 2), max_size=3), max_size=20))
 def test_distinct_rows_are_the_first_of_their_kind(rows):
     splits = np.cumsum([0, *map(len, rows)])
-    first, inverse = distinct_rows(Tokens(np.array(list(chain(*rows)), np.int32), splits))
+    first, inverse, keys = distinct_rows(Tokens(np.array(list(chain(*rows)), np.int32), splits))
     distinct = [rows[index] for index in first]
     assert [distinct[index] for index in inverse] == rows
     assert len({tuple(row) for row in rows}) == len(distinct)
     assert [rows.index(row) for row in distinct] == first.tolist()
+    assert len(set(keys)) == len(keys) == len(distinct)
 
 
 @given(lengths=st.lists(st.integers(0, 40), max_size=60), area=st.integers(1, 200))
@@ -199,8 +220,9 @@ def test_a_batch_that_does_not_fit_is_halved_and_later_ones_are_smaller(
     )
     assert max(computed.areas) > AREA // 2
     computed.shapes.clear()
+    others = [f"{text} film" for text in texts]
     np.testing.assert_allclose(
-        predictor(texts), expected_probabilities(classifier, texts), atol=1e-5
+        predictor(others), expected_probabilities(classifier, others), atol=1e-5
     )
     assert max(computed.areas) <= AREA // 2
 
@@ -482,7 +504,9 @@ def test_a_compiled_shape_that_does_not_fit_gets_fewer_rows(compiled, classifier
     expected = expected_probabilities(classifier, texts)
     np.testing.assert_allclose(compiled(texts), expected, atol=1e-5)
     computed.shapes.clear()
-    np.testing.assert_allclose(compiled(texts[:1]), expected[:1], atol=1e-5)
+    other = [f"{texts[0]} film"]
+    expected = expected_probabilities(classifier, other)
+    np.testing.assert_allclose(compiled(other), expected, atol=1e-5)
     assert max(computed.areas) <= AREA // 2
 
 

@@ -44,6 +44,15 @@ def test_a_row_that_is_added_again_is_found_until_its_last_place_is_taken():
     assert found(recent, 1, 2, 3) == {1: 2, 2: 3}
 
 
+def test_what_is_forgotten_is_not_found():
+    recent = RecentResults(2, max_rows=3)
+    recent.add(keys(1, 2), values(1, 2))
+    recent.clear()
+    assert found(recent, 1, 2) == {}
+    recent.add(keys(2, 3, 4), values(2, 3, 4))
+    assert found(recent, 1, 2, 3, 4) == {1: 2, 2: 3, 3: 4}
+
+
 def test_memory_is_bounded_for_every_width():
     for width in (1, 2, 384, 100_000_000):
         recent = RecentResults(width)
