@@ -1,7 +1,7 @@
 """The base of classifiers: Keras models that take raw strings."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,15 +15,11 @@ from models.backbone import Backbone, arrays, assign, dense_weights
 from models.encoder import kernel_initializer
 from models.inputs import as_segments
 from models.keras_hub_preset import CLASSES, LABELS, TASK, TASK_WEIGHTS
-from models.packing import Tokens
 from models.preprocessor import Preprocessor
 from models.preset import Preset, default_labels
 from models.presets import open_preset
 from models.registry import FamilyPresets
-
-# Batches among which rows of like length are brought together in training: enough that little is
-# padding, few enough that an epoch stays shuffled.
-_BATCHES_SORTED_TOGETHER = 50
+from models.token_batches import token_batches
 
 # Arguments of the constructor that `from_preset` does not hand to the backbone.
 _HEAD_ARGUMENTS = ("preprocessor", "activation", "dropout", "labels", "hidden_dim")
@@ -230,9 +226,7 @@ class Classifier(keras.Model):
             return data.batch(batch_size)
         tokens, _ = self.preprocessor.encode(*as_segments(x)[0])
         targets = [np.asarray(target) for target in (y, sample_weight) if target is not None]
-        return _token_batches(
-            tokens, targets, self.preprocessor, batch_size, shuffle, token_dropout
-        )
+        return token_batches(tokens, targets, self.preprocessor, batch_size, shuffle, token_dropout)
 
     @classmethod
     def from_preset(
@@ -357,50 +351,3 @@ def _dense(units: int, activation: Any, dtype: Any, name: str) -> keras.layers.D
         dtype=dtype,
         name=name,
     )
-
-
-def _token_batches(
-    tokens: Tokens,
-    targets: list[np.ndarray],
-    preprocessor: Preprocessor,
-    batch_size: int,
-    shuffle: bool,
-    token_dropout: float,
-) -> tf.data.Dataset:
-    """Returns batches of packed rows with their targets; shuffled anew in every epoch."""
-    random = np.random.default_rng(int(keras.random.randint((), 0, 2**31 - 1)))
-    lengths = tokens.lengths
-    tokenizer = preprocessor.tokenizer
-    special = [tokenizer.pad_token_id, *preprocessor.special_ids]
-
-    def order() -> list[np.ndarray]:
-        rows = np.arange(len(tokens))
-        if not shuffle:
-            return _cut(rows, batch_size)
-        random.shuffle(rows)
-        chunks = _cut(rows, batch_size * _BATCHES_SORTED_TOGETHER)
-        rows = np.concatenate([c[np.argsort(lengths[c], kind="stable")] for c in chunks])
-        batches = _cut(rows, batch_size)
-        random.shuffle(batches)
-        return batches
-
-    def generate() -> Iterator[Any]:
-        for rows in order():
-            features = tokens.pad(rows, int(lengths[rows].max()), tokenizer.pad_token_id)
-            if token_dropout:
-                ids = features["token_ids"]
-                hidden = (random.random(ids.shape) < token_dropout) & ~np.isin(ids, special)
-                ids[hidden] = tokenizer.mask_token_id
-            yield (features, *(target[rows] for target in targets)) if targets else features
-
-    features = {name: tf.TensorSpec([None, None], tf.int32) for name in preprocessor.features}
-    specs = [tf.TensorSpec([None, *target.shape[1:]], target.dtype) for target in targets]
-    data = tf.data.Dataset.from_generator(
-        generate, output_signature=(features, *specs) if targets else features
-    )
-    num_batches = -(-len(tokens) // batch_size)
-    return data.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(2)
-
-
-def _cut(rows: np.ndarray, size: int) -> list[np.ndarray]:
-    return [rows[start : start + size] for start in range(0, len(rows), size)]

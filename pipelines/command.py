@@ -94,17 +94,22 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     args.output = args.output or DEFAULT_OUTPUT
 
     # Imported here, so that --help and a mistyped flag are answered at once.
-    from pipelines.running import RunFailedError, run_pipeline
+    from pipelines.known_presets import check_reach
+    from pipelines.running import RunFailedError, is_local, run_pipeline, runner_of
     from pipelines.summary import print_summary
     from transforms.manifest import read_manifest
     from transforms.output import discard
     from transforms.progress import PROGRESS
 
+    runner = runner_of(beam_flags)
+    check_reach(args.preset, runner)
     plan = _plan(args, make_job)
     began = time.monotonic()
     try:
         earlier = read_manifest(args.output) if plan.output.if_exists == "append" else None
-        run_pipeline(functools.partial(_build, plan), beam_flags, plan.corpus.size)
+        run_pipeline(
+            functools.partial(_build, plan, is_local(runner)), beam_flags, plan.corpus.size
+        )
     except RunFailedError as error:
         discard(plan.output)
         print_error(str(error))
@@ -149,12 +154,12 @@ def _plan(args: "argparse.Namespace", make_job: MakeJob) -> Plan:
     Raises:
         UserError: Something is not there, or does not fit together.
     """
-    from models.presets import open_preset
+    from pipelines.known_presets import open_known
     from transforms.corpus import plan_corpus
     from transforms.output import prepare_output
     from transforms.schemas import token_fields
 
-    preset = open_preset(args.preset)
+    preset = open_known(args.preset)
     sequence_length = preset.resolve_length(args.sequence_length)
     num_texts = 2 if args.text_pair_column else 1
     options.check_sequence_length(sequence_length, preset.family, num_texts, args.long_text)
@@ -196,8 +201,18 @@ def _is_sample_run(manifest: Mapping[str, Any]) -> bool:
     return [entry["source"] for entry in manifest.get("inputs", [])] == [str(SAMPLE)]
 
 
-def _build(plan: Plan, pipeline: "beam.Pipeline") -> None:
-    """Applies the transforms of a run."""
+def _build(plan: Plan, runs_here: bool, pipeline: "beam.Pipeline") -> None:
+    """Applies the transforms of a run.
+
+    Args:
+        plan: Of the run.
+        runs_here: Whether this process does the work. Elsewhere tokenizing, which takes processors,
+            and inference, which takes accelerators, are kept apart, so that each scales alone; here
+            the runner would hold in memory all that is between them.
+        pipeline: Takes the transforms.
+    """
+    import apache_beam as beam
+
     from transforms.read import ReadCorpus
     from transforms.tokenize import Tokenize
     from transforms.write import WriteResults
@@ -215,7 +230,8 @@ def _build(plan: Plan, pipeline: "beam.Pipeline") -> None:
         long_text=args.long_text,
         prefix=job.prefix,
     )
-    inferred = tokenized.rows | job.infer(text_columns)
+    rows = tokenized.rows if runs_here else tokenized.rows | beam.Reshuffle()
+    inferred = rows | job.infer(text_columns)
     streams = {
         "rows": inferred.rows,
         "rejected": [read.rejected, tokenized.rejected, inferred.rejected],

@@ -149,10 +149,10 @@ def _finetune(argv: Sequence[str]) -> int:
     output = Path(args.output).resolve()
     _check_output(output, args.if_exists)
 
-    from models.presets import open_preset
+    from pipelines.known_presets import open_known
 
     if args.preset:
-        preset, shape = open_preset(args.preset), {}
+        preset, shape = open_known(args.preset), {}
         length, family = preset.resolve_length(args.sequence_length), preset.family
     else:
         preset, shape = None, read_shape(Path(args.config))

@@ -1,16 +1,19 @@
 """What is known of a preset before it is used, and where its files are."""
 
+import contextlib
 import difflib
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from models import presets, registry, store
-from models.errors import PresetError
+from models.errors import PresetError, UserError
 from models.preset import Preset
 from models.registry import RegisteredPreset
 from models.remote import is_remote
+from pipelines.console import transfer_bar
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,39 @@ def find_preset(name: str) -> KnownPreset:
         f"preset {name!r} is no folder, no URI and none of the names; {hint}"
         "python -m pipelines.presets list shows them"
     )
+
+
+def open_known(name: str) -> Preset:
+    """Opens a preset; shows a progress bar while it is fetched.
+
+    Args:
+        name: Of a bundled or registered preset, a folder, or a URI.
+
+    Raises:
+        PresetError: There is no such preset, or it cannot be fetched.
+    """
+    if find_preset(name).state != "to fetch":
+        return presets.open_preset(name)
+    # Some clients print notices; standard output is for what the command was asked for.
+    with transfer_bar(name) as on_progress, contextlib.redirect_stdout(sys.stderr):
+        return presets.open_preset(name, on_progress)
+
+
+def check_reach(name: str, runner: str) -> None:
+    """Raises `UserError` for a preset that workers of Dataflow cannot read, or would each fetch.
+
+    Args:
+        name: Of a bundled or registered preset, a folder, or a URI.
+        runner: Of Beam.
+    """
+    known = find_preset(name)
+    is_in_bucket = known.uri is not None and known.uri.startswith("gs://")
+    if runner == "DataflowRunner" and known.state != "bundled" and not is_in_bucket:
+        where = "at a hub, which every worker would ask" if known.uri else "on this machine only"
+        raise UserError(
+            f"--preset={name} is {where}; put it into a bucket once: python -m pipelines.presets "
+            f"fetch {name} --output=gs://BUCKET/presets/NAME"
+        )
 
 
 def _remote(name: str, uri: str, registered: RegisteredPreset | None) -> KnownPreset:

@@ -1,5 +1,6 @@
 """Running a Beam pipeline, on this machine or elsewhere."""
 
+import argparse
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,19 @@ if TYPE_CHECKING:
 
 # The runner on this machine. Beam's DirectRunner would first try to download another.
 _LOCAL_RUNNER = "FnApiRunner"
-_LOCAL_RUNNERS = (None, "DirectRunner", "FnApiRunner", "BundleBasedDirectRunner")
+_LOCAL_RUNNERS = ("DirectRunner", _LOCAL_RUNNER, "BundleBasedDirectRunner")
+
+
+def runner_of(beam_flags: Sequence[str]) -> str:
+    """Returns the name of the runner that options of Beam ask for, without importing Beam."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--runner")
+    return parser.parse_known_args(beam_flags)[0].runner or _LOCAL_RUNNER
+
+
+def is_local(runner: str) -> bool:
+    """Returns whether a runner does the work in this process."""
+    return runner in _LOCAL_RUNNERS
 
 
 class RunFailedError(RuntimeError):
@@ -50,20 +63,20 @@ def run_pipeline(
     from transforms.progress import PROGRESS
 
     options = PipelineOptions(list(beam_flags))
-    is_local = options.view_as(StandardOptions).runner in _LOCAL_RUNNERS
-    if is_local:
+    runs_here = is_local(runner_of(beam_flags))
+    if runs_here:
         options.view_as(StandardOptions).runner = _LOCAL_RUNNER
     else:
         _check_runner(options)
     # Other processes keep their progress to themselves.
-    is_here = is_local and options.view_as(DirectOptions).direct_running_mode != "multi_processing"
+    is_here = runs_here and options.view_as(DirectOptions).direct_running_mode != "multi_processing"
     bar = (
         progress_bar(total_bytes, lambda: (PROGRESS.bytes_read, PROGRESS.rows_done))
         if is_here
         else contextlib.nullcontext()
     )
     try:
-        with _quiet_logs(is_local), bar:
+        with _quiet_logs(runs_here), bar:
             pipeline = beam.Pipeline(options=options)
             build(pipeline)
             pipeline.run().wait_until_finish()
@@ -92,14 +105,14 @@ def _check_runner(options: "PipelineOptions") -> None:
 
 
 @contextlib.contextmanager
-def _quiet_logs(is_local: bool) -> Iterator[None]:
+def _quiet_logs(runs_here: bool) -> Iterator[None]:
     """Silences logs where what they tell is on the screen already.
 
     A run elsewhere keeps them: they say where to watch the job.
     """
     root = logging.getLogger()
     before = root.level
-    if is_local:
+    if runs_here:
         root.setLevel(logging.CRITICAL)
     else:
         logging.basicConfig(level=logging.INFO, format="%(message)s")

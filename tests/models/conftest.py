@@ -9,7 +9,9 @@ import keras
 import numpy as np
 import pytest
 
-from models import BertBackbone, BertClassifier, BertPreprocessor, BertTokenizer
+from models import BertBackbone, BertClassifier, BertPreprocessor, BertTokenizer, Predictor
+from tests.models.hugging_face_folders import make_folder, unigram_json, write
+from tests.models.predicting import AREA, SHORT_LENGTH, WORDS
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 VOCABULARY = [
@@ -89,3 +91,43 @@ def _saved(classifier: BertClassifier, tmp_path_factory: pytest.TempPathFactory)
 def preset(_saved: Path, tmp_path: Path) -> Path:
     """A folder of `classifier`'s preset that a test may damage."""
     return Path(shutil.copytree(_saved, tmp_path / "tiny"))
+
+
+@pytest.fixture
+def bert(tmp_path):
+    return make_folder(tmp_path / "bert", "bert", head=True)
+
+
+@pytest.fixture
+def roberta(tmp_path):
+    return make_folder(tmp_path / "roberta", "roberta", head=True)
+
+
+@pytest.fixture
+def xlm_roberta(tmp_path):
+    folder = make_folder(tmp_path / "xlm_roberta", "xlm_roberta", head=True)
+    write(folder, "tokenizer.json", unigram_json())
+    return folder
+
+
+@pytest.fixture
+def predictor(classifier):
+    return Predictor(classifier, "CPU", batch_tokens=AREA)
+
+
+@pytest.fixture
+def texts():
+    """Rows of shuffled lengths, no two of them alike."""
+    random = np.random.default_rng(3)
+    counts = random.permutation(np.arange(60) % 18)
+    return [
+        " ".join([*random.choice(WORDS, n), chr(97 + i % 26), chr(97 + i // 26)])
+        for i, n in enumerate(counts)
+    ]
+
+
+@pytest.fixture
+def short_classifier(preset):
+    return BertClassifier.from_preset(
+        preset, preprocessor=BertPreprocessor.from_preset(preset, SHORT_LENGTH)
+    )

@@ -1,237 +1,22 @@
-import json
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from models import remote, store
 from models.errors import PresetError
-from tests.models.hub_servers import COMMIT, BucketServer, HuggingFaceServer, KaggleServer
-
-ROOT = Path(__file__).parents[2]
-HF = "hf://textbeam/tiny"
-KAGGLE = "kaggle://keras/bert/keras/tiny"
-
-FILES = {
-    "config.json": b'{"model_type": "bert"}',
-    "model.safetensors": bytes(range(256)) * 800,
-    "vocab.txt": b"[PAD]\n[UNK]\n",
-    "1_Pooling/config.json": b"{}",
-}
-KERAS_FILES = {
-    "config.json": b'{"class_name": "BertBackbone"}',
-    "assets/tokenizer/vocabulary.txt": b"[PAD]\n[UNK]\n",
-    "metadata.json": b"{}",
-    "model.weights.h5": bytes(range(256)) * 800,
-    "tokenizer.json": b"{}",
-}
-UNWANTED = {
-    "pytorch_model.bin": b"pickle",
-    "assets/run.py": b"import os",
-    "README.md": b"# tiny",
-    "onnx/model.onnx": b"onnx",
-}
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TEXTBEAM_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HuggingFaceServer]:
-    server = HuggingFaceServer(FILES | UNWANTED)
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def kaggle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KaggleServer]:
-    """Kaggle's client lets no port be chosen, but a proxy."""
-    server = KaggleServer(KERAS_FILES | UNWANTED)
-    monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
-    monkeypatch.setenv("http_proxy", server.url)
-    monkeypatch.setenv("no_proxy", "")
-    monkeypatch.setenv("NO_PROXY", "")
-    monkeypatch.setenv("HOME", str(tmp_path))  # no credentials of the user's
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def bucket(gcs_bucket: str) -> str:
-    put(gcs_bucket, KERAS_FILES | UNWANTED)
-    return gcs_bucket
-
-
-@pytest.fixture
-def bucket_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketServer]:
-    """A bucket that can misbehave, for which `bucket` is too well-behaved."""
-    server = BucketServer(KERAS_FILES)
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
-    yield server
-    server.stop()
-
-
-def put(uri: str, files: dict[str, bytes]) -> None:
-    from google.cloud import storage
-
-    name, _, path = uri.removeprefix("gs://").partition("/")
-    for file, content in files.items():
-        storage.Client().bucket(name).blob(f"{path}/{file}").upload_from_string(content)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-
-
-def fetch_in_a_process(uri: str) -> subprocess.Popen[str]:
-    code = "import sys; from models.store import fetch; print(fetch(sys.argv[1]))"
-    return subprocess.Popen(
-        [sys.executable, "-c", code, uri],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def entries(cache: Path) -> list[str]:
-    """Names of what is published in the cache."""
-    folders = [path for path in cache.glob("presets/*") if path.is_dir()]
-    return [path.name for path in folders if path.suffix not in (".partial", ".old")]
-
-
-# What is fetched
-
-
-def test_a_repository_of_hugging_face_comes_without_what_a_preset_does_not_need(hub):
-    assert contents(store.fetch(HF)) == FILES
-    assert store.source(HF) == f"{HF}@{COMMIT}"
-
-
-def test_a_model_of_kaggle_comes_in_its_newest_version(kaggle):
-    assert contents(store.fetch(KAGGLE)) == KERAS_FILES
-    assert store.source(KAGGLE) == f"{KAGGLE}/3"
-
-
-def test_a_folder_of_a_bucket_comes_too(bucket):
-    assert contents(store.fetch(f"{bucket}/")) == KERAS_FILES
-
-
-def test_a_large_file_of_a_bucket_comes_in_slices(bucket, monkeypatch):
-    from models import buckets
-
-    monkeypatch.setattr(buckets, "_SLICED_BYTES", 1000)
-    assert contents(store.fetch(bucket)) == KERAS_FILES
-
-
-@pytest.mark.parametrize("revision", ["main", COMMIT])
-def test_a_revision_may_be_named(hub, revision):
-    assert contents(store.fetch(f"{HF}@{revision}")) == FILES
-
-
-def test_progress_ends_with_all_bytes(hub):
-    seen = []
-    store.fetch(HF, lambda done, total: seen.append((done, total)))
-    total = sum(map(len, FILES.values()))
-    assert seen[0] == (0, total)
-    assert seen[-1] == (total, total)
-
-
-def test_a_fetched_preset_needs_no_network(hub):
-    folder = store.fetch(HF)
-    hub.stop()
-    assert store.fetch(HF) == store.cached(HF) == folder
-
-
-def test_a_preset_that_was_not_fetched_is_not_in_the_cache(cache):
-    assert store.cached(HF) is None
-    assert not cache.exists()
-
-
-def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
-    assert store.cache_folder() == tmp_path / "cache"
-    monkeypatch.delenv("TEXTBEAM_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert store.cache_folder() == tmp_path / "xdg" / "textbeam"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert store.cache_folder() == tmp_path / ".cache" / "textbeam"
-
-
-# Newer states
-
-
-def test_a_branch_stays_what_it_was_until_it_is_refreshed(hub):
-    folder = store.fetch(HF)
-    hub.files["vocab.txt"] = b"[PAD]\n[UNK]\nnew\n"
-    hub.commit = COMMIT[::-1]
-    assert store.fetch(HF) == folder
-    assert contents(folder) == FILES
-    hub.fetched.clear()
-    assert contents(store.fetch(HF, refresh=True)) == hub_files(hub)
-    assert hub.fetched == [("vocab.txt", 0)]
-    assert store.source(HF) == f"{HF}@{COMMIT[::-1]}"
-
-
-def hub_files(hub: HuggingFaceServer) -> dict[str, bytes]:
-    return {name: content for name, content in hub.files.items() if name not in UNWANTED}
-
-
-def test_a_file_that_is_no_longer_there_goes_with_a_refresh(hub):
-    store.fetch(HF)
-    del hub.files["vocab.txt"]
-    hub.commit = COMMIT[::-1]
-    assert "vocab.txt" not in contents(store.fetch(HF, refresh=True))
-
-
-def test_a_bucket_is_looked_at_again_when_it_is_refreshed(bucket):
-    store.fetch(bucket)
-    put(bucket, {"metadata.json": b"[]"})  # as long as before
-    assert contents(store.fetch(bucket)) == KERAS_FILES
-    assert contents(store.fetch(bucket, refresh=True))["metadata.json"] == b"[]"
-
-
-# A damaged cache
-
-
-def test_a_file_that_was_cut_is_fetched_again(hub):
-    folder = store.fetch(HF)
-    hub.fetched.clear()
-    (folder / "model.safetensors").write_bytes(b"cut")
-    assert store.cached(HF) is None
-    assert contents(store.fetch(HF)) == FILES
-    assert hub.fetched == [("model.safetensors", 0)]
-
-
-def test_a_file_that_was_changed_is_found_by_its_digest(kaggle):
-    folder = store.fetch(KAGGLE)
-    store.verify(KAGGLE)
-    (folder / "model.weights.h5").write_bytes(b"x" * len(KERAS_FILES["model.weights.h5"]))
-    with pytest.raises(PresetError, match=r"model\.weights\.h5 in the cache was damaged.*refresh"):
-        store.verify(KAGGLE)
-    assert contents(store.fetch(KAGGLE, refresh=True)) == KERAS_FILES
-
-
-def test_a_manifest_that_cannot_be_read_counts_as_none(hub):
-    manifest = store.fetch(HF).parent / "manifest.json"
-    manifest.write_text("{")
-    assert store.cached(HF) is None
-    assert contents(store.fetch(HF)) == FILES
-
-
-# Lost connections and damage on the way
+from tests.models.store.fetching import (
+    FILES,
+    HF,
+    KAGGLE,
+    KERAS_FILES,
+    contents,
+    entries,
+    fetch_in_a_process,
+    hub_files,
+)
 
 
 def test_a_lost_connection_to_hugging_face_is_taken_up_where_it_was_lost(hub):
@@ -382,9 +167,6 @@ def test_a_process_that_ends_just_before_it_publishes_has_not_fetched_in_vain(hu
     assert hub.fetched == []
 
 
-# Several processes
-
-
 def test_two_processes_at_once_fetch_once(hub):
     hub.trouble.delay = 0.2
     processes = [fetch_in_a_process(HF) for _ in range(2)]
@@ -393,9 +175,6 @@ def test_two_processes_at_once_fetch_once(hub):
     assert said[0][0] == said[1][0]
     assert contents(Path(said[0][0].strip())) == FILES
     assert sorted(hub.fetched) == sorted((name, 0) for name in FILES)
-
-
-# What cannot be fetched
 
 
 def test_a_repository_that_does_not_exist_is_named(hub):
@@ -496,26 +275,3 @@ def test_a_disk_that_is_too_small_is_found_before_anything_is_fetched(hub, monke
     with pytest.raises(PresetError, match=r"are to be fetched, and the disk .* GB free"):
         store.fetch(HF)
     assert hub.fetched == []
-
-
-# The manifest
-
-
-def test_the_manifest_has_the_origin_and_a_digest_of_each_file(hub):
-    manifest = json.loads((store.fetch(HF).parent / "manifest.json").read_bytes())
-    assert manifest["uri"] == HF
-    assert manifest["source"] == f"{HF}@{COMMIT}"
-    assert set(manifest["files"]) == set(FILES)
-    assert manifest["files"]["vocab.txt"]["bytes"] == len(FILES["vocab.txt"])
-
-
-def test_the_clients_of_hubs_are_imported_only_when_they_are_needed():
-    code = (
-        "import sys, models.store; "
-        "print([m for m in ('huggingface_hub', 'kagglehub', 'google.cloud.storage', 'tensorflow',"
-        " 'apache_beam') if m in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"

@@ -1,0 +1,72 @@
+"""Batches of packed rows to train and evaluate with, each padded to its longest row."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from models.packing import Tokens
+from models.preprocessor import Preprocessor
+
+# Batches among which rows of like length are brought together in training: enough that little is
+# padding, few enough that an epoch stays shuffled.
+_BATCHES_SORTED_TOGETHER = 50
+
+
+def token_batches(
+    tokens: Tokens,
+    targets: list[np.ndarray],
+    preprocessor: Preprocessor,
+    batch_size: int,
+    shuffle: bool,
+    token_dropout: float,
+) -> tf.data.Dataset:
+    """Returns batches of packed rows with their targets; shuffled anew in every epoch.
+
+    Args:
+        tokens: The rows.
+        targets: Arrays `[rows, …]`, such as classes and weights.
+        preprocessor: That packed the rows.
+        batch_size: Rows of a batch.
+        shuffle: Whether rows come in another order in every epoch.
+        token_dropout: Share of the tokens that are hidden behind the mask token, chosen anew each
+            time a row is seen.
+    """
+    random = np.random.default_rng(int(keras.random.randint((), 0, 2**31 - 1)))
+    lengths = tokens.lengths
+    tokenizer = preprocessor.tokenizer
+    special = [tokenizer.pad_token_id, *preprocessor.special_ids]
+
+    def order() -> list[np.ndarray]:
+        rows = np.arange(len(tokens))
+        if not shuffle:
+            return _cut(rows, batch_size)
+        random.shuffle(rows)
+        chunks = _cut(rows, batch_size * _BATCHES_SORTED_TOGETHER)
+        rows = np.concatenate([c[np.argsort(lengths[c], kind="stable")] for c in chunks])
+        batches = _cut(rows, batch_size)
+        random.shuffle(batches)
+        return batches
+
+    def generate() -> Iterator[Any]:
+        for rows in order():
+            features = tokens.pad(rows, int(lengths[rows].max()), tokenizer.pad_token_id)
+            if token_dropout:
+                ids = features["token_ids"]
+                hidden = (random.random(ids.shape) < token_dropout) & ~np.isin(ids, special)
+                ids[hidden] = tokenizer.mask_token_id
+            yield (features, *(target[rows] for target in targets)) if targets else features
+
+    features = {name: tf.TensorSpec([None, None], tf.int32) for name in preprocessor.features}
+    specs = [tf.TensorSpec([None, *target.shape[1:]], target.dtype) for target in targets]
+    data = tf.data.Dataset.from_generator(
+        generate, output_signature=(features, *specs) if targets else features
+    )
+    num_batches = -(-len(tokens) // batch_size)
+    return data.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(2)
+
+
+def _cut(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]

@@ -1,0 +1,122 @@
+from collections import Counter
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from models.predictor import Predictor
+from pipelines import classify as classify_command
+from tests.pipelines.command_runs import ROOT, run, run_process
+from tests.pipelines.conftest import TEXTS
+from tests.pipelines.labelling import LENGTH, LONG, NOISE, predicted
+from transforms.progress import PROGRESS
+
+
+def test_a_long_text_read_in_windows_has_their_mean_probabilities(classify, tiny_preset, tmp_path):
+    (tmp_path / "a.txt").write_text(f"{LONG}\n{TEXTS[0]}")
+    flags = ("--long_text=windows", f"--sequence_length={LENGTH}", "--probabilities")
+    found = classify(f"--input={tmp_path}/a.txt", *flags)
+    windows = Predictor.from_preset(tiny_preset, sequence_length=LENGTH, long_text="windows")
+    expected = windows([LONG, TEXTS[0]])
+    probabilities = np.array([list(row.values()) for row in found.column("probabilities")])
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    assert found.column("truncated") == [False, False]
+    assert (
+        pq.ParquetFile(found.parts[0]).metadata.metadata[b"long_text"]
+        == found.manifest["model"]["long_text"].encode()
+        == b"windows"
+    )
+
+
+@pytest.fixture(scope="module")
+def multi_label_preset(tiny_preset, tmp_path_factory):
+    from models import BertClassifier
+
+    folder = tmp_path_factory.mktemp("presets") / "multi"
+    BertClassifier.from_preset(tiny_preset, activation="sigmoid").save_to_preset(folder)
+    return folder
+
+
+def test_a_text_may_have_several_labels_or_none(classify, multi_label_preset, tmp_path):
+    (tmp_path / "a.txt").write_text("\n".join(TEXTS))
+    scores = Predictor.from_preset(multi_label_preset)(TEXTS)
+    threshold = float(np.sort(scores.ravel())[len(TEXTS)])
+    given = (f"--input={tmp_path}/a.txt", f"--preset={multi_label_preset}")
+    found = classify(*given, f"--threshold={threshold}")
+    assert found.table.schema.names[-3:] == ["label", "score", "labels"]
+    names = ["negative", "positive"]
+    for labels, row in zip(found.column("labels"), scores, strict=True):
+        ranked = sorted(zip(row, names, strict=True), reverse=True)
+        expected = [name for score, name in ranked if score >= threshold]
+        assert [entry["label"] for entry in labels] == expected
+    assert {len(labels) for labels in found.column("labels")} > {1}
+    assert found.column("label") == [names[best] for best in scores.argmax(axis=1)]
+    assert found.manifest["model"]["threshold"] == threshold
+    every_label = [entry["label"] for labels in found.column("labels") for entry in labels]
+    assert found.manifest["labels"] == Counter(every_label)
+    assert "this run has 0.5" in classify(*given, "--if_exists=append").error
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("0.3", "a text has one label of preset"), ("1.5", "must be from 0 to 1, not '1.5'")],
+)
+def test_a_threshold_that_means_nothing_is_refused(classify, tmp_path, value, message):
+    (tmp_path / "a.txt").write_text("x")
+    found = classify(f"--input={tmp_path}/a.txt", f"--threshold={value}")
+    assert message in found.error
+    assert not found.folder.exists()
+
+
+def test_a_run_of_its_own_prints_a_summary_and_no_noise(tiny_preset, predictor, tmp_path):
+    (tmp_path / "a.txt").write_text("\n".join(TEXTS))
+    folder = tmp_path / "out"
+    flags = (f"--input={tmp_path}/a.txt", f"--preset={tiny_preset}", f"--output={folder}")
+    found = run_process("classify", folder, *flags)
+    assert (found.code, found.err) == (0, "")
+    assert found.out.startswith("10 rows labelled in ")
+    assert not [word for word in NOISE if word in found.out]
+    assert found.column("label") == predicted(predictor, TEXTS)[0]
+
+
+def test_two_workers_in_processes_of_their_own_find_the_same_labels(
+    classify, predictor, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for the workers
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for number in range(8):
+        (folder / f"{number}.txt").write_text("\n".join(TEXTS))
+    before = PROGRESS.rows_done
+    found = classify(
+        f"--input={folder}", "--direct_running_mode=multi_processing", "--direct_num_workers=2"
+    )
+    assert (found.code, found.err) == (0, "")
+    assert PROGRESS.rows_done == before  # nothing was done here
+    assert len(found.parts) == 2  # a part of each worker
+    labels = dict(zip(TEXTS, predicted(predictor, TEXTS)[0], strict=True))
+    assert found.column("label") == [labels[text] for text in found.column("text")]
+    assert Counter(found.column("text")) == dict.fromkeys(TEXTS, 8)
+
+
+def test_without_arguments_the_sample_is_labelled(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = run(classify_command.main, tmp_path / "output")
+    assert (found.code, found.err) == (0, "")
+    assert found.table.num_rows == 200
+    assert found.table.column_names[:3] == ["id", "product", "text"]
+    assert set(found.column("label")) == {"negative", "positive"}
+    assert found.manifest["model"]["preset"] == "sentiment_tiny_en"
+
+
+def test_the_sample_run_replaces_its_own_result_and_no_other(tmp_path, monkeypatch, classify):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "output"
+    assert run(classify_command.main, folder, "--limit=3").code == 0
+    again = run(classify_command.main, folder, "--limit=2")
+    assert again.code == 0
+    assert again.table.num_rows == 2
+    (tmp_path / "a.txt").write_text("mine")
+    mine = classify(f"--input={tmp_path}/a.txt", f"--output={folder}", "--if_exists=overwrite")
+    assert mine.code == 0
+    assert "holds results already" in run(classify_command.main, folder).error
