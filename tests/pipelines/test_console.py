@@ -15,7 +15,7 @@ from pipelines.console import exit_now, progress_bar, run_command
 from tests.pipelines.command_runs import ENVIRONMENT, ROOT, Run, TerminalProcess, screen
 from tests.pipelines.conftest import TEXTS
 
-MANY = 100_000
+MANY = 400_000
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,8 @@ def large_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file that takes seconds to label: many texts, no two alike."""
     words = " ".join(TEXTS).split()
     generator = random.Random(0)
-    texts = [" ".join(generator.choices(words, k=30)) for _ in range(MANY)]
+    starts = [" ".join(generator.choices(words, k=30)) for _ in range(1_000)]
+    texts = [f"{starts[row % len(starts)]} {row}" for row in range(MANY)]
     path = tmp_path_factory.mktemp("large") / "large.parquet"
     pq.write_table(pa.table({"text": texts}), path)
     return path
@@ -117,12 +118,12 @@ def test_a_terminal_shows_rows_speed_and_time_left_and_is_clean_afterwards(
     folder = tmp_path / "out"
     terminal = TerminalProcess(
         *(sys.executable, "-m", "pipelines.classify", f"--input={large_corpus}"),
-        *(f"--preset={tiny_preset}", f"--output={folder}", "--limit=40000"),
+        *(f"--preset={tiny_preset}", f"--output={folder}", "--limit=200000"),
     )
     code, out = terminal.finish()
     assert code == 0
-    assert Run(code, out, "", folder).manifest["rows"]["written"] == 40_000
-    assert out.startswith("40,000 rows labelled in ")
+    assert Run(code, out, "", folder).manifest["rows"]["written"] == 200_000
+    assert out.startswith("200,000 rows labelled in ")
     shown = terminal.written
     assert "starting" in shown
     for pattern in (r"\d,\d{3} rows", r"[\d,]+ rows/s", r"\d:\d\d left"):

@@ -155,7 +155,8 @@ def test_a_runner_that_cannot_work_is_refused_before_any_work(classify, tmp_path
     assert found.error.startswith("--runner=NoSuchRunner: ")
     assert "DataflowRunner" in found.error
     assert not found.folder.exists()
-    found = classify(f"--input={tmp_path}/a.txt", "--runner=DataflowRunner", "--region=r")
+    bundled = "--preset=sentiment_tiny_en"
+    found = classify(f"--input={tmp_path}/a.txt", bundled, "--runner=DataflowRunner", "--region=r")
     assert "--runner=DataflowRunner: " in found.error
     assert "project" in found.error
     assert not found.folder.exists()
