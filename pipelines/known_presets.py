@@ -83,6 +83,13 @@ class KnownPreset:
         return self.stored.sequence_length if self.stored is not None else None
 
     @property
+    def lowercase(self) -> bool | None:
+        """Whether its WordPiece tokenizer lowercases; `None` for others, or if it is not known."""
+        if self.registered is not None:
+            return self.registered.lowercase
+        return None if self.stored is None else self.stored.tokenizer_arguments.get("lowercase")
+
+    @property
     def description(self) -> str | None:
         """One sentence for people."""
         if self.registered is not None:
@@ -100,7 +107,7 @@ class KnownPreset:
             "parameters": self.parameters,
             "description": self.description,
             "config": self.config or None,
-            "lowercase": self.registered.lowercase if self.registered else None,
+            "lowercase": self.lowercase,
             "sequence_length": self.sequence_length,
             "labels": self.labels,
             "aliases": list(self.registered.aliases) if self.registered else [],

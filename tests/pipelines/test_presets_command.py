@@ -90,6 +90,7 @@ def test_a_list_for_programs_has_the_same_presets(command):
     assert found.keys() == {"sentiment_tiny_en"} | {preset.name for preset in registry.PRESETS}
     assert found["roberta_base"]["parameters"] == 124_052_736
     assert found["sentiment_tiny_en"]["state"] == "bundled"
+    assert found["sentiment_tiny_en"]["lowercase"] is True
     assert found["sentiment_tiny_en"]["folder"] == str(FOLDER)
 
 
