@@ -12,7 +12,14 @@ import pytest
 
 from models.errors import UserError
 from pipelines.console import exit_now, progress_bar, run_command
-from tests.pipelines.command_runs import ENVIRONMENT, ROOT, Run, TerminalProcess, screen
+from tests.pipelines.command_runs import (
+    ENVIRONMENT,
+    ROOT,
+    Run,
+    TerminalProcess,
+    heed_interrupts,
+    screen,
+)
 from tests.pipelines.conftest import TEXTS
 
 MANY = 400_000
@@ -162,6 +169,7 @@ def test_an_interrupt_keeps_earlier_results(tiny_preset, large_corpus, classify,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interrupts,
     )
     while process.poll() is None and not list(earlier.folder.glob("_temporary-*")):
         time.sleep(0.05)
