@@ -42,7 +42,7 @@ def measure(preset: str, area: int, streams: int) -> None:
 
     runtime.start(streams=streams > 1)
     # The number of streams is no option of the product: it is what is compared here.
-    runtime.num_streams = lambda device: streams  # type: ignore[assignment]
+    runtime.num_streams = lambda device: streams
     from models.predictor import Predictor
 
     predictor = Predictor.from_preset(preset, batch_tokens=area)

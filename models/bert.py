@@ -2,7 +2,6 @@
 
 from models.backbone import Backbone
 from models.classifier import Classifier
-from models.packing import LAYOUTS
 from models.preprocessor import Preprocessor
 from models.wordpiece_tokenizer import WordPieceTokenizer
 
@@ -17,7 +16,6 @@ class BertPreprocessor(Preprocessor):
     """Packs `[CLS] text [SEP]` or `[CLS] first [SEP] second [SEP]`; see `Preprocessor`."""
 
     family = "bert"
-    layout = LAYOUTS["bert"]
     tokenizer_class = BertTokenizer
 
 

@@ -2,7 +2,6 @@
 
 from models.backbone import Backbone
 from models.classifier import Classifier
-from models.packing import LAYOUTS
 from models.preprocessor import Preprocessor
 from models.wordpiece_tokenizer import WordPieceTokenizer
 
@@ -17,7 +16,6 @@ class DistilBertPreprocessor(Preprocessor):
     """Packs `[CLS] text [SEP]` or `[CLS] first [SEP] second [SEP]`; see `Preprocessor`."""
 
     family = "distil_bert"
-    layout = LAYOUTS["distil_bert"]
     tokenizer_class = DistilBertTokenizer
 
 

@@ -175,14 +175,14 @@ class WordPieceFiles(TokenizerFiles):
     """The files of BERT and DistilBERT."""
 
     vocabulary = WORDPIECE_VOCABULARY
-    specials = {  # noqa: RUF012 - declared as what is not changed
+    specials: ClassVar[Mapping[str, str]] = {
         "unk_token": "[UNK]",
         "cls_token": "[CLS]",
         "sep_token": "[SEP]",
         "pad_token": "[PAD]",
         "mask_token": "[MASK]",
     }
-    settings_only = {"tokenize_chinese_chars": (True, None)}  # noqa: RUF012
+    settings_only: ClassVar[_Only] = {"tokenize_chinese_chars": (True, None)}
 
     _normalizer: ClassVar[_Only] = {
         "type": ("BertNormalizer",),
@@ -234,7 +234,7 @@ class BytePairFiles(TokenizerFiles):
     """The files of RoBERTa."""
 
     vocabulary = BYTE_PAIR_VOCABULARY
-    specials = {  # noqa: RUF012
+    specials: ClassVar[Mapping[str, str]] = {
         "bos_token": "<s>",
         "cls_token": "<s>",
         "pad_token": "<pad>",
@@ -243,7 +243,7 @@ class BytePairFiles(TokenizerFiles):
         "unk_token": "<unk>",
         "mask_token": "<mask>",
     }
-    settings_only = {  # noqa: RUF012
+    settings_only: ClassVar[_Only] = {
         "add_prefix_space": (False, None),
         "do_lower_case": (False, None),
     }
@@ -293,7 +293,7 @@ class SentencePieceFiles(TokenizerFiles):
 
     vocabulary = SENTENCE_PIECE_MODEL
     specials = BytePairFiles.specials
-    settings_only = {  # noqa: RUF012
+    settings_only: ClassVar[_Only] = {
         "add_prefix_space": (True, None),
         "do_lower_case": (False, None),
     }

@@ -167,8 +167,8 @@ class Predictor:
             raise UserError(f"task {task!r} is not one of {', '.join(TASKS)}")
         elif (pooling, normalize, dimensions) != (None, None, None):
             raise UserError("pooling, normalize and dimensions are of the task 'embed'")
-        else:
-            preset.labels  # noqa: B018 - raises where the preset has no classifier
+        elif not preset.has_classifier:
+            raise preset.no_classifier()
         device = runtime.start()
         from models.families import classifier_class
 

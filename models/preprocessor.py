@@ -13,7 +13,7 @@ from typing_extensions import Self
 from models import keras_hub
 from models.inputs import as_segments
 from models.keras_hub_preset import CLASSES, PREPROCESSOR
-from models.packing import TRUNCATIONS, Layout, Tokens, Truncation, pack
+from models.packing import LAYOUTS, TRUNCATIONS, Layout, Tokens, Truncation, pack
 from models.preset import Preset
 from models.presets import open_preset
 from models.registry import FamilyPresets
@@ -36,7 +36,6 @@ class Preprocessor:
 
     family: ClassVar[str]
     presets = FamilyPresets()
-    layout: ClassVar[Layout]
     tokenizer_class: ClassVar[type[Any]]
     """A subclass of `Tokenizer`; each has a constructor of its own."""
 
@@ -53,6 +52,11 @@ class Preprocessor:
         self.truncate: Truncation = truncate
         specials = {piece for piece in self.layout.pair if isinstance(piece, str)}
         self._special_ids = {token: tokenizer.token_to_id(token) for token in specials}
+
+    @property
+    def layout(self) -> Layout:
+        """Where special tokens stand around texts."""
+        return LAYOUTS[self.family]
 
     @property
     def features(self) -> list[str]:

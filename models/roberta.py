@@ -3,7 +3,6 @@
 from models.backbone import Backbone
 from models.byte_pair import BytePairTokenizer
 from models.classifier import Classifier
-from models.packing import LAYOUTS
 from models.preprocessor import Preprocessor
 
 
@@ -17,7 +16,6 @@ class RobertaPreprocessor(Preprocessor):
     """Packs `<s> text </s>` or `<s> first </s></s> second </s>`; see `Preprocessor`."""
 
     family = "roberta"
-    layout = LAYOUTS["roberta"]
     tokenizer_class = RobertaTokenizer
 
 

@@ -2,7 +2,6 @@
 
 from models.backbone import Backbone
 from models.classifier import Classifier
-from models.packing import LAYOUTS
 from models.preprocessor import Preprocessor
 from models.sentence_piece import SentencePieceTokenizer
 
@@ -17,7 +16,6 @@ class XLMRobertaPreprocessor(Preprocessor):
     """Packs `<s> text </s>` or `<s> first </s></s> second </s>`; see `Preprocessor`."""
 
     family = "xlm_roberta"
-    layout = LAYOUTS["xlm_roberta"]
     tokenizer_class = XLMRobertaTokenizer
 
 

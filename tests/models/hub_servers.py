@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -34,7 +35,7 @@ class Trouble:
     delay: float = 0.0
 
 
-class HubServer:
+class HubServer(ABC):
     """A server whose kind a subclass gives.
 
     Attributes:
@@ -80,8 +81,9 @@ class HubServer:
         self._server.shutdown()
         self._server.server_close()
 
+    @abstractmethod
     def answer(self, request: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
-        raise NotImplementedError
+        """Answers a request as the hub does."""
 
     def send_json(
         self, request: BaseHTTPRequestHandler, content: Any, status: int = 200, **headers: str

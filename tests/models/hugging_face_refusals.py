@@ -35,7 +35,7 @@ def assert_refused(folder, file, problem, load=None):
     if load is None:
 
         def load(preset):
-            open_preset(preset).tokenizer_arguments  # noqa: B018
+            _ = open_preset(preset).tokenizer_arguments
             CLASSES_OF[family][1].from_preset(preset, preprocessor=None)
 
     tracemalloc.start()

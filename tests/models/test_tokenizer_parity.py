@@ -11,9 +11,7 @@ import numpy as np
 import pytest
 from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer
 
-from models import BertTokenizer
-from models.byte_pair import BytePairTokenizer
-from models.sentence_piece import SentencePieceTokenizer
+from models import BertTokenizer, RobertaTokenizer, XLMRobertaTokenizer
 from tests.models import hostile, published, spm
 from tests.models.test_sentence_piece import assert_equal_or_tied
 
@@ -35,14 +33,6 @@ SENTENCES = [
 ]
 # Characters that `tokenizers` deletes and Google does not.
 PRIVATE = {"\ue000", "\U000f0000"}
-
-
-class Roberta(BytePairTokenizer):
-    family = "roberta"
-
-
-class XLMRoberta(SentencePieceTokenizer):
-    family = "xlm_roberta"
 
 
 def rows(tokenizer, texts):
@@ -84,7 +74,7 @@ def test_bert_gives_the_ids_of_tokenizers(preset, texts):
 
 @pytest.fixture(scope="module")
 def roberta():
-    return Roberta(*published.roberta())
+    return RobertaTokenizer(*published.roberta())
 
 
 def test_roberta_gives_the_ids_of_tokenizers(roberta, texts):
@@ -112,7 +102,7 @@ def proto():
 
 @pytest.fixture(scope="module")
 def xlm_roberta(proto):
-    return XLMRoberta(proto)
+    return XLMRobertaTokenizer(proto)
 
 
 def test_xlm_roberta_gives_the_ids_of_sentencepiece(xlm_roberta, proto, texts):
@@ -203,7 +193,7 @@ class TestDifferencesOfRoberta:
         vocabulary = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "a"]
         ids = {token: index for index, token in enumerate(vocabulary)}
         assert ByteLevelBPETokenizer(ids, []).encode("aba").tokens == ["a", "a"]
-        assert spelled(Roberta(ids, []), "aba") == ["a", "<unk>", "a"]
+        assert spelled(RobertaTokenizer(ids, []), "aba") == ["a", "<unk>", "a"]
 
 
 class TestDifferencesOfXLMRoberta:
