@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from models.errors import UserError
 from pipelines import options
 from pipelines.command import Job, predictor_arguments, run_job
-from pipelines.console import exit_now, run_command
+from pipelines.console import run_command, run_process
 
 if TYPE_CHECKING:
     import argparse
@@ -102,4 +102,4 @@ def _job(args: "argparse.Namespace", preset: "Preset", sequence_length: int) -> 
 
 
 if __name__ == "__main__":
-    exit_now(main())
+    run_process(main)

@@ -7,7 +7,9 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn
 
+from models import runtime
 from models.errors import UserError
 
 
@@ -39,8 +41,13 @@ def print_error(message: str) -> None:
     print("error:", " ".join(message.splitlines()), file=sys.stderr)
 
 
-def exit_now(code: int) -> None:
-    """Ends the process without waiting for the threads and modules that Python would tear down."""
+def run_process(main: Callable[[], int]) -> NoReturn:
+    """Runs a command as all that its process does, from its first import to the exit code.
+
+    The process ends without waiting for the threads and modules that Python would tear down.
+    """
+    runtime.pause_collection()
+    code = main()
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()
     sys.stderr.flush()

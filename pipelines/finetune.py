@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
 from pipelines import __version__, options
-from pipelines.console import exit_now, run_command
+from pipelines.console import run_command, run_process
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
@@ -384,4 +384,4 @@ def _storage_errors(output: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    exit_now(main())
+    run_process(main)

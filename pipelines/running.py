@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from models import runtime
 from models.errors import UserError
 from pipelines.console import progress_bar
 from transforms.failures import root_cause
@@ -79,6 +80,8 @@ def run_pipeline(
         with _quiet_logs(runs_here), bar:
             pipeline = beam.Pipeline(options=options)
             build(pipeline)
+            if not is_here:
+                runtime.resume_collection()  # no TensorFlow will start in this process
             pipeline.run().wait_until_finish()
     except UserError as error:
         raise UserError(root_cause(error)) from error

@@ -98,7 +98,7 @@ class _TokenizeBatch(beam.DoFn):
         from models import runtime
 
         self._preprocessor = self._shared.acquire(self._load)
-        self._pool = ThreadPoolExecutor(runtime.num_streams("CPU"), thread_name_prefix="tokenize")
+        self._pool = ThreadPoolExecutor(runtime.num_cores(), thread_name_prefix="tokenize")
 
     def _load(self) -> "Preprocessor":
         """Loads the preprocessor, once a process."""

@@ -119,9 +119,21 @@ def test_another_backend_of_keras_is_refused():
     assert "'numpy'; set KERAS_BACKEND=tensorflow" in run_python(code).stdout
 
 
-def test_a_processor_gets_one_stream_a_core_and_an_accelerator_two():
+def test_garbage_is_searched_for_again_once_tensorflow_has_started():
+    code = (
+        "import gc\nfrom models import runtime\n"
+        "runtime.pause_collection()\nwas = gc.isenabled()\nruntime.start()\n"
+        "print(was, gc.isenabled(), gc.get_freeze_count() > 100_000)\n"
+        "gc.disable()\nruntime.resume_collection()\nprint(gc.isenabled())\n"
+    )
+    # What a program has set for itself stays so.
+    assert run_python(code).stdout == "False True True\nFalse\n"
+
+
+def test_every_core_and_every_accelerator_gets_two_streams():
     assert runtime.num_streams("GPU") == 2
-    assert 1 <= runtime.num_streams("CPU") <= (os.cpu_count() or 1)
+    assert runtime.num_streams("CPU") == 2 * runtime.num_cores()
+    assert 1 <= runtime.num_cores() <= (os.cpu_count() or 1)
 
 
 @pytest.mark.parametrize(

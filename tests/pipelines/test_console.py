@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.errors import UserError
-from pipelines.console import exit_now, progress_bar, run_command
+from pipelines.console import run_process, progress_bar, run_command
 from tests.pipelines.command_runs import (
     ENVIRONMENT,
     ROOT,
@@ -76,10 +76,12 @@ def test_a_mistake_of_the_program_is_not_hidden():
 def test_a_process_ends_at_once_with_what_it_printed():
     code = f"""
 import threading, time
-from {exit_now.__module__} import exit_now
+from {run_process.__module__} import run_process
 threading.Thread(target=time.sleep, args=(60,)).start()
-print("the last words")
-exit_now(7)
+def main():
+    print("the last words")
+    return 7
+run_process(main)
 """
     done = subprocess.run(
         [sys.executable, "-c", code],
