@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from models import registry, store
@@ -9,6 +10,7 @@ from models.errors import PresetError
 from models.hugging_face_preset import HuggingFacePreset
 from models.keras_hub_preset import KerasHubPreset
 from models.preset import Preset
+from models.registry import RegisteredPreset
 from models.remote import is_remote
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -34,35 +36,71 @@ def open_folder(name: str, folder: Path, label_names: Sequence[str] | None = Non
     return opened
 
 
-def open_preset(
-    preset: str | Path | Preset, on_progress: Callable[[int, int], None] | None = None
-) -> Preset:
-    """Finds a preset; brings it into this machine's cache if it is remote.
+@dataclass(frozen=True)
+class Location:
+    """Where a preset is.
+
+    Attributes:
+        name: What the user called it, or the name that an alias stands for.
+        folder: Where it stays on this machine; `None` for a remote one.
+        uri: Where a remote one comes from; `None` for one that is only on this machine.
+        registered: What the registry says of it, if it is there.
+    """
+
+    name: str
+    folder: Path | None = None
+    uri: str | None = None
+    registered: RegisteredPreset | None = None
+
+    def cached(self) -> Path | None:
+        """Returns its folder if that is on this machine, complete."""
+        return self.folder if self.uri is None else store.cached(self.uri)
+
+    def open(self, on_progress: Callable[[int, int], None] | None = None) -> Preset:
+        """Opens it; brings it into this machine's cache if it is remote.
+
+        Args:
+            on_progress: Called with bytes fetched and bytes in all, from time to time.
+
+        Raises:
+            PresetError: It cannot be fetched, or is no preset.
+        """
+        folder = self.folder or store.fetch(str(self.uri), on_progress)
+        return open_folder(self.name, folder, self.registered.labels if self.registered else None)
+
+
+def locate(name: str) -> Location:
+    """Returns where a preset is; asks no network.
 
     Args:
-        preset: The name of a bundled or registered preset, a folder, a URI (`hf://`, `kaggle://`,
-            `gs://`), or what this function returned.
-        on_progress: Called with bytes fetched and bytes in all, from time to time.
+        name: Of a bundled or registered preset, a folder, or a URI (`hf://`, `kaggle://`, `gs://`).
 
     Raises:
-        PresetError: There is no such preset, or it cannot be fetched.
+        PresetError: There is no such preset.
     """
-    if isinstance(preset, Preset):
-        return preset
-    name = str(preset)
     if name in bundled_presets():
-        return open_folder(name, BUNDLED / name)
+        return Location(name, BUNDLED / name)
     if registered := registry.find(name):
-        folder = store.fetch(registered.handle, on_progress)
-        return open_folder(name, folder, registered.labels)
+        return Location(registered.name, uri=registered.handle, registered=registered)
     if is_remote(name):
-        return open_folder(name, store.fetch(name, on_progress))
-    if Path(preset).is_dir():
-        return open_folder(name, Path(preset))
-    names = [*bundled_presets(), *registry.names()]
-    near = difflib.get_close_matches(name, names, n=1)
+        return Location(name, uri=name)
+    if Path(name).is_dir():
+        return Location(name, Path(name))
+    near = difflib.get_close_matches(name, [*bundled_presets(), *registry.names()], n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise PresetError(
         f"preset {name!r} is no folder, no URI and none of the names; {hint}"
         "python -m pipelines.presets list shows them"
     )
+
+
+def open_preset(preset: str | Path | Preset) -> Preset:
+    """Finds a preset; brings it into this machine's cache if it is remote.
+
+    Args:
+        preset: What `locate` takes, or what this function returned.
+
+    Raises:
+        PresetError: There is no such preset, or it cannot be fetched.
+    """
+    return preset if isinstance(preset, Preset) else locate(str(preset)).open()

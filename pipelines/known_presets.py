@@ -1,7 +1,6 @@
 """What is known of a preset before it is used, and where its files are."""
 
 import contextlib
-import difflib
 import sys
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from models import presets, registry, store
-from models.errors import PresetError, UserError
+from models.errors import UserError
 from models.preset import Preset
 from models.registry import RegisteredPreset
-from models.remote import is_remote
 from pipelines.console import transfer_bar
 
 
@@ -126,20 +124,13 @@ def find_preset(name: str) -> KnownPreset:
     Raises:
         PresetError: There is no such preset.
     """
-    if name in presets.bundled_presets():
-        return KnownPreset(name, "bundled", presets.BUNDLED / name)
-    if registered := registry.find(name):
-        return _remote(registered.name, registered.handle, registered)
-    if is_remote(name):
-        return _remote(name, name, None)
-    if Path(name).is_dir():
-        return KnownPreset(name, "local", Path(name))
-    near = difflib.get_close_matches(name, [*presets.bundled_presets(), *registry.names()], n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise PresetError(
-        f"preset {name!r} is no folder, no URI and none of the names; {hint}"
-        "python -m pipelines.presets list shows them"
-    )
+    found = presets.locate(name)
+    folder = found.cached()
+    if found.uri is None:
+        state = "bundled" if name in presets.bundled_presets() else "local"
+    else:
+        state = "cached" if folder else "to fetch"
+    return KnownPreset(found.name, state, folder, found.uri, found.registered)
 
 
 def open_known(name: str) -> Preset:
@@ -151,11 +142,12 @@ def open_known(name: str) -> Preset:
     Raises:
         PresetError: There is no such preset, or it cannot be fetched.
     """
-    if find_preset(name).state != "to fetch":
-        return presets.open_preset(name)
+    found = presets.locate(name)
+    if found.cached():
+        return found.open()
     # Some clients print notices; standard output is for what the command was asked for.
     with transfer_bar(name) as on_progress, contextlib.redirect_stdout(sys.stderr):
-        return presets.open_preset(name, on_progress)
+        return found.open(on_progress)
 
 
 def check_reach(name: str, runner: str) -> None:
@@ -173,11 +165,6 @@ def check_reach(name: str, runner: str) -> None:
             f"--preset={name} is {where}; put it into a bucket once: python -m pipelines.presets "
             f"fetch {name} --output=gs://BUCKET/presets/NAME"
         )
-
-
-def _remote(name: str, uri: str, registered: RegisteredPreset | None) -> KnownPreset:
-    folder = store.cached(uri)
-    return KnownPreset(name, "cached" if folder else "to fetch", folder, uri, registered)
 
 
 def all_presets() -> list[KnownPreset]:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.errors import UserError
-from pipelines.console import run_process, progress_bar, run_command
+from pipelines.console import progress_bar, run_command, run_process
 from tests.pipelines.command_runs import (
     ENVIRONMENT,
     ROOT,
