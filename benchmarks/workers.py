@@ -3,7 +3,8 @@
     python -m benchmarks.workers [--embed=FOLDER]
 
 The same command with Beam's workers of each kind, whole processes, alternating. A worker of Beam is
-a thread, or a process with a model of its own; in each the predictor runs one stream a core.
+a thread, or a process with a model of its own; in each the predictor runs its streams. The texts
+lie in several files, so that every worker has some.
 """
 
 import argparse
@@ -14,10 +15,12 @@ from pathlib import Path
 from benchmarks.measuring import alternate, median, write_news
 
 _KINDS = {
-    "one worker, a stream a core": [],
+    "one worker": [],
     "two threads": ["--direct_num_workers=2", "--direct_running_mode=multi_threading"],
     "two processes": ["--direct_num_workers=2", "--direct_running_mode=multi_processing"],
 }
+
+_FILES = 8
 
 
 def main() -> None:
@@ -30,7 +33,7 @@ def main() -> None:
     command = "embed" if args.embed else "classify"
     preset = args.embed or "sentiment_tiny_en"
     with tempfile.TemporaryDirectory() as name:
-        corpus = write_news(Path(name) / "corpus.txt", args.texts)
+        corpus = _write_files(Path(name), args.texts)
         commands = {
             kind: [
                 *(sys.executable, "-m", f"pipelines.{command}", f"--preset={preset}"),
@@ -44,6 +47,14 @@ def main() -> None:
         wall = median([run.wall for run in runs])
         peak = max(run.peak_mb for run in runs)
         print(f"  {kind:28} {wall:6.1f} s  {args.texts / wall:7,.0f} rows/s  {peak:6,.0f} MB")
+
+
+def _write_files(folder: Path, texts: int) -> str:
+    """Writes texts into files; returns their glob."""
+    lines = write_news(folder / "all", texts).read_text(encoding="utf-8").splitlines(keepends=True)
+    for part in range(_FILES):
+        (folder / f"{part}.txt").write_text("".join(lines[part::_FILES]), encoding="utf-8")
+    return str(folder / "*.txt")
 
 
 if __name__ == "__main__":
