@@ -24,9 +24,11 @@ from benchmarks.passes import alternate_passes
 
 PRODUCT = "textbeam"
 REFERENCE = "sentence_transformers"
+ONNX = "onnx"
 RIVALS = {
     REFERENCE: "benchmarks.rivals.embed_sentence_transformers",
-    "onnx": "benchmarks.rivals.embed_onnx",
+    ONNX: "benchmarks.rivals.embed_onnx",
+    "onnx_streams": "benchmarks.rivals.embed_onnx_streams",
     "keras_hub": "benchmarks.rivals.embed_keras_hub",
     "beam": "benchmarks.rivals.embed_beam",
 }
@@ -46,9 +48,10 @@ def main() -> None:
         folder = Path(name)
         model = args.model or _packaged_model(args.rival_python)
         models = dict.fromkeys(args.only, model)
-        if "onnx" in args.only:
-            models["onnx"] = str(folder / "onnx")
-            run([args.rival_python, "-m", RIVALS["onnx"], "--make", model, models["onnx"]])
+        if exported := [way for way in args.only if way.startswith(ONNX)]:
+            graph = str(folder / "onnx")
+            run([args.rival_python, "-m", RIVALS[ONNX], "--make", model, graph])
+            models |= dict.fromkeys(exported, graph)
         ways = {way: _command(way, args.rival_python, models[way]) for way in args.only}
         faithful = True
         if "whole" in args.tables:

@@ -2,16 +2,17 @@
 
     python -m benchmarks.rivals.embed_onnx --make MODEL FOLDER
 
-exports a model. Texts are tokenized in parallel, sorted by length and cut into batches; mean
-pooling and normalization are NumPy's. All is float32. The runtime's own optimizer joins biases to
-gelus and scales to products, and finds normalizations; graphs that `onnxruntime.transformers` fused
-further, down to one operator of attention, were slower on two cores of an AMD EPYC.
+exports a model. Texts are tokenized in parallel, sorted by length and cut into batches of 32 rows
+for one session on all cores; mean pooling and normalization are NumPy's. All is float32. The
+runtime's own optimizer joins biases to gelus and scales to products, and finds normalizations;
+graphs that `onnxruntime.transformers` fused further, down to one operator of attention, were slower
+on two cores of an AMD EPYC.
 """
 
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,29 +22,41 @@ from benchmarks.rivals.embedding import Embed, run_rival
 
 INPUTS = ["input_ids", "attention_mask", "token_type_ids"]
 MAX_TOKENS = 256
-BATCH_TOKENS = 512
-"""Token area of a batch: areas of 1,024 and 2,048 and batches of 32 rows were slower."""
-STREAMS = len(os.sched_getaffinity(0))
-"""Threads that call one session, each operation on one core.
-
-One thread, each operation on two cores, was slower.
-"""
+CORES = len(os.sched_getaffinity(0))
+BATCH_ROWS = 32
 
 
 def load(folder: str) -> Embed:
     """Loads what `make` wrote."""
+    return embedder(folder, batches, threads=CORES, streams=1)
+
+
+def embedder(
+    folder: str,
+    batches: Callable[[np.ndarray], Iterator[np.ndarray]],
+    threads: int,
+    streams: int,
+) -> Embed:
+    """Loads a model.
+
+    Args:
+        folder: What `make` wrote.
+        batches: From the lengths of rows to the rows of each batch.
+        threads: Cores that one operation runs on.
+        streams: Batches that are computed at a time.
+    """
     import onnxruntime
     from tokenizers import Tokenizer
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(
         f"{folder}/model.onnx", options, providers=["CPUExecutionProvider"]
     )
     tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)
-    pool = ThreadPoolExecutor(STREAMS)
+    pool = ThreadPoolExecutor(streams)
 
     def embed(texts: Sequence[str]) -> np.ndarray:
         rows = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
@@ -69,11 +82,8 @@ def load(folder: str) -> Embed:
 def batches(lengths: np.ndarray) -> Iterator[np.ndarray]:
     """Yields the rows of batches of like length, the longest first."""
     order = np.argsort(-lengths, kind="stable")
-    at = 0
-    while at < len(order):
-        rows = max(1, BATCH_TOKENS // int(lengths[order[at]]))
-        yield order[at : at + rows]
-        at += rows
+    for start in range(0, len(order), BATCH_ROWS):
+        yield order[start : start + BATCH_ROWS]
 
 
 def mean_of_tokens(hidden: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -1,0 +1,33 @@
+"""ONNX Runtime with the batching of the product: what is left is the runtime itself.
+
+Batches by token area, each in a stream of its own on one core. On two cores of an AMD EPYC areas of
+1,024 and 2,048 were slower, and so was one stream on both cores.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmarks.rivals.embed_onnx import CORES, embedder
+from benchmarks.rivals.embedding import Embed, run_rival
+
+BATCH_TOKENS = 512
+
+
+def load(folder: str) -> Embed:
+    """Loads what `embed_onnx` made."""
+    return embedder(folder, batches, threads=1, streams=CORES)
+
+
+def batches(lengths: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields the rows of batches of like length and area, the longest first."""
+    order = np.argsort(-lengths, kind="stable")
+    at = 0
+    while at < len(order):
+        rows = max(1, BATCH_TOKENS // int(lengths[order[at]]))
+        yield order[at : at + rows]
+        at += rows
+
+
+if __name__ == "__main__":
+    run_rival(load)
