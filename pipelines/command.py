@@ -94,15 +94,20 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     args.output = args.output or DEFAULT_OUTPUT
 
     # Imported here, so that --help and a mistyped flag are answered at once.
-    from pipelines.known_presets import check_reach
-    from pipelines.running import RunFailedError, is_local, run_pipeline, runner_of
+    from pipelines.running import (
+        RunFailedError,
+        check_reach,
+        is_local,
+        run_pipeline,
+        runner_of,
+    )
     from pipelines.summary import print_summary
-    from transforms.manifest import read_manifest
+    from transforms.manifest import last_run, read_manifest
     from transforms.output import discard
     from transforms.progress import PROGRESS
 
     runner = runner_of(beam_flags)
-    check_reach(args.preset, runner)
+    check_reach(runner, args.preset, args.input or [], args.output)
     plan = _plan(args, make_job)
     began = time.monotonic()
     try:
@@ -118,8 +123,11 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         discard(plan.output)
         raise
     manifest = read_manifest(args.output)
-    if manifest is None:
-        raise UserError(f"{args.output} has no manifest: the job was started but did not finish")
+    if manifest is None or last_run(manifest) != plan.output.run_id:
+        print_error(
+            f"{args.output} holds nothing of this run: the job was started, and not finished"
+        )
+        return 1
     print_summary(
         manifest,
         earlier,

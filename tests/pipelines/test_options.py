@@ -155,11 +155,19 @@ def test_a_runner_that_cannot_work_is_refused_before_any_work(classify, tmp_path
     assert found.error.startswith("--runner=NoSuchRunner: ")
     assert "DataflowRunner" in found.error
     assert not found.folder.exists()
-    bundled = "--preset=sentiment_tiny_en"
-    found = classify(f"--input={tmp_path}/a.txt", bundled, "--runner=DataflowRunner", "--region=r")
+
+
+def test_options_that_a_runner_lacks_are_named_before_any_work(classify, gcs_bucket):
+    from apache_beam.io.filesystems import FileSystems
+
+    with FileSystems.create(f"{gcs_bucket}/a.txt") as file:
+        file.write(b"x")
+    given = ("--preset=sentiment_tiny_en", f"--input={gcs_bucket}/a.txt")
+    output = f"--output={gcs_bucket}/out"
+    found = classify(*given, output, "--runner=DataflowRunner", "--region=r")
     assert "--runner=DataflowRunner: " in found.error
     assert "project" in found.error
-    assert not found.folder.exists()
+    assert not FileSystems.match([f"{gcs_bucket}/out/**"])[0].metadata_list
 
 
 def test_the_options_of_beam_are_listed(tmp_path):
