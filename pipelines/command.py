@@ -162,6 +162,8 @@ def _plan(args: "argparse.Namespace", make_job: MakeJob) -> Plan:
     Raises:
         UserError: Something is not there, or does not fit together.
     """
+    import pyarrow as pa
+
     from pipelines.known_presets import open_known
     from transforms.corpus import plan_corpus
     from transforms.output import prepare_output
@@ -181,7 +183,7 @@ def _plan(args: "argparse.Namespace", make_job: MakeJob) -> Plan:
         columns=args.columns,
         reserved=[field.name for field in added],
     )
-    schema = functools.reduce(lambda schema, field: schema.append(field), added, corpus.schema)
+    schema = pa.schema([*corpus.schema, *added])
     shared = {
         "weights": preset.digest,
         "sequence_length": str(sequence_length),
@@ -231,7 +233,7 @@ def _build(plan: Plan, runs_here: bool, pipeline: "beam.Pipeline") -> None:
 
     read = pipeline | ReadCorpus(corpus, args.limit)
     tokenized = read.rows | Tokenize(
-        str(plan.preset.name),
+        plan.preset.name,
         plan.sequence_length,
         corpus.output_text_column,
         pair_column,

@@ -62,13 +62,10 @@ _CODECS = {
     ".zst": _Codec("zstd", _ZstdDecoder, zstandard.ZstdError, 4 << 10),
 }
 
-COMPRESSED_SUFFIXES = tuple(_CODECS)
-"""Suffixes of file names whose content is decompressed."""
-
 
 def compression_suffix(path: str) -> str:
     """Returns the suffix of a path that tells its compression, or an empty string."""
-    return next((s for s in COMPRESSED_SUFFIXES if path.lower().endswith(s)), "")
+    return next((s for s in _CODECS if path.lower().endswith(s)), "")
 
 
 class InputStream:
@@ -179,12 +176,3 @@ class InputStream:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def open_decompressed(path: str) -> InputStream:
-    """Opens a file for reading its content; `.gz`, `.bz2` and `.zst` are decompressed.
-
-    Raises:
-        OSError: It cannot be opened.
-    """
-    return InputStream(path)

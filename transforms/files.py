@@ -77,16 +77,6 @@ def open_binary(path: str) -> BinaryIO:
     return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
-def exists(path: str) -> bool:
-    """Returns whether a file is there."""
-    if not is_remote(path):
-        return os.path.exists(path)
-    from apache_beam.io.filesystems import FileSystems
-
-    with _storage_errors(path):
-        return FileSystems.exists(path)
-
-
 def fingerprint(path: str, size: int) -> str:
     """Returns what changes when a file's content does, without reading all of it.
 

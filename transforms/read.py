@@ -15,7 +15,6 @@ import transforms.coder  # noqa: F401  (registers the coder of record batches)
 from transforms.corpus import Corpus
 from transforms.files import CorpusFile
 from transforms.layout import ReadBatch
-from transforms.progress import PROGRESS
 from transforms.units import ReadUnit, read_head, read_unit, split_file
 
 _REJECTED = "rejected"
@@ -101,7 +100,6 @@ class _Reader(beam.DoFn):
                 yield batch.rows
             if batch.rejected.num_rows:
                 self._rows_rejected.inc(batch.rejected.num_rows)
-                PROGRESS.rows_rejected += batch.rejected.num_rows
                 yield TaggedOutput(_REJECTED, batch.rejected)
         yield TaggedOutput(_TALLIES, {"rows_read": files.total(), "files": dict(files)})
 

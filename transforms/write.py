@@ -54,11 +54,10 @@ class WriteResults(beam.PTransform):
     the earlier ones end, so that they sort after them, and carry the run's id, so that two runs
     never share a name: `part-00004-of-00006-<run id>.parquet`.
 
-    Raises, the first when it is made, the others in the workers:
-        OutputError: an input is among the results to overwrite.
-        OutputError: storage refused a write, or the folder was changed by another run.
-        RuntimeError: rows were lost or doubled on the way; nothing is published.
-        TypeError: a record batch has other columns than the schema.
+    Raises, in the workers:
+        OutputError: Storage refused a write, or the folder was changed by another run.
+        RuntimeError: Rows were lost or doubled on the way; nothing is published.
+        TypeError: A record batch has other columns than the schema.
     """
 
     def __init__(
@@ -79,6 +78,10 @@ class WriteResults(beam.PTransform):
                 `inputs` (`source`, `bytes`, `fingerprint`) is given the `rows` of its source.
             label_column: Column of which the manifest counts the values: strings, or lists of
                 structs with a string `label`.
+
+        Raises:
+            OutputError: An input is among the results to overwrite.
+            ValueError: A fact has a name that the manifest uses itself.
         """
         super().__init__()
         reserved = sorted(facts.keys() & MANIFEST_KEYS)
