@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 # Share of the training rows held out where no validation data is given.
 _HELD_OUT = 0.1
 
+# Those with a WordPiece vocabulary, which is trained here.
+_FAMILIES_FROM_SCRATCH = ("bert", "distil_bert")
+
 # Positions of a model from scratch where its configuration does not say.
 _MAX_SEQUENCE_LENGTH = 512
 
@@ -34,6 +37,7 @@ _MAX_SEQUENCE_LENGTH = 512
 _RECORDED = (
     "input",
     "validation",
+    "input_format",
     "text_column",
     "text_pair_column",
     "label_column",
@@ -97,7 +101,7 @@ def make_parser() -> options.Parser:
         "--sequence_length",
         type=options.positive,
         metavar="TOKENS",
-        help="longer texts are cut; default: the preset's",
+        help="longer texts are cut; default: the preset's, or --config's max_sequence_length",
     )
     group = parser.add_argument_group("training")
     group.add_argument("--epochs", type=options.positive, default=3, help="default: 3")
@@ -112,7 +116,7 @@ def make_parser() -> options.Parser:
     )
     group.add_argument(
         "--token_dropout",
-        type=options.fraction,
+        type=options.share,
         default=0.0,
         metavar="SHARE",
         help="share of the tokens hidden from the model while it learns; default: 0",
@@ -133,10 +137,6 @@ def make_parser() -> options.Parser:
         help="type of the weights in the preset; float16 has half the size; default: float32",
     )
     return parser
-
-
-# Those with a WordPiece vocabulary, which `finetune` trains.
-_FAMILIES_FROM_SCRATCH = ("bert", "distil_bert")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -188,6 +188,7 @@ def _finetune(argv: Sequence[str]) -> int:
             "keras": keras.__version__,
             "start": preset.name if preset else shape,
             "arguments": {name: value for name, value in vars(args).items() if name in _RECORDED},
+            "sequence_length": length,
             "learning_rate": learning_rate,
             "rows": {"train": len(data.train), "validation": len(data.validation)},
             "history": history,

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -149,24 +150,34 @@ def seed(value: str) -> int:
 
 def fraction(value: str) -> float:
     """Returns a number above 0 and below 1; for `type=` of a flag."""
-    try:
-        number = float(value)
-    except ValueError:
-        number = 0.0
+    number = _number(value)
     if not 0 < number < 1:
         raise argparse.ArgumentTypeError(f"must be between 0 and 1, not {value!r}")
     return number
 
 
+def share(value: str) -> float:
+    """Returns a number from 0 to below 1; for `type=` of a flag."""
+    number = _number(value)
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"must be from 0 to below 1, not {value!r}")
+    return number
+
+
 def probability(value: str) -> float:
     """Returns a number from 0 to 1; for `type=` of a flag."""
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1.0
+    number = _number(value)
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"must be from 0 to 1, not {value!r}")
     return number
+
+
+def _number(value: str) -> float:
+    """Returns a number; what is none is NaN, which lies in no range."""
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
 
 
 def names(value: str) -> list[str]:

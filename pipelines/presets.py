@@ -53,7 +53,7 @@ def make_parser() -> Parser:
     named = "name of a preset, its folder or its URI"
     show = add("show", "show what is known of a preset", _show)
     show.add_argument("preset", metavar="NAME", help=named)
-    fetch = add("fetch", "bring a preset to this machine, and copy it to a folder", _fetch)
+    fetch = add("fetch", "bring a preset to this machine, and copy it if --output is given", _fetch)
     fetch.add_argument("preset", metavar="NAME", help=named)
     fetch.add_argument(
         "--output", metavar="FOLDER", help="folder to copy it to, local or gs://bucket/path"
@@ -64,7 +64,7 @@ def make_parser() -> Parser:
         help="look for a newer state even if the preset is in the cache, and mend what is damaged",
     )
     digest = add("digest", "print the digest of a preset, which results name it by", _digest)
-    digest.add_argument("preset", metavar="PATH", help=named)
+    digest.add_argument("preset", metavar="NAME", help=named)
     return parser
 
 
@@ -162,7 +162,10 @@ def _local_folder(preset: "KnownPreset", refresh: bool = False) -> Path:
 
     if preset.uri is None:
         if preset.folder is None or refresh:
-            raise PresetError(f"preset {preset.name!r} is on this machine; nothing to refresh")
+            raise PresetError(
+                f"preset {preset.name!r} comes from no hub: there is nothing to refresh; leave out "
+                "--refresh"
+            )
         return preset.folder
     # Some clients print notices; standard output is for what the command was asked for.
     with transfer_bar(preset.name) as on_progress, contextlib.redirect_stdout(sys.stderr):

@@ -15,6 +15,7 @@ from pipelines.options import (
     names,
     positive,
     seed,
+    share,
 )
 from tests.pipelines.command_runs import ENVIRONMENT, ROOT, run, run_process
 
@@ -64,6 +65,13 @@ def test_a_fraction_lies_between_0_and_1():
     for value in ("0", "1", "-0.1", "nan", "x"):
         with pytest.raises(Exception, match="must be between 0 and 1"):
             fraction(value)
+
+
+def test_a_share_may_be_nothing_and_not_all():
+    assert share("0") == 0
+    for value in ("1", "-0.1", "nan", "x"):
+        with pytest.raises(Exception, match="must be from 0 to below 1"):
+            share(value)
 
 
 def test_a_seed_is_one_that_every_generator_takes():
