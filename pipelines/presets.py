@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import PresetError, UserError
-from pipelines.console import run_command, transfer_bar
+from pipelines.console import report_console, run_command, transfer_bar
 from pipelines.options import Parser
 
 if TYPE_CHECKING:
@@ -177,12 +177,9 @@ def _print_json(content: Any) -> None:
 
 
 def _print_table(presets: "Sequence[KnownPreset]") -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, emoji=False)
-    if not console.is_terminal:
-        console.width = max(console.width, 2 * _WIDE)  # no line is broken in a file
+    console = report_console()
     is_wide = console.width >= _WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 2 if is_wide else 1, 0, 0))
     table.add_column("name", no_wrap=True, style="bold")
@@ -206,7 +203,6 @@ def _millions(count: int | None) -> str:
 
 def _print_facts(facts: dict[str, Any]) -> None:
     """Prints what there is of names and values, one a line."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -216,10 +212,7 @@ def _print_facts(facts: dict[str, Any]) -> None:
     for name, value in facts.items():
         if value not in (None, [], ""):
             table.add_row(name, escape(_readable(value)))
-    console = Console(highlight=False, emoji=False, soft_wrap=True)
-    if not console.is_terminal:
-        console.width = 10_000  # no path is broken in a file
-    console.print(table)
+    report_console().print(table)
 
 
 def _readable(value: Any) -> str:

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipelines.console import report_console
+
 # Labels with a line of their own; the others are counted together.
 _LABELS_SHOWN = 12
 _EXAMPLES_SHOWN = 3
@@ -37,7 +39,7 @@ def print_summary(
         renamed: New names of input columns whose names the output's own columns have.
         start_seconds: What passed until the model was loaded, if this process loaded it.
     """
-    console = Console(highlight=False, emoji=False)
+    console = report_console()
     run = manifest["runs"][-1]
     rows, seconds = run["rows"], max(run["seconds"], 1e-3)
     tokens = _of_this_run(manifest["tokens"], earlier and earlier["tokens"])
