@@ -329,17 +329,18 @@ def _train(
     from pipelines.training_progress import TrainingProgress
 
     began = time.monotonic()
-    history = train(
-        classifier,
-        data.train.x,
-        data.train.classes(classes),
-        (data.validation.x, data.validation.classes(classes)),
-        epochs=args.epochs,
-        batch_size=args.batch_size,
-        learning_rate=learning_rate,
-        token_dropout=args.token_dropout,
-        callbacks=[TrainingProgress()],
-    )
+    with contextlib.closing(TrainingProgress()) as progress:
+        history = train(
+            classifier,
+            data.train.x,
+            data.train.classes(classes),
+            (data.validation.x, data.validation.classes(classes)),
+            epochs=args.epochs,
+            batch_size=args.batch_size,
+            learning_rate=learning_rate,
+            token_dropout=args.token_dropout,
+            callbacks=[progress],
+        )
     rounded = {name: [round(v, 5) for v in values] for name, values in history.history.items()}
     return rounded, time.monotonic() - began
 
