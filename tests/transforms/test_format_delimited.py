@@ -107,6 +107,7 @@ def test_nul_is_read_where_the_csv_module_refuses_it(tmp_path, monkeypatch):
         "text": "a\0b", "n": "\0", "source": "", "position": 0,
     }  # fmt: skip
     assert found.raws == [b"c\xff,1", b"\0,2,3"]
+    assert set(read(tmp_path / "b.csv", b"text,a\0b\nx,y\n").rows[0]) >= {"text", "a\0b"}
 
 
 def test_columns_are_found_by_name_in_every_file(tmp_path):
