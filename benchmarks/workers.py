@@ -3,7 +3,7 @@
     python -m benchmarks.workers [--embed=FOLDER]
 
 The same command with Beam's workers of each kind, whole processes, alternating. A worker of Beam is
-a thread, or a process with a model of its own; in each the predictor runs one stream a core.
+a thread, or a process with a model of its own; in each the predictor runs its streams.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.measuring import alternate, median, write_news
 
 _KINDS = {
-    "one worker, a stream a core": [],
+    "one worker": [],
     "two threads": ["--direct_num_workers=2", "--direct_running_mode=multi_threading"],
     "two processes": ["--direct_num_workers=2", "--direct_running_mode=multi_processing"],
 }

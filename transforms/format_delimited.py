@@ -246,7 +246,8 @@ class _Table:
             self._lines.append(lines)
             self._positions.append(self._found)
         else:
-            error = error or f"{len(fields)} fields where the header has {self._width}"
+            count = f"{len(fields)} field{'s' if len(fields) > 1 else ''}"
+            error = error or f"{count} where the header has {self._width}"
             self._rejects.add(self._found, _raw(lines), error)
         self._found += 1
         self.num_rows += 1

@@ -1,10 +1,13 @@
 import json
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
 from models.errors import UserError
+from models.runtime import Precision
+from models.windows import LONG_TEXTS
 from pipelines import classify, embed, finetune
 from pipelines.options import (
     Limit,
@@ -18,6 +21,8 @@ from pipelines.options import (
     share,
 )
 from tests.pipelines.command_runs import ENVIRONMENT, ROOT, run, run_process
+from transforms.corpus import FORMATS
+from transforms.output import IfExists
 
 HEAVY = ("apache_beam", "keras", "pyarrow", "tensorflow")
 
@@ -176,6 +181,14 @@ def test_options_that_a_runner_lacks_are_named_before_any_work(classify, gcs_buc
     assert "--runner=DataflowRunner: " in found.error
     assert "project" in found.error
     assert not FileSystems.match([f"{gcs_bucket}/out/**"])[0].metadata_list
+
+
+def test_the_flags_know_the_choices_that_there_are():
+    flags = classify.make_parser()._option_string_actions
+    assert flags["--input_format"].choices == FORMATS
+    assert flags["--if_exists"].choices == get_args(IfExists)
+    assert flags["--long_text"].choices == LONG_TEXTS
+    assert flags["--precision"].choices == get_args(Precision)
 
 
 def test_the_options_of_beam_are_listed(tmp_path):

@@ -27,7 +27,7 @@ def test_a_record_with_another_number_of_fields_is_rejected(tmp_path, name, mark
     assert found.column("position") == [0, 3]
     assert [row["position"] for row in found.rejected] == [1, 2]
     assert [row["error"] for row in found.rejected] == [
-        "1 fields where the header has 2",
+        "1 field where the header has 2",
         "3 fields where the header has 2",
     ]
     assert found.raws == [b"b", f"c{mark}1{mark}2".encode()]
