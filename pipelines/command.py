@@ -254,8 +254,9 @@ def _build(plan: Plan, runs_here: bool, pipeline: "beam.Pipeline") -> None:
 
 def _facts(plan: Plan) -> dict[str, Any]:
     """Returns what the manifest says of the command."""
-    from transforms.files import fingerprint
+    from transforms.files import fingerprint, of_each
 
+    files = plan.corpus.files
     return {
         "command": plan.job.command,
         "model": {
@@ -268,12 +269,8 @@ def _facts(plan: Plan) -> dict[str, Any]:
             "precision": plan.args.precision,
         },
         "inputs": [
-            {
-                "source": file.path,
-                "bytes": file.size,
-                "fingerprint": fingerprint(file.path, file.size),
-            }
-            for file in plan.corpus.files
+            {"source": file.path, "bytes": file.size, "fingerprint": digest}
+            for file, digest in zip(files, of_each(files, fingerprint), strict=True)
         ],
         "versions": {
             "textbeam": __version__,

@@ -371,10 +371,13 @@ def _unfinished_folder(output: Path) -> Iterator[Path]:
 
 
 def _publish(folder: Path, output: Path) -> None:
-    """Moves a finished preset to its place: a reader never sees half of it."""
+    """Moves a finished preset to its place: a reader never sees half of it, or of the former."""
+    former = output.with_name(f".{output.name}.former")
+    shutil.rmtree(former, ignore_errors=True)
     if output.is_dir():
-        shutil.rmtree(output)
+        output.replace(former)
     folder.replace(output)
+    shutil.rmtree(former, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import zstandard
 
 from transforms.decompress import BrokenStreamError, InputStream
 from transforms.errors import InputError
-from transforms.files import CorpusFile, fingerprint, match, open_binary
+from transforms.files import CorpusFile, fingerprint, match, of_each, open_binary
 
 COMPRESS = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.compress}
 
@@ -126,12 +127,23 @@ def test_local_files_are_found_and_read_without_beam(tmp_path):
 def test_a_fingerprint_changes_with_what_is_sampled(tmp_path, place):
     path = tmp_path / "a.bin"
     path.write_bytes(bytes(300_000))
-    before = fingerprint(str(path), 300_000)
+    before = fingerprint(CorpusFile(str(path), 300_000))
     content = bytearray(300_000)
     content[place] = 1
     path.write_bytes(content)
     assert before.startswith("sha256-sampled:")
-    assert fingerprint(str(path), 300_000) != before
+    assert fingerprint(CorpusFile(str(path), 300_000)) != before
+
+
+def test_files_are_waited_for_side_by_side_and_answered_in_order():
+    files = [CorpusFile(f"{number}.txt", number) for number in range(4)]
+    together = threading.Barrier(len(files), timeout=30)
+
+    def look(file: CorpusFile) -> int:
+        together.wait()  # breaks unless all are looked at
+        return file.size
+
+    assert of_each(files, look) == [0, 1, 2, 3]
 
 
 def test_a_fingerprint_of_a_short_file_changes_with_its_length(tmp_path):
@@ -139,7 +151,7 @@ def test_a_fingerprint_of_a_short_file_changes_with_its_length(tmp_path):
     for size in range(3):
         path = tmp_path / "a.bin"
         path.write_bytes(bytes(size))
-        digests.add(fingerprint(str(path), size))
+        digests.add(fingerprint(CorpusFile(str(path), size)))
     assert len(digests) == 3
 
 
@@ -227,6 +239,6 @@ def test_a_file_in_cloud_storage_can_be_opened_anywhere_and_fingerprinted(gcs_bu
     with open_binary(path) as file:
         file.seek(1)
         assert file.read(1) == b"\x8b"
-    before = fingerprint(path, 25)
+    before = fingerprint(CorpusFile(path, 25))
     write_remote(path, gzip.compress(b"hallo"))
-    assert fingerprint(path, 25) != before
+    assert fingerprint(CorpusFile(path, 25)) != before
