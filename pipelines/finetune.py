@@ -71,6 +71,7 @@ def make_parser() -> options.Parser:
     group.add_argument(
         "--input",
         action="append",
+        type=options.at_home,
         required=True,
         metavar="PATH",
         help="file, glob or folder with labelled texts; may be given again",
@@ -78,6 +79,7 @@ def make_parser() -> options.Parser:
     group.add_argument(
         "--validation",
         action="append",
+        type=options.at_home,
         metavar="PATH",
         help="labelled texts to choose the epoch on; default: a tenth of the input, held out",
     )
@@ -91,9 +93,12 @@ def make_parser() -> options.Parser:
     )
     group = parser.add_argument_group("model")
     start = group.add_mutually_exclusive_group(required=True)
-    start.add_argument("--preset", help="name or folder of the preset to start from")
+    start.add_argument(
+        "--preset", type=options.at_home, help="name or folder of the preset to start from"
+    )
     start.add_argument(
         "--config",
+        type=options.at_home,
         metavar="FILE",
         help="JSON file with the shape of a model to train from scratch",
     )
@@ -123,7 +128,13 @@ def make_parser() -> options.Parser:
     )
     group.add_argument("--seed", type=options.seed, default=0, help="default: 0")
     group = parser.add_argument_group("output")
-    group.add_argument("--output", required=True, metavar="FOLDER", help="the preset to write")
+    group.add_argument(
+        "--output",
+        type=options.at_home,
+        required=True,
+        metavar="FOLDER",
+        help="the preset to write",
+    )
     group.add_argument(
         "--if_exists",
         choices=("error", "overwrite"),

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -180,6 +181,11 @@ def _number(value: str) -> float:
         return math.nan
 
 
+def at_home(value: str) -> str:
+    """Returns a path with the home folder for `~`, which shells leave behind a `=`; for `type=`."""
+    return os.path.expanduser(value)
+
+
 def names(value: str) -> list[str]:
     """Returns the names in a comma-separated list; for `type=` of a flag."""
     return [name.strip() for name in value.split(",") if name.strip()]
@@ -218,6 +224,7 @@ def add_corpus_flags(parser: Parser) -> None:
     group.add_argument(
         "--input",
         action="append",
+        type=at_home,
         metavar="PATH",
         help="file, glob or folder, local or such as gs://; may be given again. "
         "Without it the bundled sample reviews are read",
@@ -250,7 +257,9 @@ def add_column_flags(group: argparse._ArgumentGroup) -> None:
 def add_output_flags(parser: Parser) -> None:
     """Adds the flags about what is written."""
     group = parser.add_argument_group("output")
-    group.add_argument("--output", metavar="FOLDER", help="required with --input; else output/")
+    group.add_argument(
+        "--output", type=at_home, metavar="FOLDER", help="required with --input; else output/"
+    )
     group.add_argument(
         "--if_exists",
         choices=("error", "overwrite", "append"),
@@ -270,6 +279,7 @@ def add_model_flags(parser: Parser, default_preset: str | None) -> None:
     group = parser.add_argument_group("model")
     group.add_argument(
         "--preset",
+        type=at_home,
         default=default_preset,
         help="name of a preset or its folder; "
         + (f"default: {default_preset}" if default_preset else "required"),

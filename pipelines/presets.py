@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import PresetError, UserError
 from pipelines.console import report_console, run_command, transfer_bar
-from pipelines.options import Parser
+from pipelines.options import Parser, at_home
 
 if TYPE_CHECKING:
     import argparse
@@ -52,11 +52,14 @@ def make_parser() -> Parser:
     add("list", "list the presets that have names", _list)
     named = "name of a preset, its folder or its URI"
     show = add("show", "show what is known of a preset", _show)
-    show.add_argument("preset", metavar="NAME", help=named)
+    show.add_argument("preset", type=at_home, metavar="NAME", help=named)
     fetch = add("fetch", "bring a preset to this machine, and copy it if --output is given", _fetch)
-    fetch.add_argument("preset", metavar="NAME", help=named)
+    fetch.add_argument("preset", type=at_home, metavar="NAME", help=named)
     fetch.add_argument(
-        "--output", metavar="FOLDER", help="folder to copy it to, local or gs://bucket/path"
+        "--output",
+        type=at_home,
+        metavar="FOLDER",
+        help="folder to copy it to, local or gs://bucket/path",
     )
     fetch.add_argument(
         "--refresh",
@@ -64,7 +67,7 @@ def make_parser() -> Parser:
         help="look for a newer state even if the preset is in the cache, and mend what is damaged",
     )
     digest = add("digest", "print the digest of a preset, which results name it by", _digest)
-    digest.add_argument("preset", metavar="NAME", help=named)
+    digest.add_argument("preset", type=at_home, metavar="NAME", help=named)
     return parser
 
 

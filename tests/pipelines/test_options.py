@@ -13,6 +13,7 @@ from pipelines.options import (
     Limit,
     Parser,
     add_beam_flags,
+    at_home,
     check_sequence_length,
     fraction,
     names,
@@ -84,6 +85,17 @@ def test_a_seed_is_one_that_every_generator_takes():
     for value in ("-1", str(2**32), "x"):
         with pytest.raises(Exception, match="must be an integer from 0"):
             seed(value)
+
+
+def test_a_path_may_begin_at_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    args = classify.make_parser().parse_args(["--input=~/a.txt", "--output=~/out", "--preset=~/p"])
+    assert (args.input, args.output, args.preset) == (
+        ["/home/me/a.txt"],
+        "/home/me/out",
+        "/home/me/p",
+    )
+    assert at_home("gs://b/~/a.txt") == "gs://b/~/a.txt"
 
 
 def test_names_are_separated_by_commas():
