@@ -146,7 +146,11 @@ def run_pipeline(
 
 def _check_runner(options: "PipelineOptions") -> None:
     """Raises `UserError` unless there is such a runner and it has the options that it needs."""
-    from apache_beam.options.pipeline_options import StandardOptions
+    from apache_beam.options.pipeline_options import (
+        SetupOptions,
+        StandardOptions,
+        WorkerOptions,
+    )
     from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
     from apache_beam.runners import create_runner
 
@@ -157,6 +161,13 @@ def _check_runner(options: "PipelineOptions") -> None:
         raise UserError(f"--runner={name}: {error}") from None
     if problems := PipelineOptionsValidator(options, runner).validate():
         raise UserError(f"--runner={name}: {' '.join(problems)}")
+    setup, workers = options.view_as(SetupOptions), options.view_as(WorkerOptions)
+    packages = (setup.setup_file, setup.extra_packages, setup.requirements_file)
+    if type(runner).__name__ == _DATAFLOW and not any((*packages, workers.sdk_container_image)):
+        raise UserError(
+            f"--runner={name}: nothing brings this program to the workers; give "
+            "--setup_file=./setup.py, or an --sdk_container_image in which it is installed"
+        )
 
 
 @contextlib.contextmanager

@@ -192,6 +192,9 @@ def test_options_that_a_runner_lacks_are_named_before_any_work(classify, gcs_buc
     found = classify(*given, output, "--runner=DataflowRunner", "--region=r")
     assert "--runner=DataflowRunner: " in found.error
     assert "project" in found.error
+    project = ("--project=p-roject", "--region=r", f"--temp_location={gcs_bucket}/tmp", "--no_auth")
+    found = classify(*given, output, "--runner=DataflowRunner", *project)
+    assert "nothing brings this program to the workers; give --setup_file" in found.error
     assert not FileSystems.match([f"{gcs_bucket}/out/**"])[0].metadata_list
 
 
