@@ -69,17 +69,16 @@ def compression_suffix(path: str) -> str:
 
 
 class InputStream:
-    """The content of a file, decompressed; several members or frames in a row are one content."""
+    """The content of a file, decompressed; several members or frames in a row are one content.
+
+    Args:
+        path: The file; its suffix tells the compression.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
 
     def __init__(self, path: str) -> None:
-        """Opens the file.
-
-        Args:
-            path: The file; its suffix tells the compression.
-
-        Raises:
-            OSError: It cannot be opened.
-        """
         self.consumed = 0
         """Bytes of the file, as stored, that were read so far."""
         self._raw = open_binary(path)

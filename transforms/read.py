@@ -41,16 +41,14 @@ class ReadCorpus(beam.PTransform):
 
     Every row that is found comes out either in `rows` or in `rejected`, batches of a unit of work
     in file order.
+
+    Args:
+        corpus: What to read.
+        limit: Read only so many rows, the first in the order of the files, rejected ones included;
+            they are read by one worker.
     """
 
     def __init__(self, corpus: Corpus, limit: int | None = None) -> None:
-        """Plans the reading.
-
-        Args:
-            corpus: What to read.
-            limit: Read only so many rows, the first in the order of the files, rejected ones
-                included; they are read by one worker.
-        """
         super().__init__()
         self._corpus = corpus
         self._limit = limit
