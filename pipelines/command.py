@@ -125,7 +125,7 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     manifest = read_manifest(args.output)
     if manifest is None or last_run(manifest) != plan.output.run_id:
         print_error(
-            f"{args.output} holds nothing of this run: the job was started, and not finished"
+            f"{args.output} holds nothing of this run: its job did not start, or did not finish"
         )
         return 1
     print_summary(
