@@ -2,9 +2,9 @@
 
     python -m benchmarks.compute
 
-Both work as the predictor does: one thread of Python a core, each operation on one core. The peak
-is that of the best of several sizes of `tf.matmul` in float32. Operations are those of
-`benchmarks/flops.py`; the time is that of everything, gelu and normalization included.
+Both work as the predictor does: a thread of Python for each of its streams, each operation on one
+core. The peak is that of the best of several sizes of `tf.matmul` in float32. Operations are those
+of `benchmarks/flops.py`; the time is that of everything, gelu and normalization included.
 """
 
 import argparse

@@ -13,7 +13,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +88,7 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _names(choices: Sequence[str]) -> "type[list[str]]":
+def _names(choices: Sequence[str]) -> Callable[[str], list[str]]:
     """Returns what reads names with commas between them."""
 
     def parse(text: str) -> list[str]:

@@ -43,7 +43,7 @@ def run(command: Sequence[str], env: Mapping[str, str] | None = None) -> Run:
     wall = time.monotonic() - began
     if status:
         sys.exit(f"{' '.join(command)} failed:\n{errors[-3000:]}")
-    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000)
+    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)
 
 
 def alternate(

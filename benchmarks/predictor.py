@@ -3,7 +3,8 @@
     python -m benchmarks.predictor [PRESET]
 
 Each row is a process of its own, since TensorFlow's threads are set once: micro-batches of an
-area, in one stream with two threads an operation or in two streams with one.
+area, in one stream whose operations take all cores, or in one or two streams a core whose
+operations take one.
 """
 
 import subprocess
@@ -11,9 +12,10 @@ import sys
 import time
 
 from benchmarks.measuring import median, news_lines
+from models import runtime
 
 AREAS = (512, 1024, 2048, 4096)
-STREAMS = (1, 2)
+STREAMS = (1, runtime.num_cores(), 2 * runtime.num_cores())
 TEXTS = 4096
 REPEATS = 5
 
@@ -38,8 +40,6 @@ def main() -> None:
 
 def measure(preset: str, area: int, streams: int) -> None:
     """Prints the median of several passes."""
-    from models import runtime
-
     runtime.start(streams=streams > 1)
     # The number of streams is no option of the product: it is what is compared here.
     runtime.num_streams = lambda device: streams

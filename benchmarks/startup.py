@@ -3,8 +3,8 @@
     python -m benchmarks.startup [--embed=FOLDER]
 
 A command over one text, from its start to Parquet on disk; beside it processes that import
-TensorFlow, and that import it and load the weights into the backbone. Labels with the bundled
-preset, or embeds with a preset's folder; whole processes, alternating.
+TensorFlow, that import it and Beam, and that import it and load the weights into the backbone.
+Labels with the bundled preset, or embeds with a preset's folder; whole processes, alternating.
 """
 
 import argparse
@@ -41,6 +41,7 @@ def main() -> None:
                 *(f"--input={corpus}", f"--output={name}/out", "--if_exists=overwrite"),
             ],
             "TensorFlow": [sys.executable, "-c", "import tensorflow"],
+            "TensorFlow and Beam": [sys.executable, "-c", "import apache_beam, tensorflow"],
             "TensorFlow and weights": [sys.executable, "-c", _LOAD, preset],
         }
         runs = alternate(commands, args.repeats)

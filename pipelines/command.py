@@ -94,15 +94,20 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     args.output = args.output or DEFAULT_OUTPUT
 
     # Imported here, so that --help and a mistyped flag are answered at once.
-    from pipelines.known_presets import check_reach
-    from pipelines.running import RunFailedError, is_local, run_pipeline, runner_of
+    from pipelines.running import (
+        RunFailedError,
+        check_reach,
+        is_local,
+        run_pipeline,
+        runner_of,
+    )
     from pipelines.summary import print_summary
-    from transforms.manifest import read_manifest
+    from transforms.manifest import last_run, read_manifest
     from transforms.output import discard
     from transforms.progress import PROGRESS
 
     runner = runner_of(beam_flags)
-    check_reach(args.preset, runner)
+    check_reach(runner, args.preset, args.input or [], args.output)
     plan = _plan(args, make_job)
     began = time.monotonic()
     try:
@@ -118,8 +123,11 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         discard(plan.output)
         raise
     manifest = read_manifest(args.output)
-    if manifest is None:
-        raise UserError(f"{args.output} has no manifest: the job was started but did not finish")
+    if manifest is None or last_run(manifest) != plan.output.run_id:
+        print_error(
+            f"{args.output} holds nothing of this run: its job did not start, or did not finish"
+        )
+        return 1
     print_summary(
         manifest,
         earlier,
@@ -154,6 +162,8 @@ def _plan(args: "argparse.Namespace", make_job: MakeJob) -> Plan:
     Raises:
         UserError: Something is not there, or does not fit together.
     """
+    import pyarrow as pa
+
     from pipelines.known_presets import open_known
     from transforms.corpus import plan_corpus
     from transforms.output import prepare_output
@@ -173,7 +183,7 @@ def _plan(args: "argparse.Namespace", make_job: MakeJob) -> Plan:
         columns=args.columns,
         reserved=[field.name for field in added],
     )
-    schema = functools.reduce(lambda schema, field: schema.append(field), added, corpus.schema)
+    schema = pa.schema([*corpus.schema, *added])
     shared = {
         "weights": preset.digest,
         "sequence_length": str(sequence_length),
@@ -223,7 +233,7 @@ def _build(plan: Plan, runs_here: bool, pipeline: "beam.Pipeline") -> None:
 
     read = pipeline | ReadCorpus(corpus, args.limit)
     tokenized = read.rows | Tokenize(
-        str(plan.preset.name),
+        plan.preset.name,
         plan.sequence_length,
         corpus.output_text_column,
         pair_column,
@@ -244,8 +254,9 @@ def _build(plan: Plan, runs_here: bool, pipeline: "beam.Pipeline") -> None:
 
 def _facts(plan: Plan) -> dict[str, Any]:
     """Returns what the manifest says of the command."""
-    from transforms.files import fingerprint
+    from transforms.files import fingerprint, of_each
 
+    files = plan.corpus.files
     return {
         "command": plan.job.command,
         "model": {
@@ -258,12 +269,8 @@ def _facts(plan: Plan) -> dict[str, Any]:
             "precision": plan.args.precision,
         },
         "inputs": [
-            {
-                "source": file.path,
-                "bytes": file.size,
-                "fingerprint": fingerprint(file.path, file.size),
-            }
-            for file in plan.corpus.files
+            {"source": file.path, "bytes": file.size, "fingerprint": digest}
+            for file, digest in zip(files, of_each(files, fingerprint), strict=True)
         ],
         "versions": {
             "textbeam": __version__,

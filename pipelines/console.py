@@ -7,10 +7,16 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from models import runtime
 from models.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Columns of a file or a pipe: more than any line has.
+_UNBROKEN = 10_000
 
 
 def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | None) -> int:
@@ -39,6 +45,16 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
 def print_error(message: str) -> None:
     """Writes one line to standard error."""
     print("error:", " ".join(message.splitlines()), file=sys.stderr)
+
+
+def report_console() -> "Console":
+    """Returns a console for what a command reports; it breaks no line but on a terminal."""
+    from rich.console import Console
+
+    console = Console(highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _UNBROKEN
+    return console
 
 
 def run_process(main: Callable[[], int]) -> NoReturn:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 # Share of the training rows held out where no validation data is given.
 _HELD_OUT = 0.1
 
+# Those with a WordPiece vocabulary, which is trained here.
+_FAMILIES_FROM_SCRATCH = ("bert", "distil_bert")
+
 # Positions of a model from scratch where its configuration does not say.
 _MAX_SEQUENCE_LENGTH = 512
 
@@ -34,6 +37,7 @@ _MAX_SEQUENCE_LENGTH = 512
 _RECORDED = (
     "input",
     "validation",
+    "input_format",
     "text_column",
     "text_pair_column",
     "label_column",
@@ -67,6 +71,7 @@ def make_parser() -> options.Parser:
     group.add_argument(
         "--input",
         action="append",
+        type=options.at_home,
         required=True,
         metavar="PATH",
         help="file, glob or folder with labelled texts; may be given again",
@@ -74,6 +79,7 @@ def make_parser() -> options.Parser:
     group.add_argument(
         "--validation",
         action="append",
+        type=options.at_home,
         metavar="PATH",
         help="labelled texts to choose the epoch on; default: a tenth of the input, held out",
     )
@@ -87,9 +93,12 @@ def make_parser() -> options.Parser:
     )
     group = parser.add_argument_group("model")
     start = group.add_mutually_exclusive_group(required=True)
-    start.add_argument("--preset", help="name or folder of the preset to start from")
+    start.add_argument(
+        "--preset", type=options.at_home, help="name or folder of the preset to start from"
+    )
     start.add_argument(
         "--config",
+        type=options.at_home,
         metavar="FILE",
         help="JSON file with the shape of a model to train from scratch",
     )
@@ -97,7 +106,7 @@ def make_parser() -> options.Parser:
         "--sequence_length",
         type=options.positive,
         metavar="TOKENS",
-        help="longer texts are cut; default: the preset's",
+        help="longer texts are cut; default: the preset's, or --config's max_sequence_length",
     )
     group = parser.add_argument_group("training")
     group.add_argument("--epochs", type=options.positive, default=3, help="default: 3")
@@ -112,14 +121,20 @@ def make_parser() -> options.Parser:
     )
     group.add_argument(
         "--token_dropout",
-        type=options.fraction,
+        type=options.share,
         default=0.0,
         metavar="SHARE",
         help="share of the tokens hidden from the model while it learns; default: 0",
     )
     group.add_argument("--seed", type=options.seed, default=0, help="default: 0")
     group = parser.add_argument_group("output")
-    group.add_argument("--output", required=True, metavar="FOLDER", help="the preset to write")
+    group.add_argument(
+        "--output",
+        type=options.at_home,
+        required=True,
+        metavar="FOLDER",
+        help="the preset to write",
+    )
     group.add_argument(
         "--if_exists",
         choices=("error", "overwrite"),
@@ -133,10 +148,6 @@ def make_parser() -> options.Parser:
         help="type of the weights in the preset; float16 has half the size; default: float32",
     )
     return parser
-
-
-# Those with a WordPiece vocabulary, which `finetune` trains.
-_FAMILIES_FROM_SCRATCH = ("bert", "distil_bert")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -188,6 +199,7 @@ def _finetune(argv: Sequence[str]) -> int:
             "keras": keras.__version__,
             "start": preset.name if preset else shape,
             "arguments": {name: value for name, value in vars(args).items() if name in _RECORDED},
+            "sequence_length": length,
             "learning_rate": learning_rate,
             "rows": {"train": len(data.train), "validation": len(data.validation)},
             "history": history,
@@ -328,17 +340,18 @@ def _train(
     from pipelines.training_progress import TrainingProgress
 
     began = time.monotonic()
-    history = train(
-        classifier,
-        data.train.x,
-        data.train.classes(classes),
-        (data.validation.x, data.validation.classes(classes)),
-        epochs=args.epochs,
-        batch_size=args.batch_size,
-        learning_rate=learning_rate,
-        token_dropout=args.token_dropout,
-        callbacks=[TrainingProgress()],
-    )
+    with contextlib.closing(TrainingProgress()) as progress:
+        history = train(
+            classifier,
+            data.train.x,
+            data.train.classes(classes),
+            (data.validation.x, data.validation.classes(classes)),
+            epochs=args.epochs,
+            batch_size=args.batch_size,
+            learning_rate=learning_rate,
+            token_dropout=args.token_dropout,
+            callbacks=[progress],
+        )
     rounded = {name: [round(v, 5) for v in values] for name, values in history.history.items()}
     return rounded, time.monotonic() - began
 
@@ -369,10 +382,13 @@ def _unfinished_folder(output: Path) -> Iterator[Path]:
 
 
 def _publish(folder: Path, output: Path) -> None:
-    """Moves a finished preset to its place: a reader never sees half of it."""
+    """Moves a finished preset to its place: a reader never sees half of it, or of the former."""
+    former = output.with_name(f".{output.name}.former")
+    shutil.rmtree(former, ignore_errors=True)
     if output.is_dir():
-        shutil.rmtree(output)
+        output.replace(former)
     folder.replace(output)
+    shutil.rmtree(former, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from models import presets, registry, store
-from models.errors import UserError
 from models.preset import Preset
 from models.registry import RegisteredPreset
 from pipelines.console import transfer_bar
@@ -148,23 +147,6 @@ def open_known(name: str) -> Preset:
     # Some clients print notices; standard output is for what the command was asked for.
     with transfer_bar(name) as on_progress, contextlib.redirect_stdout(sys.stderr):
         return found.open(on_progress)
-
-
-def check_reach(name: str, runner: str) -> None:
-    """Raises `UserError` for a preset that workers of Dataflow cannot read, or would each fetch.
-
-    Args:
-        name: Of a bundled or registered preset, a folder, or a URI.
-        runner: Of Beam.
-    """
-    known = find_preset(name)
-    is_in_bucket = known.uri is not None and known.uri.startswith("gs://")
-    if runner == "DataflowRunner" and known.state != "bundled" and not is_in_bucket:
-        where = "at a hub, which every worker would ask" if known.uri else "on this machine only"
-        raise UserError(
-            f"--preset={name} is {where}; put it into a bucket once: python -m pipelines.presets "
-            f"fetch {name} --output=gs://BUCKET/presets/NAME"
-        )
 
 
 def all_presets() -> list[KnownPreset]:

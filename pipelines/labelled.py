@@ -79,7 +79,8 @@ class TrainingData:
             f"training on {len(self.train):,} texts ({labels}{more}), "
             f"validating on {len(self.validation):,}"
         ]
-        lines += [f"left out {count:,} rows: {reason}" for reason, count in self.dropped.items()]
+        for reason, count in self.dropped.items():
+            lines.append(f"left out {count:,} {'row' if count == 1 else 'rows'}: {reason}")
         return "\n".join(lines)
 
 
@@ -116,8 +117,8 @@ def read_training_data(
     train = train.take(kept)
     labels = sorted(set(train.labels), key=_by_value)
     if len(labels) < 2:
-        found = f"only {labels[0]!r}" if labels else "no rows"
-        raise UserError(f"a classifier needs rows of at least two labels; there is {found}")
+        found = f"there is only {labels[0]!r}" if labels else "there are no rows"
+        raise UserError(f"a classifier needs rows of at least two labels; {found}")
     if not len(held):
         raise UserError("there is no row to validate on; give some with --validation")
     if unknown := sorted(set(held.labels) - set(labels)):

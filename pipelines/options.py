@@ -2,6 +2,8 @@
 
 import argparse
 import difflib
+import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -149,24 +151,39 @@ def seed(value: str) -> int:
 
 def fraction(value: str) -> float:
     """Returns a number above 0 and below 1; for `type=` of a flag."""
-    try:
-        number = float(value)
-    except ValueError:
-        number = 0.0
+    number = _number(value)
     if not 0 < number < 1:
         raise argparse.ArgumentTypeError(f"must be between 0 and 1, not {value!r}")
     return number
 
 
+def share(value: str) -> float:
+    """Returns a number from 0 to below 1; for `type=` of a flag."""
+    number = _number(value)
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"must be from 0 to below 1, not {value!r}")
+    return number
+
+
 def probability(value: str) -> float:
     """Returns a number from 0 to 1; for `type=` of a flag."""
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1.0
+    number = _number(value)
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"must be from 0 to 1, not {value!r}")
     return number
+
+
+def _number(value: str) -> float:
+    """Returns a number; what is none is NaN, which lies in no range."""
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
+
+
+def at_home(value: str) -> str:
+    """Returns a path with the home folder for `~`, which shells leave behind a `=`; for `type=`."""
+    return os.path.expanduser(value)
 
 
 def names(value: str) -> list[str]:
@@ -207,6 +224,7 @@ def add_corpus_flags(parser: Parser) -> None:
     group.add_argument(
         "--input",
         action="append",
+        type=at_home,
         metavar="PATH",
         help="file, glob or folder, local or such as gs://; may be given again. "
         "Without it the bundled sample reviews are read",
@@ -239,7 +257,9 @@ def add_column_flags(group: argparse._ArgumentGroup) -> None:
 def add_output_flags(parser: Parser) -> None:
     """Adds the flags about what is written."""
     group = parser.add_argument_group("output")
-    group.add_argument("--output", metavar="FOLDER", help="required with --input; else output/")
+    group.add_argument(
+        "--output", type=at_home, metavar="FOLDER", help="required with --input; else output/"
+    )
     group.add_argument(
         "--if_exists",
         choices=("error", "overwrite", "append"),
@@ -259,6 +279,7 @@ def add_model_flags(parser: Parser, default_preset: str | None) -> None:
     group = parser.add_argument_group("model")
     group.add_argument(
         "--preset",
+        type=at_home,
         default=default_preset,
         help="name of a preset or its folder; "
         + (f"default: {default_preset}" if default_preset else "required"),

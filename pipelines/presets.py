@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import PresetError, UserError
-from pipelines.console import run_command, transfer_bar
-from pipelines.options import Parser
+from pipelines.console import report_console, run_command, transfer_bar
+from pipelines.options import Parser, at_home
 
 if TYPE_CHECKING:
     import argparse
@@ -52,11 +52,14 @@ def make_parser() -> Parser:
     add("list", "list the presets that have names", _list)
     named = "name of a preset, its folder or its URI"
     show = add("show", "show what is known of a preset", _show)
-    show.add_argument("preset", metavar="NAME", help=named)
-    fetch = add("fetch", "bring a preset to this machine, and copy it to a folder", _fetch)
-    fetch.add_argument("preset", metavar="NAME", help=named)
+    show.add_argument("preset", type=at_home, metavar="NAME", help=named)
+    fetch = add("fetch", "bring a preset to this machine, and copy it if --output is given", _fetch)
+    fetch.add_argument("preset", type=at_home, metavar="NAME", help=named)
     fetch.add_argument(
-        "--output", metavar="FOLDER", help="folder to copy it to, local or gs://bucket/path"
+        "--output",
+        type=at_home,
+        metavar="FOLDER",
+        help="folder to copy it to, local or gs://bucket/path",
     )
     fetch.add_argument(
         "--refresh",
@@ -64,7 +67,7 @@ def make_parser() -> Parser:
         help="look for a newer state even if the preset is in the cache, and mend what is damaged",
     )
     digest = add("digest", "print the digest of a preset, which results name it by", _digest)
-    digest.add_argument("preset", metavar="PATH", help=named)
+    digest.add_argument("preset", type=at_home, metavar="NAME", help=named)
     return parser
 
 
@@ -162,7 +165,10 @@ def _local_folder(preset: "KnownPreset", refresh: bool = False) -> Path:
 
     if preset.uri is None:
         if preset.folder is None or refresh:
-            raise PresetError(f"preset {preset.name!r} is on this machine; nothing to refresh")
+            raise PresetError(
+                f"preset {preset.name!r} comes from no hub: there is nothing to refresh; leave out "
+                "--refresh"
+            )
         return preset.folder
     # Some clients print notices; standard output is for what the command was asked for.
     with transfer_bar(preset.name) as on_progress, contextlib.redirect_stdout(sys.stderr):
@@ -174,12 +180,9 @@ def _print_json(content: Any) -> None:
 
 
 def _print_table(presets: "Sequence[KnownPreset]") -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, emoji=False)
-    if not console.is_terminal:
-        console.width = max(console.width, 2 * _WIDE)  # no line is broken in a file
+    console = report_console()
     is_wide = console.width >= _WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 2 if is_wide else 1, 0, 0))
     table.add_column("name", no_wrap=True, style="bold")
@@ -203,7 +206,6 @@ def _millions(count: int | None) -> str:
 
 def _print_facts(facts: dict[str, Any]) -> None:
     """Prints what there is of names and values, one a line."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -213,10 +215,7 @@ def _print_facts(facts: dict[str, Any]) -> None:
     for name, value in facts.items():
         if value not in (None, [], ""):
             table.add_row(name, escape(_readable(value)))
-    console = Console(highlight=False, emoji=False, soft_wrap=True)
-    if not console.is_terminal:
-        console.width = 10_000  # no path is broken in a file
-    console.print(table)
+    report_console().print(table)
 
 
 def _readable(value: Any) -> str:

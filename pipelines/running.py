@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from models import runtime
 from models.errors import UserError
 from pipelines.console import progress_bar
+from pipelines.known_presets import find_preset
 from transforms.failures import root_cause
+from transforms.files import is_remote
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -17,19 +19,62 @@ if TYPE_CHECKING:
 
 # The runner on this machine. Beam's DirectRunner would first try to download another.
 _LOCAL_RUNNER = "FnApiRunner"
-_LOCAL_RUNNERS = ("DirectRunner", _LOCAL_RUNNER, "BundleBasedDirectRunner")
+_LOCAL_RUNNERS = (
+    "DirectRunner",
+    _LOCAL_RUNNER,
+    "BundleBasedDirectRunner",
+    "SwitchingDirectRunner",
+)
+_DATAFLOW = "DataflowRunner"
 
 
 def runner_of(beam_flags: Sequence[str]) -> str:
-    """Returns the name of the runner that options of Beam ask for, without importing Beam."""
+    """Returns the class name of the runner that options of Beam ask for, without importing Beam.
+
+    Beam takes the name of a runner in any case, with its module, and without `Runner` at its end.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--runner")
-    return parser.parse_known_args(beam_flags)[0].runner or _LOCAL_RUNNER
+    given = parser.parse_known_args(beam_flags)[0].runner or _LOCAL_RUNNER
+    name = given.rpartition(".")[2]
+    for known in (*_LOCAL_RUNNERS, _DATAFLOW):
+        if name.lower() in (known.lower(), known.removesuffix("Runner").lower()):
+            return known
+    return name
 
 
 def is_local(runner: str) -> bool:
-    """Returns whether a runner does the work in this process."""
+    """Returns whether a runner, by its class name, does the work on this machine."""
     return runner in _LOCAL_RUNNERS
+
+
+def check_reach(runner: str, preset: str, inputs: Sequence[str], output: str) -> None:
+    """Raises `UserError` for what workers of Dataflow cannot reach, or would each fetch.
+
+    Args:
+        runner: Its class name.
+        preset: Name of a bundled or registered preset, a folder, or a URI.
+        inputs: Files, globs and folders; none for the bundled sample.
+        output: Folder to write to.
+    """
+    if runner != _DATAFLOW:
+        return
+    known = find_preset(preset)
+    is_in_bucket = known.uri is not None and known.uri.startswith("gs://")
+    if known.state != "bundled" and not is_in_bucket:
+        where = "at a hub, which every worker would ask" if known.uri else "on this machine only"
+        raise UserError(
+            f"--preset={preset} is {where}; put it into a bucket once: python -m pipelines.presets "
+            f"fetch {preset} --output=gs://BUCKET/presets/NAME"
+        )
+    if not inputs:
+        raise UserError(f"the bundled sample is on this machine only; give {_DATAFLOW} an --input")
+    for flag, path in (*(("--input", path) for path in inputs), ("--output", output)):
+        if not is_remote(path):
+            raise UserError(
+                f"{flag}={path} is on this machine only, and workers of Dataflow are on others; "
+                "give a path in a bucket, gs://…"
+            )
 
 
 class RunFailedError(RuntimeError):
@@ -43,7 +88,8 @@ def run_pipeline(
 ) -> None:
     """Builds a pipeline and runs it to its end.
 
-    Without a `--runner` it runs in this process and shows a progress bar on a terminal.
+    Without a `--runner` it runs in this process and shows a progress bar on a terminal. A job that
+    runs elsewhere is cancelled when the wait for its end is interrupted.
 
     Args:
         build: Applies the transforms.
@@ -82,7 +128,13 @@ def run_pipeline(
             build(pipeline)
             if not is_here:
                 runtime.resume_collection()  # no TensorFlow will start in this process
-            pipeline.run().wait_until_finish()
+            result = pipeline.run()
+            try:
+                result.wait_until_finish()
+            except KeyboardInterrupt:
+                if not runs_here:
+                    result.cancel()
+                raise
     except UserError as error:
         raise UserError(root_cause(error)) from error
     except Exception as error:
@@ -94,7 +146,11 @@ def run_pipeline(
 
 def _check_runner(options: "PipelineOptions") -> None:
     """Raises `UserError` unless there is such a runner and it has the options that it needs."""
-    from apache_beam.options.pipeline_options import StandardOptions
+    from apache_beam.options.pipeline_options import (
+        SetupOptions,
+        StandardOptions,
+        WorkerOptions,
+    )
     from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
     from apache_beam.runners import create_runner
 
@@ -105,6 +161,13 @@ def _check_runner(options: "PipelineOptions") -> None:
         raise UserError(f"--runner={name}: {error}") from None
     if problems := PipelineOptionsValidator(options, runner).validate():
         raise UserError(f"--runner={name}: {' '.join(problems)}")
+    setup, workers = options.view_as(SetupOptions), options.view_as(WorkerOptions)
+    packages = (setup.setup_file, setup.extra_packages, setup.requirements_file)
+    if type(runner).__name__ == _DATAFLOW and not any((*packages, workers.sdk_container_image)):
+        raise UserError(
+            f"--runner={name}: nothing brings this program to the workers; give "
+            "--setup_file=./setup.py, or an --sdk_container_image in which it is installed"
+        )
 
 
 @contextlib.contextmanager

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipelines.console import report_console
+
 # Labels with a line of their own; the others are counted together.
 _LABELS_SHOWN = 12
 _EXAMPLES_SHOWN = 3
@@ -37,7 +39,7 @@ def print_summary(
         renamed: New names of input columns whose names the output's own columns have.
         start_seconds: What passed until the model was loaded, if this process loaded it.
     """
-    console = Console(highlight=False, emoji=False)
+    console = report_console()
     run = manifest["runs"][-1]
     rows, seconds = run["rows"], max(run["seconds"], 1e-3)
     tokens = _of_this_run(manifest["tokens"], earlier and earlier["tokens"])
@@ -47,7 +49,7 @@ def print_summary(
     work = max(seconds - (start_seconds or 0), 1e-3)
     done = "embedded" if "embedding" in manifest["model"] else "labelled"
     console.print(
-        f"[bold]{rows['written']:,} rows[/bold] {done} in {seconds:.1f} s{start}: "
+        f"[bold]{_count(rows['written'], 'row')}[/bold] {done} in {seconds:.1f} s{start}: "
         f"{rows['read'] / work:,.0f} rows/s, {tokens['real'] / work:,.0f} tokens/s"
     )
     if labels and rows["written"]:
@@ -67,7 +69,7 @@ def _label_table(labels: Mapping[str, int], rows: int) -> Table:
     ranked = sorted(labels.items(), key=lambda item: -item[1])
     shown = ranked[:_LABELS_SHOWN]
     if others := ranked[_LABELS_SHOWN:]:
-        shown.append((f"{len(others)} other labels", sum(count for _, count in others)))
+        shown.append((_count(len(others), "other label"), sum(count for _, count in others)))
     table = Table.grid(padding=(0, 2))
     table.add_column()
     table.add_column(justify="right")
@@ -108,7 +110,7 @@ def _facts_table(
 ) -> Table:
     parts = manifest["parts"]
     size = sum(part["bytes"] for part in parts)
-    files = f"{len(parts)} Parquet file{'s' if len(parts) > 1 else ''}, {_size(size)}"
+    files = f"{_count(len(parts), 'Parquet file')}, {_size(size)}"
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -121,11 +123,11 @@ def _facts_table(
     if rows["truncated"]:
         table.add_row(
             "truncated",
-            f"{_rows(rows['truncated'])} longer than {model['sequence_length']} tokens",
+            f"{_count(rows['truncated'], 'row')} longer than {model['sequence_length']} tokens",
         )
     if rows["rejected"]:
         folder = f"{output.rstrip('/')}/rejected"
-        table.add_row("rejected", f"{_rows(rows['rejected'])}, kept in {escape(folder)}")
+        table.add_row("rejected", f"{_count(rows['rejected'], 'row')}, kept in {escape(folder)}")
         for reason, count in list(manifest["rejected"]["errors"].items())[:_REASONS_SHOWN]:
             table.add_row("", f"{count:,} × {escape(_printable(reason))}")
     for name, new_name in renamed.items():
@@ -146,8 +148,8 @@ def _printable(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def _rows(count: int) -> str:
-    return f"{count:,} row" if count == 1 else f"{count:,} rows"
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _size(size: float) -> str:

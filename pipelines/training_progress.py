@@ -5,16 +5,23 @@ import time
 from typing import Any
 
 import keras
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 
 class TrainingProgress(keras.callbacks.Callback):
-    """Shows a bar for the steps of an epoch, on a terminal, and a line at the end of each."""
+    """Shows a bar for the steps of an epoch, on a terminal, and a line at the end of each.
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Starts the bar."""
-        from rich.console import Console
+    Who trains closes it: a training that breaks off leaves the bar on the screen.
+    """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar: Progress | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Shows an empty bar."""
+        self._began = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -24,23 +31,17 @@ class TrainingProgress(keras.callbacks.Callback):
             transient=True,
             disable=not sys.stderr.isatty(),
         )
-        self._task = self._bar.add_task("")
+        self._task = self._bar.add_task(self._name(epoch), total=self.params["steps"])
         self._bar.start()
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Empties the bar."""
-        self._began = time.monotonic()
-        self._bar.reset(
-            self._task, description=self._name(epoch), total=self.params["steps"], completed=0
-        )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Moves the bar."""
+        assert self._bar is not None
         self._bar.update(self._task, completed=batch + 1)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Prints the epoch's figures."""
-        self._bar.console.file.flush()
+        """Prints the epoch's figures, to standard output, which the bar would take to its own."""
+        self.close()
         print(
             f"{self._name(epoch)}  loss {logs['loss']:.3f}  accuracy {logs['accuracy']:.1%}  "
             f"validation accuracy {logs['val_accuracy']:.1%}  "
@@ -48,9 +49,11 @@ class TrainingProgress(keras.callbacks.Callback):
             flush=True,
         )
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def close(self) -> None:
         """Removes the bar."""
-        self._bar.stop()
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
 
     def _name(self, epoch: int) -> str:
         return f"epoch {epoch + 1}/{self.params['epochs']}"

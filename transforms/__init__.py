@@ -1,1 +1,1 @@
-"""Beam PTransforms that read, tokenize, classify and write record batches of text."""
+"""Beam PTransforms that read, tokenize, classify or embed, and write record batches of text."""

@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -11,7 +10,7 @@ import pyarrow as pa
 
 from transforms.decompress import compression_suffix
 from transforms.errors import InputError
-from transforms.files import CorpusFile, match
+from transforms.files import CorpusFile, match, of_each
 from transforms.format_delimited import read_header
 from transforms.format_jsonl import infer_columns, sample_objects, sampled_files
 from transforms.format_parquet import read_parquet_schema
@@ -33,8 +32,6 @@ _FORMAT_OF_EXTENSION = {
     ".parquet": "parquet",
 }
 _FORMAT_CHOICES = f"name one with --input_format: {', '.join(FORMATS)}"
-
-_HEAD_READERS = 16  # threads that wait for the storage, not for the processor
 
 _T = TypeVar("_T")
 
@@ -144,13 +141,13 @@ def _text_heads(files: Sequence[CorpusFile]) -> list[_Head]:
 
 def _jsonl_heads(files: Sequence[CorpusFile]) -> list[_Head]:
     sampled = sampled_files(files)
-    samples = _of_each(sampled, sample_objects)
+    samples = _read_each(sampled, sample_objects)
     columns = infer_columns([row for rows in samples for row in rows])
     return [_Head(sampled[0].path, columns)] if columns else []
 
 
 def _delimited_heads(files: Sequence[CorpusFile], file_format: str) -> list[_Head]:
-    headers = _of_each(files, lambda path: read_header(path, file_format))
+    headers = _read_each(files, lambda path: read_header(path, file_format))
     return [
         _Head(file.path, dict.fromkeys(header, pa.string()))
         for file, header in zip(files, headers, strict=True)
@@ -162,7 +159,7 @@ def _parquet_heads(files: Sequence[CorpusFile]) -> list[_Head]:
     for file in files:
         if compression_suffix(file.path):
             raise InputError(f"{file.path!r}: Parquet is compressed inside; unpack the file first")
-    schemas = _of_each(files, read_parquet_schema)
+    schemas = _read_each(files, read_parquet_schema)
     return [_Head(file.path, schema) for file, schema in zip(files, schemas, strict=True)]
 
 
@@ -175,8 +172,12 @@ _HEADS_OF_FORMAT: dict[str, Callable[[Sequence[CorpusFile]], list[_Head]]] = {
 }
 
 
-def _of_each(files: Sequence[CorpusFile], read: Callable[[str], _T]) -> list[_T]:
-    """Returns what `read` finds in each file; the files are read side by side."""
+def _read_each(files: Sequence[CorpusFile], read: Callable[[str], _T]) -> list[_T]:
+    """Returns what `read` finds in each file.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
 
     def read_file(file: CorpusFile) -> _T:
         try:
@@ -184,8 +185,7 @@ def _of_each(files: Sequence[CorpusFile], read: Callable[[str], _T]) -> list[_T]
         except OSError as error:
             raise InputError(f"cannot read {file.path!r}: {error}") from error
 
-    with ThreadPoolExecutor(_HEAD_READERS) as pool:
-        return list(pool.map(read_file, files))
+    return of_each(files, read_file)
 
 
 def _require(names: Sequence[str], head: _Head, flag: str) -> None:

@@ -62,27 +62,23 @@ _CODECS = {
     ".zst": _Codec("zstd", _ZstdDecoder, zstandard.ZstdError, 4 << 10),
 }
 
-COMPRESSED_SUFFIXES = tuple(_CODECS)
-"""Suffixes of file names whose content is decompressed."""
-
 
 def compression_suffix(path: str) -> str:
     """Returns the suffix of a path that tells its compression, or an empty string."""
-    return next((s for s in COMPRESSED_SUFFIXES if path.lower().endswith(s)), "")
+    return next((s for s in _CODECS if path.lower().endswith(s)), "")
 
 
 class InputStream:
-    """The content of a file, decompressed; several members or frames in a row are one content."""
+    """The content of a file, decompressed; several members or frames in a row are one content.
+
+    Args:
+        path: The file; its suffix tells the compression.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
 
     def __init__(self, path: str) -> None:
-        """Opens the file.
-
-        Args:
-            path: The file; its suffix tells the compression.
-
-        Raises:
-            OSError: It cannot be opened.
-        """
         self.consumed = 0
         """Bytes of the file, as stored, that were read so far."""
         self._raw = open_binary(path)
@@ -179,12 +175,3 @@ class InputStream:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def open_decompressed(path: str) -> InputStream:
-    """Opens a file for reading its content; `.gz`, `.bz2` and `.zst` are decompressed.
-
-    Raises:
-        OSError: It cannot be opened.
-    """
-    return InputStream(path)

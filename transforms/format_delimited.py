@@ -190,9 +190,10 @@ def _split_tsv(lines: Iterator[str]) -> Iterator[list[str]]:
 
 
 def _column_names(path: str, record: _Record) -> list[str]:
-    names, _, error = record
+    fields, _, error = record
     if error:
         raise InputError(f"cannot read the header of {path!r}: {error}")
+    names = _with_nul(fields)
     for number, name in enumerate(names, 1):
         if not name:
             raise InputError(f"column {number} of {path!r} has no name in the header; give it one")
@@ -201,6 +202,11 @@ def _column_names(path: str, record: _Record) -> list[str]:
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise InputError(f"the header of {path!r} names {_listed(twice)} more than once")
     return names
+
+
+def _with_nul(fields: list[str]) -> list[str]:
+    """Returns fields with NUL back where it was."""
+    return [field.replace(_NUL_STAND_IN, _NUL) for field in fields]
 
 
 def _not_utf8(value: str) -> str | None:
@@ -240,7 +246,8 @@ class _Table:
             self._lines.append(lines)
             self._positions.append(self._found)
         else:
-            error = error or f"{len(fields)} fields where the header has {self._width}"
+            count = f"{len(fields)} field{'s' if len(fields) > 1 else ''}"
+            error = error or f"{count} where the header has {self._width}"
             self._rejects.add(self._found, _raw(lines), error)
         self._found += 1
         self.num_rows += 1
@@ -263,11 +270,11 @@ class _Table:
         return [pa.array(columns[index], pa.string()) for index in self._indices]
 
     def _mend(self) -> None:
-        """Rejects the rows with invalid UTF-8 in a kept column, and puts NUL back where it was."""
+        """Rejects the rows with invalid UTF-8 in a kept column, and gives the others NUL again."""
         rows, lines, positions = self._rows, self._lines, self._positions
         self._rows, self._positions = [], []
         for fields, record, position in zip(rows, lines, positions, strict=True):
-            restored = [field.replace(_NUL_STAND_IN, _NUL) for field in fields]
+            restored = _with_nul(fields)
             errors = [
                 f"column {column.name!r}: {invalid}"
                 for column, index in zip(self._layout.fields, self._indices, strict=True)

@@ -184,7 +184,6 @@ class _AddResults(beam.DoFn):
             problem = f"the model's output is too large for {self._dtype}"
             errors = dict.fromkeys(_infinite(outputs), problem) | errors
         if errors:
-            PROGRESS.rows_rejected += len(errors)
             Metrics.counter("textbeam", "rows_rejected").inc(len(errors))
             rejected, batch = reject_rows(batch, errors, self._text_columns, "infer")
             outputs = np.delete(outputs, list(errors), axis=0)

@@ -144,9 +144,7 @@ def _without_nulls(type_: pa.DataType) -> pa.DataType:
 
     A list of such structs, or a struct with one, is made a string as a whole.
     """
-    if _has_empty_struct(type_):
-        return pa.string()
-    if pa.types.is_null(type_):
+    if pa.types.is_null(type_) or _has_empty_struct(type_):
         return pa.string()
     if pa.types.is_list(type_):
         return pa.list_(_without_nulls(type_.value_type))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from transforms.decompress import BrokenStreamError, InputStream, open_decompressed
+from transforms.decompress import BrokenStreamError, InputStream
 
 BLOCK_BYTES = 4 << 20
 """Bytes read at a time: thousands of lines, so that what is done per block costs nothing."""
@@ -58,7 +58,7 @@ def line_blocks(
     Raises:
         OSError: The file cannot be opened, or the storage failed.
     """
-    with open_decompressed(path) as stream:
+    with InputStream(path) as stream:
         first = _first_line(stream, start, stop) if start else 0
         if first is None:
             return

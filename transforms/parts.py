@@ -85,7 +85,15 @@ def result_files(folder: OutputFolder) -> dict[str, int]:
 
 
 class PartWriter:
-    """Writes one Parquet file, in row groups sized for its readers."""
+    """Writes one Parquet file, in row groups sized for its readers; the first one creates it.
+
+    Args:
+        folder: The output folder.
+        temporary: Name of the folder in it where the run writes.
+        schema: Columns and key-value metadata of the file.
+        rejected: Whether its rows are rejected ones.
+        count: Counts what the manifest says of the rows of a row group.
+    """
 
     def __init__(
         self,
@@ -95,15 +103,6 @@ class PartWriter:
         rejected: bool,
         count: Callable[[pa.Table], Counters],
     ) -> None:
-        """Sets what is written where; the file is created with its first row group.
-
-        Args:
-            folder: The output folder.
-            temporary: Name of the folder in it where the run writes.
-            schema: Columns and key-value metadata of the file.
-            rejected: Whether its rows are rejected ones.
-            count: Counts what the manifest says of the rows of a row group.
-        """
         self._folder = folder
         self._path = f"{temporary}/{uuid.uuid4().hex}.parquet"
         self._schema = schema

@@ -10,18 +10,16 @@ from dataclasses import dataclass
 
 @dataclass
 class Progress:
-    """Counters that only grow; reading them needs no lock.
+    """Counters that only grow, for display: without a lock, workers in threads may lose a count.
 
     Attributes:
         bytes_read: Bytes of input files.
         rows_done: Rows that are through the model.
-        rows_rejected: Rows that are not.
         model_ready: When the model of the latest run was loaded, by `time.monotonic`.
     """
 
     bytes_read: float = 0
     rows_done: int = 0
-    rows_rejected: int = 0
     model_ready: float | None = None
 
     def set_model_ready(self) -> None:

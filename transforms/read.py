@@ -15,7 +15,6 @@ import transforms.coder  # noqa: F401  (registers the coder of record batches)
 from transforms.corpus import Corpus
 from transforms.files import CorpusFile
 from transforms.layout import ReadBatch
-from transforms.progress import PROGRESS
 from transforms.units import ReadUnit, read_head, read_unit, split_file
 
 _REJECTED = "rejected"
@@ -42,16 +41,14 @@ class ReadCorpus(beam.PTransform):
 
     Every row that is found comes out either in `rows` or in `rejected`, batches of a unit of work
     in file order.
+
+    Args:
+        corpus: What to read.
+        limit: Read only so many rows, the first in the order of the files, rejected ones included;
+            they are read by one worker.
     """
 
     def __init__(self, corpus: Corpus, limit: int | None = None) -> None:
-        """Plans the reading.
-
-        Args:
-            corpus: What to read.
-            limit: Read only so many rows, the first in the order of the files, rejected ones
-                included; they are read by one worker.
-        """
         super().__init__()
         self._corpus = corpus
         self._limit = limit
@@ -101,7 +98,6 @@ class _Reader(beam.DoFn):
                 yield batch.rows
             if batch.rejected.num_rows:
                 self._rows_rejected.inc(batch.rejected.num_rows)
-                PROGRESS.rows_rejected += batch.rejected.num_rows
                 yield TaggedOutput(_REJECTED, batch.rejected)
         yield TaggedOutput(_TALLIES, {"rows_read": files.total(), "files": dict(files)})
 

@@ -16,7 +16,6 @@ from apache_beam.utils.shared import Shared
 from models.packing import Tokens
 from models.presets import open_preset
 from models.windows import LongText
-from transforms.progress import PROGRESS
 from transforms.schemas import rejected_batch, token_fields
 
 if TYPE_CHECKING:
@@ -125,7 +124,6 @@ class _TokenizeBatch(beam.DoFn):
             for part in parts
         ]
         if failed:
-            PROGRESS.rows_rejected += len(failed)
             Metrics.counter("textbeam", "rows_rejected").inc(len(failed))
             rejected, batch = reject_rows(batch, failed, self._columns, "tokenize")
             yield TaggedOutput("rejected", rejected)

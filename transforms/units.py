@@ -40,7 +40,10 @@ def split_file(
     Args:
         corpus: The plan that the file is of.
         file: The file.
-        unit_bytes: About how much a unit is to be.
+        unit_bytes: About how many bytes of the file a unit is to have.
+
+    Yields:
+        The units, in file order.
     """
     if file.size <= unit_bytes:
         yield ReadUnit(file.path)

@@ -54,11 +54,22 @@ class WriteResults(beam.PTransform):
     the earlier ones end, so that they sort after them, and carry the run's id, so that two runs
     never share a name: `part-00004-of-00006-<run id>.parquet`.
 
-    Raises, the first when it is made, the others in the workers:
-        OutputError: an input is among the results to overwrite.
-        OutputError: storage refused a write, or the folder was changed by another run.
-        RuntimeError: rows were lost or doubled on the way; nothing is published.
-        TypeError: a record batch has other columns than the schema.
+    In the workers it raises `OutputError` where storage refuses a write or the folder was changed
+    by another run, `RuntimeError` where rows were lost or doubled on the way (nothing is
+    published), and `TypeError` where a record batch has other columns than the schema.
+
+    Args:
+        plan: From `transforms.output.prepare_output`.
+        schema: Columns of the record batches.
+        metadata: Key-value metadata of every part.
+        facts: Of the command, put at the top level of the manifest; each entry of their `inputs`
+            (`source`, `bytes`, `fingerprint`) is given the `rows` of its source.
+        label_column: Column of which the manifest counts the values: strings, or lists of structs
+            with a string `label`.
+
+    Raises:
+        OutputError: An input is among the results to overwrite.
+        ValueError: A fact has a name that the manifest uses itself.
     """
 
     def __init__(
@@ -69,17 +80,6 @@ class WriteResults(beam.PTransform):
         facts: Mapping[str, Any],
         label_column: str | None = None,
     ) -> None:
-        """Sets what is written where.
-
-        Args:
-            plan: From `transforms.output.prepare_output`.
-            schema: Columns of the record batches.
-            metadata: Key-value metadata of every part.
-            facts: Of the command, put at the top level of the manifest; each entry of their
-                `inputs` (`source`, `bytes`, `fingerprint`) is given the `rows` of its source.
-            label_column: Column of which the manifest counts the values: strings, or lists of
-                structs with a string `label`.
-        """
         super().__init__()
         reserved = sorted(facts.keys() & MANIFEST_KEYS)
         if reserved:

@@ -48,9 +48,12 @@ def assert_accounted_for(found: Run, written: int, rejected: int) -> None:
     )
     assert found.table.num_rows == written
     assert len(found.rejected) == rejected
-    assert f"{written} rows labelled in" in found.out
-    rows = "1 row" if rejected == 1 else f"{rejected} rows"
-    assert (f"{rows}, kept in" in found.out) == (rejected > 0)
+    assert f"{counted(written)} labelled in" in found.out
+    assert (f"{counted(rejected)}, kept in" in found.out) == (rejected > 0)
+
+
+def counted(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows} rows"
 
 
 # Rows of JSON Lines
@@ -134,7 +137,7 @@ def test_records_of_csv_with_too_few_or_too_many_fields(run_once):
     assert_accounted_for(found, 3, 3)
     assert found.column("text") == ["one", "", "nul \0 inside"]
     assert [(row["raw"], row["error"]) for row in found.rejected] == [
-        (b"2", "1 fields where the header has 2"),
+        (b"2", "1 field where the header has 2"),
         (b"3,three,3", "3 fields where the header has 2"),
         (b"5,caf\xe9", "column 'text': invalid UTF-8: byte 0xe9 at offset 3"),
     ]

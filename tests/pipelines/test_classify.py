@@ -105,7 +105,7 @@ def test_a_rejected_row_is_kept_with_its_reason_and_is_said(reviews):
     (row,) = reviews.rejected
     assert json.loads(row["raw"])["id"] == 99
     assert (row["stage"], row["error"]) == ("read", "'text' is not a string but null")
-    assert f"1 row, kept in {reviews.folder}/rejected" in reviews.out.replace("\n", "")
+    assert f"1 row, kept in {reviews.folder}/rejected" in reviews.out
     assert "1 × 'text' is not a string but null" in reviews.out
 
 

@@ -1,3 +1,4 @@
+import json
 import random
 import re
 import signal
@@ -181,3 +182,36 @@ def test_an_interrupt_keeps_earlier_results(tiny_preset, large_corpus, classify,
     assert (process.returncode, out) == (130, "")
     assert err == "error: interrupted; nothing was added to the output\n"
     assert {path: path.read_bytes() for path in earlier.folder.rglob("*.*")} == before
+
+
+# Training
+
+
+@pytest.fixture
+def training(tiny_preset, tmp_path):
+    """Starts a training of some 300 steps an epoch on a terminal."""
+    rows = [{"text": f"{TEXTS[i % 10]} {i}", "label": "ab"[i % 2]} for i in range(1_500)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return TerminalProcess(
+        *(sys.executable, "-m", "pipelines.finetune", f"--input={tmp_path}/rows.jsonl"),
+        *(f"--preset={tiny_preset}", f"--output={tmp_path}/out", "--batch_size=4", "--epochs=2"),
+    )
+
+
+def test_epochs_are_told_on_standard_output_and_steps_on_the_terminal(training):
+    code, out = training.finish()
+    assert code == 0
+    told = [line.partition("  ")[0] for line in out.splitlines() if line.startswith("epoch")]
+    assert told == ["epoch 1/2", "epoch 2/2"]
+    assert re.search(r"\d+/3\d\d steps", training.written)
+    assert screen(training.written) == []
+
+
+def test_an_interrupt_of_a_training_takes_the_bar_away(training, tmp_path):
+    training.wait_for(r"[1-9]\d*/3\d\d steps")
+    training.process.send_signal(signal.SIGINT)
+    assert training.finish()[0] == 130
+    shown = training.written
+    assert screen(shown) == ["error: interrupted; nothing was added to the output"]
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # the cursor is back
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]

@@ -132,6 +132,7 @@ def test_the_record_of_the_training_says_how_to_do_it_again(from_scratch, corpus
     assert record["start"] == SHAPE | {"intermediate_dim": 64}
     assert record["arguments"]["input"] == [f"{corpus}/train.jsonl"]
     assert record["arguments"]["seed"] == 0
+    assert record["sequence_length"] == 32
     assert record["learning_rate"] == 0.005
     accuracies = record["history"]["val_accuracy"]
     assert len(accuracies) == 6
@@ -166,7 +167,7 @@ def test_a_classifier_gets_a_new_head_for_new_labels(finetune, corpus, tiny_pres
     # A validation text among the training texts is left out of these, and so are doubles.
     assert found.out.startswith("training on 240 texts (blame 120, praise 120), validating on 40\n")
     assert "left out 2 rows: the text stands in the input before" in found.out
-    assert "left out 1 rows: the text is among the validation texts" in found.out
+    assert "left out 1 row: the text is among the validation texts" in found.out
     assert record_of(found.folder)["rows"] == {"train": 240, "validation": 40}
     out = labelled(found.folder, tmp_path / "out", corpus)
     assert out.code == 0
@@ -264,7 +265,7 @@ def test_a_configuration_that_is_not_there_is_refused(finetune, tmp_path):
         ([{"text": str(i), "label": "a"} for i in range(20)], "there is only 'a'"),
         ([{"text": "x", "stars": 3}], "no column 'label' for --label_column"),
         ([{"body": "x", "label": 3}], "no column 'text' for --text_column"),
-        ([{"text": None, "label": None}], "there is no rows"),
+        ([{"text": None, "label": None}], "there are no rows"),
     ],
     ids=["one label", "no label column", "no text column", "no rows"],
 )

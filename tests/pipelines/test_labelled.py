@@ -180,7 +180,7 @@ def test_a_text_with_two_labels_is_not_on_both_sides(read):
     ("rows", "validation", "message"),
     [
         ([row("1", "a"), row("2", "a")], VALIDATION, "at least two labels; there is only 'a'"),
-        ([row("x", "a"), row("y", "b")], VALIDATION, "at least two labels; there is no rows"),
+        ([row("x", "a"), row("y", "b")], VALIDATION, "at least two labels; there are no rows"),
         ([row("1", "a"), row("2", "b")], None, "there is no row to validate on; give some with"),
         (
             [row("1", "a"), row("2", "b")],
@@ -207,8 +207,8 @@ def test_the_data_is_described_with_what_was_left_out(read):
     data = read([*some("a", 1500), *some("b", 2), row("x", "a"), row("9", None)], VALIDATION)
     assert data.describe().splitlines() == [
         "training on 1,502 texts (a 1,500, b 2), validating on 2",
-        "left out 1 rows: there is no label",
-        "left out 1 rows: the text is among the validation texts",
+        "left out 1 row: there is no label",
+        "left out 1 row: the text is among the validation texts",
     ]
 
 

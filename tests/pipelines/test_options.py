@@ -1,22 +1,29 @@
 import json
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
 from models.errors import UserError
+from models.runtime import Precision
+from models.windows import LONG_TEXTS
 from pipelines import classify, embed, finetune
 from pipelines.options import (
     Limit,
     Parser,
     add_beam_flags,
+    at_home,
     check_sequence_length,
     fraction,
     names,
     positive,
     seed,
+    share,
 )
 from tests.pipelines.command_runs import ENVIRONMENT, ROOT, run, run_process
+from transforms.corpus import FORMATS
+from transforms.output import IfExists
 
 HEAVY = ("apache_beam", "keras", "pyarrow", "tensorflow")
 
@@ -66,11 +73,29 @@ def test_a_fraction_lies_between_0_and_1():
             fraction(value)
 
 
+def test_a_share_may_be_nothing_and_not_all():
+    assert share("0") == 0
+    for value in ("1", "-0.1", "nan", "x"):
+        with pytest.raises(Exception, match="must be from 0 to below 1"):
+            share(value)
+
+
 def test_a_seed_is_one_that_every_generator_takes():
     assert seed("0") == 0
     for value in ("-1", str(2**32), "x"):
         with pytest.raises(Exception, match="must be an integer from 0"):
             seed(value)
+
+
+def test_a_path_may_begin_at_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    args = classify.make_parser().parse_args(["--input=~/a.txt", "--output=~/out", "--preset=~/p"])
+    assert (args.input, args.output, args.preset) == (
+        ["/home/me/a.txt"],
+        "/home/me/out",
+        "/home/me/p",
+    )
+    assert at_home("gs://b/~/a.txt") == "gs://b/~/a.txt"
 
 
 def test_names_are_separated_by_commas():
@@ -155,11 +180,30 @@ def test_a_runner_that_cannot_work_is_refused_before_any_work(classify, tmp_path
     assert found.error.startswith("--runner=NoSuchRunner: ")
     assert "DataflowRunner" in found.error
     assert not found.folder.exists()
-    bundled = "--preset=sentiment_tiny_en"
-    found = classify(f"--input={tmp_path}/a.txt", bundled, "--runner=DataflowRunner", "--region=r")
+
+
+def test_options_that_a_runner_lacks_are_named_before_any_work(classify, gcs_bucket):
+    from apache_beam.io.filesystems import FileSystems
+
+    with FileSystems.create(f"{gcs_bucket}/a.txt") as file:
+        file.write(b"x")
+    given = ("--preset=sentiment_tiny_en", f"--input={gcs_bucket}/a.txt")
+    output = f"--output={gcs_bucket}/out"
+    found = classify(*given, output, "--runner=DataflowRunner", "--region=r")
     assert "--runner=DataflowRunner: " in found.error
     assert "project" in found.error
-    assert not found.folder.exists()
+    project = ("--project=p-roject", "--region=r", f"--temp_location={gcs_bucket}/tmp", "--no_auth")
+    found = classify(*given, output, "--runner=DataflowRunner", *project)
+    assert "nothing brings this program to the workers; give --setup_file" in found.error
+    assert not FileSystems.match([f"{gcs_bucket}/out/**"])[0].metadata_list
+
+
+def test_the_flags_know_the_choices_that_there_are():
+    flags = classify.make_parser()._option_string_actions
+    assert flags["--input_format"].choices == FORMATS
+    assert flags["--if_exists"].choices == get_args(IfExists)
+    assert flags["--long_text"].choices == LONG_TEXTS
+    assert flags["--precision"].choices == get_args(Precision)
 
 
 def test_the_options_of_beam_are_listed(tmp_path):

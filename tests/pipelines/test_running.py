@@ -1,8 +1,35 @@
 import pytest
+from apache_beam.runners.runner import PipelineRunner
 
 from models.errors import UserError
-from pipelines.known_presets import check_reach
-from pipelines.running import is_local, runner_of
+from pipelines.running import check_reach, is_local, runner_of
+
+
+class _Job:
+    """A job on other machines, of which this process only knows how the wait for it ends."""
+
+    def __init__(self, interrupted: bool) -> None:
+        self._interrupted = interrupted
+        self.is_cancelled = False
+
+    def wait_until_finish(self):
+        if self._interrupted:
+            raise KeyboardInterrupt
+
+    def cancel(self):
+        self.is_cancelled = True
+
+
+class Elsewhere(PipelineRunner):
+    """Submits jobs that do nothing."""
+
+    job = _Job(interrupted=False)
+
+    def run_pipeline(self, pipeline, options):
+        return self.job
+
+
+ELSEWHERE = f"--runner={__name__}.Elsewhere"
 
 
 @pytest.mark.parametrize(
@@ -12,6 +39,10 @@ from pipelines.running import is_local, runner_of
         (["--temp_location=gs://b/t"], "FnApiRunner"),
         (["--runner=DataflowRunner", "--project=p"], "DataflowRunner"),
         (["--project=p", "--runner", "PortableRunner"], "PortableRunner"),
+        (["--runner=dataflow"], "DataflowRunner"),
+        (["--runner=directrunner"], "DirectRunner"),
+        (["--runner=apache_beam.runners.direct.direct_runner.DirectRunner"], "DirectRunner"),
+        (["--runner=NoSuchRunner"], "NoSuchRunner"),
     ],
 )
 def test_the_runner_is_found_among_the_flags_of_beam(flags, runner):
@@ -25,12 +56,64 @@ def test_runners_of_this_process_are_told_from_others():
     assert not is_local("PortableRunner")
 
 
+IN_A_BUCKET = (["gs://b/a.txt"], "gs://b/out")
+
+
 def test_dataflow_takes_presets_that_its_workers_read_from_a_bucket_or_have(tiny_preset):
     for name in ("sentiment_tiny_en", "gs://b/presets/mine"):
-        check_reach(name, "DataflowRunner")
-    check_reach(str(tiny_preset), "FnApiRunner")
+        check_reach("DataflowRunner", name, *IN_A_BUCKET)
     with pytest.raises(UserError, match=r"is on this machine only; .*presets fetch .* --output=gs"):
-        check_reach(str(tiny_preset), "DataflowRunner")
+        check_reach("DataflowRunner", str(tiny_preset), *IN_A_BUCKET)
     for name in ("bert_tiny_en_uncased_sst2", "hf://owner/name"):
         with pytest.raises(UserError, match="is at a hub, which every worker would ask"):
-            check_reach(name, "DataflowRunner")
+            check_reach("DataflowRunner", name, *IN_A_BUCKET)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "message"),
+    [
+        (["gs://b/a.txt", "b.txt"], "gs://b/out", "--input=b.txt is on this machine only"),
+        (["gs://b/a.txt"], "output/", "--output=output/ is on this machine only"),
+        ([], "gs://b/out", "the bundled sample is on this machine only"),
+    ],
+)
+def test_dataflow_takes_no_paths_of_this_machine(inputs, output, message):
+    with pytest.raises(UserError, match=message):
+        check_reach("DataflowRunner", "sentiment_tiny_en", inputs, output)
+
+
+def test_on_this_machine_everything_is_in_reach(tiny_preset):
+    check_reach("FnApiRunner", str(tiny_preset), [], "output/")
+
+
+@pytest.fixture
+def earlier(classify, tmp_path):
+    """A finished run."""
+    (tmp_path / "a.txt").write_text("x")
+    return classify(f"--input={tmp_path}/a.txt")
+
+
+def files_in(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*.*")}
+
+
+def test_a_job_elsewhere_is_cancelled_when_the_wait_for_it_is_interrupted(
+    classify, earlier, tmp_path, monkeypatch
+):
+    job = _Job(interrupted=True)
+    monkeypatch.setattr(Elsewhere, "job", job)
+    before = files_in(earlier.folder)
+    found = classify(f"--input={tmp_path}/a.txt", ELSEWHERE, "--if_exists=overwrite")
+    assert (found.code, found.out) == (130, "")
+    assert found.error_line == "interrupted; nothing was added to the output"
+    assert job.is_cancelled
+    assert files_in(earlier.folder) == before
+
+
+def test_the_results_of_an_earlier_run_are_not_taken_for_those_of_a_job_that_did_not_finish(
+    classify, earlier, tmp_path
+):
+    found = classify(f"--input={tmp_path}/a.txt", ELSEWHERE, "--if_exists=append")
+    assert (found.code, found.out) == (1, "")
+    assert "holds nothing of this run" in found.error_line
+    assert not Elsewhere.job.is_cancelled

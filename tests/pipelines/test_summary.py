@@ -89,6 +89,12 @@ def test_many_labels_are_counted_together(summary):
     assert "3 other labels" in said
 
 
+def test_one_is_not_said_as_many(summary):
+    assert summary(manifest_of({"good": 1})).startswith("1 row labelled in 2.0 s")
+    labels = {f"label {i:02}": i + 1 for i in range(13)}
+    assert "1 other label " in summary(manifest_of(labels))
+
+
 def test_names_and_sizes_of_the_output(summary):
     manifest = manifest_of({"good": 1})
     assert "out (1 Parquet file, 1.2 MB)" in summary(manifest, output="out")

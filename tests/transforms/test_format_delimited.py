@@ -27,7 +27,7 @@ def test_a_record_with_another_number_of_fields_is_rejected(tmp_path, name, mark
     assert found.column("position") == [0, 3]
     assert [row["position"] for row in found.rejected] == [1, 2]
     assert [row["error"] for row in found.rejected] == [
-        "1 fields where the header has 2",
+        "1 field where the header has 2",
         "3 fields where the header has 2",
     ]
     assert found.raws == [b"b", f"c{mark}1{mark}2".encode()]
@@ -107,6 +107,7 @@ def test_nul_is_read_where_the_csv_module_refuses_it(tmp_path, monkeypatch):
         "text": "a\0b", "n": "\0", "source": "", "position": 0,
     }  # fmt: skip
     assert found.raws == [b"c\xff,1", b"\0,2,3"]
+    assert set(read(tmp_path / "b.csv", b"text,a\0b\nx,y\n").rows[0]) >= {"text", "a\0b"}
 
 
 def test_columns_are_found_by_name_in_every_file(tmp_path):

@@ -63,7 +63,7 @@ JSON_PLAN = '{"text": "t", "i": 1, "f": 1.5, "s": {"a": 1}, "l": [1], "b": true,
         ('{"text": "a", "new": 1}', "unplanned key 'new', which"),
     ],
 )
-def test_a_line_that_does_not_fit_is_rejected_alone(tmp_path, line, error, monkeypatch):
+def test_a_line_that_does_not_fit_is_rejected_alone(tmp_path, line, error):
     path = tmp_path / "a.jsonl"
     path.write_text(JSON_PLAN)
     corpus = plan_corpus([str(path)])

@@ -120,10 +120,8 @@ def counters_of_a_run(
 
 def test_a_pipeline_reads_every_row_and_counts_them(mixed_folder):
     corpus = plan_corpus([str(mixed_folder)])
-    before = PROGRESS.rows_rejected
     counters = counters_of_a_run(corpus, rows=9000, rejected=3)
     assert counters == {"rows_read": 9003, "rows_rejected": 3}
-    assert PROGRESS.rows_rejected - before == 3
 
 
 def test_a_limit_takes_the_first_rows(mixed_folder):
