@@ -96,6 +96,7 @@ class Classifier(keras.Model):
         super().__init__(inputs=backbone.input, outputs=logits(first), **kwargs)
 
         # === Config ===
+        self.dtype_policy = policy  # asked by `compile`, which scales a loss in float16
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.pooled_dense = pooled_dense

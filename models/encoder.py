@@ -179,7 +179,7 @@ class Encoder(keras.layers.Layer):
         hidden = ops.reshape(hidden, (-1, self.hidden_dim))
         for layer in self.layers[:-1]:
             hidden = layer(hidden, bias)
-        return self.layers[-1].first(hidden, bias)
+        return self.layers[-1](hidden, bias, first_only=True)
 
     def _attention_bias(self, padding_mask: Any) -> Any:
         """Returns what is added to attention scores: 0 at real tokens, very little at padding."""
@@ -266,24 +266,24 @@ class EncoderLayer(keras.layers.Layer):
             layer.build(hidden)
         self.built = True
 
-    def call(self, hidden: Any, bias: Any, training: bool | None = None) -> Any:
+    def call(
+        self, hidden: Any, bias: Any, training: bool | None = None, first_only: bool = False
+    ) -> Any:
         """Returns the layer's output, of the shape of `hidden`.
 
         Args:
             hidden: `[batch * length, hidden_dim]`.
             bias: `[batch, 1, 1, length]`, added to attention scores.
             training: Whether to drop out.
+            first_only: Whether to compute it for the first token of each row alone,
+                `[batch, hidden_dim]`, for inference.
         """
+        if first_only:
+            return self._first(hidden, bias)
         context = self._attend(hidden, bias, training)
         return self._feed_forward(hidden, context, training)
 
-    def first(self, hidden: Any, bias: Any) -> Any:
-        """Returns the layer's output for the first token of each row, `[batch, hidden_dim]`.
-
-        Args:
-            hidden: `[batch * length, hidden_dim]`.
-            bias: `[batch, 1, 1, length]`, added to attention scores.
-        """
+    def _first(self, hidden: Any, bias: Any) -> Any:
         batch, length = ops.shape(bias)[0], ops.shape(bias)[3]
         width, heads, head_dim = self.hidden_dim, self.num_heads, self.hidden_dim // self.num_heads
         first = ops.reshape(hidden, (batch, length, width))[:, 0]

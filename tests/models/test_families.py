@@ -106,3 +106,18 @@ def test_segments_are_refused_where_there_are_none(family):
     else:
         with pytest.raises(ValueError, match=f"num_segments=3: {family.family} has no segments"):
             kind(**config)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_gives_about_the_same_scores(family, classifier, randomize, policy):
+    mixed = family.classifier(LABELS, dtype=policy)
+    randomize(mixed)
+    expected = classifier.scores(classifier.preprocessor(TEXTS))
+    for compute in (mixed, mixed.scores):
+        found = keras.ops.cast(compute(mixed.preprocessor(TEXTS)), "float32")
+        np.testing.assert_allclose(found, expected, atol=0.15)
+
+
+def test_in_mixed_float16_the_loss_is_scaled(family):
+    optimizer = family.classifier(LABELS, dtype="mixed_float16").optimizer
+    assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
