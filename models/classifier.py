@@ -19,10 +19,11 @@ from models.preprocessor import Preprocessor
 from models.preset import Preset, default_labels
 from models.presets import open_preset
 from models.registry import FamilyPresets
+from models.serialization import register, with_parts
 from models.token_batches import token_batches
 
 # Arguments of the constructor that `from_preset` does not hand to the backbone.
-_HEAD_ARGUMENTS = ("preprocessor", "activation", "dropout", "labels", "hidden_dim")
+_HEAD_ARGUMENTS = ("preprocessor", "activation", "dropout", "labels", "hidden_dim", "name")
 
 
 class Classifier(keras.Model):
@@ -44,7 +45,8 @@ class Classifier(keras.Model):
             `None`.
         dropout: Share dropped in training; the family's if `None`.
         labels: Names of the classes; `LABEL_0`, … if `None`.
-        **kwargs: Of `keras.Model`.
+        name: Of the model.
+        trainable: Whether training changes the weights.
     """
 
     family: ClassVar[str]
@@ -57,6 +59,10 @@ class Classifier(keras.Model):
     """Whether there is dropout before the head's first layer too."""
     default_dropout: ClassVar[float] = 0.0
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        register(cls)
+
     def __init__(
         self,
         backbone: Backbone,
@@ -67,7 +73,8 @@ class Classifier(keras.Model):
         hidden_dim: int | None = None,
         dropout: float | None = None,
         labels: Sequence[str] | None = None,
-        **kwargs: Any,
+        name: str | None = None,
+        trainable: bool = True,
     ) -> None:
         dropout = self.default_dropout if dropout is None else dropout
         if hidden_dim and self.pooled_activation is None:
@@ -93,7 +100,8 @@ class Classifier(keras.Model):
                 first = keras.layers.Dropout(dropout, dtype=policy)(first)
             first = pooled_dense(first)
         first = keras.layers.Dropout(dropout, dtype=policy)(first)
-        super().__init__(inputs=backbone.input, outputs=logits(first), **kwargs)
+        outputs = logits(first)
+        super().__init__(inputs=backbone.input, outputs=outputs, name=name)
 
         # === Config ===
         self.dtype_policy = policy  # asked by `compile`, which scales a loss in float16
@@ -106,6 +114,8 @@ class Classifier(keras.Model):
         self.dropout = dropout
         self.hidden_dim = hidden_dim
         self.labels = check_labels(labels, num_classes)
+        if not trainable:
+            self.trainable = False
         self.compile()
 
     def scores(self, features: Mapping[str, Any]) -> Any:
@@ -243,8 +253,8 @@ class Classifier(keras.Model):
             preset: A preset's name or folder.
             load_weights: Whether to load weights; else they are random.
             num_classes: Classes of a new, random head. The preset's head is kept if `None`.
-            **overrides: `preprocessor`, `activation`, `dropout`, `labels` and `hidden_dim` are the
-                classifier's; the others go to the backbone.
+            **overrides: `preprocessor`, `activation`, `dropout`, `labels`, `hidden_dim` and `name`
+                are the classifier's; the others go to the backbone.
 
         Raises:
             PresetError: There is no such preset, or its files are not what they should be.
@@ -269,7 +279,7 @@ class Classifier(keras.Model):
         weights = None
         if has_head and load_weights:
             width = head.get("hidden_dim") or backbone.hidden_dim
-            weights = preset.head_weights(backbone.get_config(), width)
+            weights = preset.head_weights(backbone.architecture(), width)
         try:
             classifier = cls(backbone, num_classes, **head)
         except ValueError as error:
@@ -312,7 +322,7 @@ class Classifier(keras.Model):
         keras_hub.write_json(folder, TASK, description)
         keras_hub.write_json(folder, LABELS, self.labels)
         layout = keras_hub.HEAD_LAYOUTS[self.family](
-            self.backbone.get_config(), self.hidden_dim, self.num_classes
+            self.backbone.architecture(), self.hidden_dim, self.num_classes
         )
         keras_hub.write_weights(
             folder / TASK_WEIGHTS, layout, arrays(self.named_head_weights()), weights_dtype
@@ -324,11 +334,23 @@ class Classifier(keras.Model):
             "backbone": self.backbone,
             "num_classes": self.num_classes,
             "preprocessor": self.preprocessor,
-            "activation": self.activation,
+            "activation": keras.activations.serialize(self.activation),
             "dropout": self.dropout,
-            "labels": self.labels,
+            "labels": list(self.labels),
             **({} if self.pooled_dense is None else {"hidden_dim": self.hidden_dim}),
+            "name": self.name,
+            "trainable": self.trainable,
         }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
+        """Makes a classifier of what `get_config` returned."""
+        return cls(**with_parts(config, ("backbone", "preprocessor"), custom_objects))
+
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        """Compiles a loaded classifier as it was compiled when it was saved."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
 
 
 def check_labels(labels: Sequence[str] | None, num_classes: int) -> list[str]:

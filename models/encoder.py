@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from models.layer_norm import LayerNorm
+from models.serialization import register
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     # Google's BERT and KerasNLP compute gelu through tanh; Hugging Face's "gelu" is the exact one.
@@ -76,6 +77,14 @@ class Embeddings(keras.layers.Layer):
         super().__init__(**kwargs)
         self.hidden_dim = hidden_dim
         self.max_sequence_length = max_sequence_length
+        self._arguments = {
+            "vocabulary_size": vocabulary_size,
+            "hidden_dim": hidden_dim,
+            "max_sequence_length": max_sequence_length,
+            "num_segments": num_segments,
+            "dropout": dropout,
+            "layer_norm_epsilon": layer_norm_epsilon,
+        }
         self.token = keras.layers.Embedding(
             vocabulary_size, hidden_dim, kernel_initializer(), dtype=self.dtype_policy
         )
@@ -119,6 +128,10 @@ class Embeddings(keras.layers.Layer):
         """Returns `[batch, length, hidden_dim]`."""
         return (*token_ids_shape, self.hidden_dim)
 
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), **self._arguments}
+
 
 class Encoder(keras.layers.Layer):
     """A stack of encoder layers.
@@ -139,6 +152,7 @@ class Encoder(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.hidden_dim = hidden_dim
+        self._arguments = {"num_layers": num_layers, "hidden_dim": hidden_dim, "layer": dict(layer)}
         self.layers = [
             EncoderLayer(hidden_dim, **layer, dtype=self.dtype_policy, name=f"layer_{index}")
             for index in range(num_layers)
@@ -192,6 +206,10 @@ class Encoder(keras.layers.Layer):
         """Returns the shape of `hidden`."""
         return hidden_shape
 
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), **self._arguments}
+
 
 def _affine(layer: keras.layers.Dense, inputs: Any) -> Any:
     """Returns what a dense layer without activation does, `[rows, units]` of `[rows, width]`.
@@ -200,6 +218,10 @@ def _affine(layer: keras.layers.Dense, inputs: Any) -> Any:
     over memory, which it does not find in the graph that calling the layer gives.
     """
     return tf.nn.bias_add(ops.matmul(inputs, layer.kernel), layer.bias)
+
+
+register(Embeddings)
+register(Encoder)
 
 
 class EncoderLayer(keras.layers.Layer):

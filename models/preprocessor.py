@@ -1,7 +1,7 @@
 """The base of preprocessors: from strings to the inputs of a backbone."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ from models.packing import LAYOUTS, TRUNCATIONS, Layout, Tokens, Truncation, pac
 from models.preset import Preset
 from models.presets import open_preset
 from models.registry import FamilyPresets
+from models.serialization import register, with_parts
 from models.tokenizer import Tokenizer
 from models.windows import Windows, pack_windows, split_windows
 
@@ -38,6 +39,10 @@ class Preprocessor:
     presets = FamilyPresets()
     tokenizer_class: ClassVar[type[Any]]
     """A subclass of `Tokenizer`; each has a constructor of its own."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        register(cls)
 
     def __init__(
         self,
@@ -109,6 +114,11 @@ class Preprocessor:
             "sequence_length": self.sequence_length,
             "truncate": self.truncate,
         }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Makes a preprocessor of what `get_config` returned."""
+        return cls(**with_parts(config, ("tokenizer",)))
 
     def encode(
         self,

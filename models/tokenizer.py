@@ -17,6 +17,7 @@ from models.packing import Tokens
 from models.preset import Preset
 from models.presets import open_preset
 from models.registry import FamilyPresets
+from models.serialization import register
 
 
 class Tokenizer(ABC):
@@ -39,6 +40,10 @@ class Tokenizer(ABC):
     unk_token: ClassVar[str]
     pad_token: ClassVar[str]
     mask_token: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        register(cls)
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self._tokens = list(tokens)
@@ -97,7 +102,12 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
+        """Returns what `from_config` makes a tokenizer of."""
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Makes a tokenizer of what `get_config` returned."""
+        return cls(**config)
 
     @abstractmethod
     def encode(self, texts: pa.Array | Sequence[str]) -> Tokens:

@@ -28,7 +28,7 @@ def test_a_saved_classifier_comes_back_equal(family, classifier, tmp_path):
     classifier.save_to_preset(tmp_path)
     loaded = family.ours("Classifier").from_preset(tmp_path)
     assert loaded.labels == LABELS
-    assert loaded.backbone.get_config() == classifier.backbone.get_config()
+    assert loaded.backbone.architecture() == classifier.backbone.architecture()
     np.testing.assert_array_equal(loaded.predict(TEXTS), classifier.predict(TEXTS))
 
 
