@@ -18,7 +18,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED_BYTES = {_FIXED64: 8, _FIXED32: 4}
 
 _LENGTH_BYTES = 4
-# Of a unit: whether it is a value; whether one stands where it leads; what its offset is shifted by.
+# Of a unit: whether it is a value; whether one is where it leads; whether its offset is shifted.
 _IS_VALUE, _HAS_VALUE, _IS_FAR = 1 << 31, 1 << 8, 1 << 9
 _CHILDREN = 0xFF
 

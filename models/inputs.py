@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 
 def as_texts(inputs: Any) -> tuple[list[str], bool]:
@@ -24,6 +25,22 @@ def as_texts(inputs: Any) -> tuple[list[str], bool]:
     if array.ndim > 1:
         raise TypeError(f"texts must be one string or a flat batch, not of shape {array.shape}")
     return [_as_text(text) for text in np.atleast_1d(array).tolist()], array.ndim == 0
+
+
+def as_token_ids(inputs: Any) -> tuple[list[list[int]], bool]:
+    """Returns the token ids of a text or of a batch as lists, and whether it was one text.
+
+    Args:
+        inputs: Integers, or a batch of rows of them: a list, NumPy array, tensor or ragged tensor.
+    """
+    if isinstance(inputs, tf.RaggedTensor):
+        return inputs.to_list(), False
+    if hasattr(inputs, "shape"):
+        array = np.asarray(inputs)
+        return np.atleast_2d(array).tolist(), array.ndim < 2
+    is_single = not any(np.ndim(row) for row in inputs)
+    rows = [inputs] if is_single else inputs
+    return [[int(token_id) for token_id in row] for row in rows], is_single
 
 
 def _as_text(value: Any) -> str:

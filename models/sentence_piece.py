@@ -103,11 +103,11 @@ class SentencePieceTokenizer(Tokenizer):
         ids[ids == _MODEL_UNKNOWN + _OFFSET] = self.unk_token_id
         return Tokens(ids, ragged.row_splits.numpy())
 
-    def detokenize(self, token_ids: Sequence[int]) -> str:
+    def spell(self, token_ids: Sequence[int]) -> str:
         """Returns the text that ids spell; special tokens but `<unk>` spell nothing."""
         silent = {self._ids[token] for token in self.special_tokens} - {self.unk_token_id}
         ids = []
-        for token_id in map(int, token_ids):
+        for token_id in token_ids:
             self.id_to_token(token_id)  # raises where there is none
             if token_id == self.unk_token_id:
                 ids.append(_MODEL_UNKNOWN)
