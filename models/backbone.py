@@ -1,5 +1,6 @@
 """The base of backbones: presets and named weights of a functional Keras model."""
 
+import math
 import os
 import warnings
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,10 @@ from models.preset import BACKBONE_FIELDS, Preset
 from models.presets import open_preset
 from models.registry import FamilyPresets
 from models.serialization import register
+
+# Several times the largest of these families, and 16 GB: nothing else contradicts a description
+# that lies where no weights are loaded.
+_MAX_PARAMETERS = 4_000_000_000
 
 
 class Backbone(keras.Model):
@@ -211,6 +216,11 @@ class Backbone(keras.Model):
         config = {**preset.backbone_config, **overrides}
         complete = cls._complete(config, preset)
         if not load_weights:
+            layout = keras_hub.BACKBONE_LAYOUTS[cls.family](complete)
+            if sum(math.prod(weight.shape) for weight in layout) > _MAX_PARAMETERS:
+                raise preset.error(
+                    preset.config_file, f"asks for more than {_MAX_PARAMETERS} parameters"
+                )
             return cls._make(preset, config)
         # Before the model is made: a description that lies asks for no memory.
         weights = preset.backbone_weights(complete)
