@@ -211,8 +211,7 @@ class Backbone(keras.Model):
         registered = registry.find(str(preset))
         if registered and registered.family == cls.family and not load_weights:
             return cls(**{**registered.config, **overrides})  # known without its files
-        preset = open_preset(preset)
-        preset.check_family(cls.family)
+        preset = open_preset(preset, cls.family)
         config = {**preset.backbone_config, **overrides}
         complete = cls._complete(config, preset)
         if not load_weights:
@@ -304,8 +303,7 @@ class Backbone(keras.Model):
             weights_dtype: Type of the weights in the file: `float32`, or `float16` for half the
                 size. They are read into the model's own type.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = keras_hub.folder_to_write(folder, weights_dtype)
         keras_hub.write_json(folder, CONFIG, self.description())
         metadata = {
             "keras_version": keras.__version__,

@@ -294,8 +294,7 @@ class Classifier(keras.Model):
             PresetError: There is no such preset, or its files are not what they should be.
             ValueError: The preset has no head and `num_classes` is not given.
         """
-        preset = open_preset(preset)
-        preset.check_family(cls.family)
+        preset = open_preset(preset, cls.family)
         head = {name: overrides.pop(name) for name in _HEAD_ARGUMENTS if name in overrides}
         if "preprocessor" not in head:
             head["preprocessor"] = cls.preprocessor_class.from_preset(preset)
@@ -338,7 +337,7 @@ class Classifier(keras.Model):
             folder: Made if need be; its files are replaced.
             weights_dtype: Type of the weights in the files, `float32` or `float16`.
         """
-        folder = Path(folder)
+        folder = keras_hub.folder_to_write(folder, weights_dtype)
         self.backbone.save_to_preset(folder, weights_dtype)
         if self.preprocessor is not None:
             self.preprocessor.save_to_preset(folder)

@@ -1,9 +1,9 @@
 """The shapes in which texts are given to tokenizers, preprocessors and classifiers."""
 
+from collections.abc import Sized
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 
 def as_texts(inputs: Any) -> tuple[list[str], bool]:
@@ -33,7 +33,7 @@ def as_token_ids(inputs: Any) -> tuple[list[list[int]], bool]:
     Args:
         inputs: Integers, or a batch of rows of them: a list, NumPy array, tensor or ragged tensor.
     """
-    if isinstance(inputs, tf.RaggedTensor):
+    if hasattr(inputs, "row_splits"):  # a ragged tensor, without importing TensorFlow to ask
         return inputs.to_list(), False
     if hasattr(inputs, "shape"):
         array = np.asarray(inputs)
@@ -65,6 +65,12 @@ def as_segments(inputs: Any) -> tuple[list[list[str]], bool]:
     if len(segments) not in (1, 2):
         raise ValueError(f"a row has one text or a pair of texts, not {len(segments)}")
     texts, singles = zip(*(as_texts(segment) for segment in segments), strict=True)
-    if len({len(batch) for batch in texts}) != 1:
-        raise ValueError(f"{len(texts[0])} first texts for {len(texts[1])} second texts")
+    if len(texts) == 2:
+        check_pairs(*texts)
     return list(texts), singles[0]
+
+
+def check_pairs(first: Sized, second: Sized) -> None:
+    """Raises `ValueError` unless first and second texts are as many."""
+    if len(first) != len(second):
+        raise ValueError(f"{len(first)} first texts for {len(second)} second texts")

@@ -236,13 +236,6 @@ class Preset(ABC):
         except ValueError as error:
             raise self.error(file, str(error)) from None
 
-    def check_family(self, family: str) -> None:
-        """Raises `PresetError` unless the preset is of a family."""
-        if self.family != family:
-            raise PresetError(
-                f"preset {self.name!r} is of the family {self.family!r}, not {family!r}"
-            )
-
     @property
     def has_segments(self) -> bool:
         """Whether its rows have segment ids."""

@@ -69,8 +69,7 @@ class Tokenizer(ABC):
         Raises:
             PresetError: There is no such preset, or its files are not what they should be.
         """
-        preset = open_preset(preset)
-        preset.check_family(cls.family)
+        preset = open_preset(preset, cls.family)
         arguments = {**preset.tokenizer_arguments, **overrides}
         try:
             return cls(**arguments)
@@ -79,7 +78,7 @@ class Tokenizer(ABC):
 
     def save_to_preset(self, folder: str | os.PathLike[str]) -> None:
         """Writes the tokenizer's files into a preset folder."""
-        folder = Path(folder)
+        folder = keras_hub.folder_to_write(folder)
         keras_hub.write_json(folder, TOKENIZER, self.description())
         for file, content in self.assets().items():
             path = folder / file
