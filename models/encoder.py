@@ -119,7 +119,12 @@ class Embeddings(keras.layers.Layer):
             segment_ids: int32 `[batch, length]`, for a family with segments.
             training: Whether to drop out.
         """
-        hidden = self.token(token_ids) + self.position[: ops.shape(token_ids)[1]]
+        length = ops.shape(token_ids)[1]
+        if isinstance(length, int) and length > self.max_sequence_length:
+            raise ValueError(
+                f"rows of {length} tokens; there are {self.max_sequence_length} positions"
+            )
+        hidden = self.token(token_ids) + self.position[:length]
         if self.segment is not None:
             hidden = hidden + self.segment(segment_ids)
         return self.dropout(self.norm(hidden), training=training)

@@ -112,6 +112,11 @@ def test_dropout_works_in_training_only(config, randomize):
     np.testing.assert_array_equal(first, second)
 
 
+def test_rows_longer_than_its_positions_are_refused(classifier):
+    with pytest.raises(ValueError, match="rows of 25 tokens; there are 24 positions"):
+        classifier.backbone(batch(25))
+
+
 def test_heads_must_divide_the_width(config):
     with pytest.raises(ValueError, match="hidden_dim=16 is no multiple of num_heads=3"):
         BertBackbone(**{**config, "num_heads": 3})
