@@ -51,7 +51,6 @@ _LARGEST = {
     **dict.fromkeys(("num_classes", "num_labels"), 1_000_000),
 }
 
-# Families whose backbone has a pooler.
 _WITH_POOLER = frozenset({"bert"})
 """Families whose backbone has a pooler."""
 
