@@ -210,6 +210,7 @@ def module(kind, path=""):
         ([MODULES[0], {**MODULES[1], "path": "../1_Pooling"}], "is no name of a folder"),
         ([MODULES[0], {**MODULES[1], "path": ".."}], "'..' is no name of a folder"),
         ([MODULES[0], {**MODULES[1], "path": "/etc"}], "'/etc' is no name of a folder"),
+        ([MODULES[0], {**MODULES[1], "path": "a\nb"}], r"'a\nb' is no name of a folder"),
         ([{**MODULES[0], "type": "a\nb"}], "the modules 'a\\nb' are not supported"),
         ([MODULES[0], {"type": 1}], "each module must be an object with `type` and `path`"),
         ([], "must be an array of modules"),
