@@ -1,5 +1,6 @@
 """The base of backbones: presets and named weights of a functional Keras model."""
 
+import math
 import os
 import warnings
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,11 @@ from models.keras_hub_preset import BACKBONE_WEIGHTS, CLASSES, CONFIG, METADATA
 from models.preset import BACKBONE_FIELDS, Preset
 from models.presets import open_preset
 from models.registry import FamilyPresets
+from models.serialization import register
+
+# Several times the largest of these families, and 16 GB: nothing else contradicts a description
+# that lies where no weights are loaded.
+_MAX_PARAMETERS = 4_000_000_000
 
 
 class Backbone(keras.Model):
@@ -40,7 +46,8 @@ class Backbone(keras.Model):
         activation: `gelu` (the exact one), `gelu_approximate` or `relu`; the family's if `None`.
         layer_norm_epsilon: Added to variances; the family's if `None`.
         dtype: Compute and weight type, such as `bfloat16`; Keras's default if `None`.
-        **kwargs: Of `keras.Model`.
+        name: Of the model.
+        trainable: Whether training changes the weights.
     """
 
     family: ClassVar[str]
@@ -49,6 +56,10 @@ class Backbone(keras.Model):
     default_activation: ClassVar[str] = "gelu"
     default_layer_norm_epsilon: ClassVar[float] = 1e-12
     has_pooler: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        register(cls)
 
     def __init__(
         self,
@@ -63,7 +74,8 @@ class Backbone(keras.Model):
         activation: str | None = None,
         layer_norm_epsilon: float | None = None,
         dtype: Any = None,
-        **kwargs: Any,
+        name: str | None = None,
+        trainable: bool = True,
     ) -> None:
         num_segments = num_segments or self.default_num_segments
         activation = activation or self.default_activation
@@ -111,7 +123,7 @@ class Backbone(keras.Model):
         if pooler is not None:
             pooled = pooler(outputs[:, 0, :])
             outputs = {"sequence_output": outputs, "pooled_output": pooled}
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        super().__init__(inputs=inputs, outputs=outputs, name=name, trainable=trainable)
 
         # === Config ===
         self.dtype_policy = policy
@@ -131,9 +143,23 @@ class Backbone(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
+        return {
+            **self.architecture(),
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "name": self.name,
+            "trainable": self.trainable,
+        }
+
+    def architecture(self) -> dict[str, Any]:
+        """Returns those of the constructor's arguments that say what is computed."""
         has_segments = self.default_num_segments > 0
         fields = [name for name in BACKBONE_FIELDS if has_segments or name != "num_segments"]
         return {name: getattr(self, name) for name in fields}
+
+    @property
+    def token_embedding(self) -> keras.layers.Embedding:
+        """The layer that embeds token ids."""
+        return self.embeddings.token
 
     def tokens(self, features: Mapping[str, Any]) -> Any:
         """Returns the vectors of all tokens, `[batch, length, hidden_dim]`, for inference.
@@ -185,13 +211,18 @@ class Backbone(keras.Model):
         registered = registry.find(str(preset))
         if registered and registered.family == cls.family and not load_weights:
             return cls(**{**registered.config, **overrides})  # known without its files
-        preset = open_preset(preset)
-        preset.check_family(cls.family)
+        preset = open_preset(preset, cls.family)
         config = {**preset.backbone_config, **overrides}
+        complete = cls._complete(config, preset)
         if not load_weights:
+            layout = keras_hub.BACKBONE_LAYOUTS[cls.family](complete)
+            if sum(math.prod(weight.shape) for weight in layout) > _MAX_PARAMETERS:
+                raise preset.error(
+                    preset.config_file, f"asks for more than {_MAX_PARAMETERS} parameters"
+                )
             return cls._make(preset, config)
         # Before the model is made: a description that lies asks for no memory.
-        weights = preset.backbone_weights(cls._complete(config, preset))
+        weights = preset.backbone_weights(complete)
         with unset_weights():
             backbone = cls._make(preset, config)
         named = backbone.named_weights()
@@ -205,7 +236,7 @@ class Backbone(keras.Model):
     def _make(cls, preset: Preset, config: Mapping[str, Any]) -> Self:
         try:
             return cls(**config)
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise preset.error(preset.config_file, str(error)) from None
 
     @classmethod
@@ -237,7 +268,7 @@ class Backbone(keras.Model):
 
     def layout(self) -> list[keras_hub.Weight]:
         """Returns where a preset keeps each weight."""
-        return keras_hub.BACKBONE_LAYOUTS[self.family](self.get_config())
+        return keras_hub.BACKBONE_LAYOUTS[self.family](self.architecture())
 
     def named_weights(self) -> dict[str, keras.Variable]:
         """Returns the weights by the names that presets are read and written by."""
@@ -272,8 +303,7 @@ class Backbone(keras.Model):
             weights_dtype: Type of the weights in the file: `float32`, or `float16` for half the
                 size. They are read into the model's own type.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = keras_hub.folder_to_write(folder, weights_dtype)
         keras_hub.write_json(folder, CONFIG, self.description())
         metadata = {
             "keras_version": keras.__version__,
@@ -294,7 +324,7 @@ class Backbone(keras.Model):
         What Keras Hub's class has no argument for is written only where it is not what that class
         does.
         """
-        config = self.get_config()
+        config = self.architecture()
         if self.activation == self.default_activation:
             del config["activation"]
         if self.layer_norm_epsilon == self.default_layer_norm_epsilon:

@@ -153,9 +153,8 @@ class BytePairTokenizer(Tokenizer):
         self._remembered.update(short)
         return [new[part] if ids is None else ids for part, ids in zip(parts, found, strict=True)]
 
-    def detokenize(self, token_ids: Sequence[int]) -> str:
+    def spell(self, token_ids: Sequence[int]) -> str:
         """Returns the text that ids spell; bytes that are no UTF-8 become U+FFFD."""
-        ids = [int(token_id) for token_id in token_ids]
-        for token_id in ids:
+        for token_id in token_ids:
             self.id_to_token(token_id)  # raises where there is none
-        return self._bpe.decode(ids, skip_special_tokens=False)
+        return self._bpe.decode(token_ids, skip_special_tokens=False)

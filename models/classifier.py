@@ -16,13 +16,15 @@ from models.encoder import kernel_initializer
 from models.inputs import as_segments
 from models.keras_hub_preset import CLASSES, LABELS, TASK, TASK_WEIGHTS
 from models.preprocessor import Preprocessor
-from models.preset import Preset, default_labels
+from models.preset import Preset, check_labels
 from models.presets import open_preset
 from models.registry import FamilyPresets
-from models.token_batches import token_batches
+from models.serialization import register, with_parts
+from models.token_batches import check_targets, split_off, token_batches
 
 # Arguments of the constructor that `from_preset` does not hand to the backbone.
-_HEAD_ARGUMENTS = ("preprocessor", "activation", "dropout", "labels", "hidden_dim")
+_HEAD_ARGUMENTS = ("preprocessor", "activation", "dropout", "labels", "hidden_dim", "name")
+_BATCH_SIZE = 32
 
 
 class Classifier(keras.Model):
@@ -44,7 +46,8 @@ class Classifier(keras.Model):
             `None`.
         dropout: Share dropped in training; the family's if `None`.
         labels: Names of the classes; `LABEL_0`, … if `None`.
-        **kwargs: Of `keras.Model`.
+        name: Of the model.
+        trainable: Whether training changes the weights.
     """
 
     family: ClassVar[str]
@@ -57,6 +60,10 @@ class Classifier(keras.Model):
     """Whether there is dropout before the head's first layer too."""
     default_dropout: ClassVar[float] = 0.0
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        register(cls)
+
     def __init__(
         self,
         backbone: Backbone,
@@ -67,7 +74,8 @@ class Classifier(keras.Model):
         hidden_dim: int | None = None,
         dropout: float | None = None,
         labels: Sequence[str] | None = None,
-        **kwargs: Any,
+        name: str | None = None,
+        trainable: bool = True,
     ) -> None:
         dropout = self.default_dropout if dropout is None else dropout
         if hidden_dim and self.pooled_activation is None:
@@ -93,9 +101,11 @@ class Classifier(keras.Model):
                 first = keras.layers.Dropout(dropout, dtype=policy)(first)
             first = pooled_dense(first)
         first = keras.layers.Dropout(dropout, dtype=policy)(first)
-        super().__init__(inputs=backbone.input, outputs=logits(first), **kwargs)
+        outputs = logits(first)
+        super().__init__(inputs=backbone.input, outputs=outputs, name=name)
 
         # === Config ===
+        self.dtype_policy = policy  # asked by `compile`, which scales a loss in float16
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.pooled_dense = pooled_dense
@@ -105,6 +115,8 @@ class Classifier(keras.Model):
         self.dropout = dropout
         self.hidden_dim = hidden_dim
         self.labels = check_labels(labels, num_classes)
+        if not trainable:
+            self.trainable = False
         self.compile()
 
     def scores(self, features: Mapping[str, Any]) -> Any:
@@ -155,10 +167,11 @@ class Classifier(keras.Model):
         self,
         x: Any = None,
         y: Any = None,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         *,
         sample_weight: Any = None,
         validation_data: Any = None,
+        validation_split: float = 0.0,
         shuffle: bool = True,
         token_dropout: float = 0.0,
         **kwargs: Any,
@@ -170,14 +183,23 @@ class Classifier(keras.Model):
                 `(x, y)`.
             y: int `[rows]`: the class of each row; where the activation is `sigmoid` 0 or 1 for
                 each class, `[rows, num_classes]`.
-            batch_size: Rows of a step.
+            batch_size: Rows of a step; 32 if `None`.
             sample_weight: float `[rows]`.
             validation_data: `(x, y)`, `(x, y, sample_weight)` or a dataset.
+            validation_split: Share of the rows, the last ones, to validate on in place of
+                `validation_data`.
             shuffle: Whether rows come in another order in every epoch.
             token_dropout: Share of the tokens that are hidden behind the mask token, chosen anew
                 each time a row is seen. Raw strings only.
             **kwargs: Of `keras.Model.fit`.
+
+        Raises:
+            ValueError: There are no rows, or not as many classes or weights as texts.
         """
+        if validation_split and validation_data is None:
+            (x, y, sample_weight), validation_data = split_off(
+                (x, y, sample_weight), validation_split
+            )
         if isinstance(validation_data, tuple):
             texts, classes, *weights = validation_data
             validation_data = self._batches(
@@ -192,7 +214,7 @@ class Classifier(keras.Model):
         self,
         x: Any = None,
         y: Any = None,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         *,
         sample_weight: Any = None,
         **kwargs: Any,
@@ -200,24 +222,46 @@ class Classifier(keras.Model):
         """Evaluates as `keras.Model.evaluate` does; arguments as in `fit`."""
         return super().evaluate(self._batches(x, y, sample_weight, batch_size), **kwargs)
 
-    def predict(self, x: Any, batch_size: int = 32, **kwargs: Any) -> np.ndarray:
+    def predict(self, x: Any, batch_size: int | None = None, **kwargs: Any) -> np.ndarray:
         """Returns the score of each class, float `[rows, num_classes]`; `x` as in `fit`."""
-        return super().predict(self._batches(x, None, None, batch_size), **kwargs)
+        data = self._batches(x, None, None, batch_size)
+        if data.cardinality() == 0:
+            return np.zeros((0, self.num_classes), self.compute_dtype)
+        return super().predict(data, **kwargs)
+
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any
+    ) -> Any:
+        """Trains one step as `keras.Model.train_on_batch` does; `x` as in `fit`, no dataset."""
+        return super().train_on_batch(self._features(x), y, sample_weight, **kwargs)
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
+        """Evaluates as `keras.Model.test_on_batch` does; `x` as in `fit`, no dataset."""
+        return super().test_on_batch(self._features(x), y, sample_weight, **kwargs)
+
+    def predict_on_batch(self, x: Any) -> np.ndarray:
+        """Returns the score of each class, float `[rows, num_classes]`; `x` as in `fit`."""
+        return super().predict_on_batch(self._features(x))
+
+    def _features(self, x: Any) -> Any:
+        """Returns what the backbone takes."""
+        return x if self.preprocessor is None else self.preprocessor(x)
 
     def _batches(
         self,
         x: Any,
         y: Any,
         sample_weight: Any,
-        batch_size: int,
+        batch_size: int | None,
         shuffle: bool = False,
         token_dropout: float = 0.0,
-    ) -> Any:
+    ) -> tf.data.Dataset:
         """Returns a dataset of batches, each padded to its longest row."""
         if isinstance(x, tf.data.Dataset):
             spec = x.element_spec
             is_ready = isinstance(spec[0] if isinstance(spec, tuple) else spec, dict)
             return x if is_ready else x.map(self.preprocessor).prefetch(1)
+        batch_size = batch_size or _BATCH_SIZE
         if self.preprocessor is None:
             parts = tuple(part for part in (x, y, sample_weight) if part is not None)
             data = tf.data.Dataset.from_tensor_slices(parts if len(parts) > 1 else x)
@@ -226,6 +270,7 @@ class Classifier(keras.Model):
             return data.batch(batch_size)
         tokens, _ = self.preprocessor.encode(*as_segments(x)[0])
         targets = [np.asarray(target) for target in (y, sample_weight) if target is not None]
+        check_targets(targets, len(tokens))
         return token_batches(tokens, targets, self.preprocessor, batch_size, shuffle, token_dropout)
 
     @classmethod
@@ -242,15 +287,14 @@ class Classifier(keras.Model):
             preset: A preset's name or folder.
             load_weights: Whether to load weights; else they are random.
             num_classes: Classes of a new, random head. The preset's head is kept if `None`.
-            **overrides: `preprocessor`, `activation`, `dropout`, `labels` and `hidden_dim` are the
-                classifier's; the others go to the backbone.
+            **overrides: `preprocessor`, `activation`, `dropout`, `labels`, `hidden_dim` and `name`
+                are the classifier's; the others go to the backbone.
 
         Raises:
             PresetError: There is no such preset, or its files are not what they should be.
             ValueError: The preset has no head and `num_classes` is not given.
         """
-        preset = open_preset(preset)
-        preset.check_family(cls.family)
+        preset = open_preset(preset, cls.family)
         head = {name: overrides.pop(name) for name in _HEAD_ARGUMENTS if name in overrides}
         if "preprocessor" not in head:
             head["preprocessor"] = cls.preprocessor_class.from_preset(preset)
@@ -268,7 +312,7 @@ class Classifier(keras.Model):
         weights = None
         if has_head and load_weights:
             width = head.get("hidden_dim") or backbone.hidden_dim
-            weights = preset.head_weights(backbone.get_config(), width)
+            weights = preset.head_weights(backbone.architecture(), width)
         try:
             classifier = cls(backbone, num_classes, **head)
         except ValueError as error:
@@ -293,7 +337,7 @@ class Classifier(keras.Model):
             folder: Made if need be; its files are replaced.
             weights_dtype: Type of the weights in the files, `float32` or `float16`.
         """
-        folder = Path(folder)
+        folder = keras_hub.folder_to_write(folder, weights_dtype)
         self.backbone.save_to_preset(folder, weights_dtype)
         if self.preprocessor is not None:
             self.preprocessor.save_to_preset(folder)
@@ -311,7 +355,7 @@ class Classifier(keras.Model):
         keras_hub.write_json(folder, TASK, description)
         keras_hub.write_json(folder, LABELS, self.labels)
         layout = keras_hub.HEAD_LAYOUTS[self.family](
-            self.backbone.get_config(), self.hidden_dim, self.num_classes
+            self.backbone.architecture(), self.hidden_dim, self.num_classes
         )
         keras_hub.write_weights(
             folder / TASK_WEIGHTS, layout, arrays(self.named_head_weights()), weights_dtype
@@ -323,24 +367,23 @@ class Classifier(keras.Model):
             "backbone": self.backbone,
             "num_classes": self.num_classes,
             "preprocessor": self.preprocessor,
-            "activation": self.activation,
+            "activation": keras.activations.serialize(self.activation),
             "dropout": self.dropout,
-            "labels": self.labels,
+            "labels": list(self.labels),
             **({} if self.pooled_dense is None else {"hidden_dim": self.hidden_dim}),
+            "name": self.name,
+            "trainable": self.trainable,
         }
 
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
+        """Makes a classifier of what `get_config` returned."""
+        return cls(**with_parts(config, ("backbone", "preprocessor"), custom_objects))
 
-def check_labels(labels: Sequence[str] | None, num_classes: int) -> list[str]:
-    """Returns the names of the classes: those given, or `LABEL_0` and so on.
-
-    Raises:
-        ValueError: They are not as many as the classes.
-    """
-    if labels is None:
-        return default_labels(num_classes)
-    if len(labels) != num_classes:
-        raise ValueError(f"{len(labels)} labels for num_classes={num_classes}")
-    return list(labels)
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        """Compiles a loaded classifier as it was compiled when it was saved."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
 
 
 def _dense(units: int, activation: Any, dtype: Any, name: str) -> keras.layers.Dense:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from models.layer_norm import LayerNorm
+from models.serialization import register
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     # Google's BERT and KerasNLP compute gelu through tanh; Hugging Face's "gelu" is the exact one.
@@ -76,6 +77,14 @@ class Embeddings(keras.layers.Layer):
         super().__init__(**kwargs)
         self.hidden_dim = hidden_dim
         self.max_sequence_length = max_sequence_length
+        self._arguments = {
+            "vocabulary_size": vocabulary_size,
+            "hidden_dim": hidden_dim,
+            "max_sequence_length": max_sequence_length,
+            "num_segments": num_segments,
+            "dropout": dropout,
+            "layer_norm_epsilon": layer_norm_epsilon,
+        }
         self.token = keras.layers.Embedding(
             vocabulary_size, hidden_dim, kernel_initializer(), dtype=self.dtype_policy
         )
@@ -110,7 +119,12 @@ class Embeddings(keras.layers.Layer):
             segment_ids: int32 `[batch, length]`, for a family with segments.
             training: Whether to drop out.
         """
-        hidden = self.token(token_ids) + self.position[: ops.shape(token_ids)[1]]
+        length = ops.shape(token_ids)[1]
+        if isinstance(length, int) and length > self.max_sequence_length:
+            raise ValueError(
+                f"rows of {length} tokens; there are {self.max_sequence_length} positions"
+            )
+        hidden = self.token(token_ids) + self.position[:length]
         if self.segment is not None:
             hidden = hidden + self.segment(segment_ids)
         return self.dropout(self.norm(hidden), training=training)
@@ -118,6 +132,10 @@ class Embeddings(keras.layers.Layer):
     def compute_output_shape(self, token_ids_shape: Any, segment_ids_shape: Any = None) -> Any:
         """Returns `[batch, length, hidden_dim]`."""
         return (*token_ids_shape, self.hidden_dim)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), **self._arguments}
 
 
 class Encoder(keras.layers.Layer):
@@ -139,6 +157,7 @@ class Encoder(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.hidden_dim = hidden_dim
+        self._arguments = {"num_layers": num_layers, "hidden_dim": hidden_dim, "layer": dict(layer)}
         self.layers = [
             EncoderLayer(hidden_dim, **layer, dtype=self.dtype_policy, name=f"layer_{index}")
             for index in range(num_layers)
@@ -179,7 +198,7 @@ class Encoder(keras.layers.Layer):
         hidden = ops.reshape(hidden, (-1, self.hidden_dim))
         for layer in self.layers[:-1]:
             hidden = layer(hidden, bias)
-        return self.layers[-1].first(hidden, bias)
+        return self.layers[-1](hidden, bias, first_only=True)
 
     def _attention_bias(self, padding_mask: Any) -> Any:
         """Returns what is added to attention scores: 0 at real tokens, very little at padding."""
@@ -192,6 +211,10 @@ class Encoder(keras.layers.Layer):
         """Returns the shape of `hidden`."""
         return hidden_shape
 
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), **self._arguments}
+
 
 def _affine(layer: keras.layers.Dense, inputs: Any) -> Any:
     """Returns what a dense layer without activation does, `[rows, units]` of `[rows, width]`.
@@ -200,6 +223,10 @@ def _affine(layer: keras.layers.Dense, inputs: Any) -> Any:
     over memory, which it does not find in the graph that calling the layer gives.
     """
     return tf.nn.bias_add(ops.matmul(inputs, layer.kernel), layer.bias)
+
+
+register(Embeddings)
+register(Encoder)
 
 
 class EncoderLayer(keras.layers.Layer):
@@ -266,24 +293,24 @@ class EncoderLayer(keras.layers.Layer):
             layer.build(hidden)
         self.built = True
 
-    def call(self, hidden: Any, bias: Any, training: bool | None = None) -> Any:
+    def call(
+        self, hidden: Any, bias: Any, training: bool | None = None, first_only: bool = False
+    ) -> Any:
         """Returns the layer's output, of the shape of `hidden`.
 
         Args:
             hidden: `[batch * length, hidden_dim]`.
             bias: `[batch, 1, 1, length]`, added to attention scores.
             training: Whether to drop out.
+            first_only: Whether to compute it for the first token of each row alone,
+                `[batch, hidden_dim]`, for inference.
         """
+        if first_only:
+            return self._first(hidden, bias)
         context = self._attend(hidden, bias, training)
         return self._feed_forward(hidden, context, training)
 
-    def first(self, hidden: Any, bias: Any) -> Any:
-        """Returns the layer's output for the first token of each row, `[batch, hidden_dim]`.
-
-        Args:
-            hidden: `[batch * length, hidden_dim]`.
-            bias: `[batch, 1, 1, length]`, added to attention scores.
-        """
+    def _first(self, hidden: Any, bias: Any) -> Any:
         batch, length = ops.shape(bias)[0], ops.shape(bias)[3]
         width, heads, head_dim = self.hidden_dim, self.num_heads, self.hidden_dim // self.num_heads
         first = ops.reshape(hidden, (batch, length, width))[:, 0]

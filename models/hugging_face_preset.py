@@ -22,6 +22,7 @@ from models.preset import (
     StoredWeights,
     check_fields,
     default_labels,
+    is_text,
 )
 from models.safetensors_weights import INDEX, Safetensors, SafetensorsWeights
 
@@ -276,7 +277,7 @@ class HuggingFacePreset(Preset):
                 raise self.error(CONFIG, str(error)) from None
         if names is None:
             return default_labels(2 if num_labels is None else num_labels)
-        if not isinstance(names, dict) or not all(isinstance(v, str) for v in names.values()):
+        if not isinstance(names, dict) or not all(map(is_text, names.values())):
             raise self.error(CONFIG, "id2label must be an object of strings")
         ids = [str(index) for index in range(len(names))]
         if not names or names.keys() != set(ids):

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from models.errors import PresetError
-from models.preset import Preset
+from models.preset import MAX_VOCABULARY_BYTES, Preset
 from models.unigram import is_scored, sentence_piece_model
 from models.vocabulary_files import read_lines, read_merges, read_vocabulary
 
@@ -33,8 +33,6 @@ ALL_FILES = (
 )
 """The files that shape token ids."""
 
-# A vocabulary of 250,000 tokens takes 20 MB.
-_MAX_BYTES = 128 << 20
 # Classes of transformers that do what `tokenizer.json` says; BERT's own put their settings first.
 _GENERIC_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")
 _META = "\u2581"  # what SentencePiece writes for a space
@@ -92,7 +90,7 @@ class TokenizerFiles(ABC):
         """Returns the content of a file, nothing where there is none."""
         if not self._preset.has(file):
             return {}
-        content = self._preset.json(file, _MAX_BYTES)
+        content = self._preset.json(file, MAX_VOCABULARY_BYTES)
         if not isinstance(content, dict):
             raise self._preset.error(file, "must be an object")
         return content
@@ -329,7 +327,7 @@ class SentencePieceFiles(TokenizerFiles):
         if lowers_before:
             raise self._preset.error(self.vocabulary_file, "lowercasing is not supported")
         if self.vocabulary_file == SENTENCE_PIECE_MODEL:
-            return {"proto": self._preset.path(SENTENCE_PIECE_MODEL).read_bytes()}
+            return {"proto": self._preset.read(SENTENCE_PIECE_MODEL)}
         characters = self._characters()
         splitter = self._json.get("pre_tokenizer")
         for part in _sequence(splitter, "pretokenizers"):

@@ -1,5 +1,6 @@
 """The shapes in which texts are given to tokenizers, preprocessors and classifiers."""
 
+from collections.abc import Sized
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,22 @@ def as_texts(inputs: Any) -> tuple[list[str], bool]:
     return [_as_text(text) for text in np.atleast_1d(array).tolist()], array.ndim == 0
 
 
+def as_token_ids(inputs: Any) -> tuple[list[list[int]], bool]:
+    """Returns the token ids of a text or of a batch as lists, and whether it was one text.
+
+    Args:
+        inputs: Integers, or a batch of rows of them: a list, NumPy array, tensor or ragged tensor.
+    """
+    if hasattr(inputs, "row_splits"):  # a ragged tensor, without importing TensorFlow to ask
+        return inputs.to_list(), False
+    if hasattr(inputs, "shape"):
+        array = np.asarray(inputs)
+        return np.atleast_2d(array).tolist(), array.ndim < 2
+    is_single = not any(np.ndim(row) for row in inputs)
+    rows = [inputs] if is_single else inputs
+    return [[int(token_id) for token_id in row] for row in rows], is_single
+
+
 def _as_text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
@@ -48,6 +65,12 @@ def as_segments(inputs: Any) -> tuple[list[list[str]], bool]:
     if len(segments) not in (1, 2):
         raise ValueError(f"a row has one text or a pair of texts, not {len(segments)}")
     texts, singles = zip(*(as_texts(segment) for segment in segments), strict=True)
-    if len({len(batch) for batch in texts}) != 1:
-        raise ValueError(f"{len(texts[0])} first texts for {len(texts[1])} second texts")
+    if len(texts) == 2:
+        check_pairs(*texts)
     return list(texts), singles[0]
+
+
+def check_pairs(first: Sized, second: Sized) -> None:
+    """Raises `ValueError` unless first and second texts are as many."""
+    if len(first) != len(second):
+        raise ValueError(f"{len(first)} first texts for {len(second)} second texts")

@@ -6,6 +6,7 @@ which arrays of the file each of its weights is made of.
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from models.errors import PresetError
+from models.errors import PresetError, UserError
 from models.preset import Preset, StoredWeights
+from models.remote import is_remote
 
 # A file that unpacks to more than this many times its size holds no weights.
 _MAX_EXPANSION = 16
@@ -279,6 +281,26 @@ def _values(array: h5py.Dataset) -> np.ndarray:
         # The upper half of a float32.
         return (array[()].view(np.uint16).astype(np.uint32) << 16).view(np.float32)
     return array[()]
+
+
+WEIGHTS_DTYPES = ("float32", "float16")
+"""Types that weights are written in."""
+
+
+def folder_to_write(folder: str | os.PathLike[str], weights_dtype: str = "float32") -> Path:
+    """Returns a preset folder to write, made if need be.
+
+    Raises:
+        UserError: It is not on this machine, or the type is not one of `WEIGHTS_DTYPES`.
+    """
+    if weights_dtype not in WEIGHTS_DTYPES:
+        choices = ", ".join(WEIGHTS_DTYPES)
+        raise UserError(f"weights_dtype={weights_dtype!r} is not one of {choices}")
+    if is_remote(folder):
+        raise UserError(f"{folder!r} is no folder on this machine; save to one and copy that")
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def write_weights(

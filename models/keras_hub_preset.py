@@ -22,6 +22,7 @@ from models.preset import (
     check_fields,
     check_size,
     default_labels,
+    is_text,
 )
 from models.vocabulary_files import read_lines, read_merges, read_vocabulary
 
@@ -221,7 +222,7 @@ class KerasHubPreset(Preset):
                 "vocabulary": self.parsed(vocabulary, read_vocabulary),
                 "merges": self.parsed(BYTE_PAIR_MERGES, read_merges),
             }
-        return {"proto": self.path(vocabulary).read_bytes()}
+        return {"proto": self.read(vocabulary)}
 
     def _own_settings(self) -> dict[str, Any]:
         settings = self.json(TOKENIZER).get(OWN_SETTINGS, {})
@@ -291,7 +292,7 @@ class KerasHubPreset(Preset):
             labels = self.json(LABELS)
         else:
             labels = list(self._label_names or default_labels(num_classes))
-        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        if not isinstance(labels, list) or not all(map(is_text, labels)):
             raise self.error(LABELS, "must be an array of strings")
         if len(labels) != num_classes or len(set(labels)) != num_classes:
             raise self.error(

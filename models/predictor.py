@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from typing_extensions import Self
@@ -25,6 +25,7 @@ from models import runtime
 from models.computation import classification, embedding, length_ladder
 from models.embedder import Embedder, resolve_embedding
 from models.errors import UserError
+from models.inputs import as_texts
 from models.packing import Tokens
 from models.preset import Pooling, Preset
 from models.presets import open_preset
@@ -187,16 +188,21 @@ class Predictor:
             model = family.from_preset(preset, load_weights=True, num_classes=None, **overrides)
         return cls(model, device, batch_tokens, long_text)
 
-    def __call__(self, texts: Sequence[str], pair_texts: Sequence[str] | None = None) -> np.ndarray:
+    def __call__(self, texts: Any, pair_texts: Any = None) -> np.ndarray:
         """Returns the probability of each class of `labels`, or vectors: float32 `[rows, width]`.
 
         Args:
-            texts: Strings `[rows]`.
+            texts: Strings `[rows]`, in a list, NumPy array, tensor or Arrow array; one string is
+                one row.
             pair_texts: Strings `[rows]`: the second texts, where rows are pairs.
 
         Raises:
+            TypeError: Something is no string.
+            ValueError: First and second texts are not as many.
             RuntimeError: The model failed on a row.
         """
+        texts = as_texts(texts)[0]
+        pair_texts = None if pair_texts is None else as_texts(pair_texts)[0]
         if self.long_text == "windows":
             tokens = self.preprocessor.encode_windows(texts, pair_texts)[0]
         else:

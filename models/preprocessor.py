@@ -1,7 +1,7 @@
 """The base of preprocessors: from strings to the inputs of a backbone."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,12 +11,13 @@ import tensorflow as tf
 from typing_extensions import Self
 
 from models import keras_hub
-from models.inputs import as_segments
+from models.inputs import as_segments, check_pairs
 from models.keras_hub_preset import CLASSES, PREPROCESSOR
 from models.packing import LAYOUTS, TRUNCATIONS, Layout, Tokens, Truncation, pack
 from models.preset import Preset
 from models.presets import open_preset
 from models.registry import FamilyPresets
+from models.serialization import register, with_parts
 from models.tokenizer import Tokenizer
 from models.windows import Windows, pack_windows, split_windows
 
@@ -38,6 +39,10 @@ class Preprocessor:
     presets = FamilyPresets()
     tokenizer_class: ClassVar[type[Any]]
     """A subclass of `Tokenizer`; each has a constructor of its own."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        register(cls)
 
     def __init__(
         self,
@@ -82,7 +87,7 @@ class Preprocessor:
         Raises:
             PresetError: There is no such preset, or its files are not what they should be.
         """
-        preset = open_preset(preset)
+        preset = open_preset(preset, cls.family)
         tokenizer = overrides.pop("tokenizer", None) or cls.tokenizer_class.from_preset(preset)
         length = preset.resolve_length(sequence_length)
         return cls(tokenizer, length, **{**preset.preprocessor_settings, **overrides})
@@ -110,6 +115,11 @@ class Preprocessor:
             "truncate": self.truncate,
         }
 
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Makes a preprocessor of what `get_config` returned."""
+        return cls(**with_parts(config, ("tokenizer",)))
+
     def encode(
         self,
         texts: pa.Array | Sequence[str],
@@ -124,14 +134,22 @@ class Preprocessor:
         Returns:
             The rows, and int64 `[rows]`: the tokens that each had before it was cut.
         """
-        batches = (texts,) if pair_texts is None else (texts, pair_texts)
         return pack(
-            [self.tokenizer.encode(batch) for batch in batches],
+            self._tokens(texts, pair_texts),
             self.layout,
             self._special_ids,
             self.sequence_length,
             self.truncate,
         )
+
+    def _tokens(
+        self, texts: pa.Array | Sequence[str], pair_texts: pa.Array | Sequence[str] | None
+    ) -> list[Tokens]:
+        """Returns the tokens of single texts, or of first and second ones."""
+        if pair_texts is None:
+            return [self.tokenizer.encode(texts)]
+        check_pairs(texts, pair_texts)
+        return [self.tokenizer.encode(texts), self.tokenizer.encode(pair_texts)]
 
     def encode_windows(
         self,
@@ -144,8 +162,7 @@ class Preprocessor:
             texts: Strings `[rows]`, none of them null: single texts, or the first ones of pairs.
             pair_texts: Strings `[rows]`: the second ones.
         """
-        batches = (texts,) if pair_texts is None else (texts, pair_texts)
-        encoded = [self.tokenizer.encode(batch) for batch in batches]
+        encoded = self._tokens(texts, pair_texts)
         return pack_windows(encoded, self.layout, self._special_ids, self.sequence_length)
 
     def split_windows(self, tokens: Tokens) -> Windows:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,8 +17,13 @@ import numpy as np
 from models.errors import PresetError
 from models.packing import LAYOUTS
 
-# Far above any real description, far below what would fill the memory.
+# Far above any real description and vocabulary, of which one of 250,000 tokens takes 20 MB; far
+# below what would fill the memory.
 _MAX_JSON_BYTES = 4 << 20
+MAX_VOCABULARY_BYTES = 128 << 20
+
+# Of what an error says; a file can hold a name of megabytes.
+_MAX_CHARACTERS = 600
 
 Fields = Mapping[str, type | tuple[type, ...]]
 """The type of each field that a description may have; see `check_fields`."""
@@ -45,7 +51,6 @@ _LARGEST = {
     **dict.fromkeys(("num_classes", "num_labels"), 1_000_000),
 }
 
-# Families whose backbone has a pooler.
 _WITH_POOLER = frozenset({"bert"})
 """Families whose backbone has a pooler."""
 
@@ -181,6 +186,8 @@ class Preset(ABC):
 
     def error(self, file: str, problem: str) -> PresetError:
         """Returns an error that names the file and what is wrong in it."""
+        if len(problem) > _MAX_CHARACTERS:
+            problem = f"{problem[:_MAX_CHARACTERS]}…"
         return PresetError(f"preset {self.name!r}: {file}: {problem}")
 
     def no_classifier(self) -> PresetError:
@@ -201,31 +208,32 @@ class Preset(ABC):
         # Unlike a path's own method false for a name that no file can have.
         return os.path.isfile(self.folder / file)
 
+    def read(self, file: str, max_bytes: int = MAX_VOCABULARY_BYTES) -> bytes:
+        """Returns the content of a file of a size that may be."""
+        self._check_bytes(file, max_bytes)
+        return self.path(file).read_bytes()
+
+    def _check_bytes(self, file: str, max_bytes: int) -> None:
+        if self.path(file).stat().st_size > max_bytes:
+            raise self.error(file, f"larger than {max_bytes >> 20} MiB")
+
     def json(self, file: str, max_bytes: int = _MAX_JSON_BYTES) -> Any:
         """Returns the content of a JSON file of a size that may be."""
-        path = self.path(file)
-        if path.stat().st_size > max_bytes:
-            raise self.error(file, f"larger than {max_bytes >> 20} MiB")
+        content = self.read(file, max_bytes)
         try:
-            return json.loads(path.read_bytes())
+            return json.loads(content)
         except (ValueError, RecursionError) as error:
             raise self.error(file, f"no valid JSON ({error})") from None
 
     def parsed(self, file: str, parse: Callable[[Path], _Parsed]) -> _Parsed:
         """Returns what a function makes of one of the preset's files, its errors with the name."""
+        self._check_bytes(file, MAX_VOCABULARY_BYTES)
         try:
             return parse(self.path(file))
         except UnicodeDecodeError as error:
             raise self.error(file, f"no UTF-8 ({error})") from None
         except ValueError as error:
             raise self.error(file, str(error)) from None
-
-    def check_family(self, family: str) -> None:
-        """Raises `PresetError` unless the preset is of a family."""
-        if self.family != family:
-            raise PresetError(
-                f"preset {self.name!r} is of the family {self.family!r}, not {family!r}"
-            )
 
     @property
     def has_segments(self) -> bool:
@@ -311,3 +319,32 @@ def _check_share(field: str, value: Any) -> None:
 def default_labels(num_classes: int) -> list[str]:
     """Returns the names of classes that have none: `LABEL_0`, `LABEL_1` and so on."""
     return [f"LABEL_{index}" for index in range(num_classes)]
+
+
+def check_labels(labels: Sequence[str] | None, num_classes: int) -> list[str]:
+    """Returns the names of the classes: those given, or `LABEL_0` and so on.
+
+    Raises:
+        ValueError: They are not as many as the classes, no strings, or two are the same.
+    """
+    if labels is None:
+        return default_labels(num_classes)
+    if len(labels) != num_classes:
+        raise ValueError(f"{len(labels)} labels for num_classes={num_classes}")
+    for label in labels:
+        if not isinstance(label, str):
+            raise ValueError(f"a label must be a string, not {label!r}")
+        if not is_text(label):
+            raise ValueError(f"label {label!r} cannot be written in UTF-8")
+    label, count = Counter(labels).most_common(1)[0]
+    if count > 1:
+        raise ValueError(f"two labels are {label!r}")
+    return list(labels)
+
+
+def is_text(value: Any) -> bool:
+    """Returns whether a value is a string that UTF-8 can write; JSON can hold others too."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False

@@ -94,13 +94,28 @@ def locate(name: str) -> Location:
     )
 
 
-def open_preset(preset: str | Path | Preset) -> Preset:
+def open_preset(preset: str | Path | Preset, family: str | None = None) -> Preset:
     """Finds a preset; brings it into this machine's cache if it is remote.
 
     Args:
         preset: What `locate` takes, or what this function returned.
+        family: The family that it must be of; any if `None`. Asked of a registered preset before
+            gigabytes are fetched.
 
     Raises:
-        PresetError: There is no such preset, or it cannot be fetched.
+        PresetError: There is no such preset, it cannot be fetched, or it is of another family.
     """
-    return preset if isinstance(preset, Preset) else locate(str(preset)).open()
+    if not isinstance(preset, Preset):
+        location = locate(str(preset))
+        if family and location.registered:
+            check_family(location.name, location.registered.family, family)
+        preset = location.open()
+    if family:
+        check_family(preset.name, preset.family, family)
+    return preset
+
+
+def check_family(name: str, family: str, expected: str) -> None:
+    """Raises `PresetError` unless the family of a preset is the one expected."""
+    if family != expected:
+        raise PresetError(f"preset {name!r} is of the family {family!r}, not {expected!r}")

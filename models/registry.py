@@ -35,11 +35,6 @@ class RegisteredPreset:
     labels: tuple[str, ...] | None = None
 
     @property
-    def is_classifier(self) -> bool:
-        """Whether it labels texts as it is; a backbone must be fine-tuned first."""
-        return self.labels is not None
-
-    @property
     def num_classes(self) -> int | None:
         """How many classes it knows; `None` where there is only a backbone."""
         return None if self.labels is None else len(self.labels)

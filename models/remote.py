@@ -21,8 +21,8 @@ _WANTED = (
     *("model.weights.h5", "task.weights.h5", "model_[0-9]*.weights.h5", "model.weights.json"),
     *("model.safetensors", "model-*.safetensors", "model.safetensors.index.json"),
     *("vocab.txt", "vocab.json", "merges.txt", "sentencepiece.bpe.model"),
-    *("tokenizer_config.json", "special_tokens_map.json"),
-    *("modules.json", "1_Pooling/config.json", "sentence_bert_config.json"),
+    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("modules.json", "*_Pooling/config.json", "sentence_*_config.json"),
     "config_sentence_transformers.json",
 )
 _REFUSED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.py", "*.pyc", "*.so")

@@ -5,15 +5,18 @@ XLM-R (https://arxiv.org/abs/1911.02116): its vocabulary begins with `<s>`, `<pa
 `<unk>`, where the model has `<unk>`, `<s>` and `</s>`, and ends with `<mask>`.
 """
 
+import base64
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import tensorflow as tf
 import tensorflow_text
+from typing_extensions import Self
 
+from models.character_map import check_character_maps
 from models.keras_hub_preset import SENTENCE_PIECE_MODEL
 from models.packing import Tokens
 from models.tokenizer import Tokenizer
@@ -44,6 +47,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     def __init__(self, proto: str | os.PathLike[str] | bytes) -> None:
         self._proto = proto if isinstance(proto, bytes) else Path(proto).read_bytes()
+        check_character_maps(self._proto)
         try:
             self._load()
             pieces = self._model.id_to_string(tf.range(self._model.vocab_size())).numpy()
@@ -75,8 +79,13 @@ class SentencePieceTokenizer(Tokenizer):
         return {SENTENCE_PIECE_MODEL: self._proto}
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {"proto": self._proto}
+        """Returns what `from_config` makes a tokenizer of: the model in base64, fit for JSON."""
+        return {"proto": base64.b64encode(self._proto).decode()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Makes a tokenizer of what `get_config` returned."""
+        return cls(base64.b64decode(config["proto"]))
 
     def encode(self, texts: pa.Array | Sequence[str]) -> Tokens:
         """Returns the tokens of a batch of texts in flat NumPy arrays.
@@ -94,11 +103,11 @@ class SentencePieceTokenizer(Tokenizer):
         ids[ids == _MODEL_UNKNOWN + _OFFSET] = self.unk_token_id
         return Tokens(ids, ragged.row_splits.numpy())
 
-    def detokenize(self, token_ids: Sequence[int]) -> str:
+    def spell(self, token_ids: Sequence[int]) -> str:
         """Returns the text that ids spell; special tokens but `<unk>` spell nothing."""
         silent = {self._ids[token] for token in self.special_tokens} - {self.unk_token_id}
         ids = []
-        for token_id in map(int, token_ids):
+        for token_id in token_ids:
             self.id_to_token(token_id)  # raises where there is none
             if token_id == self.unk_token_id:
                 ids.append(_MODEL_UNKNOWN)

@@ -97,7 +97,7 @@ def _modules(preset: Preset) -> list[tuple[str, str]]:
         path = module.get("path") if isinstance(module, dict) else None
         if not isinstance(kind, str) or not isinstance(path, str):
             raise preset.error(MODULES, "each module must be an object with `type` and `path`")
-        if set(path) & set("/\\:\0") or path == "..":
+        if set(path) & set("/\\:") or path == ".." or not path.isprintable():
             raise preset.error(MODULES, f"{path!r} is no name of a folder in the preset's own")
         # A class of another package is code of the preset's author.
         package, _, name = kind.rpartition(".")

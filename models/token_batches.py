@@ -1,6 +1,6 @@
 """Batches of packed rows to train and evaluate with, each padded to its longest row."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -66,6 +66,44 @@ def token_batches(
     )
     num_batches = -(-len(tokens) // batch_size)
     return data.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(2)
+
+
+def check_targets(targets: Sequence[np.ndarray], num_rows: int) -> None:
+    """Raises `ValueError` unless there are rows, and as many of each target."""
+    for target in targets:
+        if np.shape(target)[:1] != (num_rows,):
+            raise ValueError(f"{num_rows} texts have targets of the shape {np.shape(target)}")
+        if not num_rows:
+            raise ValueError("there are no rows to learn from or to judge by")
+
+
+def split_off(parts: tuple[Any, Any, Any], share: float) -> list[tuple[Any, Any, Any]]:
+    """Returns the first of some rows, and the last ones apart, as Keras splits them.
+
+    Args:
+        parts: Texts or features, classes and weights of the rows; no weights may be `None`.
+        share: Of the rows that are split off.
+
+    Raises:
+        ValueError: The rows are in a dataset, or one of the two would be empty.
+    """
+    if isinstance(parts[0], tf.data.Dataset) or parts[1] is None:
+        raise ValueError("validation_split takes texts and classes, not a dataset")
+    num_rows = len(parts[1])
+    at = int(num_rows * (1 - share))
+    if not 0 < at < num_rows:
+        raise ValueError(f"validation_split={share} of {num_rows} rows leaves none on one side")
+
+    def cut(part: Any, rows: slice) -> Any:
+        if isinstance(part, dict):
+            return {name: values[rows] for name, values in part.items()}
+        if isinstance(part, tuple):
+            return tuple(values[rows] for values in part)
+        return None if part is None else part[rows]
+
+    x, y, weights = parts
+    both = slice(at), slice(at, None)
+    return [(cut(x, rows), cut(y, rows), cut(weights, rows)) for rows in both]
 
 
 def _cut(rows: np.ndarray, size: int) -> list[np.ndarray]:

@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 from typing_extensions import Self
 
 from models import keras_hub
-from models.inputs import as_texts
+from models.inputs import as_texts, as_token_ids
 from models.keras_hub_preset import CLASSES, TOKENIZER
 from models.packing import Tokens
 from models.preset import Preset
 from models.presets import open_preset
 from models.registry import FamilyPresets
+from models.serialization import register
 
 
 class Tokenizer(ABC):
@@ -39,6 +41,10 @@ class Tokenizer(ABC):
     unk_token: ClassVar[str]
     pad_token: ClassVar[str]
     mask_token: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        register(cls)
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self._tokens = list(tokens)
@@ -63,8 +69,7 @@ class Tokenizer(ABC):
         Raises:
             PresetError: There is no such preset, or its files are not what they should be.
         """
-        preset = open_preset(preset)
-        preset.check_family(cls.family)
+        preset = open_preset(preset, cls.family)
         arguments = {**preset.tokenizer_arguments, **overrides}
         try:
             return cls(**arguments)
@@ -73,7 +78,7 @@ class Tokenizer(ABC):
 
     def save_to_preset(self, folder: str | os.PathLike[str]) -> None:
         """Writes the tokenizer's files into a preset folder."""
-        folder = Path(folder)
+        folder = keras_hub.folder_to_write(folder)
         keras_hub.write_json(folder, TOKENIZER, self.description())
         for file, content in self.assets().items():
             path = folder / file
@@ -97,7 +102,12 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
+        """Returns what `from_config` makes a tokenizer of."""
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Makes a tokenizer of what `get_config` returned."""
+        return cls(**config)
 
     @abstractmethod
     def encode(self, texts: pa.Array | Sequence[str]) -> Tokens:
@@ -108,8 +118,22 @@ class Tokenizer(ABC):
         """
 
     @abstractmethod
-    def detokenize(self, token_ids: Sequence[int]) -> str:
-        """Returns the text that ids spell."""
+    def spell(self, token_ids: Sequence[int]) -> str:
+        """Returns the text that the ids of one text spell."""
+
+    def detokenize(self, token_ids: Any) -> str | list[str]:
+        """Returns the text that ids spell, or the texts of a batch.
+
+        Args:
+            token_ids: Integers `[tokens]`, or a batch of rows of them: a list, NumPy array, tensor
+                or ragged tensor, such as `tokenize` returns.
+
+        Raises:
+            IndexError: An id is that of no token.
+        """
+        rows, is_single = as_token_ids(token_ids)
+        texts = [self.spell(row) for row in rows]
+        return texts[0] if is_single else texts
 
     def vocabulary_size(self) -> int:
         """Returns the number of ids."""
@@ -129,21 +153,38 @@ class Tokenizer(ABC):
         """Returns the id of a token, that of the unknown token where the vocabulary lacks it."""
         return self._ids.get(token, self.unk_token_id)
 
+    @tf.autograph.experimental.do_not_convert
     def tokenize(self, inputs: str | Sequence[str]) -> tf.Tensor | tf.RaggedTensor:
         """Returns token ids.
 
         Args:
-            inputs: A text, or a batch of texts.
+            inputs: A text, or a batch of texts. A tensor of strings may be symbolic, as in
+                `tf.data.Dataset.map`.
 
         Returns:
             int32 `[tokens]` for a text, a ragged int32 `[batch, tokens]` for a batch.
         """
+        if not tf.executing_eagerly():
+            return self._symbolic_tokens(tf.convert_to_tensor(inputs))
         texts, is_single = as_texts(inputs)
         tokens = self.encode(texts)
         if is_single:
             return tf.constant(tokens.ids)
         return tf.RaggedTensor.from_row_splits(tokens.ids, tokens.splits)
 
+    def _symbolic_tokens(self, texts: tf.Tensor) -> tf.Tensor | tf.RaggedTensor:
+        def eager(texts: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
+            tokens = self.encode(as_texts(texts)[0])
+            return tokens.ids, tokens.splits
+
+        ids, splits = tf.py_function(eager, [texts], [tf.int32, tf.int64])
+        ids.set_shape([None])
+        if texts.shape.rank == 0:
+            return ids
+        splits.set_shape([None])
+        return tf.RaggedTensor.from_row_splits(ids, splits, validate=False)
+
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, inputs: str | Sequence[str]) -> tf.Tensor | tf.RaggedTensor:
         """Does what `tokenize` does."""
         return self.tokenize(inputs)

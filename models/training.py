@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from models.classifier import Classifier
+from models.serialization import register
 
 WARMUP_SHARE = 0.06
 """Share of the steps in which the learning rate grows from 0."""
@@ -44,6 +45,9 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {"peak": self.peak, "steps": self.steps}
+
+
+register(WarmupThenDecay)
 
 
 class BestEpoch(keras.callbacks.Callback):

@@ -103,7 +103,7 @@ class WordPieceTokenizer(Tokenizer):
         """
         return self._wordpiece.encode(texts)
 
-    def detokenize(self, token_ids: Sequence[int]) -> str:
+    def spell(self, token_ids: Sequence[int]) -> str:
         """Returns the text that ids spell, words apart by one space each."""
-        words = " ".join(self.id_to_token(int(token_id)) for token_id in token_ids)
+        words = " ".join(map(self.id_to_token, token_ids))
         return words.replace(" ##", "")

@@ -259,3 +259,70 @@ def test_classes_that_do_not_exclude_each_other_are_learnt_as_such(classifier, p
     assert found["accuracy"] == pytest.approx(((scores > 0.5) == targets).mean())
     logits = classifier.predict(texts, verbose=0)
     np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits)), atol=1e-5)
+
+
+def test_as_many_classes_and_weights_as_texts_are_asked_for(learner):
+    for classes in (CLASSES[:3], [*CLASSES, 1], 1):
+        with pytest.raises(ValueError, match="6 texts have targets of the shape"):
+            learner.fit(SEPARABLE, classes, verbose=0)
+        with pytest.raises(ValueError, match="6 texts have targets of the shape"):
+            learner.evaluate(SEPARABLE, classes, verbose=0)
+    with pytest.raises(ValueError, match=r"6 texts have targets of the shape \(2,\)"):
+        learner.fit(SEPARABLE, CLASSES, sample_weight=[1.0, 2.0], verbose=0)
+
+
+def test_no_texts_give_no_scores_and_nothing_to_learn(learner):
+    assert learner.predict([], verbose=0).shape == (0, 2)
+    for use in (learner.fit, learner.evaluate):
+        with pytest.raises(ValueError, match="there are no rows"):
+            use([], [], verbose=0)
+
+
+def test_a_batch_of_strings_is_trained_evaluated_and_predicted_in_one_step(learner):
+    expected = logits(learner, SEPARABLE)
+    np.testing.assert_allclose(learner.predict_on_batch(SEPARABLE), expected, atol=1e-5)
+    before = learner.test_on_batch(SEPARABLE, CLASSES, return_dict=True)
+    assert before["accuracy"] == pytest.approx((expected.argmax(axis=1) == CLASSES).mean())
+    learner.compile(optimizer=keras.optimizers.Adam(3e-2))
+    for _ in range(20):
+        learner.train_on_batch(SEPARABLE, CLASSES)
+    assert learner.test_on_batch(SEPARABLE, CLASSES, return_dict=True)["loss"] < before["loss"]
+
+
+@pytest.mark.parametrize("as_pairs", [False, True])
+def test_the_last_rows_can_be_split_off_to_validate_on(learner, as_pairs):
+    learner.compile(optimizer=keras.optimizers.SGD(0.0))  # so the weights stay
+    texts = (SEPARABLE, SEPARABLE[::-1]) if as_pairs else SEPARABLE.tolist()
+    last = tuple(part[4:] for part in texts) if as_pairs else texts[4:]
+    weights = np.arange(1.0, 7.0)
+    expected = learner.evaluate(last, CLASSES[4:], sample_weight=weights[4:], verbose=0)
+    found = learner.fit(
+        texts, CLASSES, None, sample_weight=weights, validation_split=0.3, verbose=0
+    ).history
+    assert found["val_loss"][0] == pytest.approx(expected[0], rel=1e-4)
+    with pytest.raises(ValueError, match="leaves none on one side"):
+        learner.fit(SEPARABLE, CLASSES, validation_split=0.95, verbose=0)
+    data = tf.data.Dataset.from_tensor_slices((SEPARABLE, CLASSES)).batch(2)
+    with pytest.raises(ValueError, match="takes texts and classes, not a dataset"):
+        learner.fit(data, validation_split=0.5, verbose=0)
+
+
+def test_features_are_split_too_where_there_is_no_preprocessor(learner):
+    bare = BertClassifier(learner.backbone, 2)
+    bare.compile(run_eagerly=True)  # so few steps are not worth a graph
+    features = {name: f.numpy() for name, f in learner.preprocessor(SEPARABLE).items()}
+    history = bare.fit(features, CLASSES, validation_split=0.5, verbose=0).history
+    assert np.isfinite(history["val_loss"][0])
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem"),
+    [
+        (["a", "a"], "two labels are 'a'"),
+        ([0, 1], "a label must be a string, not 0"),
+        (["a", "\ud800"], r"label '\\ud800' cannot be written in UTF-8"),
+    ],
+)
+def test_labels_that_no_preset_could_hold_are_refused(classifier, labels, problem):
+    with pytest.raises(ValueError, match=problem):
+        BertClassifier(classifier.backbone, 2, labels=labels)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.models.family_cases import FAMILIES, case
 
@@ -28,7 +29,7 @@ def test_a_saved_classifier_comes_back_equal(family, classifier, tmp_path):
     classifier.save_to_preset(tmp_path)
     loaded = family.ours("Classifier").from_preset(tmp_path)
     assert loaded.labels == LABELS
-    assert loaded.backbone.get_config() == classifier.backbone.get_config()
+    assert loaded.backbone.architecture() == classifier.backbone.architecture()
     np.testing.assert_array_equal(loaded.predict(TEXTS), classifier.predict(TEXTS))
 
 
@@ -106,3 +107,46 @@ def test_segments_are_refused_where_there_are_none(family):
     else:
         with pytest.raises(ValueError, match=f"num_segments=3: {family.family} has no segments"):
             kind(**config)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_gives_about_the_same_scores(family, classifier, randomize, policy):
+    mixed = family.classifier(LABELS, dtype=policy)
+    randomize(mixed)
+    expected = classifier.scores(classifier.preprocessor(TEXTS))
+    for compute in (mixed, mixed.scores):
+        found = keras.ops.cast(compute(mixed.preprocessor(TEXTS)), "float32")
+        np.testing.assert_allclose(found, expected, atol=0.15)
+
+
+def test_in_mixed_float16_the_loss_is_scaled(family):
+    optimizer = family.classifier(LABELS, dtype="mixed_float16").optimizer
+    assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+BATCH = ["the good film", "", "awful"]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_tokenizers_map_datasets_of_batches_and_of_single_texts(family, rows):
+    tokenizer = family.tokenizer
+    expected = tokenizer(BATCH).to_list()
+    texts = tf.data.Dataset.from_tensor_slices(BATCH)
+    for tokenize in (tokenizer, lambda text: tokenizer.tokenize(text)):
+        assert [ids.numpy().tolist() for ids in texts.map(tokenize)] == expected
+        batches = texts.batch(rows).map(tokenize)
+        assert [ids for batch in batches for ids in batch.to_list()] == expected
+
+
+def test_a_batch_of_ids_of_any_kind_becomes_its_texts(family):
+    tokenizer = family.tokenizer
+    ids = tokenizer(BATCH)
+    expected = [tokenizer.detokenize(row) for row in ids.to_list()]
+    assert expected[1] == ""
+    for batch in (ids, ids.to_list(), list(ids)):
+        assert tokenizer.detokenize(batch) == expected
+    same_length = [ids[0].numpy()] * 2
+    for batch in (same_length, np.array(same_length), tf.constant(same_length)):
+        assert tokenizer.detokenize(batch) == [expected[0]] * 2
+    assert tokenizer.detokenize(np.zeros((0, 3), np.int32)) == []
+    assert tokenizer.detokenize([]) == ""

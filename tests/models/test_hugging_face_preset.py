@@ -125,6 +125,13 @@ def test_classes_that_cannot_be_are_refused(bert, fields, problem):
     assert_refused(bert, CONFIG, problem)
 
 
+def test_a_label_that_no_file_could_hold_is_refused(bert):
+    edit(bert, CONFIG, id2label={"0": "a", "1": "HALF", "2": "c"})
+    text = (bert / CONFIG).read_text("utf-8").replace("HALF", "\\ud800")
+    (bert / CONFIG).write_text(text, "utf-8")
+    assert_refused(bert, CONFIG, "id2label must be an object of strings")
+
+
 def test_labels_come_in_the_order_of_their_ids(bert):
     edit(bert, CONFIG, id2label={str(i): f"class {i}" for i in reversed(range(12))})
     assert open_preset(bert).labels == [f"class {i}" for i in range(12)]
@@ -203,6 +210,7 @@ def module(kind, path=""):
         ([MODULES[0], {**MODULES[1], "path": "../1_Pooling"}], "is no name of a folder"),
         ([MODULES[0], {**MODULES[1], "path": ".."}], "'..' is no name of a folder"),
         ([MODULES[0], {**MODULES[1], "path": "/etc"}], "'/etc' is no name of a folder"),
+        ([MODULES[0], {**MODULES[1], "path": "a\nb"}], r"'a\nb' is no name of a folder"),
         ([{**MODULES[0], "type": "a\nb"}], "the modules 'a\\nb' are not supported"),
         ([MODULES[0], {"type": 1}], "each module must be an object with `type` and `path`"),
         ([], "must be an array of modules"),

@@ -53,6 +53,21 @@ def test_a_huge_description_is_refused_unread(preset, file):
     assert_refused(preset, file, "larger than 4 MiB")
 
 
+def test_a_huge_vocabulary_is_refused_unread(preset):
+    with (preset / VOCABULARY).open("r+b") as stream:
+        stream.truncate(10 << 30)
+    assert_refused(preset, VOCABULARY, "larger than 128 MiB")
+
+
+@pytest.mark.parametrize("file", [CONFIG, TOKENIZER, PREPROCESSOR, TASK])
+@pytest.mark.parametrize("field", ["x" * 3_000_000, "activation"])
+def test_a_name_of_megabytes_is_not_said_in_full(preset, file, field):
+    edit(preset, file, "config", field, ["y" * 500_000])
+    with pytest.raises(PresetError) as caught:
+        BertClassifier.from_preset(preset)
+    assert len(str(caught.value)) < 1_000
+
+
 @pytest.mark.parametrize("file", [CONFIG, TOKENIZER, PREPROCESSOR, TASK])
 @pytest.mark.parametrize("content", ["null", "[]", "{}", '"a"', '{"class_name": 1, "config": {}}'])
 def test_json_of_another_shape_is_refused(preset, file, content):
@@ -174,6 +189,13 @@ def test_a_width_of_a_billion_fails_at_once_and_asks_for_no_memory(preset, field
     assert time.monotonic() - start < 5
 
 
+@pytest.mark.parametrize("field", ["vocabulary_size", "intermediate_dim", "max_sequence_length"])
+def test_random_weights_of_a_billion_rows_are_not_drawn(preset, field):
+    edit(preset, CONFIG, "config", field, 10**9)
+    with pytest.raises(PresetError, match="asks for more than 4000000000 parameters"):
+        BertBackbone.from_preset(preset, load_weights=False)
+
+
 def test_more_positions_than_the_backbone_has_are_refused(preset):
     edit(preset, PREPROCESSOR, "config", "sequence_length", 25)
     with pytest.raises(PresetError, match="at most 24 tokens, not a sequence_length of 25"):
@@ -228,6 +250,7 @@ def test_a_vocabulary_may_be_smaller_than_the_embedding(preset, vocabulary):
         (["a", "b", "c", "d"], "4 labels for 3 classes"),
         (["a", "b", "a"], "must be as many, distinct"),
         (["a", "b", 3], "must be an array of strings"),
+        (["a", "b", "\ud800"], "must be an array of strings"),
         ({"a": 0, "b": 1, "c": 2}, "must be an array of strings"),
     ],
 )

@@ -2,6 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 from hypothesis import given
@@ -46,6 +47,22 @@ def test_a_head_without_probabilities_is_refused(preset):
 def test_a_classifier_without_a_preprocessor_is_refused(classifier):
     with pytest.raises(ValueError, match="needs a model with a preprocessor"):
         Predictor(BertClassifier(classifier.backbone, 2), "CPU")
+
+
+@pytest.mark.parametrize("as_batch", [np.array, tf.constant, pa.array], ids=["np", "tf", "arrow"])
+def test_every_kind_of_batch_is_predicted(predictor, texts, as_batch):
+    np.testing.assert_array_equal(predictor(as_batch(texts[:3])), predictor(texts[:3]))
+
+
+def test_one_string_is_one_row(predictor):
+    np.testing.assert_array_equal(predictor("good film"), predictor(["good film"]))
+
+
+def test_what_is_no_string_is_refused_by_value(predictor):
+    with pytest.raises(TypeError, match="a text must be a string, not None"):
+        predictor(["good film", None])
+    with pytest.raises(ValueError, match="1 first texts for 2 second texts"):
+        predictor(["good film"], ["a", "b"])
 
 
 def test_an_empty_batch_gives_an_empty_result(predictor):

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from models import BertPreprocessor, BertTokenizer, PresetError, presets
+import models
+from models import BertPreprocessor, BertTokenizer, PresetError, UserError, presets, store
 from models.presets import open_preset
 from tests.models.damage import PREPROCESSOR, edit
 
@@ -65,3 +66,34 @@ def test_lengths_are_the_presets_own_or_the_one_asked_for(preset):
     opened = open_preset(preset)
     assert (opened.sequence_length, opened.max_sequence_length) == (20, 24)
     assert [opened.resolve_length(n) for n in (None, 8, 24)] == [20, 8, 24]
+
+
+@pytest.mark.parametrize("part", ["Tokenizer", "Preprocessor", "Backbone", "Classifier"])
+def test_a_registered_preset_of_another_family_is_refused_before_it_is_fetched(part, monkeypatch):
+    def fetch(*_):
+        raise AssertionError("fetched")
+
+    monkeypatch.setattr(store, "fetch", fetch)
+    with pytest.raises(PresetError, match="'bert_large_en_cased' is of the family 'bert', not 'ro"):
+        getattr(models, f"Roberta{part}").from_preset("bert_large_en")
+
+
+@pytest.mark.parametrize("part", ["tokenizer", "preprocessor", "backbone", "classifier"])
+def test_a_folder_that_is_elsewhere_is_not_written(classifier, part, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parts = {
+        "tokenizer": classifier.preprocessor.tokenizer,
+        "preprocessor": classifier.preprocessor,
+        "backbone": classifier.backbone,
+        "classifier": classifier,
+    }
+    with pytest.raises(UserError, match="'gs://bucket/x' is no folder on this machine"):
+        parts[part].save_to_preset("gs://bucket/x")
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_are_not_written_in_a_type_that_loses_them(classifier, tmp_path):
+    for model in (classifier, classifier.backbone):
+        with pytest.raises(UserError, match="weights_dtype='int8' is not one of float32, float16"):
+            model.save_to_preset(tmp_path / "new", weights_dtype="int8")
+    assert not (tmp_path / "new").exists()

@@ -33,7 +33,7 @@ def count_weights(
 
 def test_there_are_17_presets_and_only_one_is_a_classifier():
     assert len(registry.PRESETS) == 17
-    [classifier] = [preset for preset in registry.PRESETS if preset.is_classifier]
+    [classifier] = [preset for preset in registry.PRESETS if preset.labels]
     assert classifier.name == "bert_tiny_en_uncased_sst2"
     assert classifier.num_classes == 2
     assert classifier.labels == ("negative", "positive")

@@ -43,6 +43,7 @@ KINDS = {
 PROTO = KINDS["unigram"]
 TOKENIZERS = {kind: XLMRobertaTokenizer(proto) for kind, proto in KINDS.items()}
 TOKENIZER = TOKENIZERS["unigram"]
+ASSETS = {"assets/tokenizer/vocabulary.spm": PROTO}
 REFERENCES = {
     kind: sentencepiece.SentencePieceProcessor(model_proto=proto) for kind, proto in KINDS.items()
 }
@@ -149,7 +150,7 @@ def test_a_model_may_be_a_file(tmp_path):
     file = tmp_path / "sentencepiece.bpe.model"
     file.write_bytes(PROTO)
     for path in (file, str(file)):
-        assert XLMRobertaTokenizer(path).get_config() == {"proto": PROTO}
+        assert XLMRobertaTokenizer(path).assets() == ASSETS
 
 
 WRONG = {
@@ -181,10 +182,43 @@ def test_a_model_that_lets_texts_spell_special_tokens_is_refused():
         XLMRobertaTokenizer(proto)
 
 
+def forged(proto, at, unit):
+    """A model in whose trie of characters one unit says something else."""
+    rules = spm.normalization(proto)
+    place = 4 + 4 * at
+    return proto.replace(rules, rules[:place] + unit.to_bytes(4, "little") + rules[place + 4 :])
+
+
+def units_with_values(proto):
+    rules = spm.normalization(proto)
+    units = np.frombuffer(rules[4 : 4 + int.from_bytes(rules[:4], "little")], "<u4")
+    return np.flatnonzero(units >> 31)
+
+
+@pytest.mark.parametrize(("at", "unit"), [(0, 0x7FFFFC00), (ord("A"), 0x00FFFF00)])
+def test_a_map_of_characters_that_leads_out_of_itself_is_refused_not_followed(at, unit):
+    with pytest.raises(ValueError, match="leads out of itself"):
+        XLMRobertaTokenizer(forged(PROTO, at, unit))
+
+
+def test_a_replacement_outside_of_the_map_is_refused_not_read():
+    value = int(units_with_values(PROTO)[0])
+    with pytest.raises(ValueError, match="leads out of itself"):
+        XLMRobertaTokenizer(forged(PROTO, value, 0xFFFFFFFF))
+
+
+@pytest.mark.parametrize("length", [0, 2, 1 << 30])
+def test_a_damaged_map_of_characters_is_refused(length):
+    rules = spm.normalization(PROTO)
+    damaged = PROTO.replace(rules, length.to_bytes(4, "little") + rules[4:])
+    with pytest.raises(ValueError, match="map of characters is damaged"):
+        XLMRobertaTokenizer(damaged)
+
+
 def test_a_preset_gives_the_tokenizer_again(tmp_path):
     XLMRobertaBackbone(SIZE, 1, 2, 8, 16, max_sequence_length=8).save_to_preset(tmp_path)
     TOKENIZER.save_to_preset(tmp_path)
-    assert XLMRobertaTokenizer.from_preset(tmp_path).get_config() == {"proto": PROTO}
+    assert XLMRobertaTokenizer.from_preset(tmp_path).assets() == ASSETS
     with pytest.raises(PresetError, match=r"vocabulary\.spm: no SentencePiece"):
         XLMRobertaTokenizer.from_preset(tmp_path, proto=b"x")
 
@@ -205,9 +239,7 @@ def test_what_is_saved_is_what_keras_hub_loads(tmp_path):
 def test_what_keras_hub_saves_is_read(tmp_path):
     theirs = pytest.importorskip("keras_hub").models.XLMRobertaTokenizer(PROTO)
     theirs.save_to_preset(str(tmp_path))
-    assert XLMRobertaTokenizer(tmp_path / "assets/tokenizer/vocabulary.spm").get_config() == {
-        "proto": PROTO
-    }
+    assert XLMRobertaTokenizer(tmp_path / "assets/tokenizer/vocabulary.spm").assets() == ASSETS
     written = json.loads((tmp_path / "tokenizer.json").read_text())["config"]
     known = {"name", "trainable", "dtype", "config_file"}
     assert written.keys() - known == TOKENIZER.settings().keys()

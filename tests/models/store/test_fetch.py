@@ -6,7 +6,11 @@ import pytest
 
 from models import store
 from models.errors import PresetError
+from models.hugging_face_tokenizer import ALL_FILES
+from models.presets import open_preset
+from models.remote import RemoteFile, RemoteUri, wanted
 from tests.models.hub_servers import COMMIT
+from tests.models.hugging_face_folders import make_folder, write
 from tests.models.store.fetching import (
     FILES,
     HF,
@@ -22,6 +26,25 @@ from tests.models.store.fetching import (
 def test_a_repository_of_hugging_face_comes_without_what_a_preset_does_not_need(hub):
     assert contents(store.fetch(HF)) == FILES
     assert store.source(HF) == f"{HF}@{COMMIT}"
+
+
+@pytest.mark.parametrize("pooling", ["1_Pooling", "2_Pooling"])
+def test_every_file_that_shapes_results_comes_with_a_preset(tmp_path, pooling):
+    folder = make_folder(tmp_path, "bert", head=True)
+    modules = [("", "Transformer"), (pooling, "Pooling")]
+    write(
+        folder,
+        "modules.json",
+        [{"path": p, "type": f"sentence_transformers.{t}"} for p, t in modules],
+    )
+    (folder / pooling).mkdir()
+    settings = [f"sentence_{name}_config.json" for name in ("bert", "roberta", "xlm-roberta")]
+    for file in (*ALL_FILES, *settings, f"{pooling}/config.json"):
+        (folder / file).write_text("{}")
+    shaping = open_preset(folder).files
+    assert {*ALL_FILES, *settings, f"{pooling}/config.json"} <= set(shaping)
+    found = wanted(RemoteUri.parse(HF), [RemoteFile(file, 1) for file in shaping])
+    assert [file.name for file in found] == sorted(shaping)
 
 
 def test_a_model_of_kaggle_comes_in_its_newest_version(kaggle):
