@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from transforms.decompress import compression_suffix
 from transforms.errors import InputError
-from transforms.files import CorpusFile, match
+from transforms.files import CorpusFile, distinct, match
 from transforms.format_delimited import read_header
 from transforms.format_jsonl import infer_columns, sample_objects, sampled_files
 from transforms.format_parquet import read_parquet_schema
@@ -94,8 +94,7 @@ def plan_corpus(
         raise InputError(f"unknown input format {input_format!r}; {_FORMAT_CHOICES}")
     if not inputs:
         raise InputError("no input; name a file, a glob or a folder")
-    found = {file.path: file for pattern in inputs for file in match(pattern)}
-    files = tuple(found.values())
+    files = distinct(file for pattern in inputs for file in match(pattern))
     file_format = input_format or _common_format(files)
     heads = _HEADS_OF_FORMAT[file_format](files)
     if not heads:

@@ -87,6 +87,13 @@ def test_a_file_that_two_inputs_match_is_read_once(tmp_path):
     assert [file.path[-5:] for file in corpus.files] == ["b.txt", "a.txt"]
 
 
+def test_a_file_that_two_inputs_spell_differently_is_read_once(tmp_path, monkeypatch):
+    path = write(tmp_path, "a.txt", "x")
+    monkeypatch.chdir(tmp_path)
+    corpus = plan_corpus(["./a.txt", path, "../" + tmp_path.name + "/a.txt", "a.txt"])
+    assert [file.path for file in corpus.files] == ["./a.txt"]
+
+
 def test_plain_text_has_one_column_and_source_and_position(tmp_path):
     corpus = plan_corpus([write(tmp_path, "a.txt", "x")])
     assert corpus.schema == pa.schema([("text", pa.string()), SOURCE, POSITION])
