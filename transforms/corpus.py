@@ -13,7 +13,7 @@ from transforms.decompress import compression_suffix
 from transforms.errors import InputError
 from transforms.files import CorpusFile, distinct, match
 from transforms.format_delimited import read_header
-from transforms.format_jsonl import infer_columns, sample_objects, sampled_files
+from transforms.format_jsonl import head_fault, infer_columns, sample_objects, sampled_files
 from transforms.format_parquet import read_parquet_schema
 from transforms.format_text import TEXT_COLUMN
 from transforms.layout import InputColumn, Layout, output_names
@@ -145,7 +145,12 @@ def _jsonl_heads(files: Sequence[CorpusFile]) -> list[_Head]:
     sampled = sampled_files(files)
     samples = _of_each(sampled, sample_objects)
     columns = infer_columns([row for rows in samples for row in rows])
-    return [_Head(sampled[0].path, columns)] if columns else []
+    if columns:
+        return [_Head(sampled[0].path, columns)]
+    for file, fault in zip(sampled, _of_each(sampled, head_fault), strict=True):
+        if fault:
+            raise InputError(f"cannot read {file.path!r}: {fault}")
+    return []
 
 
 def _delimited_heads(files: Sequence[CorpusFile], file_format: str) -> list[_Head]:

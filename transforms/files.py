@@ -161,9 +161,7 @@ def _local_file(path: str) -> CorpusFile:
 def _check_link(path: str) -> None:
     """Raises `InputError` for a symbolic link to nothing: its rows would be missing in silence."""
     if os.path.islink(path) and not os.path.exists(path):
-        raise InputError(
-            f"{path!r} is a symbolic link to {os.readlink(path)!r}, which is not there"
-        )
+        raise InputError(f"{path!r} is a link to {os.readlink(path)!r}, which is not there")
 
 
 def _near(path: str) -> str:

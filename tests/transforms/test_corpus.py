@@ -219,6 +219,18 @@ def test_an_input_whose_columns_nothing_tells_is_an_error(tmp_path, name, conten
 
 
 @pytest.mark.parametrize(
+    ("content", "fault"),
+    [(gzip.compress(b'{"text": "a"}\n')[:12], "ends early"), (b'{"text": "a"}\n', "is corrupt")],
+)
+def test_json_lines_of_which_nothing_can_be_read_are_an_error_with_the_reason(
+    tmp_path, content, fault
+):
+    write(tmp_path, "a.jsonl", "")
+    write(tmp_path, "b.jsonl.gz", content)
+    plan_fails(rf"cannot read '.*b\.jsonl\.gz': the gzip stream {fault}", str(tmp_path))
+
+
+@pytest.mark.parametrize(
     ("name", "content"), [("b.csv", "text,a\n1,2\n"), ("b.jsonl", '{"text": "1", "a": "2"}\n')]
 )
 def test_an_empty_file_beside_others_is_allowed(tmp_path, name, content):
@@ -257,6 +269,18 @@ def test_types_of_json_are_inferred(tmp_path, values, expected):
     rows = [{"text": "t", "value": value} for value in values]
     corpus = plan_corpus([write_lines(tmp_path, "a.jsonl", *rows)])
     assert types(corpus) == {"text": "string", "value": expected}
+
+
+def test_a_last_line_without_a_newline_is_among_the_samples(tmp_path):
+    path = write(tmp_path, "a.jsonl", '{"text": "t", "n": 1}\n{"text": "t", "n": 0.5, "new": "x"}')
+    assert types(plan_corpus([path])) == {"text": "string", "n": "double", "new": "string"}
+
+
+def test_an_integer_beyond_64_bits_makes_a_column_of_text(tmp_path):
+    path = write(
+        tmp_path, "a.jsonl", '{"text": "t", "id": 1}\n{"text": "t", "id": 1' + 30 * "0" + "}"
+    )
+    assert types(plan_corpus([path])) == {"text": "string", "id": "string"}
 
 
 def test_columns_of_json_are_the_union_of_keys_in_order_of_appearance(tmp_path):
