@@ -41,8 +41,8 @@ def _opened(path: str) -> Iterator[pq.ParquetFile]:
 def read_parquet_schema(path: str) -> dict[str, pa.DataType]:
     """Reads the columns of a file from its footer.
 
-    Types that Parquet does not tell apart are given as one: large strings and string views as
-    strings, the same with binary, and a dictionary as its values.
+    Types that Parquet does not tell apart are given as one, inside of lists, maps and structs too:
+    large strings and string views as strings, the same with binary, and a dictionary as its values.
 
     Raises:
         InputError: It is no Parquet file, or two columns have one name.
@@ -161,7 +161,22 @@ def _plain_type(type_: pa.DataType) -> pa.DataType:
         return pa.string()
     if pa.types.is_large_binary(type_) or pa.types.is_binary_view(type_):
         return pa.binary()
+    if pa.types.is_list(type_):
+        return pa.list_(_plain_field(type_.value_field))
+    if pa.types.is_large_list(type_):
+        return pa.large_list(_plain_field(type_.value_field))
+    if pa.types.is_fixed_size_list(type_):
+        return pa.list_(_plain_field(type_.value_field), type_.list_size)
+    if pa.types.is_map(type_):
+        key, item = _plain_field(type_.key_field), _plain_field(type_.item_field)
+        return pa.map_(key, item, type_.keys_sorted)
+    if pa.types.is_struct(type_):
+        return pa.struct([_plain_field(member) for member in type_])
     return type_
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    return field.with_type(_plain_type(field.type))
 
 
 def _plain(column: pa.Array, type_: pa.DataType) -> pa.Array:
