@@ -32,7 +32,7 @@ class OutputFolder(Protocol):
     path: str
 
     def check_no_file(self) -> None:
-        """Raises an OSError when the path names a file."""
+        """Raises an OSError when the path names a file, or a link to nothing."""
 
     def is_new(self) -> bool:
         """Returns whether the folder has yet to be created."""
@@ -108,6 +108,9 @@ class _LocalFolder:
     def check_no_file(self) -> None:
         if self._root.exists() and not self._root.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "it is a file, and must be a folder")
+        if self._root.is_symlink() and not self._root.exists():
+            target = os.readlink(self._root)
+            raise FileNotFoundError(errno.ENOENT, f"it is a link to {target!r}, which is not there")
 
     def is_new(self) -> bool:
         return not self._root.exists()
@@ -132,13 +135,13 @@ class _LocalFolder:
     def owner(self, temporary: str) -> Literal["alive", "dead", "unknown"]:
         try:
             owner = json.loads((self._root / temporary / _OWNER).read_bytes())
-        except (OSError, ValueError):  # it died before it wrote this, or has just finished
+            host, pid, birth = owner["host"], int(owner["pid"]), owner["birth"]
+        except (OSError, ValueError, LookupError, TypeError):
+            return "unknown"  # it died before it wrote this, or has just finished
+        if host != socket.gethostname():
             return "unknown"
-        if owner["host"] != socket.gethostname():
-            return "unknown"
-        pid = owner["pid"]
         # This process may run again what failed before; it does not write twice at a time.
-        if pid == os.getpid() or owner["birth"] != _birth(pid):
+        if pid == os.getpid() or birth != _birth(pid):
             return "dead"
         return "alive" if _is_running(pid) else "dead"
 

@@ -5,6 +5,7 @@ folder with a `_MANIFEST.json` is always the whole result of finished runs. One 
 write to a folder.
 """
 
+import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -92,6 +93,10 @@ def prepare_output(
     """
     if not output.strip():
         raise OutputError("--output is empty: give a folder")
+    try:
+        output.encode()
+    except UnicodeEncodeError:
+        raise OutputError(f"--output={os.fsencode(output)!r} is no UTF-8: rename it") from None
     folder = open_folder(output)
     with storage_errors(f"use --output={output}"):
         folder.check_no_file()
