@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
 from pipelines import __version__, options
-from pipelines.console import print_error
+from pipelines.console import print_error, report
 
 if TYPE_CHECKING:
     import argparse
@@ -120,14 +120,15 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     manifest = read_manifest(args.output)
     if manifest is None:
         raise UserError(f"{args.output} has no manifest: the job was started but did not finish")
-    print_summary(
-        manifest,
-        earlier,
-        output=args.output,
-        text_column=plan.corpus.output_text_column,
-        renamed=plan.corpus.renamed,
-        start_seconds=PROGRESS.model_ready and PROGRESS.model_ready - began,
-    )
+    with report():
+        print_summary(
+            manifest,
+            earlier,
+            output=args.output,
+            text_column=plan.corpus.output_text_column,
+            renamed=plan.corpus.renamed,
+            start_seconds=PROGRESS.model_ready and PROGRESS.model_ready - began,
+        )
     rows = manifest["runs"][-1]["rows"]
     if args.max_rejected and not args.max_rejected.allows(rows["rejected"], rows["read"]):
         print_error(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
 from pipelines import __version__, options
-from pipelines.console import run_command, run_process
+from pipelines.console import report, run_command, run_process
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
@@ -199,11 +199,12 @@ def _finetune(argv: Sequence[str]) -> int:
             classifier.save_to_preset(folder, args.weights_dtype)
             keras_hub.write_json(folder, "training.json", record)
             _publish(folder, output)
-    print(
-        f"\nkept epoch {best + 1}: validation accuracy {accuracy:.1%} on "
-        f"{len(data.validation):,} rows\nwrote {args.output}; to use it:\n"
-        f"  python -m pipelines.classify --preset={args.output} --input=… --output=…"
-    )
+    with report():
+        print(
+            f"\nkept epoch {best + 1}: validation accuracy {accuracy:.1%} on "
+            f"{len(data.validation):,} rows\nwrote {args.output}; to use it:\n"
+            f"  python -m pipelines.classify --preset={args.output} --input=… --output=…"
+        )
     return 0
 
 
