@@ -8,6 +8,7 @@ preset for `python -m pipelines.classify --preset=…`.
 import argparse
 import contextlib
 import json
+import os
 import platform
 import shutil
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
+from models.remote import is_remote
 from pipelines import __version__, options
 from pipelines.console import report, run_command, run_process
 
@@ -146,8 +148,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _finetune(argv: Sequence[str]) -> int:
     args = make_parser().parse_own(argv)
-    output = Path(args.output).resolve()
-    _check_output(output, args.if_exists)
+    output = _output_folder(args.output)
+    with _storage_errors(output):
+        _check_output(output, args.if_exists)
 
     from pipelines.known_presets import open_known
 
@@ -344,6 +347,22 @@ def _train(
     return rounded, time.monotonic() - began
 
 
+def _output_folder(output: str) -> Path:
+    """Returns the folder to write to.
+
+    Raises:
+        UserError: It is none on this machine.
+    """
+    if not output.strip():
+        raise UserError("--output is empty: give a folder")
+    if is_remote(output):
+        raise UserError(
+            f"--output={output} is no folder on this machine: write to one, and copy it with "
+            f"python -m pipelines.presets fetch FOLDER --output={output}"
+        )
+    return Path(os.path.realpath(os.path.expanduser(output)))
+
+
 def _check_output(output: Path, if_exists: str) -> None:
     """Raises `UserError` unless there is nothing yet, or a preset that may be replaced."""
     if not output.exists():
@@ -370,10 +389,22 @@ def _unfinished_folder(output: Path) -> Iterator[Path]:
 
 
 def _publish(folder: Path, output: Path) -> None:
-    """Moves a finished preset to its place: a reader never sees half of it."""
-    if output.is_dir():
-        shutil.rmtree(output)
-    folder.replace(output)
+    """Moves a finished preset to its place: a reader never sees half of it.
+
+    The preset that it replaces stays beside it until then, and comes back if the move fails.
+    """
+    if not output.is_dir():
+        folder.replace(output)
+        return
+    replaced = output.with_name(f".{output.name}.replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    output.replace(replaced)
+    try:
+        folder.replace(output)
+    except BaseException:
+        replaced.replace(output)
+        raise
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 @contextlib.contextmanager
