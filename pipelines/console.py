@@ -47,6 +47,11 @@ def print_error(message: str) -> None:
     print("error:", " ".join(message.splitlines()), file=sys.stderr)
 
 
+def printable(text: str) -> str:
+    """Returns a text on one line, without what would steer a terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 @contextlib.contextmanager
 def report() -> Iterator[None]:
     """Lets the body print what a run has done, which is done whether or not anybody can read it."""
