@@ -81,7 +81,8 @@ def plan_corpus(
         input_format: One of `FORMATS`; by the extensions of the files if None.
         text_column: The column with the text.
         text_pair_column: The column with the second text of sentence pairs.
-        columns: Input columns to keep besides the text; all if None.
+        columns: Input columns to keep besides the text; all if None. White space around a name
+            counts where there is such a column.
         reserved: Names of the columns that later stages add, which the input's give way to.
 
     Returns:
@@ -103,7 +104,9 @@ def plan_corpus(
     texts = [text_column] + ([] if text_pair_column is None else [text_pair_column])
     _require([text_column], heads[0], "--text_column")
     _require(texts[1:], heads[0], "--text_pair_column")
-    _require(columns or (), heads[0], "--columns")
+    if columns is not None:
+        columns = [name if name in heads[0].columns else name.strip() for name in columns]
+        _require(columns, heads[0], "--columns")
     if text_column == text_pair_column:
         raise InputError(f"text and second text are both {text_column!r}; name two columns")
     available = heads[0].columns

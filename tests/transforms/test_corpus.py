@@ -187,6 +187,12 @@ def test_a_column_that_is_not_there_is_an_error_with_the_nearest(tmp_path):
     plan_fails("both 'review'", path, text_column="review", text_pair_column="review")
 
 
+def test_white_space_around_a_name_counts_where_there_is_such_a_column(tmp_path):
+    path = write(tmp_path, "a.csv", "text, a,b\n1,2,3\n")
+    assert list(types(plan_corpus([path], columns=[" a", " b "]))) == ["text", " a", "b"]
+    plan_fails("no column 'c' for --columns", path, columns=[" c"])
+
+
 def test_names_that_are_taken_get_a_prefix(tmp_path):
     path = write(tmp_path, "a.csv", "text,source,position,label,input_label\n")
     corpus = plan_corpus([path], reserved=["label", "score"])
