@@ -1,6 +1,7 @@
 """Finding presets."""
 
 import difflib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,8 +85,8 @@ def locate(name: str) -> Location:
         return Location(registered.name, uri=registered.handle, registered=registered)
     if is_remote(name):
         return Location(name, uri=name)
-    if Path(name).is_dir():
-        return Location(name, Path(name))
+    if os.path.isdir(folder := os.path.expanduser(name)):
+        return Location(name, Path(folder))
     near = difflib.get_close_matches(name, [*bundled_presets(), *registry.names()], n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise PresetError(

@@ -49,7 +49,8 @@ def match(pattern: str) -> list[CorpusFile]:
     Args:
         pattern: A file, a folder (the files straight in it), or a glob, where `**` crosses
             folders. Names that begin with `_` or `.` are hidden from folders, and from globs
-            whose last part does not begin so itself.
+            whose last part does not begin so itself. `~` is the home folder, where there is
+            nothing of that name.
 
     Returns:
         The files, sorted by path.
@@ -120,6 +121,8 @@ def fingerprint(path: str, size: int) -> str:
 
 
 def _match_local(pattern: str) -> list[CorpusFile]:
+    if not os.path.exists(pattern):
+        pattern = os.path.expanduser(pattern)
     if os.path.isdir(pattern):
         paths = [os.path.join(pattern, name) for name in os.listdir(pattern)]
         nothing = f"the folder {pattern!r} holds no visible file straight in it"

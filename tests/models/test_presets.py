@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from models import BertPreprocessor, BertTokenizer, PresetError, presets
-from models.presets import open_preset
+from models.presets import locate, open_preset
 from tests.models.damage import PREPROCESSOR, edit
 
 
@@ -58,6 +58,13 @@ def test_the_digest_does_not_depend_on_the_folder(preset, tmp_path):
     copy = Path(shutil.copytree(preset, tmp_path / "copy"))
     (copy / "README.md").write_text("A note.")
     assert open_preset(copy).digest == open_preset(preset).digest
+
+
+def test_a_preset_may_lie_in_the_home_folder(preset, monkeypatch):
+    monkeypatch.setenv("HOME", str(preset.parent))
+    assert locate(f"~/{preset.name}").folder == preset
+    with pytest.raises(PresetError, match="is no folder"):
+        locate("x" * 300)
 
 
 def test_lengths_are_the_presets_own_or_the_one_asked_for(preset):

@@ -43,6 +43,14 @@ def test_a_relative_path_is_kept_as_it_was_written(tmp_path, monkeypatch):
     assert match("./in/*.txt") == [CorpusFile("./in/a.txt", 8)]
 
 
+def test_a_tilde_is_the_home_folder_unless_there_is_such_a_name(tmp_path, monkeypatch):
+    fill(tmp_path, "a.txt", "work/~/b.txt")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert match("~/a.txt") == [CorpusFile(f"{tmp_path}/a.txt", 5)]
+    monkeypatch.chdir(tmp_path / "work")
+    assert [file.path for file in match("~/b.txt")] == ["~/b.txt"]
+
+
 def test_a_folder_stands_for_the_visible_files_straight_in_it(tmp_path):
     fill(tmp_path, "b.txt", "a.txt", "_MANIFEST.json", ".hidden", "deeper/c.txt")
     assert names(match(str(tmp_path)), tmp_path) == ["a.txt", "b.txt"]
