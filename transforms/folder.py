@@ -74,6 +74,8 @@ class OutputFolder(Protocol):
 def open_folder(output: str) -> OutputFolder:
     """Returns the folder at a path or URL, whether or not it exists yet."""
     if re.match(r"[a-zA-Z][-a-zA-Z0-9+.]*://", output):
+        if output.endswith("://"):  # without its slashes it would be a local folder
+            raise OutputError(f"{output} names no bucket or folder")
         return _RemoteFolder(output.rstrip("/"))
     return _LocalFolder(os.path.abspath(os.path.expanduser(output)))
 

@@ -62,7 +62,10 @@ def load_manifest(folder: OutputFolder, broken_as_empty: bool = False) -> dict[s
         return manifest
     if broken_as_empty:
         return {}
-    raise OutputError(f"{folder.path}/{MANIFEST} is {problem}")
+    raise OutputError(
+        f"{folder.path}/{MANIFEST} is {problem}; replace it with --if_exists=overwrite or give "
+        "another folder"
+    )
 
 
 def _problem(manifest: Any) -> str | None:
@@ -73,9 +76,9 @@ def _problem(manifest: Any) -> str | None:
     for name, kind in _KINDS.items():
         value = manifest.get(name, None if is_ours else kind())
         if not isinstance(value, kind):
-            return f"no manifest of results: {name!r} is not there or is no {kind.__name__}"
+            return f"no manifest of results: its {name!r} is missing or wrong"
     if not all(isinstance(run, dict) for run in manifest.get("runs", [])):
-        return "no manifest of results: a run is no dict"
+        return "no manifest of results: its 'runs' are wrong"
     return None
 
 
