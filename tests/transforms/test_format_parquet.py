@@ -5,6 +5,7 @@ import pytest
 
 from tests.transforms.reading import Found, read
 from transforms.corpus import plan_corpus
+from transforms.errors import InputError
 from transforms.layout import BATCH_BYTES
 from transforms.units import split_file
 
@@ -147,6 +148,19 @@ def test_a_row_group_that_cannot_be_read_may_have_any_type(tmp_path):
     content[start : start + 10] = b"\xff" * 10
     path.write_bytes(content)
     assert read(path).only_error().startswith("row group 0 cannot be read: ")
+
+
+def test_a_name_that_is_no_text_in_a_row_group_costs_nothing_and_in_the_schema_the_file(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["a"], "number": [1]}), path, store_schema=False)
+    content = path.read_bytes()
+    assert content.count(b"number") >= 2  # in the schema, then in the row group
+    head, _, tail = content.rpartition(b"number")
+    path.write_bytes(head + b"\xffumber" + tail)
+    assert read(path).column("number") == [1]
+    path.write_bytes(content.replace(b"number", b"\xffumber"))
+    with pytest.raises(InputError, match=r"cannot read '.*a\.parquet' as Parquet: .*invalid start"):
+        plan_corpus([str(path)])
 
 
 def test_long_texts_in_parquet_make_small_batches(tmp_path):
