@@ -34,8 +34,8 @@ class OutputFolder(Protocol):
     def check_no_file(self) -> None:
         """Raises an OSError when the path names a file, or a link to nothing."""
 
-    def is_new(self) -> bool:
-        """Returns whether the folder has yet to be created."""
+    def first_missing(self) -> str | None:
+        """Returns the highest of the folder and those above it that has yet to be created."""
 
     def files(self, subfolder: str = "") -> dict[str, int]:
         """Returns name and size, in bytes, of the files directly in the folder or a subfolder."""
@@ -69,6 +69,9 @@ class OutputFolder(Protocol):
 
     def remove_if_empty(self, name: str = "") -> None:
         """Removes a folder that holds nothing."""
+
+    def remove_created(self, highest: str) -> None:
+        """Removes the folder and those above it up to `highest`, as far as they hold nothing."""
 
 
 def open_folder(output: str) -> OutputFolder:
@@ -114,8 +117,9 @@ class _LocalFolder:
             target = os.readlink(self._root)
             raise FileNotFoundError(errno.ENOENT, f"it is a link to {target!r}, which is not there")
 
-    def is_new(self) -> bool:
-        return not self._root.exists()
+    def first_missing(self) -> str | None:
+        missing = [path for path in (self._root, *self._root.parents) if not path.exists()]
+        return str(missing[-1]) if missing else None
 
     def files(self, subfolder: str = "") -> dict[str, int]:
         prefix = f"{subfolder}/" if subfolder else ""
@@ -191,6 +195,13 @@ class _LocalFolder:
         with suppress(OSError):
             (self._root / name).rmdir()
 
+    def remove_created(self, highest: str) -> None:
+        with suppress(OSError):
+            for path in (self._root, *self._root.parents):
+                path.rmdir()
+                if str(path) == highest:
+                    break
+
 
 def _birth(pid: int) -> str | None:
     """Returns when a process began, in clock ticks since boot: a pid is given out again."""
@@ -230,8 +241,8 @@ class _RemoteFolder:
         if self._is_object_store and self._systems.exists(self.path):
             raise NotADirectoryError(errno.ENOTDIR, "it is a file, and must be a folder")
 
-    def is_new(self) -> bool:
-        return False  # object stores have no folders to remove
+    def first_missing(self) -> str | None:
+        return None  # object stores have no folders to remove
 
     def files(self, subfolder: str = "") -> dict[str, int]:
         pattern = f"{subfolder}/*" if subfolder else "*"
@@ -287,6 +298,9 @@ class _RemoteFolder:
         self.remove(list(self._match(pattern) or self._match(f"{pattern}/**")))
 
     def remove_if_empty(self, name: str = "") -> None:
+        pass
+
+    def remove_created(self, highest: str) -> None:
         pass
 
     def _full(self, name: str) -> str:

@@ -47,7 +47,7 @@ class OutputPlan:
         started: When the plan was made, ISO 8601 in UTC.
         if_exists: What happens to earlier results: "error" says there were none.
         earlier_run: Id of the run that wrote the earlier results last, where there are any.
-        created: Whether the folder is new.
+        created: The highest folder that had to be created for it, if any.
     """
 
     folder: str
@@ -55,7 +55,7 @@ class OutputPlan:
     started: str
     if_exists: IfExists
     earlier_run: str | None
-    created: bool
+    created: str | None
 
     @property
     def temporary(self) -> str:
@@ -106,7 +106,7 @@ def prepare_output(
         if if_exists == "append" and earlier is not None:
             _check_appendable(output, earlier, written_schema(schema), metadata or {})
         run_id = f"{datetime.now(timezone.utc):%Y%m%dt%H%M%S}-{secrets.token_hex(3)}"
-        created = folder.is_new()
+        created = folder.first_missing()
         plan = OutputPlan(folder.path, run_id, utc_now(), if_exists, last_run(earlier), created)
     try:
         with storage_errors(f"use --output={output}"):
@@ -125,7 +125,7 @@ def discard(plan: OutputPlan) -> None:
     with suppress(OutputError), storage_errors("clean up"):
         folder.remove_tree(plan.temporary)
         if plan.created:
-            folder.remove_if_empty()
+            folder.remove_created(plan.created)
 
 
 def written_schema(schema: pa.Schema) -> pa.Schema:

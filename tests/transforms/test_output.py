@@ -49,7 +49,15 @@ def test_a_new_folder_is_created_and_reserved(tmp_path):
 
 def test_a_discarded_plan_leaves_nothing(tmp_path):
     discard(prepare(tmp_path / "out"))
-    assert not (tmp_path / "out").exists()
+    discard(prepare(tmp_path / "new" / "deeper" / "out"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_discarded_plan_leaves_folders_that_are_used_by_now(tmp_path):
+    plan = prepare(tmp_path / "new" / "deeper" / "out")
+    (tmp_path / "new" / "notes.txt").write_text("mine")
+    discard(plan)
+    assert [path.name for path in tmp_path.rglob("*")] == ["new", "notes.txt"]
 
 
 def test_a_discarded_plan_leaves_what_was_there(tmp_path):
