@@ -14,6 +14,7 @@ LINE_BYTES = 1 << 30
 _KEPT_OF_LONG_LINE = 1 << 20
 _LEAST_READ = 64 << 10
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def line_blocks(
         OSError: The file cannot be opened, or the storage failed.
     """
     with open_decompressed(path) as stream:
+        if start and stream.read(2) in _UTF16_MARKS:
+            return  # the range that begins at 0 tells
         first = _first_line(stream, start, stop) if start else 0
         if first is None:
             return
@@ -147,6 +150,10 @@ class _Cutter:
 
     def _read(self) -> bytes:
         data = self._read_stream()
+        if self._offset == self._held_bytes == 0 and data.startswith(_UTF16_MARKS):
+            raise BrokenStreamError(
+                "the text is UTF-16, and only UTF-8 is read: convert it, with iconv for one"
+            )
         if self._offset == self._held_bytes == 0 and data.startswith(_BYTE_ORDER_MARK):
             self._offset = len(_BYTE_ORDER_MARK)
             data = data[len(_BYTE_ORDER_MARK) :] or self._read_stream()

@@ -341,6 +341,14 @@ def test_every_type_of_text_in_parquet_becomes_string(tmp_path, type_):
     assert types(plan_corpus([path])) == {"text": "string"}
 
 
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.csv", "text,n\na,1\n"), ("a.jsonl", '{"text": "a"}\n')]
+)
+def test_utf16_is_an_error_where_it_hides_the_columns(tmp_path, name, content):
+    write(tmp_path, name, content.encode("utf-16"))
+    plan_fails("cannot read .*the text is UTF-16, and only UTF-8 is read", str(tmp_path))
+
+
 def test_a_parquet_column_without_text_is_no_text_column(tmp_path):
     plan_fails("'text' holds no text but int64", write_parquet(tmp_path, "a.parquet", text=[1]))
 
