@@ -60,7 +60,7 @@ def line_blocks(
         OSError: The file cannot be opened, or the storage failed.
     """
     with open_decompressed(path) as stream:
-        if start and stream.read(2) in _UTF16_MARKS:
+        if start and _is_utf16(stream.read(_LEAST_READ)):
             return  # the range that begins at 0 tells
         first = _first_line(stream, start, stop) if start else 0
         if first is None:
@@ -71,6 +71,11 @@ def line_blocks(
             reached = stream.consumed if stop is None else block.offset + len(block.data)
             yield replace(block, stored_bytes=reached - counted)
             counted = reached
+
+
+def _is_utf16(head: bytes) -> bool:
+    """Returns whether a file that begins so is UTF-16: has its mark, and a newline or such."""
+    return head.startswith(_UTF16_MARKS) and b"\0" in head[:_LEAST_READ]
 
 
 def _first_line(stream: InputStream, start: int, stop: int | None) -> int | None:
@@ -150,7 +155,7 @@ class _Cutter:
 
     def _read(self) -> bytes:
         data = self._read_stream()
-        if self._offset == self._held_bytes == 0 and data.startswith(_UTF16_MARKS):
+        if self._offset == self._held_bytes == 0 and _is_utf16(data):
             raise BrokenStreamError(
                 "the text is UTF-16, and only UTF-8 is read: convert it, with iconv for one"
             )

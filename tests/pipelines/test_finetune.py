@@ -10,6 +10,7 @@ import pytest
 from models.presets import open_preset
 from pipelines import classify as classify_command
 from pipelines import finetune as finetune_command
+from pipelines.new_preset import publish
 from tests.pipelines.command_runs import Run, run
 from tests.pipelines.conftest import TEXTS
 
@@ -344,10 +345,10 @@ def test_a_preset_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
     output.mkdir()
     (output / "config.json").write_text("old")
     with pytest.raises(FileNotFoundError):
-        finetune_command._publish(new, output)
+        publish(new, output)
     assert (output / "config.json").read_text() == "old"
     new.mkdir()
-    finetune_command._publish(new, output)
+    publish(new, output)
     assert list(tmp_path.iterdir()) == [output]
     assert list(output.iterdir()) == []
 

@@ -46,6 +46,12 @@ def test_utf16_costs_one_row_that_says_what_to_do(tmp_path, encoding, unit_bytes
     )
 
 
+def test_bytes_that_only_begin_as_utf16_does_cost_their_line(tmp_path):
+    found = read(tmp_path / "a.txt", b"\xff\xfe\none\ntwo\n")
+    assert found.texts == ["one", "two"]
+    assert found.only_error() == "invalid UTF-8: byte 0xff at offset 0"
+
+
 def test_a_line_that_is_no_utf8_is_rejected_with_its_bytes(tmp_path):
     found = read(tmp_path / "a.txt", b"one\nt\xffo\r\nthree\n\xe2\x82")
     assert found.texts == ["one", "three"]
