@@ -1,6 +1,7 @@
 """Finding presets."""
 
 import difflib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,7 @@ def locate(name: str) -> Location:
         return Location(registered.name, uri=registered.handle, registered=registered)
     if is_remote(name):
         return Location(name, uri=name)
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         return Location(name, Path(name))
     near = difflib.get_close_matches(name, [*bundled_presets(), *registry.names()], n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""

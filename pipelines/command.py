@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
 from pipelines import __version__, options
-from pipelines.console import print_error
+from pipelines.console import print_error, report
 
 if TYPE_CHECKING:
     import argparse
@@ -128,14 +128,15 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
             f"{args.output} holds nothing of this run: its job did not start, or did not finish"
         )
         return 1
-    print_summary(
-        manifest,
-        earlier,
-        output=args.output,
-        text_column=plan.corpus.output_text_column,
-        renamed=plan.corpus.renamed,
-        start_seconds=PROGRESS.model_ready and PROGRESS.model_ready - began,
-    )
+    with report():
+        print_summary(
+            manifest,
+            earlier,
+            output=args.output,
+            text_column=plan.corpus.output_text_column,
+            renamed=plan.corpus.renamed,
+            start_seconds=PROGRESS.model_ready and PROGRESS.model_ready - began,
+        )
     rows = manifest["runs"][-1]["rows"]
     if args.max_rejected and not args.max_rejected.allows(rows["rejected"], rows["read"]):
         print_error(

@@ -1,7 +1,9 @@
 """What a person sees: errors in one line, a progress bar on a terminal, a summary at the end."""
 
 import contextlib
+import io
 import os
+import signal
 import sys
 import threading
 import time
@@ -27,7 +29,8 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
         argv: The arguments; those of the process if `None`.
 
     Returns:
-        What the command returned; 2 for a mistake of the user's, 130 for an interrupt.
+        What the command returned; 2 for a mistake of the user's, 1 where nobody reads what it
+        prints, 128 and the number of the signal (SIGINT: 130) for an interrupt.
     """
     try:
         with warnings.catch_warnings():
@@ -39,7 +42,10 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
         return 2
     except KeyboardInterrupt:
         print_error("interrupted; nothing was added to the output")
-        return 130
+        return 128 + _interrupts[-1]
+    except BrokenPipeError:
+        print_error("nobody reads what is printed any more; nothing was added to the output")
+        return 1
 
 
 def print_error(message: str) -> None:
@@ -57,17 +63,61 @@ def report_console() -> "Console":
     return console
 
 
+def printable(text: str) -> str:
+    """Returns a text on one line, without what would steer a terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+@contextlib.contextmanager
+def report() -> Iterator[None]:
+    """Lets the body print what a run has done, which is done whether or not anybody can read it."""
+    try:
+        yield
+    except (BrokenPipeError, SystemExit):  # rich makes the latter of the former
+        pass
+    except OSError as error:
+        print_error(f"the results are written, but not their summary: {error.strerror or error}")
+
+
 def run_process(main: Callable[[], int]) -> NoReturn:
     """Runs a command as all that its process does, from its first import to the exit code.
 
     The process ends without waiting for the threads and modules that Python would tear down.
     """
     runtime.pause_collection()
+    _prepare_streams()
+    for number in _ENDINGS:
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them
+            signal.signal(number, _interrupt)
     code = main()
-    with contextlib.suppress(BrokenPipeError):
-        sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
     os._exit(code)
+
+
+# What ends a process that is no longer wanted: a scheduler, or a terminal that is closed.
+_ENDINGS = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+
+_interrupts: list[int] = [signal.SIGINT]  # the signals that stopped the command, the last one last
+
+
+def _interrupt(number: int, _: object) -> None:
+    """Stops the command as Ctrl-C does, so that it cleans up; the same signal again ends it."""
+    signal.signal(number, signal.SIG_DFL)
+    _interrupts.append(number)
+    raise KeyboardInterrupt
+
+
+def _prepare_streams() -> None:
+    """Makes the standard streams such that to print is never an error of Python."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # Takes the descriptor that was closed: the next file to be opened would get it, and
+            # with it what native code prints.
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # its encoding may lack letters of a text
 
 
 @contextlib.contextmanager

@@ -9,15 +9,21 @@ import argparse
 import contextlib
 import json
 import platform
-import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
 from pipelines import __version__, options
-from pipelines.console import run_command, run_process
+from pipelines.console import report, run_command, run_process
+from pipelines.new_preset import (
+    check_output,
+    output_folder,
+    publish,
+    storage_errors,
+    unfinished_folder,
+)
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
@@ -157,8 +163,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _finetune(argv: Sequence[str]) -> int:
     args = make_parser().parse_own(argv)
-    output = Path(args.output).resolve()
-    _check_output(output, args.if_exists)
+    output = output_folder(args.output)
+    with storage_errors(output):
+        check_output(output, args.if_exists)
 
     from pipelines.known_presets import open_known
 
@@ -170,7 +177,7 @@ def _finetune(argv: Sequence[str]) -> int:
         length, family = _length_from_scratch(shape, args.sequence_length), shape["family"]
     options.check_sequence_length(length, family, 2 if args.text_pair_column else 1)
 
-    with _unfinished_folder(output) as folder:
+    with unfinished_folder(output) as folder:
         data = _read_data(args)
         labels = _label_names(data.labels, args.label_names)
         print(data.describe(), flush=True)
@@ -207,15 +214,16 @@ def _finetune(argv: Sequence[str]) -> int:
             "validation_accuracy": accuracy,
             "seconds": round(seconds, 1),
         }
-        with _storage_errors(output):
+        with storage_errors(output):
             classifier.save_to_preset(folder, args.weights_dtype)
             keras_hub.write_json(folder, "training.json", record)
-            _publish(folder, output)
-    print(
-        f"\nkept epoch {best + 1}: validation accuracy {accuracy:.1%} on "
-        f"{len(data.validation):,} rows\nwrote {args.output}; to use it:\n"
-        f"  python -m pipelines.classify --preset={args.output} --input=… --output=…"
-    )
+            publish(folder, output)
+    with report():
+        print(
+            f"\nkept epoch {best + 1}: validation accuracy {accuracy:.1%} on "
+            f"{len(data.validation):,} rows\nwrote {args.output}; to use it:\n"
+            f"  python -m pipelines.classify --preset={args.output} --input=… --output=…"
+        )
     return 0
 
 
@@ -354,49 +362,6 @@ def _train(
         )
     rounded = {name: [round(v, 5) for v in values] for name, values in history.history.items()}
     return rounded, time.monotonic() - began
-
-
-def _check_output(output: Path, if_exists: str) -> None:
-    """Raises `UserError` unless there is nothing yet, or a preset that may be replaced."""
-    if not output.exists():
-        return
-    if if_exists == "error":
-        raise UserError(f"{output} exists; --if_exists=overwrite replaces it")
-    if not output.is_dir():
-        raise UserError(f"{output} is a file, and must be a folder")
-    if any(output.iterdir()) and not (output / "config.json").is_file():
-        raise UserError(f"{output} holds other files than a preset's, and is not overwritten")
-
-
-@contextlib.contextmanager
-def _unfinished_folder(output: Path) -> Iterator[Path]:
-    """Makes a folder beside the output to write to; what is left of it goes in the end."""
-    folder = output.with_name(f".{output.name}.unfinished")
-    shutil.rmtree(folder, ignore_errors=True)
-    with _storage_errors(output):
-        folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _publish(folder: Path, output: Path) -> None:
-    """Moves a finished preset to its place: a reader never sees half of it, or of the former."""
-    former = output.with_name(f".{output.name}.former")
-    shutil.rmtree(former, ignore_errors=True)
-    if output.is_dir():
-        output.replace(former)
-    folder.replace(output)
-    shutil.rmtree(former, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _storage_errors(output: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"cannot write {output}: {error.strerror or error}") from None
 
 
 if __name__ == "__main__":

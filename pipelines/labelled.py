@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from models.errors import UserError
+from pipelines.console import printable
 from transforms.corpus import Corpus, plan_corpus
 from transforms.units import read_unit, split_file
 
@@ -73,14 +74,15 @@ class TrainingData:
     def describe(self) -> str:
         """Returns a line on the data for a person."""
         counts = Counter(self.train.labels)
-        labels = ", ".join(f"{label} {counts[label]:,}" for label in self.labels[:20])
+        labels = ", ".join(f"{printable(label)} {counts[label]:,}" for label in self.labels[:20])
         more = f" and {len(self.labels) - 20} more" if len(self.labels) > 20 else ""
         lines = [
             f"training on {len(self.train):,} texts ({labels}{more}), "
             f"validating on {len(self.validation):,}"
         ]
         for reason, count in self.dropped.items():
-            lines.append(f"left out {count:,} {'row' if count == 1 else 'rows'}: {reason}")
+            rows = "row" if count == 1 else "rows"
+            lines.append(f"left out {count:,} {rows}: {printable(reason)}")
         return "\n".join(lines)
 
 
@@ -117,8 +119,11 @@ def read_training_data(
     train = train.take(kept)
     labels = sorted(set(train.labels), key=_by_value)
     if len(labels) < 2:
-        found = f"there is only {labels[0]!r}" if labels else "there are no rows"
-        raise UserError(f"a classifier needs rows of at least two labels; {found}")
+        found = f"only {labels[0]!r}" if labels else "none"
+        if dropped := +dropped:
+            reason, count = dropped.most_common(1)[0]
+            found += f", and {count:,} rows were left out: {reason}"
+        raise UserError(f"a classifier needs rows of at least two labels; there is {found}")
     if not len(held):
         raise UserError("there is no row to validate on; give some with --validation")
     if unknown := sorted(set(held.labels) - set(labels)):

@@ -1,6 +1,7 @@
 """The flags that the commands share, and what becomes of the others."""
 
 import argparse
+import csv
 import difflib
 import math
 import os
@@ -117,6 +118,8 @@ def positive(value: str) -> int:
     number = int(value) if re.fullmatch(r"[0-9_]+", value) else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be a positive integer, not {value!r}")
+    if number >= 2**63:
+        raise argparse.ArgumentTypeError(f"must be below {2**63}, not {value!r}")
     return number
 
 
@@ -191,6 +194,18 @@ def names(value: str) -> list[str]:
     return [name.strip() for name in value.split(",") if name.strip()]
 
 
+def columns(value: str) -> list[str]:
+    """Returns the names in a list that is written as a record of CSV; for `type=` of a flag.
+
+    White space is left around a name: there may be a column that is called so.
+    """
+    try:
+        found = next(csv.reader([value]), [])
+    except csv.Error as error:
+        raise argparse.ArgumentTypeError(f"cannot be read as a list of names: {error}") from None
+    return [name for name in found if name.strip()]
+
+
 @dataclass(frozen=True)
 class Limit:
     """How many rows may be rejected: a number of rows, or a share of them."""
@@ -232,9 +247,10 @@ def add_corpus_flags(parser: Parser) -> None:
     add_column_flags(group)
     group.add_argument(
         "--columns",
-        type=names,
+        type=columns,
         metavar="A,B",
-        help="input columns to keep beside the text; default: all",
+        help="input columns to keep beside the text, in quotes where they hold a comma; "
+        "default: all",
     )
     group.add_argument(
         "--limit", type=positive, metavar="N", help="read only the first N rows, for a try"

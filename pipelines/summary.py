@@ -1,5 +1,6 @@
 """The report at the end of a run, from the manifest of its output."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.console import report_console
+from pipelines.console import printable, report_console
 
 # Labels with a line of their own; the others are counted together.
 _LABELS_SHOWN = 12
@@ -55,7 +56,11 @@ def print_summary(
     if labels and rows["written"]:
         console.print()
         console.print(_label_table(labels, rows["written"]))
-        _print_examples(console, Path(output) / manifest["parts"][first_part]["path"], text_column)
+        _print_examples(
+            console,
+            Path(os.path.expanduser(output)) / manifest["parts"][first_part]["path"],
+            text_column,
+        )
     console.print()
     console.print(_facts_table(manifest, rows, output, renamed))
 
@@ -78,7 +83,7 @@ def _label_table(labels: Mapping[str, int], rows: int) -> Table:
     most = max(count for _, count in shown)
     for label, count in shown:
         bar = Bar(most, 0, count, width=_BAR_WIDTH, color="green")
-        table.add_row(f"  {escape(label)}", f"{count:,}", f"{count / rows:.1%}", bar)
+        table.add_row(f"  {escape(printable(label))}", f"{count:,}", f"{count / rows:.1%}", bar)
     return table
 
 
@@ -93,11 +98,13 @@ def _print_examples(console: Console, part: Path, text_column: str) -> None:
     console.print()
     table = Table.grid(padding=(0, 2))
     for row in batch.to_pylist():
-        text = _printable(row[text_column])
+        text = printable(row[text_column])
         if len(text) > _EXAMPLE_CHARACTERS:
             text = f"{text[:_EXAMPLE_CHARACTERS]}…"
         table.add_row(
-            f"  {escape(row['label'])}", f"{row['score']:.2f}", f"[dim]{escape(text)}[/dim]"
+            f"  {escape(printable(row['label']))}",
+            f"{row['score']:.2f}",
+            f"[dim]{escape(text)}[/dim]",
         )
     console.print(table)
 
@@ -129,9 +136,10 @@ def _facts_table(
         folder = f"{output.rstrip('/')}/rejected"
         table.add_row("rejected", f"{_count(rows['rejected'], 'row')}, kept in {escape(folder)}")
         for reason, count in list(manifest["rejected"]["errors"].items())[:_REASONS_SHOWN]:
-            table.add_row("", f"{count:,} × {escape(_printable(reason))}")
+            table.add_row("", f"{count:,} × {escape(printable(reason))}")
     for name, new_name in renamed.items():
-        table.add_row("renamed", f"input column {escape(name)} → {escape(new_name)}")
+        names = " → ".join(escape(printable(each)) for each in (name, new_name))
+        table.add_row("renamed", f"input column {names}")
     return table
 
 
@@ -141,11 +149,6 @@ def _describe_vectors(embedding: Mapping[str, Any]) -> str:
         f"{embedding['dimensions']} × {embedding['embedding_dtype']}, {embedding['pooling']} "
         f"pooling{normalized}"
     )
-
-
-def _printable(text: str) -> str:
-    """Returns a text on one line, without what would steer a terminal."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _count(number: int, noun: str) -> str:

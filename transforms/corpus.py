@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from transforms.decompress import compression_suffix
 from transforms.errors import InputError
-from transforms.files import CorpusFile, match, of_each
+from transforms.files import CorpusFile, distinct, match, of_each
 from transforms.format_delimited import read_header
-from transforms.format_jsonl import infer_columns, sample_objects, sampled_files
+from transforms.format_jsonl import head_fault, infer_columns, sample_objects, sampled_files
 from transforms.format_parquet import read_parquet_schema
 from transforms.format_text import TEXT_COLUMN
 from transforms.layout import InputColumn, Layout, output_names
@@ -78,7 +78,8 @@ def plan_corpus(
         input_format: One of `FORMATS`; by the extensions of the files if None.
         text_column: The column with the text.
         text_pair_column: The column with the second text of sentence pairs.
-        columns: Input columns to keep besides the text; all if None.
+        columns: Input columns to keep besides the text; all if None. White space around a name
+            counts where there is such a column.
         reserved: Names of the columns that later stages add, which the input's give way to.
 
     Returns:
@@ -91,8 +92,7 @@ def plan_corpus(
         raise InputError(f"unknown input format {input_format!r}; {_FORMAT_CHOICES}")
     if not inputs:
         raise InputError("no input; name a file, a glob or a folder")
-    found = {file.path: file for pattern in inputs for file in match(pattern)}
-    files = tuple(found.values())
+    files = distinct(file for pattern in inputs for file in match(pattern))
     file_format = input_format or _common_format(files)
     heads = _HEADS_OF_FORMAT[file_format](files)
     if not heads:
@@ -101,7 +101,9 @@ def plan_corpus(
     texts = [text_column] + ([] if text_pair_column is None else [text_pair_column])
     _require([text_column], heads[0], "--text_column")
     _require(texts[1:], heads[0], "--text_pair_column")
-    _require(columns or (), heads[0], "--columns")
+    if columns is not None:
+        columns = [name if name in heads[0].columns else name.strip() for name in columns]
+        _require(columns, heads[0], "--columns")
     if text_column == text_pair_column:
         raise InputError(f"text and second text are both {text_column!r}; name two columns")
     available = heads[0].columns
@@ -143,7 +145,12 @@ def _jsonl_heads(files: Sequence[CorpusFile]) -> list[_Head]:
     sampled = sampled_files(files)
     samples = _read_each(sampled, sample_objects)
     columns = infer_columns([row for rows in samples for row in rows])
-    return [_Head(sampled[0].path, columns)] if columns else []
+    if columns:
+        return [_Head(sampled[0].path, columns)]
+    for file, fault in zip(sampled, _read_each(sampled, head_fault), strict=True):
+        if fault:
+            raise InputError(f"cannot read {file.path!r}: {fault}")
+    return []
 
 
 def _delimited_heads(files: Sequence[CorpusFile], file_format: str) -> list[_Head]:

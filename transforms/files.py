@@ -9,7 +9,7 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,6 +73,15 @@ def of_each(files: Sequence[CorpusFile], look: Callable[[CorpusFile], _T]) -> li
         return list(pool.map(look, files))
 
 
+def distinct(files: Iterable[CorpusFile]) -> tuple[CorpusFile, ...]:
+    """Returns each file once, by the first of its paths, such as `a.txt` and `./a.txt`."""
+    found: dict[str, CorpusFile] = {}
+    for file in files:
+        path = file.path
+        found.setdefault(path if is_remote(path) else os.path.abspath(path), file)
+    return tuple(found.values())
+
+
 def open_binary(path: str) -> BinaryIO:
     """Opens a file for reading, with seek and without any decompression.
 
@@ -118,17 +127,37 @@ def _match_local(pattern: str) -> list[CorpusFile]:
         paths = glob.glob(pattern, recursive=True)
         nothing = f"no file matches {pattern!r}"
     else:
+        _check_link(pattern)
         raise InputError(f"no such file or folder: {pattern!r}{_near(pattern)}")
-    visible = [path for path in paths if _is_visible(path, pattern) and os.path.isfile(path)]
+    visible = [path for path in paths if _is_visible(path, pattern) and not os.path.isdir(path)]
     if not visible:
         raise InputError(nothing)
     return [_local_file(path) for path in visible]
 
 
 def _local_file(path: str) -> CorpusFile:
+    _check_link(path)
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"the path {os.fsencode(path)!r} is no UTF-8, and the output names the file of every "
+            "row: rename it"
+        ) from None
+    if not os.path.isfile(path):
+        raise InputError(
+            f"{path!r} is a pipe or a device, and an input is read more than once: write what it "
+            "gives to a file first"
+        )
     if not os.access(path, os.R_OK):
         raise InputError(f"no permission to read {path!r}")
     return CorpusFile(path, os.path.getsize(path))
+
+
+def _check_link(path: str) -> None:
+    """Raises `InputError` for a symbolic link to nothing: its rows would be missing in silence."""
+    if os.path.islink(path) and not os.path.exists(path):
+        raise InputError(f"{path!r} is a link to {os.readlink(path)!r}, which is not there")
 
 
 def _near(path: str) -> str:

@@ -32,10 +32,10 @@ class OutputFolder(Protocol):
     path: str
 
     def check_no_file(self) -> None:
-        """Raises an OSError when the path names a file."""
+        """Raises an OSError when the path names a file, or a link to nothing."""
 
-    def is_new(self) -> bool:
-        """Returns whether the folder has yet to be created."""
+    def first_missing(self) -> str | None:
+        """Returns the highest of the folder and those above it that has yet to be created."""
 
     def files(self, subfolder: str = "") -> dict[str, int]:
         """Returns name and size, in bytes, of the files directly in the folder or a subfolder."""
@@ -70,10 +70,15 @@ class OutputFolder(Protocol):
     def remove_if_empty(self, name: str = "") -> None:
         """Removes a folder that holds nothing."""
 
+    def remove_created(self, highest: str) -> None:
+        """Removes the folder and those above it up to `highest`, as far as they hold nothing."""
+
 
 def open_folder(output: str) -> OutputFolder:
     """Returns the folder at a path or URL, whether or not it exists yet."""
     if re.match(r"[a-zA-Z][-a-zA-Z0-9+.]*://", output):
+        if output.endswith("://"):  # without its slashes it would be a local folder
+            raise OutputError(f"{output} names no bucket or folder")
         return _RemoteFolder(output.rstrip("/"))
     return _LocalFolder(os.path.abspath(os.path.expanduser(output)))
 
@@ -108,9 +113,13 @@ class _LocalFolder:
     def check_no_file(self) -> None:
         if self._root.exists() and not self._root.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "it is a file, and must be a folder")
+        if self._root.is_symlink() and not self._root.exists():
+            target = os.readlink(self._root)
+            raise FileNotFoundError(errno.ENOENT, f"it is a link to {target!r}, which is not there")
 
-    def is_new(self) -> bool:
-        return not self._root.exists()
+    def first_missing(self) -> str | None:
+        missing = [path for path in (self._root, *self._root.parents) if not path.exists()]
+        return str(missing[-1]) if missing else None
 
     def files(self, subfolder: str = "") -> dict[str, int]:
         prefix = f"{subfolder}/" if subfolder else ""
@@ -132,13 +141,13 @@ class _LocalFolder:
     def owner(self, temporary: str) -> Literal["alive", "dead", "unknown"]:
         try:
             owner = json.loads((self._root / temporary / _OWNER).read_bytes())
-        except (OSError, ValueError):  # it died before it wrote this, or has just finished
+            host, pid, birth = owner["host"], int(owner["pid"]), owner["birth"]
+        except (OSError, ValueError, LookupError, TypeError):
+            return "unknown"  # it died before it wrote this, or has just finished
+        if host != socket.gethostname():
             return "unknown"
-        if owner["host"] != socket.gethostname():
-            return "unknown"
-        pid = owner["pid"]
         # This process may run again what failed before; it does not write twice at a time.
-        if pid == os.getpid() or owner["birth"] != _birth(pid):
+        if pid == os.getpid() or birth != _birth(pid):
             return "dead"
         return "alive" if _is_running(pid) else "dead"
 
@@ -186,6 +195,13 @@ class _LocalFolder:
         with suppress(OSError):
             (self._root / name).rmdir()
 
+    def remove_created(self, highest: str) -> None:
+        with suppress(OSError):
+            for path in (self._root, *self._root.parents):
+                path.rmdir()
+                if str(path) == highest:
+                    break
+
 
 def _birth(pid: int) -> str | None:
     """Returns when a process began, in clock ticks since boot: a pid is given out again."""
@@ -225,8 +241,8 @@ class _RemoteFolder:
         if self._is_object_store and self._systems.exists(self.path):
             raise NotADirectoryError(errno.ENOTDIR, "it is a file, and must be a folder")
 
-    def is_new(self) -> bool:
-        return False  # object stores have no folders to remove
+    def first_missing(self) -> str | None:
+        return None  # object stores have no folders to remove
 
     def files(self, subfolder: str = "") -> dict[str, int]:
         pattern = f"{subfolder}/*" if subfolder else "*"
@@ -282,6 +298,9 @@ class _RemoteFolder:
         self.remove(list(self._match(pattern) or self._match(f"{pattern}/**")))
 
     def remove_if_empty(self, name: str = "") -> None:
+        pass
+
+    def remove_created(self, highest: str) -> None:
         pass
 
     def _full(self, name: str) -> str:

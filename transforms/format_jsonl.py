@@ -12,7 +12,8 @@ import pyarrow as pa
 from transforms.blocks import read_blocks
 from transforms.errors import InputError
 from transforms.files import CorpusFile
-from transforms.json_types import column_array, infer_type, json_text
+from transforms.json_types import column_array, infer_type
+from transforms.json_values import has_long_integer, json_text, parse_json
 from transforms.layout import (
     BATCH_ROWS,
     InputColumn,
@@ -43,10 +44,14 @@ def sample_objects(path: str) -> list[dict[str, Any]]:
     Raises:
         InputError: There are lines, and none of them is an object.
     """
-    block = next(line_blocks(path, block_bytes=_SAMPLED_BYTES), None)
-    if block is None or block.fault is not None:
-        return []  # what is broken is told when it is read
-    lines = [line for line in block.data.split(b"\n") if line.strip()][:_SAMPLED_LINES]
+    data = b""
+    for block in line_blocks(path, block_bytes=_SAMPLED_BYTES):
+        if block.fault is not None:
+            break  # what is broken is told when it is read
+        data += block.data
+        if len(data) > _SAMPLED_BYTES // 2:  # else there may be a last line without a newline
+            break
+    lines = [line for line in data.split(b"\n") if line.strip()][:_SAMPLED_LINES]
     values = [value for value, error in map(_parsed, lines) if error is None]
     if lines and not values:
         hint = ""
@@ -54,6 +59,12 @@ def sample_objects(path: str) -> list[dict[str, Any]]:
             hint = "; a JSON array must be written with one element a line (jq -c '.[]')"
         raise InputError(f"{path!r} is no JSON Lines, one object a line{hint}")
     return values
+
+
+def head_fault(path: str) -> str | None:
+    """Returns why a file cannot be read from its first line on, or None."""
+    block = next(line_blocks(path, block_bytes=_SAMPLED_BYTES), None)
+    return None if block is None else block.fault
 
 
 def infer_columns(samples: Sequence[dict[str, Any]]) -> dict[str, pa.DataType]:
@@ -100,8 +111,9 @@ def _numbered_lines(block: LineBlock) -> Iterator[tuple[int, bytes]]:
 
 
 def _batch(layout: Layout, chunk: list[tuple[int, bytes]], rejects: Rejects) -> ReadBatch:
+    parse = parse_json if any(has_long_integer(line) for _, line in chunk) else orjson.loads
     try:
-        objects = [orjson.loads(line) for _, line in chunk]
+        objects = [parse(line) for _, line in chunk]
         return _read_batch(layout, objects, [offset for offset, _ in chunk], rejects)
     except ValueError:  # some line is wrong
         pass
@@ -145,9 +157,11 @@ def _read_batch(
 def _parsed(line: bytes) -> tuple[dict[str, Any], str | None]:
     """Returns the object in a line, or what is wrong with the line."""
     try:
-        value = orjson.loads(line)
+        value = parse_json(line)
     except orjson.JSONDecodeError as error:
         return {}, not_utf8(line) or f"not JSON: {error}"
+    except ValueError as error:
+        return {}, str(error)
     if type(value) is not dict:
         return {}, f"not a JSON object but {_described(value)}"
     return value, None

@@ -41,8 +41,8 @@ def _opened(path: str) -> Iterator[pq.ParquetFile]:
 def read_parquet_schema(path: str) -> dict[str, pa.DataType]:
     """Reads the columns of a file from its footer.
 
-    Types that Parquet does not tell apart are given as one: large strings and string views as
-    strings, the same with binary, and a dictionary as its values.
+    Types that Parquet does not tell apart are given as one, inside of lists, maps and structs too:
+    large strings and string views as strings, the same with binary, and a dictionary as its values.
 
     Raises:
         InputError: It is no Parquet file, or two columns have one name.
@@ -50,9 +50,10 @@ def read_parquet_schema(path: str) -> dict[str, pa.DataType]:
     try:
         with _opened(path) as file:
             schema = file.schema_arrow
-    except (pa.ArrowException, OSError) as error:
+            names, _ = schema.names, _column_paths(file)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path!r} as Parquet: {error}") from error
-    if twice := sorted(name for name in set(schema.names) if schema.names.count(name) > 1):
+    if twice := sorted(name for name in set(names) if names.count(name) > 1):
         raise InputError(f"{path!r} has more than one column named {twice[0]!r}")
     return {column.name: _plain_type(column.type) for column in schema}
 
@@ -109,7 +110,7 @@ def _read_row_group(
     layout: Layout, file: pq.ParquetFile, number: int, position: int, rejects: Rejects
 ) -> Iterator[ReadBatch]:
     names = [column.name for column in layout.fields]
-    rows = _rows_at_a_time(file.metadata.row_group(number), names)
+    rows = _rows_at_a_time(file, number, names)
     batches = file.iter_batches(rows, row_groups=[number], columns=names)
     while (batch := _next_batch(batches, number)) is not None:
         columns = [_plain(batch.column(column.name), column.type) for column in layout.fields]
@@ -140,14 +141,20 @@ def _unread(layout: Layout, rejects: Rejects, positions: range, error: str) -> I
         yield rejected_only(layout, rejects)
 
 
-def _rows_at_a_time(group: pq.RowGroupMetaData, names: list[str]) -> int:
+def _rows_at_a_time(file: pq.ParquetFile, number: int, names: list[str]) -> int:
     """Returns how many rows hold about `BATCH_BYTES` in the kept columns."""
+    group = file.metadata.row_group(number)
     kept = sum(
-        chunk.total_uncompressed_size
-        for chunk in map(group.column, range(group.num_columns))
-        if chunk.path_in_schema.split(".")[0] in names or chunk.path_in_schema in names
+        group.column(index).total_uncompressed_size
+        for index, path in enumerate(_column_paths(file))
+        if path.split(".")[0] in names or path in names
     )
     return min(max(group.num_rows * BATCH_BYTES // max(kept, 1), 1), BATCH_ROWS)
+
+
+def _column_paths(file: pq.ParquetFile) -> list[str]:
+    """Returns the names of the stored columns; a row group has its own, which nobody checks."""
+    return [file.schema.column(index).path for index in range(len(file.schema))]
 
 
 def _stored_bytes(group: pq.RowGroupMetaData) -> int:
@@ -161,7 +168,22 @@ def _plain_type(type_: pa.DataType) -> pa.DataType:
         return pa.string()
     if pa.types.is_large_binary(type_) or pa.types.is_binary_view(type_):
         return pa.binary()
+    if pa.types.is_list(type_):
+        return pa.list_(_plain_field(type_.value_field))
+    if pa.types.is_large_list(type_):
+        return pa.large_list(_plain_field(type_.value_field))
+    if pa.types.is_fixed_size_list(type_):
+        return pa.list_(_plain_field(type_.value_field), type_.list_size)
+    if pa.types.is_map(type_):
+        key, item = _plain_field(type_.key_field), _plain_field(type_.item_field)
+        return pa.map_(key, item, type_.keys_sorted)
+    if pa.types.is_struct(type_):
+        return pa.struct([_plain_field(member) for member in type_])
     return type_
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    return field.with_type(_plain_type(field.type))
 
 
 def _plain(column: pa.Array, type_: pa.DataType) -> pa.Array:

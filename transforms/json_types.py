@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
 import pyarrow as pa
+
+from transforms.json_values import json_text
 
 MIXED = object()
 """Stands for values that no Arrow type holds together; their column becomes JSON text."""
@@ -63,18 +64,6 @@ def column_array(values: list[Any], type_: pa.DataType) -> pa.Array:
         return pa.array(values, type_)
     except (OverflowError, pa.ArrowInvalid) as error:
         raise ValueError(str(error)) from error
-
-
-def json_text(value: Any) -> str:
-    """Returns parsed JSON as text.
-
-    Raises:
-        ValueError: It is nested deeper than the 254 levels that orjson writes.
-    """
-    try:
-        return orjson.dumps(value).decode()
-    except orjson.JSONEncodeError as error:
-        raise ValueError("nested too deeply") from error
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:

@@ -184,7 +184,7 @@ def read_batch(
 
 def rejected_only(layout: Layout, rejects: Rejects) -> ReadBatch:
     """Returns a batch without rows, for what was rejected."""
-    empty = [pa.array([], column.type) for column in layout.fields]
+    empty = [pa.nulls(0, column.type) for column in layout.fields]
     return read_batch(layout, empty, np.empty(0, np.int64), rejects)
 
 

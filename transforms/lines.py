@@ -14,6 +14,7 @@ LINE_BYTES = 1 << 30
 _KEPT_OF_LONG_LINE = 1 << 20
 _LEAST_READ = 64 << 10
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def line_blocks(
         OSError: The file cannot be opened, or the storage failed.
     """
     with InputStream(path) as stream:
+        if start and _is_utf16(stream.read(_LEAST_READ)):
+            return  # the range that begins at 0 tells
         first = _first_line(stream, start, stop) if start else 0
         if first is None:
             return
@@ -68,6 +71,11 @@ def line_blocks(
             reached = stream.consumed if stop is None else block.offset + len(block.data)
             yield replace(block, stored_bytes=reached - counted)
             counted = reached
+
+
+def _is_utf16(head: bytes) -> bool:
+    """Returns whether a file that begins so is UTF-16: has its mark, and a newline or such."""
+    return head.startswith(_UTF16_MARKS) and b"\0" in head[:_LEAST_READ]
 
 
 def _first_line(stream: InputStream, start: int, stop: int | None) -> int | None:
@@ -147,6 +155,10 @@ class _Cutter:
 
     def _read(self) -> bytes:
         data = self._read_stream()
+        if self._offset == self._held_bytes == 0 and _is_utf16(data):
+            raise BrokenStreamError(
+                "the text is UTF-16, and only UTF-8 is read: convert it, with iconv for one"
+            )
         if self._offset == self._held_bytes == 0 and data.startswith(_BYTE_ORDER_MARK):
             self._offset = len(_BYTE_ORDER_MARK)
             data = data[len(_BYTE_ORDER_MARK) :] or self._read_stream()

@@ -22,6 +22,9 @@ _TIMES = ("started", "finished", "seconds")
 MANIFEST_KEYS = frozenset({"format_version", "columns", "metadata", *_SUMMED, *_LISTS, *_TIMES})
 """What the manifest says itself, whatever the command; `inputs` is of both."""
 
+# What an append and the messages about earlier results read of a manifest.
+_KINDS: dict[str, type] = {"columns": dict, "metadata": dict, "rows": dict, "runs": list}
+
 # Error messages can be as many as rows: the manifest shows so many, the most common.
 _ERRORS = 20
 
@@ -52,14 +55,31 @@ def load_manifest(folder: OutputFolder, broken_as_empty: bool = False) -> dict[s
         return None
     try:
         manifest = json.loads(content)
-        problem = None if isinstance(manifest, dict) else "not a JSON object"
-    except ValueError as error:
+        problem = _problem(manifest)
+    except (ValueError, RecursionError) as error:
         problem = f"not JSON: {error}"
     if problem is None:
         return manifest
     if broken_as_empty:
         return {}
-    raise OutputError(f"{folder.path}/{MANIFEST} is {problem}")
+    raise OutputError(
+        f"{folder.path}/{MANIFEST} is {problem}; replace it with --if_exists=overwrite or give "
+        "another folder"
+    )
+
+
+def _problem(manifest: Any) -> str | None:
+    """Returns why this is no manifest, or None; one of another version may lack what ours has."""
+    if not isinstance(manifest, dict):
+        return "not a JSON object"
+    is_ours = manifest.get("format_version") == FORMAT_VERSION
+    for name, kind in _KINDS.items():
+        value = manifest.get(name, None if is_ours else kind())
+        if not isinstance(value, kind):
+            return f"no manifest of results: its {name!r} is missing or wrong"
+    if not all(isinstance(run, dict) for run in manifest.get("runs", [])):
+        return "no manifest of results: its 'runs' are wrong"
+    return None
 
 
 def last_run(manifest: Mapping[str, Any] | None) -> str | None:

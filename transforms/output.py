@@ -5,6 +5,7 @@ folder with a `_MANIFEST.json` is always the whole result of finished runs. One 
 write to a folder.
 """
 
+import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -46,7 +47,7 @@ class OutputPlan:
         started: When the plan was made, ISO 8601 in UTC.
         if_exists: What happens to earlier results: "error" says there were none.
         earlier_run: Id of the run that wrote the earlier results last, where there are any.
-        created: Whether the folder is new.
+        created: The highest folder that had to be created for it, if any.
     """
 
     folder: str
@@ -54,7 +55,7 @@ class OutputPlan:
     started: str
     if_exists: IfExists
     earlier_run: str | None
-    created: bool
+    created: str | None
 
     @property
     def temporary(self) -> str:
@@ -92,6 +93,10 @@ def prepare_output(
     """
     if not output.strip():
         raise OutputError("--output is empty: give a folder")
+    try:
+        output.encode()
+    except UnicodeEncodeError:
+        raise OutputError(f"--output={os.fsencode(output)!r} is no UTF-8: rename it") from None
     folder = open_folder(output)
     with storage_errors(f"use --output={output}"):
         folder.check_no_file()
@@ -101,7 +106,7 @@ def prepare_output(
         if if_exists == "append" and earlier is not None:
             _check_appendable(output, earlier, written_schema(schema), metadata or {})
         run_id = f"{datetime.now(timezone.utc):%Y%m%dt%H%M%S}-{secrets.token_hex(3)}"
-        created = folder.is_new()
+        created = folder.first_missing()
         plan = OutputPlan(folder.path, run_id, utc_now(), if_exists, last_run(earlier), created)
     try:
         with storage_errors(f"use --output={output}"):
@@ -120,7 +125,7 @@ def discard(plan: OutputPlan) -> None:
     with suppress(OutputError), storage_errors("clean up"):
         folder.remove_tree(plan.temporary)
         if plan.created:
-            folder.remove_if_empty()
+            folder.remove_created(plan.created)
 
 
 def written_schema(schema: pa.Schema) -> pa.Schema:

@@ -5,7 +5,7 @@ import pytest
 
 import models
 from models import BertPreprocessor, BertTokenizer, PresetError, UserError, presets, store
-from models.presets import open_preset
+from models.presets import locate, open_preset
 from tests.models.damage import PREPROCESSOR, edit
 
 
@@ -59,6 +59,11 @@ def test_the_digest_does_not_depend_on_the_folder(preset, tmp_path):
     copy = Path(shutil.copytree(preset, tmp_path / "copy"))
     (copy / "README.md").write_text("A note.")
     assert open_preset(copy).digest == open_preset(preset).digest
+
+
+def test_a_name_too_long_for_a_path_is_no_preset():
+    with pytest.raises(PresetError, match="is no folder"):
+        locate("x" * 300)
 
 
 def test_lengths_are_the_presets_own_or_the_one_asked_for(preset):

@@ -1,3 +1,4 @@
+import errno
 import json
 import random
 import re
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.errors import UserError
-from pipelines.console import progress_bar, run_command, run_process
+from pipelines.console import progress_bar, report, run_command, run_process
 from tests.pipelines.command_runs import (
     ENVIRONMENT,
     ROOT,
@@ -74,25 +75,94 @@ def test_a_mistake_of_the_program_is_not_hidden():
         run_command(lambda argv: 1 // 0, [])
 
 
-def test_a_process_ends_at_once_with_what_it_printed():
+def run_as_process(
+    body: str, redirection: str = "", before: str = "", **environment: str
+) -> tuple[int, str, str]:
+    """Runs a body of a `main` as a process does; returns its exit code and what it printed."""
+    lines = "\n".join(f"    {line}" for line in body.splitlines())
     code = f"""
-import threading, time
-from {run_process.__module__} import run_process
-threading.Thread(target=time.sleep, args=(60,)).start()
+import os, signal, sys, threading, time
+from {run_process.__module__} import report, run_command, run_process
 def main():
-    print("the last words")
-    return 7
+{lines}
 run_process(main)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        ["sh", "-c", f'{before} exec "$0" -c "$1" {redirection}', sys.executable, code],
         cwd=ROOT,
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **environment},
         capture_output=True,
         text=True,
         timeout=30,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (7, "the last words\n", "")
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_process_ends_at_once_with_what_it_printed():
+    body = """
+threading.Thread(target=time.sleep, args=(60,)).start()
+print("the last words")
+return 7
+"""
+    assert run_as_process(body) == (7, "the last words\n", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_process_that_is_told_to_end_cleans_up_first(number):
+    body = f"""
+def command(argv):
+    try:
+        os.kill(os.getpid(), {number:d})
+        time.sleep(60)
+    finally:
+        print("clean")
+return run_command(command, [])
+"""
+    told = "error: interrupted; nothing was added to the output\n"
+    assert run_as_process(body) == (128 + number, "clean\n", told)
+
+
+def test_a_process_that_is_to_outlive_its_terminal_does():
+    body = "os.kill(os.getpid(), signal.SIGHUP)\nreturn 7"
+    assert run_as_process(body, before="trap '' HUP;") == (7, "", "")
+
+
+def test_letters_that_the_output_lacks_are_no_error():
+    found = run_as_process("print('caf\\xe9')\nreturn 0", PYTHONIOENCODING="ascii")
+    assert found == (0, "caf?\n", "")
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full"])
+def test_streams_that_take_nothing_are_no_error(redirection, tmp_path):
+    body = f"""
+with open({str(tmp_path / "file")!r}, "w") as file, report():
+    os.write(2, b"of native code")
+    print("the last words", flush=True)
+print("an error", file=sys.stderr)
+return 7
+"""
+    assert run_as_process(body, redirection)[0] == 7
+    assert (tmp_path / "file").read_bytes() == b""
+
+
+def test_a_report_that_nobody_can_read_leaves_the_result_as_it_is(capsys):
+    with report():
+        raise BrokenPipeError
+    with report():
+        raise SystemExit(1)  # what rich does then
+    assert capsys.readouterr().err == ""
+    with report():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    told = "error: the results are written, but not their summary: No space left on device\n"
+    assert capsys.readouterr().err == told
+
+
+def test_a_command_whose_output_nobody_reads_ends_with_one_line(capsys):
+    def fail(argv):
+        raise BrokenPipeError
+
+    assert run_command(fail, []) == 1
+    assert capsys.readouterr().err.startswith("error: nobody reads what is printed any more")
 
 
 # The progress bar
@@ -158,10 +228,11 @@ def test_an_interrupt_of_a_run_leaves_one_line_and_nothing_else(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupt_keeps_earlier_results(tiny_preset, large_corpus, classify, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_earlier_results(tiny_preset, large_corpus, classify, tmp_path, number):
     (tmp_path / "a.txt").write_text("x")
     earlier = classify(f"--input={tmp_path}/a.txt")
-    before = {path: path.read_bytes() for path in earlier.folder.rglob("*.*")}
+    before = {path: path.read_bytes() for path in earlier.folder.rglob("*") if path.is_file()}
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "pipelines.classify", f"--input={large_corpus}"),
@@ -177,11 +248,12 @@ def test_an_interrupt_keeps_earlier_results(tiny_preset, large_corpus, classify,
     while process.poll() is None and not list(earlier.folder.glob("_temporary-*")):
         time.sleep(0.05)
     time.sleep(0.3)  # into the start of Beam
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
+    assert (process.returncode, out) == (128 + number, "")
     assert err == "error: interrupted; nothing was added to the output\n"
-    assert {path: path.read_bytes() for path in earlier.folder.rglob("*.*")} == before
+    after = {path: path.read_bytes() for path in earlier.folder.rglob("*") if path.is_file()}
+    assert after == before
 
 
 # Training

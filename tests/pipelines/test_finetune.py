@@ -10,6 +10,7 @@ import pytest
 from models.presets import open_preset
 from pipelines import classify as classify_command
 from pipelines import finetune as finetune_command
+from pipelines.new_preset import publish
 from tests.pipelines.command_runs import Run, run
 from tests.pipelines.conftest import TEXTS
 
@@ -265,7 +266,7 @@ def test_a_configuration_that_is_not_there_is_refused(finetune, tmp_path):
         ([{"text": str(i), "label": "a"} for i in range(20)], "there is only 'a'"),
         ([{"text": "x", "stars": 3}], "no column 'label' for --label_column"),
         ([{"body": "x", "label": 3}], "no column 'text' for --text_column"),
-        ([{"text": None, "label": None}], "there are no rows"),
+        ([{"text": None, "label": None}], "there is none, and"),
     ],
     ids=["one label", "no label column", "no text column", "no rows"],
 )
@@ -334,3 +335,27 @@ def test_an_output_that_is_no_folder_or_cannot_be_made_is_refused(finetune, tiny
     assert_refused(finetune(*flags, f"--output={tmp_path}/file/preset"), "cannot write")
     assert_refused(finetune(*flags, "--output=/proc/textbeam"), "cannot write /proc/textbeam")
     assert_refused(finetune(*flags, "--output=."), "holds other files than a preset's")
+    assert_refused(finetune(*flags, "--output="), "--output is empty: give a folder")
+    assert_refused(finetune(*flags, f"--output={tmp_path}/{300 * 'x'}"), "File name too long")
+    found = finetune(*flags, "--output=gs://bucket/preset")
+    assert_refused(found, "is no folder on this machine: write to one, and copy it with")
+
+
+def test_a_preset_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    output, new = tmp_path / "preset", tmp_path / "new"
+    output.mkdir()
+    (output / "config.json").write_text("old")
+    with pytest.raises(FileNotFoundError):
+        publish(new, output)
+    assert (output / "config.json").read_text() == "old"
+    new.mkdir()
+    publish(new, output)
+    assert list(tmp_path.iterdir()) == [output]
+    assert list(output.iterdir()) == []
+
+
+def test_an_output_may_lie_in_the_home_folder(finetune, corpus, tiny_preset, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = finetune(f"--preset={tiny_preset}", "--epochs=1", "--output=~/mine")
+    assert found.code == 0, found.err
+    assert (tmp_path / "mine" / "config.json").is_file()

@@ -180,7 +180,11 @@ def test_a_text_with_two_labels_is_not_on_both_sides(read):
     ("rows", "validation", "message"),
     [
         ([row("1", "a"), row("2", "a")], VALIDATION, "at least two labels; there is only 'a'"),
-        ([row("x", "a"), row("y", "b")], VALIDATION, "at least two labels; there are no rows"),
+        (
+            [row("x", "a"), row("y", "b")],
+            VALIDATION,
+            "there is none, and 2 rows .*: the text is among",
+        ),
         ([row("1", "a"), row("2", "b")], None, "there is no row to validate on; give some with"),
         (
             [row("1", "a"), row("2", "b")],
@@ -210,6 +214,11 @@ def test_the_data_is_described_with_what_was_left_out(read):
         "left out 1 row: there is no label",
         "left out 1 row: the text is among the validation texts",
     ]
+
+
+def test_a_label_of_several_lines_is_described_on_one(read):
+    data = read([row("x", "a\nb\x1b[31m"), row("y", "c"), row("z", "c")], None)
+    assert "(a b [31m 1, c 1)" in data.describe()
 
 
 def test_many_labels_are_not_all_described():

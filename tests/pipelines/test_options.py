@@ -15,6 +15,7 @@ from pipelines.options import (
     add_beam_flags,
     at_home,
     check_sequence_length,
+    columns,
     fraction,
     names,
     positive,
@@ -59,8 +60,18 @@ print(json.dumps([code, err.getvalue(), [name for name in {HEAVY} if name in sys
 # Values
 
 
+def test_columns_are_a_record_of_csv():
+    assert columns("id, a b,é") == ["id", " a b", "é"]
+    assert columns('"a,b",c,"say ""x"""') == ["a,b", "c", 'say "x"']
+    assert columns("") == columns(" , ") == []
+    with pytest.raises(Exception, match="cannot be read as a list of names"):
+        columns("a\nb")
+
+
 def test_a_positive_integer_is_nothing_else():
     assert positive("12") == 12
+    with pytest.raises(Exception, match="must be below 9223372036854775808"):
+        positive(str(2**63))
     for value in ("0", "-1", "1.5", "x", ""):
         with pytest.raises(Exception, match="must be a positive integer"):
             positive(value)

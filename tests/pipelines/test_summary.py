@@ -146,6 +146,15 @@ def test_examples_cannot_steer_the_terminal_or_the_layout(summary, tmp_path):
     assert "  good  0.99  :warning: ends in \\\n" in said
 
 
+def test_labels_and_names_of_columns_cannot_steer_the_terminal_or_the_layout(summary, tmp_path):
+    rows = [{"text": "one", "label": "a\n\x1b[31mb", "score": 0.5}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "part-0.parquet")
+    said = summary(manifest_of({"a\n\x1b[31mb": 1}), renamed={"lab\nel": "input_lab\nel"})
+    assert "  a [31mb  1  100.0%" in said
+    assert "  a [31mb  0.50  one\n" in said
+    assert "input column lab el → input_lab el" in said
+
+
 def test_results_that_are_elsewhere_have_no_examples(summary):
     assert "0.99" not in summary(manifest_of({"good": 4}), output="gs://b/out")
 

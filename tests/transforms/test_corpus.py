@@ -87,6 +87,13 @@ def test_a_file_that_two_inputs_match_is_read_once(tmp_path):
     assert [file.path[-5:] for file in corpus.files] == ["b.txt", "a.txt"]
 
 
+def test_a_file_that_two_inputs_spell_differently_is_read_once(tmp_path, monkeypatch):
+    path = write(tmp_path, "a.txt", "x")
+    monkeypatch.chdir(tmp_path)
+    corpus = plan_corpus(["./a.txt", path, "../" + tmp_path.name + "/a.txt", "a.txt"])
+    assert [file.path for file in corpus.files] == ["./a.txt"]
+
+
 def test_plain_text_has_one_column_and_source_and_position(tmp_path):
     corpus = plan_corpus([write(tmp_path, "a.txt", "x")])
     assert corpus.schema == pa.schema([("text", pa.string()), SOURCE, POSITION])
@@ -180,6 +187,12 @@ def test_a_column_that_is_not_there_is_an_error_with_the_nearest(tmp_path):
     plan_fails("both 'review'", path, text_column="review", text_pair_column="review")
 
 
+def test_white_space_around_a_name_counts_where_there_is_such_a_column(tmp_path):
+    path = write(tmp_path, "a.csv", "text, a,b\n1,2,3\n")
+    assert list(types(plan_corpus([path], columns=[" a", " b "]))) == ["text", " a", "b"]
+    plan_fails("no column 'c' for --columns", path, columns=[" c"])
+
+
 def test_names_that_are_taken_get_a_prefix(tmp_path):
     path = write(tmp_path, "a.csv", "text,source,position,label,input_label\n")
     corpus = plan_corpus([path], reserved=["label", "score"])
@@ -209,6 +222,18 @@ def test_an_input_whose_columns_nothing_tells_is_an_error(tmp_path, name, conten
     write(tmp_path, name, content)
     write(tmp_path, f"b{name}.gz", gzip.compress(content.encode()))
     plan_fails("the input is empty, and no column is known: '.*' and 1 more", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [(gzip.compress(b'{"text": "a"}\n')[:12], "ends early"), (b'{"text": "a"}\n', "is corrupt")],
+)
+def test_json_lines_of_which_nothing_can_be_read_are_an_error_with_the_reason(
+    tmp_path, content, fault
+):
+    write(tmp_path, "a.jsonl", "")
+    write(tmp_path, "b.jsonl.gz", content)
+    plan_fails(rf"cannot read '.*b\.jsonl\.gz': the gzip stream {fault}", str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -250,6 +275,18 @@ def test_types_of_json_are_inferred(tmp_path, values, expected):
     rows = [{"text": "t", "value": value} for value in values]
     corpus = plan_corpus([write_lines(tmp_path, "a.jsonl", *rows)])
     assert types(corpus) == {"text": "string", "value": expected}
+
+
+def test_a_last_line_without_a_newline_is_among_the_samples(tmp_path):
+    path = write(tmp_path, "a.jsonl", '{"text": "t", "n": 1}\n{"text": "t", "n": 0.5, "new": "x"}')
+    assert types(plan_corpus([path])) == {"text": "string", "n": "double", "new": "string"}
+
+
+def test_an_integer_beyond_64_bits_makes_a_column_of_text(tmp_path):
+    path = write(
+        tmp_path, "a.jsonl", '{"text": "t", "id": 1}\n{"text": "t", "id": 1' + 30 * "0" + "}"
+    )
+    assert types(plan_corpus([path])) == {"text": "string", "id": "string"}
 
 
 def test_columns_of_json_are_the_union_of_keys_in_order_of_appearance(tmp_path):
@@ -302,6 +339,14 @@ def test_every_type_of_text_in_parquet_becomes_string(tmp_path, type_):
     text = pa.array(["a"]).cast(type_) if type_ != pa.binary() else pa.array([b"a"])
     path = write_parquet(tmp_path, "a.parquet", text=text)
     assert types(plan_corpus([path])) == {"text": "string"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.csv", "text,n\na,1\n"), ("a.jsonl", '{"text": "a"}\n')]
+)
+def test_utf16_is_an_error_where_it_hides_the_columns(tmp_path, name, content):
+    write(tmp_path, name, content.encode("utf-16"))
+    plan_fails("cannot read .*the text is UTF-16, and only UTF-8 is read", str(tmp_path))
 
 
 def test_a_parquet_column_without_text_is_no_text_column(tmp_path):

@@ -107,6 +107,27 @@ def test_a_file_without_permission_is_an_error(tmp_path, monkeypatch):
         match(f"{tmp_path}/a.txt")
 
 
+@pytest.mark.parametrize("pattern", ["", "pipe.txt", "*.txt"])
+def test_a_pipe_is_refused_with_what_to_do(tmp_path, pattern):
+    os.mkfifo(tmp_path / "pipe.txt")
+    with pytest.raises(InputError, match=r"pipe\.txt' is a pipe or a device.*to a file first"):
+        match(f"{tmp_path}/{pattern}")
+
+
+@pytest.mark.parametrize("pattern", ["", "b.txt", "*.txt"])
+def test_a_link_to_nothing_is_told_and_not_left_out_in_silence(tmp_path, pattern):
+    fill(tmp_path, "a.txt")
+    (tmp_path / "b.txt").symlink_to("gone.txt")
+    with pytest.raises(InputError, match=r"b\.txt' is a link to 'gone\.txt', which is not there"):
+        match(f"{tmp_path}/{pattern}")
+
+
+def test_a_name_that_is_no_utf8_is_refused_with_its_bytes(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_text("x")
+    with pytest.raises(InputError, match=r"caf\\xe9\.txt' is no UTF-8.*rename it"):
+        match(str(tmp_path))
+
+
 def test_a_scheme_without_a_file_system_is_an_error():
     with pytest.raises(InputError, match="nosuch://"):
         match("nosuch://bucket/a.txt")

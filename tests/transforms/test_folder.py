@@ -86,6 +86,11 @@ def test_a_file_is_no_folder(tmp_path, gcs_bucket):
             open_folder(path).check_no_file()
 
 
+def test_a_scheme_alone_is_no_folder():
+    with pytest.raises(OutputError, match="gs:// names no bucket"):
+        open_folder("gs://")
+
+
 def test_an_unknown_scheme_is_named():
     with pytest.raises(OutputError, match="nowhere://bucket/out"):
         open_folder("nowhere://bucket/out")

@@ -114,6 +114,30 @@ def test_json_that_is_nested_deeply_is_kept_or_rejected_but_stops_nothing(tmp_pa
     assert found.only_error() == "'v' does not fit its type string: nested too deeply"
 
 
+@pytest.mark.parametrize("number", [10**30, -(10**20), 1 << 64])
+def test_an_integer_beyond_64_bits_is_kept_digit_by_digit_or_rejected(tmp_path, number):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a", "id": 1, "f": 0.5, "z": "z"}\n')
+    corpus = plan_corpus([str(path)])
+    for name in ("id", "f"):
+        path.write_text(f'{{"text": "b", "{name}": {number}}}\n')
+        expected = f"{name!r} does not fit its type {corpus.schema.field(name).type}: {number}"
+        assert Found(corpus).only_error() == expected
+    path.write_text(f'{{"text": "b", "z": {number}}}\n{{"text": "b", "z": [{number}, 1.5]}}\n')
+    assert Found(corpus).column("z") == [f"{number}", f"[{number},1.5]"]
+
+
+def test_a_long_integer_does_not_let_a_broken_or_deep_line_stop_the_others(tmp_path):
+    long, deep = "9" * 5000, "[" * 1000 + "9" * 30 + "]" * 1000
+    path = tmp_path / "a.jsonl"
+    path.write_text(
+        f'{{"text": "a"}}\n{{"text": {long}}}\n{{"text": {deep}}}\n{{"text": "{long}"}}\n'
+    )
+    found = read(path)
+    assert found.texts == ["a", long]
+    assert len(found.rejected) == 2
+
+
 def test_an_unplanned_key_is_told_with_what_to_do(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "a"}\n')

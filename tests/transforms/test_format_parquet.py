@@ -5,6 +5,7 @@ import pytest
 
 from tests.transforms.reading import Found, read
 from transforms.corpus import plan_corpus
+from transforms.errors import InputError
 from transforms.layout import BATCH_BYTES
 from transforms.units import split_file
 
@@ -31,6 +32,35 @@ def test_columns_of_parquet_whose_names_hold_dots_are_told_apart(tmp_path):
     pq.write_table(table, tmp_path / "a.parquet")
     assert read(tmp_path, columns=["a.b"]).column("a.b") == ["x"]
     assert read(tmp_path, columns=["a"]).column("a") == [{"b": 1}]
+
+
+@pytest.mark.parametrize(
+    "type_", [pa.string_view(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())]
+)
+def test_strings_inside_of_other_types_are_plain_ones(tmp_path, type_):
+    strings = pa.array(["a", "b", "c"])
+    strings = strings.dictionary_encode() if pa.types.is_dictionary(type_) else strings.cast(type_)
+    offsets = pa.array([0, 1, 2, 3], pa.int32())
+    keys = pa.array(["x", "y", "z"])
+    table = pa.table(
+        {
+            "text": ["a", None, "c"],
+            "list": pa.ListArray.from_arrays(offsets, strings),
+            "struct": pa.StructArray.from_arrays([strings], ["s"]),
+            "map": pa.MapArray.from_arrays(offsets, keys, strings),
+            "pair": pa.FixedSizeListArray.from_arrays(strings, 1),
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    found = read(tmp_path)
+    assert found.only_error() == "'text' is null"
+    del found.rows[0]["source"], found.rows[0]["position"]
+    assert found.rows[0] == {
+        "text": "a", "list": ["a"], "struct": {"s": "a"}, "map": [("x", "a")], "pair": ["a"],
+    }  # fmt: skip
+    types = found.batches[0].rows.schema
+    assert str(types.field("struct").type) == "struct<s: string>"
+    assert str(types.field("list").type) == "list<element: string>"
 
 
 def test_row_groups_are_units_with_the_numbers_of_their_rows(tmp_path):
@@ -107,6 +137,30 @@ def test_a_row_group_that_cannot_be_read_is_rejected_row_by_row(tmp_path):
     assert found.column("position") == [*range(3000), *range(6000, 9000)]
     assert [row["position"] for row in found.rejected] == list(range(3000, 6000))
     assert found.rejected[0]["error"].startswith("row group 1 cannot be read: ")
+
+
+def test_a_row_group_that_cannot_be_read_may_have_any_type(tmp_path):
+    path = tmp_path / "a.parquet"
+    ids = pa.StructArray.from_arrays([pa.array([bytes(16)], pa.uuid())], ["id"])
+    pq.write_table(pa.table({"text": ["a" * 1000], "ids": ids}), path, use_dictionary=False)
+    start = pq.ParquetFile(path).metadata.row_group(0).column(0).data_page_offset
+    content = bytearray(path.read_bytes())
+    content[start : start + 10] = b"\xff" * 10
+    path.write_bytes(content)
+    assert read(path).only_error().startswith("row group 0 cannot be read: ")
+
+
+def test_a_name_that_is_no_text_in_a_row_group_costs_nothing_and_in_the_schema_the_file(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["a"], "number": [1]}), path, store_schema=False)
+    content = path.read_bytes()
+    assert content.count(b"number") >= 2  # in the schema, then in the row group
+    head, _, tail = content.rpartition(b"number")
+    path.write_bytes(head + b"\xffumber" + tail)
+    assert read(path).column("number") == [1]
+    path.write_bytes(content.replace(b"number", b"\xffumber"))
+    with pytest.raises(InputError, match=r"cannot read '.*a\.parquet' as Parquet: .*invalid start"):
+        plan_corpus([str(path)])
 
 
 def test_long_texts_in_parquet_make_small_batches(tmp_path):

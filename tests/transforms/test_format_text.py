@@ -34,6 +34,24 @@ def test_only_newlines_end_lines(tmp_path):
     assert read(tmp_path / "a.txt", text).texts == [text]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("unit_bytes", [1000, 6])
+def test_utf16_costs_one_row_that_says_what_to_do(tmp_path, encoding, unit_bytes):
+    (tmp_path / "a.txt").write_bytes("\ufeffone\ntwo\nthree".encode(encoding))
+    (tmp_path / "b.txt").write_text("neighbour")
+    found = Found(plan_corpus([str(tmp_path)]), unit_bytes)
+    assert found.texts == ["neighbour"]
+    assert found.only_error() == (
+        "the text is UTF-16, and only UTF-8 is read: convert it, with iconv for one"
+    )
+
+
+def test_bytes_that_only_begin_as_utf16_does_cost_their_line(tmp_path):
+    found = read(tmp_path / "a.txt", b"\xff\xfe\none\ntwo\n")
+    assert found.texts == ["one", "two"]
+    assert found.only_error() == "invalid UTF-8: byte 0xff at offset 0"
+
+
 def test_a_line_that_is_no_utf8_is_rejected_with_its_bytes(tmp_path):
     found = read(tmp_path / "a.txt", b"one\nt\xffo\r\nthree\n\xe2\x82")
     assert found.texts == ["one", "three"]

@@ -49,7 +49,15 @@ def test_a_new_folder_is_created_and_reserved(tmp_path):
 
 def test_a_discarded_plan_leaves_nothing(tmp_path):
     discard(prepare(tmp_path / "out"))
-    assert not (tmp_path / "out").exists()
+    discard(prepare(tmp_path / "new" / "deeper" / "out"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_discarded_plan_leaves_folders_that_are_used_by_now(tmp_path):
+    plan = prepare(tmp_path / "new" / "deeper" / "out")
+    (tmp_path / "new" / "notes.txt").write_text("mine")
+    discard(plan)
+    assert [path.name for path in tmp_path.rglob("*")] == ["new", "notes.txt"]
 
 
 def test_a_discarded_plan_leaves_what_was_there(tmp_path):
@@ -91,6 +99,18 @@ def test_overwrite_accepts_a_broken_manifest(tmp_path):
     with pytest.raises(OutputError, match="not JSON"):
         prepare(tmp_path)
     assert prepare(tmp_path, if_exists="overwrite").if_exists == "overwrite"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"format_version": 1}', '{"runs": "x"}', '{"runs": [1]}', '{"rows": 3}', "[" * 100_000],
+)
+@pytest.mark.parametrize("if_exists", ["error", "append"])
+def test_a_manifest_of_something_else_is_told(tmp_path, content, if_exists):
+    (tmp_path / "_MANIFEST.json").write_text(content)
+    with pytest.raises(OutputError, match=r"_MANIFEST\.json is no.*--if_exists=overwrite"):
+        prepare(tmp_path, if_exists=if_exists)
+    assert prepare(tmp_path, if_exists="overwrite").earlier_run is None
 
 
 def test_a_result_of_the_same_sample_run_is_replaced(tmp_path):
@@ -169,6 +189,18 @@ def test_output_that_cannot_be_written():
         prepare("/proc/out")
 
 
+def test_output_that_is_a_link_to_nothing(tmp_path):
+    (tmp_path / "out").symlink_to("gone")
+    with pytest.raises(OutputError, match="it is a link to 'gone', which is not there"):
+        prepare(tmp_path / "out")
+
+
+def test_output_whose_name_is_no_utf8(tmp_path):
+    with pytest.raises(OutputError, match=r"out\\xff' is no UTF-8: rename it"):
+        prepare(tmp_path / os.fsdecode(b"out\xff"))
+    assert not any(tmp_path.iterdir())
+
+
 def test_output_without_a_name():
     with pytest.raises(OutputError, match="empty"):
         prepare("")
@@ -208,6 +240,15 @@ def test_a_live_run_in_the_same_folder_is_left_alone(tmp_path):
                 prepare(tmp_path, if_exists=if_exists)
         assert len(list(tmp_path.iterdir())) == 1
         other.communicate()
+
+
+@pytest.mark.parametrize("owner", ["[]", "{}", '{"host": "elsewhere", "pid": "x"}'])
+def test_a_leftover_whose_owner_cannot_be_read_hinders_nothing(tmp_path, owner):
+    leftover = tmp_path / f"_temporary-{RUN}"
+    leftover.mkdir()
+    (leftover / "_owner.json").write_text(owner)
+    discard(prepare(tmp_path))
+    assert leftover.exists()
 
 
 def test_a_leftover_of_another_host_is_removed_after_a_day(tmp_path):

@@ -1,0 +1,79 @@
+"""The folder of a preset that is being made: checked before the work, filled and then published."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.errors import UserError
+from models.remote import is_remote
+
+
+def output_folder(output: str) -> Path:
+    """Returns the folder to write to.
+
+    Raises:
+        UserError: It is none on this machine.
+    """
+    if not output.strip():
+        raise UserError("--output is empty: give a folder")
+    if is_remote(output):
+        raise UserError(
+            f"--output={output} is no folder on this machine: write to one, and copy it with "
+            f"python -m pipelines.presets fetch FOLDER --output={output}"
+        )
+    return Path(os.path.realpath(output))
+
+
+def check_output(output: Path, if_exists: str) -> None:
+    """Raises `UserError` unless there is nothing yet, or a preset that may be replaced."""
+    if not output.exists():
+        return
+    if if_exists == "error":
+        raise UserError(f"{output} exists; --if_exists=overwrite replaces it")
+    if not output.is_dir():
+        raise UserError(f"{output} is a file, and must be a folder")
+    if any(output.iterdir()) and not (output / "config.json").is_file():
+        raise UserError(f"{output} holds other files than a preset's, and is not overwritten")
+
+
+@contextlib.contextmanager
+def unfinished_folder(output: Path) -> Iterator[Path]:
+    """Makes a folder beside the output to write to; what is left of it goes in the end."""
+    folder = output.with_name(f".{output.name}.unfinished")
+    shutil.rmtree(folder, ignore_errors=True)
+    with storage_errors(output):
+        folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(folder: Path, output: Path) -> None:
+    """Moves a finished preset to its place: a reader never sees half of it.
+
+    The preset that it replaces stays beside it until then, and comes back if the move fails.
+    """
+    if not output.is_dir():
+        folder.replace(output)
+        return
+    replaced = output.with_name(f".{output.name}.replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    output.replace(replaced)
+    try:
+        folder.replace(output)
+    except BaseException:
+        replaced.replace(output)
+        raise
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def storage_errors(output: Path) -> Iterator[None]:
+    """Turns what storage raises into a `UserError` that names the output."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write {output}: {error.strerror or error}") from None
