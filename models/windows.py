@@ -60,7 +60,7 @@ def pack_windows(
     long = lengths[-1]
     kept_first = kept_lengths(lengths, room, "round_robin")[:-1]
     rooms = room - np.sum([np.zeros_like(long), *kept_first], axis=0)
-    strides = rooms - rooms // _OVERLAP
+    strides = np.maximum(1, rooms - rooms // _OVERLAP)  # no room is left beside an empty text
     counts = 1 + np.maximum(0, -((rooms - long) // strides))
     bounds = np.concatenate([[0], np.cumsum(counts)])
     row = np.repeat(np.arange(len(long)), counts)
