@@ -45,8 +45,8 @@ _collection_paused = threading.Event()
 def pause_collection() -> None:
     """Stops Python's search for garbage until TensorFlow has started.
 
-    What is imported and planned by then is a million objects that live to the end; searching them
-    again and again is a fifth of a short run. For processes that run one command.
+    What is imported and planned by then is a million objects that live to the end, searched again
+    and again (`benchmarks/startup.py` times a short run). For processes that run one command.
     """
     gc.disable()
     _collection_paused.set()

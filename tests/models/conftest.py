@@ -10,26 +10,10 @@ import numpy as np
 import pytest
 
 from models import BertBackbone, BertClassifier, BertPreprocessor, BertTokenizer, Predictor
+from tests.models.family_cases import CONFIG, FAMILIES, LENGTH, VOCABULARY, case
 from tests.models.hugging_face_folders import make_folder, unigram_json, write
 from tests.models.predicting import AREA, SHORT_LENGTH, WORDS
 
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
-VOCABULARY = [
-    *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
-    *("good", "bad", "great", "awful", "film", "play", "the", "##ing", ",", ".", "!"),
-    *("[", "]"),
-    *LETTERS,
-    *(f"##{letter}" for letter in LETTERS),
-]
-LENGTH = 24
-CONFIG = {
-    "vocabulary_size": len(VOCABULARY),
-    "num_layers": 2,
-    "num_heads": 2,
-    "hidden_dim": 16,
-    "intermediate_dim": 24,
-    "max_sequence_length": LENGTH,
-}
 LABELS = ["negative", "neutral", "positive"]
 
 
@@ -51,6 +35,12 @@ def make_classifier(**overrides: Any) -> BertClassifier:
     )
     randomize_weights(classifier)
     return classifier
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request):
+    """Each of the families, with its tiny configuration."""
+    return case(request.param)
 
 
 @pytest.fixture

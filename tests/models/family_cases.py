@@ -7,7 +7,24 @@ from functools import cache
 from typing import Any
 
 import models
-from tests.models.conftest import CONFIG, LENGTH, VOCABULARY
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+VOCABULARY = [
+    *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
+    *("good", "bad", "great", "awful", "film", "play", "the", "##ing", ",", ".", "!"),
+    *("[", "]"),
+    *LETTERS,
+    *(f"##{letter}" for letter in LETTERS),
+]
+LENGTH = 24
+CONFIG = {
+    "vocabulary_size": len(VOCABULARY),
+    "num_layers": 2,
+    "num_heads": 2,
+    "hidden_dim": 16,
+    "intermediate_dim": 24,
+    "max_sequence_length": LENGTH,
+}
 
 _CORPUS = ["the good film, the bad play!", "a great film and an awful one.", "playing [x] it"] * 4
 _SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]

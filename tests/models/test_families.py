@@ -5,17 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.family_cases import FAMILIES, case
-
 TEXTS = ["the good film", "", "an awful play!", "the great film, playing it"]
 SEPARABLE = np.array(["good film", "great play", "good play", "bad film", "awful play", "bad play"])
 CLASSES = np.array([1, 1, 1, 0, 0, 0])
 LABELS = ["negative", "positive"]
-
-
-@pytest.fixture(params=FAMILIES)
-def family(request):
-    return case(request.param)
 
 
 @pytest.fixture

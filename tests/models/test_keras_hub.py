@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from models import BertBackbone
-from tests.models.family_cases import FAMILIES, case
+from tests.models.family_cases import case
 
 keras_hub = pytest.importorskip("keras_hub")
 
@@ -42,11 +42,6 @@ def assert_same_outputs(ours, theirs, lengths=LENGTHS):
         for name, array in expected.items():
             expected_array = keras.ops.convert_to_numpy(keras.ops.cast(array, "float32"))
             np.testing.assert_allclose(found[name], expected_array, atol=1e-5)
-
-
-@pytest.fixture(params=FAMILIES)
-def family(request):
-    return case(request.param)
 
 
 @pytest.fixture

@@ -5,15 +5,9 @@ import numpy as np
 import pytest
 
 from models.training import WarmupThenDecay
-from tests.models.family_cases import FAMILIES, case
 
 TEXTS = ["the good film", "", "an awful play!"]
 LABELS = ["negative", "positive"]
-
-
-@pytest.fixture(params=FAMILIES)
-def family(request):
-    return case(request.param)
 
 
 @pytest.fixture
