@@ -7,12 +7,6 @@ from tests.models.hub_servers import BucketServer, HuggingFaceServer, KaggleServ
 from tests.models.store.fetching import FILES, KERAS_FILES, UNWANTED, put
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TEXTBEAM_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HuggingFaceServer]:
     server = HuggingFaceServer(FILES | UNWANTED)
