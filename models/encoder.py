@@ -335,7 +335,7 @@ class EncoderLayer(keras.layers.Layer):
     def _mix(self, query: Any, key: Any, value: Any, bias: Any, training: bool | None) -> Any:
         """Returns the values weighted for each query; `[batch, heads, …, head_dim]` all."""
         scores = ops.matmul(query * query.shape[-1] ** -0.5, ops.swapaxes(key, -1, -2))
-        weights = self.dropout(ops.softmax(scores + bias), training=training)
+        weights = self.dropout(tf.nn.softmax(scores + bias), training=training)
         return ops.matmul(weights, value)
 
     def _feed_forward(self, hidden: Any, context: Any, training: bool | None) -> Any:

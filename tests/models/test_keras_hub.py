@@ -14,6 +14,9 @@ from tests.models.family_cases import case
 
 keras_hub = pytest.importorskip("keras_hub")
 
+# Keras warns of attention over the only token of a text, which is one of the lengths here.
+pytestmark = pytest.mark.filterwarnings("ignore:You are using a softmax over axis:UserWarning")
+
 # Tokens of several lengths, some rows padded.
 LENGTHS = [1, 2, 7, 24]
 TEXTS = ["The film, good!", "", "awful playing [x]" * 3]
@@ -91,6 +94,8 @@ def test_more_than_ten_layers_are_not_mixed_up(their_backbone, tmp_path):
     assert_same_outputs(BertBackbone.from_preset(tmp_path), theirs, lengths=[7])
 
 
+# Keras Hub saves a classifier that it builds from its first inputs.
+@pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer:UserWarning")
 def test_a_classifier_that_keras_hub_saved_gives_the_same_logits(
     family, their_classifier, tmp_path
 ):

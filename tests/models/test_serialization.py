@@ -6,6 +6,9 @@ import pytest
 
 from models.training import WarmupThenDecay
 
+# Keras warns of the optimizer of every model that is saved before it was trained.
+untrained = pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer:UserWarning")
+
 TEXTS = ["the good film", "", "an awful play!"]
 LABELS = ["negative", "positive"]
 
@@ -22,6 +25,7 @@ def saved_and_loaded(model, folder):
     return keras.saving.load_model(folder / "model.keras")
 
 
+@untrained
 def test_a_classifier_comes_back_as_it_was(family, classifier, tmp_path):
     loaded = saved_and_loaded(classifier, tmp_path)
     assert type(loaded) is family.ours("Classifier")
@@ -44,6 +48,7 @@ def test_training_goes_on_where_it_was_saved(classifier, tmp_path):
     loaded.fit(TEXTS, [0, 1, 0], verbose=0)
 
 
+@untrained
 def test_a_classifier_without_a_preprocessor_comes_back_without(family, classifier, tmp_path):
     bare = family.ours("Classifier")(classifier.backbone, 2, activation="softmax", name="bare")
     loaded = saved_and_loaded(bare, tmp_path)

@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from apache_beam.ml.inference.base import ModelHandler
-from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing.test_pipeline import TestPipeline as Pipeline
 from apache_beam.testing.util import assert_that
 
 from models.packing import Tokens
@@ -48,7 +48,7 @@ def batch_of_lengths(*lengths: int) -> pa.RecordBatch:
 
 
 def classify(batch: pa.RecordBatch, check_rows=None, check_rejected=None, check_tallies=None):
-    with TestPipeline() as pipeline:
+    with Pipeline() as pipeline:
         rows = pipeline | beam.Create([batch])
         result = rows | Classify(ByLength(), LABELS, ["text"])
         for output, check in zip(result, (check_rows, check_rejected, check_tallies), strict=True):
@@ -168,7 +168,7 @@ def test_a_vector_that_cannot_be_written_is_a_rejected_row(dtype, kept, errors):
         (batch,) = batches
         assert batch.column("error").to_pylist() == errors
 
-    with TestPipeline() as pipeline:
+    with Pipeline() as pipeline:
         rows = pipeline | beam.Create([batch_of_lengths(1, 7, 9, 4)])
         result = rows | Embed(Vectors(), ["text"], dtype)
         assert_that(result.rows, check_rows, label="rows")

@@ -2,7 +2,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pytest
-from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing.test_pipeline import TestPipeline as Pipeline
 from apache_beam.testing.util import assert_that
 
 from models import BertPreprocessor, BertTokenizer
@@ -185,7 +185,7 @@ def test_the_transform_runs_in_a_pipeline(preset):
         (batch,) = batches
         assert batch.column("num_tokens").to_pylist() == [3, 4]
 
-    with TestPipeline() as pipeline:
+    with Pipeline() as pipeline:
         rows = pipeline | beam.Create([batch_of("good", "bad film")])
         result = rows | Tokenize(preset, open_preset(preset).sequence_length)
         assert_that(result.rows, check)
