@@ -229,11 +229,14 @@ def test_what_is_saved_is_what_keras_hub_loads(tmp_path):
     backbone.save_to_preset(str(tmp_path))
     TOKENIZER.save_to_preset(tmp_path)
     loaded = theirs.XLMRobertaTokenizer.from_preset(str(tmp_path))
-    assert loaded.get_vocabulary() == TOKENIZER.get_vocabulary()
+    assert loaded.vocabulary_size() == TOKENIZER.vocabulary_size()
     for name in ("start", "pad", "end", "unk", "mask"):
         key = f"{name}_token_id"
         assert getattr(loaded, key) == getattr(TOKENIZER, key)
-    assert [np.asarray(loaded(text)).tolist() for text in CORPUS[:3]] == ids(CORPUS[:3])
+    # Every piece as a text: of its vocabulary, which some versions fail to list, these are the ids.
+    texts = [*CORPUS, *(piece.replace("▁", " ") for piece in TOKENIZER.get_vocabulary())]
+    found = [np.asarray(loaded(text)).tolist() for text in texts]
+    assert_equal_or_tied(found, ids(texts), REFERENCES["unigram"])
 
 
 def test_what_keras_hub_saves_is_read(tmp_path):
