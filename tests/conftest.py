@@ -4,9 +4,36 @@ import json
 import socket
 import uuid
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+
+FOUNDATIONS = ["apache-beam", "keras", "tensorflow", "tensorflow-text", "numpy", "pyarrow"]
+REFERENCES = [
+    "keras-hub",
+    "sentencepiece",
+    "tokenizers",
+    "transformers",
+    "sentence-transformers",
+    "torch",
+]
+
+
+def with_version(package: str) -> str:
+    """Returns the package with the version that is installed."""
+    try:
+        return f"{package} {metadata.version(package)}"
+    except metadata.PackageNotFoundError:
+        return f"no {package}"
+
+
+def pytest_report_header() -> list[str]:
+    """Names what runs and what it is compared with: a difference may be either's."""
+    return [
+        f"runs on: {', '.join(map(with_version, FOUNDATIONS))}",
+        f"compares with: {', '.join(map(with_version, REFERENCES))}",
+    ]
 
 
 @pytest.fixture(autouse=True)
