@@ -196,34 +196,41 @@ class TestDifferencesOfRoberta:
         assert spelled(RobertaTokenizer(ids, []), "aba") == ["a", "<unk>", "a"]
 
 
-class TestDifferencesOfXLMRoberta:
-    @pytest.fixture(scope="class")
-    def theirs(self, proto, xlm_roberta):
-        transformers = pytest.importorskip("transformers")
-        sentencepiece = pytest.importorskip("sentencepiece")
-        reference = sentencepiece.SentencePieceProcessor(model_proto=proto)
-        scores = [reference.get_score(i) for i in range(3, reference.vocab_size())]
-        tokens = xlm_roberta.get_vocabulary()
-        return transformers.XLMRobertaTokenizer(
-            vocab=list(zip(tokens, [0.0] * 4 + scores + [0.0], strict=True)),
-            _spm_precompiled_charsmap=spm.normalization(proto),
-        )
+@pytest.fixture(scope="module")
+def their_xlm_roberta(proto, xlm_roberta):
+    transformers = pytest.importorskip("transformers")
+    sentencepiece = pytest.importorskip("sentencepiece")
+    reference = sentencepiece.SentencePieceProcessor(model_proto=proto)
+    scores = [reference.get_score(i) for i in range(3, reference.vocab_size())]
+    tokens = xlm_roberta.get_vocabulary()
+    return transformers.XLMRobertaTokenizer(
+        vocab=list(zip(tokens, [0.0] * 4 + scores + [0.0], strict=True)),
+        _spm_precompiled_charsmap=spm.normalization(proto),
+    )
 
-    def test_transformers_agrees_on_composed_text(self, xlm_roberta, theirs):
+
+class TestDifferencesOfXLMRoberta:
+    def test_transformers_agrees_on_composed_text(self, xlm_roberta, their_xlm_roberta):
         texts = [unicodedata.normalize("NFC", text) for text in SENTENCES]
-        expected = [theirs.encode(text, add_special_tokens=False) for text in texts]
+        expected = [their_xlm_roberta.encode(text, add_special_tokens=False) for text in texts]
         assert rows(xlm_roberta, texts) == expected
 
     @pytest.mark.parametrize("text", ["한국어", "viết"])
-    def test_transformers_does_not_compose_decomposed_text(self, xlm_roberta, theirs, text):
+    def test_transformers_does_not_compose_decomposed_text(
+        self, xlm_roberta, their_xlm_roberta, text
+    ):
         decomposed = unicodedata.normalize("NFD", text)
         assert spelled(xlm_roberta, decomposed) == spelled(xlm_roberta, text)
-        assert theirs.tokenize(decomposed) != theirs.tokenize(text)
+        assert their_xlm_roberta.tokenize(decomposed) != their_xlm_roberta.tokenize(text)
 
-    def test_transformers_takes_spelled_special_tokens_for_special(self, xlm_roberta, theirs):
-        assert theirs.tokenize("<s>") == ["<s>"]
+    def test_transformers_takes_spelled_special_tokens_for_special(
+        self, xlm_roberta, their_xlm_roberta
+    ):
+        assert their_xlm_roberta.tokenize("<s>") == ["<s>"]
         assert spelled(xlm_roberta, "<s>") == ["▁<", "s", ">"]
 
-    def test_transformers_splits_at_the_control_character_next_line(self, xlm_roberta, theirs):
-        assert theirs.tokenize("\x85") == []
+    def test_transformers_splits_at_the_control_character_next_line(
+        self, xlm_roberta, their_xlm_roberta
+    ):
+        assert their_xlm_roberta.tokenize("\x85") == []
         assert spelled(xlm_roberta, "\x85") == ["▁", "\x85"]
