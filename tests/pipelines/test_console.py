@@ -94,6 +94,8 @@ run_process(main)
         capture_output=True,
         text=True,
         timeout=30,
+        # The tests themselves may be run by nohup.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     return done.returncode, done.stdout, done.stderr
 
