@@ -1,0 +1,196 @@
+"""How well a classifier does, from its scores and what would have been right, in NumPy."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+CALIBRATION_BINS = 10
+"""Of equal width, as Guo et al. have them (2017, *On Calibration of Modern Neural Networks*)."""
+
+_DRAWS = 500
+"""Samples of a bootstrap, enough for an interval of 95% to within a percent."""
+
+Metric = Callable[[np.ndarray, np.ndarray], float]
+"""From what is right and what was predicted to a figure; the higher the better."""
+
+
+def confusion_matrix(classes: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
+    """Returns int64 `[num_classes, num_classes]`: rows of each class by the predicted class.
+
+    Args:
+        classes: int64 `[rows]`: the right class.
+        predicted: int64 `[rows]`.
+        num_classes: Number of classes.
+    """
+    cells = np.bincount(classes * num_classes + predicted, minlength=num_classes**2)
+    return cells.reshape(num_classes, num_classes)
+
+
+def accuracy(classes: np.ndarray, predicted: np.ndarray) -> float:
+    """Returns the share of rows that are right."""
+    return float(np.mean(classes == predicted))
+
+
+def macro_f1(classes: np.ndarray, predicted: np.ndarray) -> float:
+    """Returns the mean of the classes' F1, each counting the same however many rows it has."""
+    num_classes = int(max(classes.max(), predicted.max())) + 1
+    matrix = confusion_matrix(classes, predicted, num_classes)
+    is_there = matrix.sum(axis=0) + matrix.sum(axis=1) > 0
+    return float(_f1(np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1))[is_there].mean())
+
+
+def micro_f1(targets: np.ndarray, predicted: np.ndarray) -> float:
+    """Returns the F1 of all labels of all rows together; both are 0 or 1, `[rows, labels]`."""
+    right = np.sum((targets > 0) & (predicted > 0))
+    return float(_f1(right, np.sum(predicted > 0), np.sum(targets > 0)))
+
+
+def negative_rmse(targets: np.ndarray, predicted: np.ndarray) -> float:
+    """Returns the root of the mean squared error, negative: the higher the better."""
+    return -float(np.sqrt(np.mean((targets - predicted) ** 2)))
+
+
+def evaluate_classes(
+    probabilities: np.ndarray, classes: np.ndarray, labels: Sequence[str]
+) -> dict[str, Any]:
+    """Judges a classifier that gives each row one of several labels.
+
+    Args:
+        probabilities: float32 `[rows, labels]`.
+        classes: int64 `[rows]`: the right class.
+        labels: Names of the classes.
+
+    Returns:
+        `accuracy`, `macro_f1`, `labels` (precision, recall, F1 and rows of each), `confusion` (a
+        list for each right label, a number for each predicted one) and `calibration`.
+    """
+    predicted = probabilities.argmax(axis=1)
+    matrix = confusion_matrix(classes, predicted, len(labels))
+    return {
+        "accuracy": _rounded(accuracy(classes, predicted)),
+        "macro_f1": _rounded(macro_f1(classes, predicted)),
+        "labels": _by_label(labels, np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)),
+        "confusion": matrix.tolist(),
+        "calibration": calibration(probabilities.max(axis=1), classes == predicted),
+    }
+
+
+def evaluate_label_sets(
+    probabilities: np.ndarray, targets: np.ndarray, labels: Sequence[str], threshold: float
+) -> dict[str, Any]:
+    """Judges a classifier that gives each row any number of labels.
+
+    Args:
+        probabilities: float32 `[rows, labels]`.
+        targets: 0 or 1, `[rows, labels]`: which labels are right.
+        labels: Their names.
+        threshold: Probability of at least which a row has a label.
+
+    Returns:
+        `micro_f1`, `macro_f1`, `exact` (the share of rows all of whose labels are right), `labels`
+        (precision, recall, F1 and rows of each) and `calibration`.
+    """
+    predicted, right = probabilities >= threshold, targets > 0
+    hits, found, there = ((a).sum(axis=0) for a in (predicted & right, predicted, right))
+    return {
+        "micro_f1": _rounded(micro_f1(targets, predicted)),
+        "macro_f1": _rounded(_f1(hits, found, there).mean()),
+        "exact": _rounded(np.mean((predicted == right).all(axis=1))),
+        "labels": _by_label(labels, hits, found, there),
+        "calibration": calibration(probabilities.ravel(), right.ravel()),
+    }
+
+
+def evaluate_numbers(predicted: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+    """Judges a model that gives each row a number; both float `[rows]`.
+
+    Returns:
+        `rmse`, `mae`, `r2` (the share of the variance that is explained) and `pearson`; the last
+        two 0 where the numbers are all alike.
+    """
+    variance = float(np.var(targets))
+    is_constant = np.ptp(targets) == 0 or np.ptp(predicted) == 0
+    rmse = -negative_rmse(targets, predicted)
+    return {
+        "rmse": _rounded(rmse),
+        "mae": _rounded(np.mean(np.abs(targets - predicted))),
+        "r2": _rounded(1 - rmse**2 / variance) if variance else 0.0,
+        "pearson": 0.0 if is_constant else _rounded(np.corrcoef(targets, predicted)[0, 1]),
+    }
+
+
+def calibration(confidence: np.ndarray, is_right: np.ndarray) -> dict[str, Any]:
+    """Compares probabilities with how often they came true.
+
+    Args:
+        confidence: float `[n]`: probabilities.
+        is_right: bool `[n]`: whether what they were given to is so.
+
+    Returns:
+        `error`, the expected calibration error: the mean distance of the two, by bins weighted by
+        their rows; and `bins`, those that have rows: mean `confidence`, `accuracy` and `rows`.
+    """
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    rows = np.bincount(bins, minlength=CALIBRATION_BINS)
+    is_there = rows > 0
+    means = [
+        np.bincount(bins, weights=values, minlength=CALIBRATION_BINS)[is_there] / rows[is_there]
+        for values in (confidence, is_right)
+    ]
+    error = np.sum(rows[is_there] * np.abs(means[0] - means[1])) / len(confidence)
+    return {
+        "error": _rounded(error),
+        "bins": [
+            {"confidence": _rounded(mean), "accuracy": _rounded(share), "rows": int(count)}
+            for mean, share, count in zip(*means, rows[is_there], strict=True)
+        ],
+    }
+
+
+def is_clearly_better(
+    metric: Metric, targets: np.ndarray, ours: np.ndarray, theirs: np.ndarray
+) -> bool:
+    """Returns whether one prediction is better than another, not by the choice of rows alone.
+
+    A paired bootstrap: better in 95% of samples of the rows (Koehn, 2004, *Statistical
+    Significance Tests for Machine Translation Evaluation*).
+
+    Args:
+        metric: Judges a prediction.
+        targets: `[rows, …]`: what is right.
+        ours: Of the same shape: the prediction that may be better.
+        theirs: The one beside it.
+    """
+    random = np.random.default_rng(0)
+    wins = 0
+    for _ in range(_DRAWS):
+        rows = random.integers(0, len(targets), len(targets))
+        wins += metric(targets[rows], ours[rows]) > metric(targets[rows], theirs[rows])
+    return wins >= 0.95 * _DRAWS
+
+
+def _f1(hits: Any, found: Any, there: Any) -> Any:
+    """Returns the harmonic mean of precision and recall; 0 where neither is defined."""
+    total = np.asarray(found + there)
+    return np.where(total > 0, 2 * hits / np.maximum(total, 1), 0.0)
+
+
+def _by_label(
+    labels: Sequence[str], hits: np.ndarray, found: np.ndarray, there: np.ndarray
+) -> dict[str, dict[str, float]]:
+    precision = hits / np.maximum(found, 1)
+    recall = hits / np.maximum(there, 1)
+    return {
+        label: {
+            "precision": _rounded(precision[index]),
+            "recall": _rounded(recall[index]),
+            "f1": _rounded(_f1(hits, found, there)[index]),
+            "rows": int(there[index]),
+        }
+        for index, label in enumerate(labels)
+    }
+
+
+def _rounded(value: Any) -> float:
+    return round(float(value), 5) + 0.0  # never -0.0
