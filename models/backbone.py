@@ -266,6 +266,42 @@ class Backbone(keras.Model):
                 f"{preset.config_file}",
             )
 
+    def freeze_layers(self, num_layers: int) -> None:
+        """Keeps training from changing the embeddings and the first encoder layers.
+
+        Args:
+            num_layers: How many layers; fewer than there are.
+
+        Raises:
+            ValueError: There are no more layers than that.
+        """
+        if not 0 <= num_layers < self.num_layers:
+            raise ValueError(f"of {self.num_layers} layers no {num_layers} can be frozen")
+        self.embeddings.trainable = False
+        for layer in self.encoder.layers[:num_layers]:
+            layer.trainable = False
+
+    def enable_lora(self, rank: int) -> None:
+        """Lets training change little: a product of two thin matrices beside each attention kernel.
+
+        All else is frozen but the biases of these kernels and the pooler. Hu et al., 2021, *LoRA:
+        Low-Rank Adaptation of Large Language Models*. What is saved has the products in it.
+
+        Args:
+            rank: Width of the thin matrices.
+        """
+        self.embeddings.trainable = False
+        for layer in self.encoder.layers:
+            for frozen in (
+                layer.intermediate,
+                layer.output_dense,
+                layer.attention_norm,
+                layer.output_norm,
+            ):
+                frozen.trainable = False
+            layer.qkv.enable_lora(rank)
+            layer.attention_output.enable_lora(rank)
+
     def layout(self) -> list[keras_hub.Weight]:
         """Returns where a preset keeps each weight."""
         return keras_hub.BACKBONE_LAYOUTS[self.family](self.architecture())

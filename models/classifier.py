@@ -20,7 +20,7 @@ from models.preset import Preset, check_labels
 from models.presets import open_preset
 from models.registry import FamilyPresets
 from models.serialization import register, with_parts
-from models.token_batches import check_targets, split_off, token_batches
+from models.token_batches import check_targets, random_generator, split_off, token_batches
 
 # Arguments of the constructor that `from_preset` does not hand to the backbone.
 _HEAD_ARGUMENTS = ("preprocessor", "activation", "dropout", "labels", "hidden_dim", "name")
@@ -119,6 +119,16 @@ class Classifier(keras.Model):
             self.trainable = False
         self.compile()
 
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether the classes do not exclude each other."""
+        return bool(self.activation == keras.activations.sigmoid)
+
+    @property
+    def gives_a_number(self) -> bool:
+        """Whether a row gets one score and no label, as by a regression or a cross-encoder."""
+        return self.num_classes == 1
+
     def scores(self, features: Mapping[str, Any]) -> Any:
         """Returns the score of each class, `[batch, num_classes]`, for inference.
 
@@ -142,21 +152,26 @@ class Classifier(keras.Model):
 
         Args:
             optimizer: `auto` is Adam with the learning rate 5e-5.
-            loss: `auto` is sparse categorical cross-entropy, and binary cross-entropy where the
-                activation is `sigmoid`: there classes do not exclude each other.
-            metrics: `auto` is accuracy.
+            loss: `auto` is sparse categorical cross-entropy; binary cross-entropy where the
+                activation is `sigmoid`: there classes do not exclude each other; the mean squared
+                error of a head of one number without it.
+            metrics: `auto` is accuracy; of a number the root of the mean squared error.
             **kwargs: Of `keras.Model.compile`. `jit_compile` is off unless asked for: every batch
                 has a length of its own, and XLA compiles anew for each.
         """
         if optimizer == "auto":
             optimizer = keras.optimizers.Adam(5e-5)
-        is_multi_label = self.activation == keras.activations.sigmoid
-        if loss == "auto" and is_multi_label:
+        is_number = self.gives_a_number and not self.is_multi_label
+        if loss == "auto" and is_number:
+            loss = keras.losses.MeanSquaredError()
+        elif loss == "auto" and self.is_multi_label:
             loss = keras.losses.BinaryCrossentropy()
         elif loss == "auto":
             from_logits = self.activation == keras.activations.linear
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
-        if metrics == "auto" and is_multi_label:
+        if metrics == "auto" and is_number:
+            metrics = [keras.metrics.RootMeanSquaredError(name="rmse")]
+        elif metrics == "auto" and self.is_multi_label:
             metrics = [keras.metrics.BinaryAccuracy(name="accuracy")]
         elif metrics == "auto":
             metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
@@ -271,7 +286,15 @@ class Classifier(keras.Model):
         tokens, _ = self.preprocessor.encode(*as_segments(x)[0])
         targets = [np.asarray(target) for target in (y, sample_weight) if target is not None]
         check_targets(targets, len(tokens))
-        return token_batches(tokens, targets, self.preprocessor, batch_size, shuffle, token_dropout)
+        return token_batches(
+            tokens,
+            targets,
+            self.preprocessor,
+            batch_size,
+            random_generator(),
+            shuffle,
+            token_dropout,
+        )
 
     @classmethod
     def from_preset(

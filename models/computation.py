@@ -91,7 +91,7 @@ class Computation:
 
 
 def classification(classifier: "Classifier", use_xla: bool = False) -> Computation:
-    """Returns the computation of the probability of each class.
+    """Returns the computation of the probability of each class; of a head of one, its score.
 
     Raises:
         UserError: The classifier's scores are no probabilities.
@@ -99,8 +99,9 @@ def classification(classifier: "Classifier", use_xla: bool = False) -> Computati
     import keras
     import tensorflow as tf
 
+    is_number = classifier.gives_a_number
     to_probabilities = {
-        keras.activations.linear: tf.nn.softmax,
+        keras.activations.linear: tf.identity if is_number else tf.nn.softmax,
         keras.activations.softmax: tf.identity,
         keras.activations.sigmoid: tf.identity,
     }.get(classifier.activation)

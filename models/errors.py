@@ -10,3 +10,10 @@ class UserError(ValueError):
 
 class PresetError(UserError):
     """A preset that cannot be found, read or trusted."""
+
+
+class RunError(RuntimeError):
+    """Work that failed for a reason that is no mistake of the user's, which the message says.
+
+    The command line prints the message alone and exits with code 1.
+    """

@@ -15,11 +15,17 @@ from models.preprocessor import Preprocessor
 _BATCHES_SORTED_TOGETHER = 50
 
 
+def random_generator() -> np.random.Generator:
+    """Returns a generator that follows the seed of `keras.utils.set_random_seed`."""
+    return np.random.default_rng(int(keras.random.randint((), 0, 2**31 - 1)))
+
+
 def token_batches(
     tokens: Tokens,
     targets: list[np.ndarray],
     preprocessor: Preprocessor,
     batch_size: int,
+    random: np.random.Generator,
     shuffle: bool,
     token_dropout: float,
 ) -> tf.data.Dataset:
@@ -30,11 +36,12 @@ def token_batches(
         targets: Arrays `[rows, …]`, such as classes and weights.
         preprocessor: That packed the rows.
         batch_size: Rows of a batch.
+        random: Orders the rows and hides tokens; drawn from once an epoch begins, and no more when
+            it has ended.
         shuffle: Whether rows come in another order in every epoch.
         token_dropout: Share of the tokens that are hidden behind the mask token, chosen anew each
             time a row is seen.
     """
-    random = np.random.default_rng(int(keras.random.randint((), 0, 2**31 - 1)))
     lengths = tokens.lengths
     tokenizer = preprocessor.tokenizer
     special = [tokenizer.pad_token_id, *preprocessor.special_ids]

@@ -4,14 +4,24 @@ AdamW with warm-up and linear decay, gradients clipped, an exponential moving av
 weights, and the best epoch kept.
 """
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from models.classifier import Classifier
+from models.errors import RunError
+from models.inputs import as_segments
+from models.recipe import Recipe
 from models.serialization import register
+from models.token_batches import check_targets, random_generator, token_batches
+from models.training_state import BestEpoch, TrainingState
 
 WARMUP_SHARE = 0.06
 """Share of the steps in which the learning rate grows from 0."""
@@ -50,75 +60,245 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
 register(WarmupThenDecay)
 
 
-class BestEpoch(keras.callbacks.Callback):
-    """Leaves a model with the weights of the epoch of the highest validation accuracy.
+class _TimedDecay(WarmupThenDecay):
+    """Falls to zero at a step that is moved as the time runs."""
 
-    Among equals that of the lowest validation loss.
+    def __init__(self, peak: float, steps: int) -> None:
+        super().__init__(peak, steps)
+        self.last = keras.Variable(float(steps), dtype="float32", trainable=False)
+
+    def __call__(self, step: Any) -> Any:
+        """Returns the learning rate of a step."""
+        step = keras.ops.cast(step, "float32")
+        rising = (step + 1) / self.warmup
+        falling = (self.last - step) / keras.ops.maximum(1.0, self.last - self.warmup)
+        return self.peak * keras.ops.clip(keras.ops.minimum(rising, falling), 0.0, 1.0)
+
+
+class TimeLimit(keras.callbacks.Callback):
+    """Ends a training when its time is over, its learning rate at zero by then.
+
+    The epoch that it is in is judged as it stands.
+
+    Args:
+        seconds: From the start of the training.
+        schedule: Of the learning rate.
     """
 
+    _STEPS_BETWEEN_LOOKS = 20
+
+    def __init__(self, seconds: float, schedule: _TimedDecay) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._schedule = schedule
+        self.is_over = False
+        """Whether the training was ended."""
+
     def on_train_begin(self, logs: Any = None) -> None:
-        """Forgets an earlier training."""
-        self._score = (-1.0, 0.0)
+        """Starts the clock."""
+        self._began = time.monotonic()
+        self._steps = 0
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Keeps the weights if they are the best so far."""
-        score = (logs["val_accuracy"], -logs["val_loss"])
-        if score > self._score:
-            self._score = score
-            self._weights = self.model.get_weights()
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Looks at the clock."""
+        passed = time.monotonic() - self._began
+        self._steps += 1
+        if passed > self._seconds:
+            self.is_over = True
+            self.model.stop_training = True
+        elif self._steps % self._STEPS_BETWEEN_LOOKS == 0:
+            affordable = self._steps * self._seconds / passed
+            self._schedule.last.assign(min(float(self._schedule.steps), affordable))
 
-    def on_train_end(self, logs: Any = None) -> None:
-        """Puts the best weights back."""
-        self.model.set_weights(self._weights)
+
+class FiniteLoss(keras.callbacks.Callback):
+    """Ends a training whose loss is no number any more: nothing that follows would be one."""
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Takes down the epoch, for the message."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Raises `RunError` if the loss is not finite."""
+        if not math.isfinite(logs["loss"]):
+            raise RunError(
+                f"the loss is {logs['loss']} in step {batch + 1} of epoch {self._epoch + 1}: the "
+                "learning rate is too high for this model, or its weights are broken; a smaller "
+                "--learning_rate may help"
+            )
+
+
+@dataclass(frozen=True)
+class Resumable:
+    """Where a training keeps what it needs to go on after its process has died.
+
+    Attributes:
+        path: The file; its folder is there.
+        key: Of the data and the settings: what another training left is not taken up.
+    """
+
+    path: Path
+    key: str
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training gave.
+
+    Attributes:
+        history: `loss`, `val_loss` and the metrics of each epoch.
+        best_epoch: The epoch whose weights were kept, from 0.
+        resumed_epoch: The first epoch that was not taken up from an earlier process.
+        is_out_of_time: Whether the limit of time ended it.
+    """
+
+    history: dict[str, list[float]]
+    best_epoch: int
+    resumed_epoch: int = 0
+    is_out_of_time: bool = False
 
 
 def train(
     classifier: Classifier,
     texts: Any,
-    classes: np.ndarray,
+    targets: np.ndarray,
     validation: tuple[Any, np.ndarray],
+    recipe: Recipe,
     *,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
+    class_weights: np.ndarray | None = None,
     token_dropout: float = 0.0,
+    seconds: float | None = None,
+    resumable: Resumable | None = None,
+    on_resume: Callable[[int], None] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-) -> keras.callbacks.History:
+) -> Training:
     """Trains a classifier and leaves it with the weights of its best epoch.
+
+    The best one has the highest accuracy on the validation data; with class weights the highest
+    mean of the classes' recalls; where classes do not exclude each other the highest F1; of a model
+    that gives a number the lowest loss.
 
     Args:
         classifier: Trained in place.
         texts: Strings `[rows]`, or a tuple of first and second texts.
-        classes: int64 `[rows]`: the class of each row.
-        validation: Texts and classes to choose the epoch on, by accuracy.
-        epochs: Times that every row is seen.
-        batch_size: Rows of a step.
-        learning_rate: At its peak.
+        targets: As of `Classifier.fit`, `[rows, …]`.
+        validation: Texts and targets to choose the epoch on.
+        recipe: Epochs, rows of a step, learning rate and patience.
+        class_weights: float `[classes]`: how much a row of each class counts; all the same if
+            `None`.
         token_dropout: Share of the tokens hidden in training; see `Classifier.fit`.
+        seconds: After which no step is begun; no limit if `None`.
+        resumable: Where to keep what a later process can go on from.
+        on_resume: Is told the first epoch to train, from 0, if earlier ones are taken up.
         callbacks: More of them.
 
-    Returns:
-        The history, with `loss`, `accuracy`, `val_loss` and `val_accuracy` of each epoch.
+    Raises:
+        RunError: The loss is no number any more.
     """
-    steps = epochs * -(-len(classes) // batch_size)
+    steps = recipe.epochs * -(-len(targets) // recipe.batch_size)
+    limit = []
+    schedule = WarmupThenDecay(recipe.learning_rate, steps)
+    if seconds is not None:
+        schedule = timed = _TimedDecay(recipe.learning_rate, steps)
+        limit.append(TimeLimit(seconds, timed))
     optimizer = keras.optimizers.AdamW(
-        WarmupThenDecay(learning_rate, steps),
+        schedule,
         weight_decay=WEIGHT_DECAY,
         global_clipnorm=CLIP_NORM,
         use_ema=True,
         ema_momentum=1 - 1 / min(EMA_STEPS, max(2, steps // 10)),
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    classifier.compile(optimizer=optimizer)
+    metric, weighted_metrics = judged_by(classifier, class_weights is not None)
+    classifier.compile(optimizer=optimizer, weighted_metrics=weighted_metrics)
+
+    # First the rows that judge: both draw from the seed, and a seed gives the same weights always.
+    judging = _batches(classifier, *validation, _balance(class_weights, validation[1]), recipe)
+    random = random_generator()
+    learning = _batches(
+        classifier,
+        texts,
+        targets,
+        None if class_weights is None else class_weights[targets],
+        recipe,
+        random,
+        token_dropout,
+    )
+    best = BestEpoch(metric, is_loss=metric == "val_loss", patience=recipe.patience)
+    state = TrainingState(resumable.path, resumable.key, random, best) if resumable else None
     # The average is put in place before an epoch is judged, and the weights of its training back
     # after: so the order matters.
-    return classifier.fit(
-        texts,
-        classes,
-        batch_size,
-        validation_data=validation,
-        token_dropout=token_dropout,
-        epochs=epochs,
-        callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True), BestEpoch(), *callbacks],
+    if state and state.epoch and on_resume:
+        on_resume(state.epoch)
+    history = classifier.fit(
+        learning,
+        validation_data=judging,
+        epochs=recipe.epochs,
+        initial_epoch=state.epoch if state else 0,
+        callbacks=[
+            keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+            best,
+            *([state] if state else []),
+            *limit,
+            FiniteLoss(),
+            *callbacks,
+        ],
         verbose=0,
+    ).history
+    earlier = state.history if state else {}
+    return Training(
+        {name: earlier.get(name, []) + values for name, values in history.items()},
+        best.epoch,
+        state.epoch if state else 0,
+        any(callback.is_over for callback in limit),
+    )
+
+
+def judged_by(
+    classifier: Classifier, has_class_weights: bool
+) -> tuple[str, list[keras.metrics.Metric] | None]:
+    """Returns the validation metric that the best epoch is chosen by, and what measures it."""
+    if classifier.gives_a_number:
+        return "val_loss", None
+    if classifier.is_multi_label:
+        f1 = keras.metrics.F1Score(average="micro", threshold=0.5, name="f1")
+        return "val_f1", [f1]
+    if has_class_weights:
+        recall = keras.metrics.SparseCategoricalAccuracy(name="mean_recall")
+        return "val_mean_recall", [recall]
+    return "val_accuracy", None
+
+
+def _balance(class_weights: np.ndarray | None, classes: np.ndarray) -> np.ndarray | None:
+    """Returns weights of rows with which each class counts the same, if classes have weights."""
+    if class_weights is None:
+        return None
+    counts = np.bincount(classes, minlength=len(class_weights))
+    return (len(classes) / np.maximum(counts, 1) / np.sum(counts > 0))[classes].astype("float32")
+
+
+def _batches(
+    classifier: Classifier,
+    texts: Any,
+    targets: np.ndarray,
+    weights: np.ndarray | None,
+    recipe: Recipe,
+    random: np.random.Generator | None = None,
+    token_dropout: float = 0.0,
+) -> tf.data.Dataset:
+    """Returns batches to learn from, ordered by `random`, or in their order to judge by."""
+    preprocessor = classifier.preprocessor
+    if preprocessor is None:
+        raise ValueError("to train on texts a classifier needs a preprocessor")
+    tokens, _ = preprocessor.encode(*as_segments(texts)[0])
+    arrays = [targets] if weights is None else [targets, weights]
+    check_targets(arrays, len(tokens))
+    return token_batches(
+        tokens,
+        arrays,
+        preprocessor,
+        recipe.batch_size,
+        random or random_generator(),
+        shuffle=random is not None,
+        token_dropout=token_dropout,
     )

@@ -72,7 +72,14 @@ def _job(args: "argparse.Namespace", preset: "Preset", sequence_length: int) -> 
     """Returns what the command does."""
     from transforms.schemas import label_fields
 
-    labels, is_multi_label = preset.labels, preset.is_multi_label
+    labels = preset.labels
+    gives_a_number = len(labels) == 1
+    is_multi_label = preset.is_multi_label and not gives_a_number
+    for flag in ("probabilities", "top_k", "threshold"):
+        if gives_a_number and getattr(args, flag) not in (None, False):
+            raise UserError(
+                f"--{flag} is for presets with labels; preset {preset.name!r} gives a text a number"
+            )
     if args.threshold is not None and not is_multi_label:
         raise UserError(
             f"--threshold={args.threshold:g} is for presets whose labels do not exclude each "
@@ -97,7 +104,7 @@ def _job(args: "argparse.Namespace", preset: "Preset", sequence_length: int) -> 
         infer,
         model={"labels": labels, **settings},
         settings={name: str(value) for name, value in settings.items()},
-        label_column="labels" if is_multi_label else "label",
+        label_column=None if gives_a_number else "labels" if is_multi_label else "label",
     )
 
 

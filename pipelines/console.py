@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from models import runtime
-from models.errors import UserError
+from models.errors import RunError, UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,8 +29,9 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
         argv: The arguments; those of the process if `None`.
 
     Returns:
-        What the command returned; 2 for a mistake of the user's, 1 where nobody reads what it
-        prints, 128 and the number of the signal (SIGINT: 130) for an interrupt.
+        What the command returned; 2 for a mistake of the user's, 1 for work that failed or where
+        nobody reads what it prints, 128 and the number of the signal (SIGINT: 130) for an
+        interrupt.
     """
     try:
         with warnings.catch_warnings():
@@ -40,8 +41,11 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
     except UserError as error:
         print_error(str(error))
         return 2
-    except KeyboardInterrupt:
-        print_error("interrupted; nothing was added to the output")
+    except RunError as error:
+        print_error(str(error))
+        return 1
+    except KeyboardInterrupt as interrupt:
+        print_error(f"interrupted; {str(interrupt) or 'nothing was added to the output'}")
         return 128 + _interrupts[-1]
     except BrokenPipeError:
         print_error("nobody reads what is printed any more; nothing was added to the output")

@@ -1,23 +1,42 @@
 """Trains a classifier on labelled texts: `python -m pipelines.finetune`.
 
 Starts from a preset (a backbone or a classifier) or, with `--config`, from scratch, with a
-vocabulary trained on the corpus. Keeps the epoch that is best on the validation data, and writes a
-preset for `python -m pipelines.classify --preset=…`.
+vocabulary trained on the corpus. Keeps the epoch that is best on the validation data, says how well
+it does beside models that need no training, and writes a preset for
+`python -m pipelines.classify --preset=…`. `docs/finetuning.md` says how settings are chosen.
 """
 
 import argparse
 import contextlib
+import hashlib
+import importlib.util
 import json
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from models.errors import UserError
+from models.keras_hub import write_json
+from models.recipe import Recipe, choose_recipe
 from pipelines import __version__, options
 from pipelines.console import report, run_command, run_process
+from pipelines.finetune_flags import make_parser
+from pipelines.finetune_model import (
+    from_preset,
+    from_scratch,
+    length_from_scratch,
+    read_shape,
+    scale_head,
+)
+from pipelines.labels import OneLabel, OneNumber, class_weights
 from pipelines.new_preset import (
+    TRAINING,
     check_output,
     output_folder,
     publish,
@@ -26,18 +45,14 @@ from pipelines.new_preset import (
 )
 
 if TYPE_CHECKING:
+    import keras
+
     from models.classifier import Classifier
     from models.preset import Preset
-    from pipelines.labelled import LabelledTexts, TrainingData
-
-# Share of the training rows held out where no validation data is given.
-_HELD_OUT = 0.1
-
-# Those with a WordPiece vocabulary, which is trained here.
-_FAMILIES_FROM_SCRATCH = ("bert", "distil_bert")
-
-# Positions of a model from scratch where its configuration does not say.
-_MAX_SEQUENCE_LENGTH = 512
+    from models.training import Training
+    from pipelines.data_report import DataReport
+    from pipelines.labelled import TrainingData
+    from pipelines.training_figures import Figures
 
 # Arguments that shape the preset, for its record.
 _RECORDED = (
@@ -47,113 +62,20 @@ _RECORDED = (
     "text_column",
     "text_pair_column",
     "label_column",
+    "label_separator",
     "label_names",
+    "task",
+    "freeze_layers",
+    "lora_rank",
     "epochs",
     "batch_size",
+    "learning_rate",
+    "minutes",
+    "class_weights",
     "token_dropout",
     "seed",
     "weights_dtype",
 )
-
-_EXAMPLES = """examples:
-  python -m pipelines.finetune --preset=sentiment_tiny_en --input=train.tsv --validation=dev.tsv \\
-      --text_column=sentence --label_column=label --output=my_preset/
-  python -m pipelines.finetune --config=tiny.json --input='mail/*.csv' --output=my_preset/
-
-tiny.json: {"family": "bert", "vocabulary_size": 30000, "lowercase": true, "num_layers": 2,
-            "num_heads": 2, "hidden_dim": 128, "intermediate_dim": 512,
-            "max_sequence_length": 128, "dropout": 0.1}
-"""
-
-
-def make_parser() -> options.Parser:
-    """Returns the parser of the command's flags."""
-    parser = options.Parser(
-        prog="python -m pipelines.finetune",
-        description="Trains a classifier on labelled texts and writes a preset.",
-        epilog=_EXAMPLES,
-    )
-    group = parser.add_argument_group("data")
-    group.add_argument(
-        "--input",
-        action="append",
-        type=options.at_home,
-        required=True,
-        metavar="PATH",
-        help="file, glob or folder with labelled texts; may be given again",
-    )
-    group.add_argument(
-        "--validation",
-        action="append",
-        type=options.at_home,
-        metavar="PATH",
-        help="labelled texts to choose the epoch on; default: a tenth of the input, held out",
-    )
-    options.add_column_flags(group)
-    group.add_argument("--label_column", default="label", metavar="NAME", help="default: label")
-    group.add_argument(
-        "--label_names",
-        type=options.names,
-        metavar="A,B",
-        help="names for the labels in the data, those sorted; default: the labels themselves",
-    )
-    group = parser.add_argument_group("model")
-    start = group.add_mutually_exclusive_group(required=True)
-    start.add_argument(
-        "--preset", type=options.at_home, help="name or folder of the preset to start from"
-    )
-    start.add_argument(
-        "--config",
-        type=options.at_home,
-        metavar="FILE",
-        help="JSON file with the shape of a model to train from scratch",
-    )
-    group.add_argument(
-        "--sequence_length",
-        type=options.positive,
-        metavar="TOKENS",
-        help="longer texts are cut; default: the preset's, or --config's max_sequence_length",
-    )
-    group = parser.add_argument_group("training")
-    group.add_argument("--epochs", type=options.positive, default=3, help="default: 3")
-    group.add_argument(
-        "--batch_size", type=options.positive, default=32, metavar="ROWS", help="default: 32"
-    )
-    group.add_argument(
-        "--learning_rate",
-        type=options.fraction,
-        metavar="RATE",
-        help="at its peak; default: 5e-5, from scratch 5e-4",
-    )
-    group.add_argument(
-        "--token_dropout",
-        type=options.share,
-        default=0.0,
-        metavar="SHARE",
-        help="share of the tokens hidden from the model while it learns; default: 0",
-    )
-    group.add_argument("--seed", type=options.seed, default=0, help="default: 0")
-    group = parser.add_argument_group("output")
-    group.add_argument(
-        "--output",
-        type=options.at_home,
-        required=True,
-        metavar="FOLDER",
-        help="the preset to write",
-    )
-    group.add_argument(
-        "--if_exists",
-        choices=("error", "overwrite"),
-        default="error",
-        help="what to do if the output folder is there; default: error",
-    )
-    group.add_argument(
-        "--weights_dtype",
-        choices=("float32", "float16"),
-        default="float32",
-        help="type of the weights in the preset; float16 has half the size; default: float32",
-    )
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -166,40 +88,44 @@ def _finetune(argv: Sequence[str]) -> int:
     output = output_folder(args.output)
     with storage_errors(output):
         check_output(output, args.if_exists)
-
-    from pipelines.known_presets import open_known
-
-    if args.preset:
-        preset, shape = open_known(args.preset), {}
-        length, family = preset.resolve_length(args.sequence_length), preset.family
-    else:
-        preset, shape = None, read_shape(Path(args.config))
-        length, family = _length_from_scratch(shape, args.sequence_length), shape["family"]
-    options.check_sequence_length(length, family, 2 if args.text_pair_column else 1)
+    preset, shape, length = _find_start(args)
+    _check_tensorboard(args.tensorboard)
 
     with unfinished_folder(output) as folder:
         data = _read_data(args)
         labels = _label_names(data.labels, args.label_names)
-        print(data.describe(), flush=True)
+        weights = _class_weights(args, data)
 
-        from models import keras_hub, runtime
+        from models import runtime
 
         runtime.start(streams=False)
         import keras
 
+        from pipelines.model_card import write_model_card
+        from pipelines.training_report import print_figures
+
         keras.utils.set_random_seed(args.seed)
+        activation = data.kind.activation
         if preset:
-            classifier = _from_preset(preset, labels, length)
+            classifier, is_new = from_preset(preset, labels, length, activation)
         else:
-            classifier = _from_scratch(shape, labels, length, data.train)
-        learning_rate = args.learning_rate or (5e-5 if preset else 5e-4)
-        spelled = dict(zip(labels, data.labels, strict=True))
+            texts = [text for segment in data.train.segments for text in segment]
+            classifier, is_new = from_scratch(shape, labels, length, texts, activation), True
+        if args.lora_rank:
+            classifier.backbone.enable_lora(args.lora_rank)
+        if args.freeze_layers:
+            classifier.backbone.freeze_layers(args.freeze_layers)
+        found = _look(classifier, data, weights is not None)
         # The classes are in the order of the classifier, which may be that of its preset.
-        classes = [spelled[label] for label in classifier.labels]
-        history, seconds = _train(classifier, data, classes, args, learning_rate)
-        scores = zip(history["val_accuracy"], [-loss for loss in history["val_loss"]], strict=True)
-        best = max(enumerate(scores), key=lambda epoch: epoch[1])[0]
-        accuracy = history["val_accuracy"][best]
+        order = [labels.index(label) for label in classifier.labels]
+        data = replace(data, labels=[data.labels[index] for index in order])
+        weights = None if weights is None else weights[order]
+        recipe = _recipe(args, classifier, len(data.train))
+        key = _key(args, data, length, recipe, preset.digest if preset else shape)
+        training, seconds = _train(
+            classifier, data, weights, recipe, args, is_new, folder / TRAINING, key
+        )
+        figures = _measure(classifier, data, weights is not None)
         record = {
             "textbeam": __version__,
             "python": platform.python_version(),
@@ -207,24 +133,62 @@ def _finetune(argv: Sequence[str]) -> int:
             "start": preset.name if preset else shape,
             "arguments": {name: value for name, value in vars(args).items() if name in _RECORDED},
             "sequence_length": length,
-            "learning_rate": learning_rate,
-            "rows": {"train": len(data.train), "validation": len(data.validation)},
-            "history": history,
-            "best_epoch": best + 1,
-            "validation_accuracy": accuracy,
+            "kind": data.kind.name,
+            "labels": classifier.labels,
+            "recipe": asdict(recipe),
+            "data": found.record,
+            "history": training.history,
+            "best_epoch": training.best_epoch + 1,
+            "figures": figures.record(),
+            "warnings": [*found.warnings, *figures.warnings],
             "seconds": round(seconds, 1),
         }
+        new = folder / "preset"
         with storage_errors(output):
-            classifier.save_to_preset(folder, args.weights_dtype)
-            keras_hub.write_json(folder, "training.json", record)
-            publish(folder, output)
+            classifier.save_to_preset(new, args.weights_dtype)
+            write_json(new, "training.json", record)
+            write_model_card(new, output.name, record, found.facts)
+            publish(new, output)
     with report():
+        print_figures(figures)
+        ended = ", when the time was over" if training.is_out_of_time else ""
         print(
-            f"\nkept epoch {best + 1}: validation accuracy {accuracy:.1%} on "
-            f"{len(data.validation):,} rows\nwrote {args.output}; to use it:\n"
+            f"\nkept epoch {training.best_epoch + 1} of {len(training.history['loss'])}{ended}\n"
+            f"wrote {args.output}; to use it:\n"
             f"  python -m pipelines.classify --preset={args.output} --input=… --output=…"
         )
     return 0
+
+
+def _find_start(
+    args: argparse.Namespace,
+) -> tuple["Preset | None", dict[str, Any], int]:
+    """Returns the preset or the shape to start from, and the tokens of a text at most."""
+    from pipelines.known_presets import open_known
+
+    preset = open_known(args.preset) if args.preset else None
+    if preset:
+        shape: dict[str, Any] = {}
+        length, family = preset.resolve_length(args.sequence_length), preset.family
+        num_layers = preset.backbone_config["num_layers"]
+    else:
+        shape, num_layers = read_shape(Path(args.config)), 0
+        length, family = length_from_scratch(shape, args.sequence_length), shape["family"]
+    options.check_sequence_length(length, family, 2 if args.text_pair_column else 1)
+    for flag in ("freeze_layers", "lora_rank"):
+        if getattr(args, flag) and not preset:
+            raise UserError(f"--{flag} is for a --preset: what is frozen must have learned before")
+    if args.freeze_layers and args.freeze_layers >= num_layers:
+        raise UserError(
+            f"--freeze_layers={args.freeze_layers} leaves none of {num_layers} layers to learn"
+        )
+    return preset, shape, length
+
+
+def _check_tensorboard(folder: str | None) -> None:
+    """Raises `UserError` where logs are asked for and the package that writes them is missing."""
+    if folder is not None and importlib.util.find_spec("tensorboard") is None:
+        raise UserError("--tensorboard needs a package more: pip install tensorboard")
 
 
 def _read_data(args: argparse.Namespace) -> "TrainingData":
@@ -233,48 +197,14 @@ def _read_data(args: argparse.Namespace) -> "TrainingData":
     return read_training_data(
         args.input,
         args.validation,
-        _HELD_OUT,
         args.seed,
         text_column=args.text_column,
         text_pair_column=args.text_pair_column,
         label_column=args.label_column,
         input_format=args.input_format,
+        label_separator=args.label_separator,
+        is_regression=args.task == "regression",
     )
-
-
-def read_shape(path: Path) -> dict[str, Any]:
-    """Reads the shape of a model to train from scratch.
-
-    Args:
-        path: A JSON object with `family`, `lowercase` and the arguments of the backbone.
-
-    Raises:
-        UserError: No such file, no JSON, an unknown or missing field, a wrong value.
-    """
-    from models.preset import BACKBONE_FIELDS, check_fields
-
-    try:
-        shape = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"--config={path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"--config={path} is no valid JSON: {error}") from None
-    if not isinstance(shape, dict):
-        raise UserError(f"--config={path} must hold a JSON object")
-    family = shape.setdefault("family", "bert")
-    if family not in _FAMILIES_FROM_SCRATCH:
-        known = ", ".join(_FAMILIES_FROM_SCRATCH)
-        raise UserError(f"--config={path}: family {family!r} is not one of {known}")
-    try:
-        check_fields(shape, {**BACKBONE_FIELDS, "family": str, "lowercase": bool})
-    except ValueError as error:
-        raise UserError(f"--config={path}: {error}") from None
-    missing = {"vocabulary_size", "num_layers", "num_heads", "hidden_dim"} - shape.keys()
-    if missing:
-        raise UserError(f"--config={path} lacks {', '.join(sorted(missing))}")
-    shape.setdefault("intermediate_dim", 4 * shape["hidden_dim"])
-    shape.setdefault("max_sequence_length", _MAX_SEQUENCE_LENGTH)
-    return shape
 
 
 def _label_names(found: list[str], names: list[str] | None) -> list[str]:
@@ -287,81 +217,122 @@ def _label_names(found: list[str], names: list[str] | None) -> list[str]:
     return names
 
 
-def _length_from_scratch(shape: Mapping[str, Any], sequence_length: int | None) -> int:
-    longest: int = shape["max_sequence_length"]
-    if sequence_length is not None and sequence_length > longest:
-        raise UserError(
-            f"--sequence_length={sequence_length} is over the max_sequence_length of --config, "
-            f"{longest}"
-        )
-    return sequence_length or longest
+def _class_weights(args: argparse.Namespace, data: "TrainingData") -> np.ndarray | None:
+    """Returns how much a row of each class counts, if not all the same."""
+    if args.class_weights == "none" or not isinstance(data.kind, OneLabel):
+        return None
+    return class_weights(data.kind.counts(data.train.labels), data.labels)
 
 
-def _from_preset(preset: "Preset", labels: list[str], length: int) -> "Classifier":
-    """Returns the classifier of a preset; with a new head unless its labels are the same."""
-    from models.families import classifier_class
+def _look(classifier: "Classifier", data: "TrainingData", is_weighted: bool) -> "DataReport":
+    """Looks at the data and prints what was found."""
+    from pipelines.data_report import look_at
+    from pipelines.training_report import print_data
 
-    kind = classifier_class(preset)
-    preprocessor = kind.preprocessor_class.from_preset(preset, length)
-    # The rows have one label each: a head that scores every label by itself cannot be kept.
-    has_head = preset.has_classifier and not preset.is_multi_label
-    if has_head and sorted(preset.labels) == sorted(labels):
-        return kind.from_preset(preset, preprocessor=preprocessor)
-    return kind.from_preset(
-        preset, num_classes=len(labels), labels=labels, preprocessor=preprocessor
+    assert classifier.preprocessor is not None
+    _, lengths = classifier.preprocessor.encode(*data.train.segments)
+    found = look_at(data, lengths, classifier.preprocessor.sequence_length, is_weighted)
+    print_data(found)
+    return found
+
+
+def _recipe(args: argparse.Namespace, classifier: "Classifier", num_rows: int) -> Recipe:
+    """Returns the settings that the flags give, and chooses the others."""
+    chosen = choose_recipe(
+        num_rows,
+        classifier.backbone.hidden_dim,
+        from_scratch=args.preset is None,
+        lora=args.lora_rank is not None,
     )
-
-
-def _from_scratch(
-    shape: dict[str, Any],
-    labels: list[str],
-    length: int,
-    train: "LabelledTexts",
-) -> "Classifier":
-    """Returns an untrained classifier with a vocabulary of the training texts."""
-    from models.families import CLASSIFIERS
-    from models.vocabulary import train_wordpiece
-
-    kind = CLASSIFIERS[shape["family"]]
-    lowercase = shape.get("lowercase", True)
-    arguments = {name: shape[name] for name in shape if name not in ("family", "lowercase")}
-    texts = [text for segment in train.segments for text in segment]
-    vocabulary = train_wordpiece(texts, shape["vocabulary_size"], lowercase)
-    try:
-        backbone = kind.backbone_class(**{**arguments, "vocabulary_size": len(vocabulary)})
-    except ValueError as error:
-        raise UserError(f"--config: {error}") from None
-    tokenizer = kind.preprocessor_class.tokenizer_class(vocabulary, lowercase=lowercase)
-    preprocessor = kind.preprocessor_class(tokenizer, length)
-    return kind(backbone, len(labels), preprocessor, dropout=backbone.dropout, labels=labels)
+    given = ("epochs", "batch_size", "learning_rate")
+    values = {name: getattr(args, name) for name in given if getattr(args, name) is not None}
+    recipe = replace(chosen, **values)
+    print(
+        f"at most {recipe.epochs} epochs of batches of {recipe.batch_size}, learning rate "
+        f"{recipe.learning_rate:g}",
+        flush=True,
+    )
+    return recipe
 
 
 def _train(
     classifier: "Classifier",
     data: "TrainingData",
-    classes: list[str],
+    weights: np.ndarray | None,
+    recipe: Recipe,
     args: argparse.Namespace,
-    learning_rate: float,
-) -> tuple[dict[str, list[float]], float]:
-    """Trains; returns the history and the seconds it took."""
-    from models.training import train
+    is_new: bool,
+    state: Path,
+    key: str,
+) -> tuple["Training", float]:
+    """Trains; returns what it gave and the seconds it took."""
+    from models.training import Resumable, train
     from pipelines.training_progress import TrainingProgress
 
     began = time.monotonic()
+    learned, judged = (
+        data.kind.targets(rows.labels, data.labels) for rows in (data.train, data.validation)
+    )
+    mean, deviation = 0.0, 1.0
+    if isinstance(data.kind, OneNumber):
+        # Numbers of any size are learned as well as those around 0.
+        mean, deviation = float(learned.mean()), float(learned.std())
+        learned, judged = ((numbers - mean) / deviation for numbers in (learned, judged))
+        if not is_new:
+            scale_head(classifier, 1 / deviation, -mean / deviation)
     with contextlib.closing(TrainingProgress()) as progress:
-        history = train(
+        training = train(
             classifier,
             data.train.x,
-            data.train.classes(classes),
-            (data.validation.x, data.validation.classes(classes)),
-            epochs=args.epochs,
-            batch_size=args.batch_size,
-            learning_rate=learning_rate,
+            learned,
+            (data.validation.x, judged),
+            recipe,
+            class_weights=weights,
             token_dropout=args.token_dropout,
-            callbacks=[progress],
+            seconds=args.minutes and 60 * args.minutes,
+            resumable=Resumable(state, key),
+            on_resume=lambda epoch: print(f"goes on from epoch {epoch + 1}", flush=True),
+            callbacks=[progress, *_tensorboard(args.tensorboard)],
         )
-    rounded = {name: [round(v, 5) for v in values] for name, values in history.history.items()}
-    return rounded, time.monotonic() - began
+    if isinstance(data.kind, OneNumber):
+        scale_head(classifier, deviation, mean)
+    return training, time.monotonic() - began
+
+
+def _tensorboard(folder: str | None) -> list["keras.callbacks.Callback"]:
+    """Returns what writes logs for TensorBoard."""
+    if folder is None:
+        return []
+    import keras
+
+    return [keras.callbacks.TensorBoard(folder, write_graph=False)]
+
+
+def _key(
+    args: argparse.Namespace, data: "TrainingData", length: int, recipe: Recipe, start: Any
+) -> str:
+    """Returns a digest of all that shapes a training, which must be the same to go on with it."""
+    rows = hashlib.sha256()
+    for part in (data.train, data.validation):
+        for row in zip(*part.segments, part.labels, strict=True):
+            rows.update(json.dumps(row).encode())
+    settings = {name: value for name, value in vars(args).items() if name in _RECORDED}
+    settings |= {"length": length, "recipe": asdict(recipe), "labels": data.labels}
+    versions = [__version__, metadata.version("keras"), metadata.version("tensorflow")]
+    content = json.dumps([settings, start, versions, rows.hexdigest()], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _measure(classifier: "Classifier", data: "TrainingData", is_weighted: bool) -> "Figures":
+    """Judges the classifier by the validation rows."""
+    import keras
+
+    from pipelines.training_figures import measure
+
+    scores = classifier.predict(data.validation.x, verbose=0)
+    if isinstance(data.kind, OneLabel) and classifier.activation == keras.activations.linear:
+        scores = keras.ops.convert_to_numpy(keras.ops.softmax(scores))
+    return measure(data, scores, classifier.labels, is_weighted)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from models.errors import UserError
 from models.remote import is_remote
+
+TRAINING = "training.safetensors"
+"""State of a training that was stopped, in an unfinished folder."""
 
 
 def output_folder(output: str) -> Path:
@@ -40,15 +45,47 @@ def check_output(output: Path, if_exists: str) -> None:
 
 @contextlib.contextmanager
 def unfinished_folder(output: Path) -> Iterator[Path]:
-    """Makes a folder beside the output to write to; what is left of it goes in the end."""
+    """Makes a folder beside the output to write to, which nobody else writes to at the same time.
+
+    It goes in the end, unless a training was stopped in it: what is in `TRAINING` stays then, for
+    the same command to go on from.
+
+    Raises:
+        UserError: Another process is at work on the same output, or it cannot be written to.
+    """
     folder = output.with_name(f".{output.name}.unfinished")
-    shutil.rmtree(folder, ignore_errors=True)
     with storage_errors(output):
-        folder.mkdir(parents=True)
+        lock = _lock(folder, output)
     try:
         yield folder
+    except KeyboardInterrupt:
+        if (folder / TRAINING).exists():
+            raise KeyboardInterrupt("the same command goes on from the last epoch") from None
+        raise
+    else:
+        (folder / TRAINING).unlink(missing_ok=True)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not (folder / TRAINING).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+
+
+def _lock(folder: Path, output: Path) -> FileLock:
+    """Makes a folder and returns the lock that it is held by."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise UserError(
+                f"another training is writing {output}; wait for it, or choose another --output"
+            ) from None
+        except FileNotFoundError:
+            continue  # who held it has just removed the folder
+        if (folder / "lock").exists():
+            return lock
+        lock.release()
 
 
 def publish(folder: Path, output: Path) -> None:

@@ -168,6 +168,14 @@ def share(value: str) -> float:
     return number
 
 
+def above_zero(value: str) -> float:
+    """Returns a number above 0; for `type=` of a flag."""
+    number = _number(value)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {value!r}")
+    return number
+
+
 def probability(value: str) -> float:
     """Returns a number from 0 to 1; for `type=` of a flag."""
     number = _number(value)

@@ -48,14 +48,17 @@ def print_summary(
     first_part = len(earlier["parts"]) if earlier else 0
     start = f", {start_seconds:.1f} s of it to start" if start_seconds else ""
     work = max(seconds - (start_seconds or 0), 1e-3)
+    gives_a_number = len(manifest["model"].get("labels", ())) == 1
     done = "embedded" if "embedding" in manifest["model"] else "labelled"
+    done = "scored" if gives_a_number else done
     console.print(
         f"[bold]{_count(rows['written'], 'row')}[/bold] {done} in {seconds:.1f} s{start}: "
         f"{rows['read'] / work:,.0f} rows/s, {tokens['real'] / work:,.0f} tokens/s"
     )
-    if labels and rows["written"]:
-        console.print()
-        console.print(_label_table(labels, rows["written"]))
+    if (labels or gives_a_number) and rows["written"]:
+        if labels:
+            console.print()
+            console.print(_label_table(labels, rows["written"]))
         _print_examples(
             console,
             Path(os.path.expanduser(output)) / manifest["parts"][first_part]["path"],
@@ -91,8 +94,9 @@ def _print_examples(console: Console, part: Path, text_column: str) -> None:
     """Prints the first rows of a part, if it is on this machine."""
     if not part.is_file():
         return
-    columns = ["label", "score", text_column]
-    batch = next(pq.ParquetFile(part).iter_batches(_EXAMPLES_SHOWN, columns=columns), None)
+    file = pq.ParquetFile(part)
+    columns = [name for name in ("label", "score", text_column) if name in file.schema_arrow.names]
+    batch = next(file.iter_batches(_EXAMPLES_SHOWN, columns=columns), None)
     if batch is None:
         return
     console.print()
@@ -102,7 +106,7 @@ def _print_examples(console: Console, part: Path, text_column: str) -> None:
         if len(text) > _EXAMPLE_CHARACTERS:
             text = f"{text[:_EXAMPLE_CHARACTERS]}…"
         table.add_row(
-            f"  {escape(printable(row['label']))}",
+            *([f"  {escape(printable(row['label']))}"] if "label" in row else ["  "]),
             f"{row['score']:.2f}",
             f"[dim]{escape(text)}[/dim]",
         )

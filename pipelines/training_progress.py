@@ -17,6 +17,7 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def __init__(self) -> None:
         super().__init__()
+        self._began = 0.0
         self._bar: Progress | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -43,11 +44,17 @@ class TrainingProgress(keras.callbacks.Callback):
         """Prints the epoch's figures, to standard output, which the bar would take to its own."""
         self.close()
         print(
-            f"{self._name(epoch)}  loss {logs['loss']:.3f}  accuracy {logs['accuracy']:.1%}  "
-            f"validation accuracy {logs['val_accuracy']:.1%}  "
-            f"{time.monotonic() - self._began:.0f} s",
+            f"{self._name(epoch)}  loss {logs['loss']:.3f}  validation loss {logs['val_loss']:.3f}"
+            f"{self._judged(logs)}  {time.monotonic() - self._began:.0f} s",
             flush=True,
         )
+
+    @staticmethod
+    def _judged(logs: Any) -> str:
+        """Returns the shares that the validation rows give."""
+        shown = {"val_f1": "F1", "val_mean_recall": "mean recall", "val_accuracy": "accuracy"}
+        found = next((name for name in shown if name in logs), None)
+        return f"  validation {shown[found]} {logs[found]:.1%}" if found else ""
 
     def close(self) -> None:
         """Removes the bar."""

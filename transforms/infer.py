@@ -216,13 +216,17 @@ def add_labels(
 
     Args:
         batch: `[rows]`.
-        outputs: float32 `[rows, labels]`: the probability of each class.
+        outputs: float32 `[rows, labels]`: the probability of each class; of one alone, its score.
         labels: Names of the classes.
         probabilities: Whether to add all probabilities.
         top_k: How many of the likeliest classes to add; none if 0.
         threshold: Probability of at least which a class is one of the row's `labels`; `None`
             where classes exclude each other.
     """
+    if len(labels) == 1:
+        score = label_fields(labels, probabilities, top_k)[0]
+        columns = [*batch.columns, pa.array(outputs[:, 0])]
+        return pa.RecordBatch.from_arrays(columns, schema=batch.schema.append(score))
     names = pa.array(labels, pa.string())
     best = outputs.argmax(axis=1)
     columns = [names.take(pa.array(best)), pa.array(outputs[np.arange(len(batch)), best])]

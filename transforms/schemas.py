@@ -54,8 +54,10 @@ def token_fields(has_segments: bool) -> list[pa.Field]:
 def label_fields(
     labels: Sequence[str], probabilities: bool, top_k: int, is_multi_label: bool = False
 ) -> list[pa.Field]:
-    """Returns the columns that `Classify` adds."""
+    """Returns the columns that `Classify` adds; of a model that gives a number, its score alone."""
     score = pa.float32()
+    if len(labels) == 1:
+        return [pa.field("score", score)]
     fields = [pa.field("label", pa.string()), pa.field("score", score)]
     entry = pa.struct([fields[0], fields[1]])
     if is_multi_label:

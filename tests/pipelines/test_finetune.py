@@ -1,18 +1,27 @@
+import importlib.util
 import json
 import random
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
+from models import BertBackbone
 from models.presets import open_preset
+from models.recipe import Recipe
 from pipelines import classify as classify_command
 from pipelines import finetune as finetune_command
 from pipelines.new_preset import publish
 from tests.pipelines.command_runs import Run, run
 from tests.pipelines.conftest import TEXTS
+
+ROOT = Path(__file__).parents[2]
 
 WORDS = {
     "praise": ["lovely", "warm", "kind", "fresh", "bright", "superb", "gentle", "joyful"],
@@ -96,6 +105,10 @@ def labelled(preset: Path, output: Path, corpus: Path) -> Run:
     return run(classify_command.main, output, *flags)
 
 
+def accuracy_of(preset: Path) -> float:
+    return record_of(preset)["figures"]["accuracy"]
+
+
 def record_of(preset: Path) -> dict[str, Any]:
     return json.loads((preset / "training.json").read_bytes())
 
@@ -105,17 +118,39 @@ def record_of(preset: Path) -> dict[str, Any]:
 
 def test_a_model_from_scratch_learns_to_tell_labels_apart(from_scratch):
     assert (from_scratch.code, from_scratch.err) == (0, "")
-    assert record_of(from_scratch.folder)["validation_accuracy"] >= 0.95
+    assert accuracy_of(from_scratch.folder) >= 0.95
     assert f"wrote {from_scratch.folder}" in from_scratch.out
 
 
 def test_the_data_and_every_epoch_are_told(from_scratch):
-    said = from_scratch.out.splitlines()
-    assert said[0].startswith("training on 217 texts (blame ")
-    assert said[0].endswith("validating on 24")
-    assert said[1] == "left out 2 rows: the text stands in the input before"
-    assert [line[:9] for line in said[2:6]] == [f"epoch {i}/6" for i in range(1, 5)]
-    assert "validation accuracy" in said[5]
+    said = [line.rstrip() for line in from_scratch.out.splitlines()]
+    assert said[0] == "data      193 texts to learn from, 48 held out of it"
+    assert said[1].startswith("labels    blame ")
+    assert said[2].startswith("lengths   half have up to ")
+    assert said[3] == "left out  2 rows: the text stands in the input before"
+    assert said[4].startswith("warning: only 48 rows judge the model")
+    assert said[6] == "at most 6 epochs of batches of 8, learning rate 0.005"
+    assert [line[:9] for line in said[7:13]] == [f"epoch {i}/6" for i in range(1, 7)]
+    assert "validation accuracy" in said[12]
+
+
+def test_the_model_is_set_beside_simpler_ones(from_scratch):
+    out = from_scratch.out
+    assert "the most common label" in out
+    assert "TF-IDF and logistic regression" in out
+    figures = record_of(from_scratch.folder)["figures"]
+    assert figures["baselines"]["the most common label"]["accuracy"] == 0.5
+    assert figures["baselines"]["TF-IDF and logistic regression"]["accuracy"] > 0.9
+    assert figures["labels"].keys() == {"blame", "praise"}
+    assert sum(map(sum, figures["confusion"])) == 48
+    assert "is not clearly better than TF-IDF and logistic regression" in out
+
+
+def test_the_preset_has_a_card(from_scratch):
+    card = (from_scratch.folder / "README.md").read_text()
+    for part in ("one of 2 labels: `blame`, `praise`", "| this model |", "## Limits", "193 texts"):
+        assert part in card
+    assert "--text_column=text" in card
 
 
 def test_the_preset_classifies_with_the_labels_of_the_data(from_scratch, corpus, tmp_path):
@@ -129,15 +164,18 @@ def test_the_preset_classifies_with_the_labels_of_the_data(from_scratch, corpus,
 
 def test_the_record_of_the_training_says_how_to_do_it_again(from_scratch, corpus):
     record = record_of(from_scratch.folder)
-    assert record["rows"] == {"train": 217, "validation": 24}
+    assert (record["data"]["train"], record["data"]["validation"]) == (193, 48)
+    assert record["data"]["labels"].keys() == {"blame", "praise"}
     assert record["start"] == SHAPE | {"intermediate_dim": 64}
     assert record["arguments"]["input"] == [f"{corpus}/train.jsonl"]
     assert record["arguments"]["seed"] == 0
     assert record["sequence_length"] == 32
-    assert record["learning_rate"] == 0.005
+    recipe = record["recipe"]
+    assert (recipe["epochs"], recipe["batch_size"], recipe["learning_rate"]) == (6, 8, 0.005)
     accuracies = record["history"]["val_accuracy"]
     assert len(accuracies) == 6
-    assert accuracies[record["best_epoch"] - 1] == max(accuracies) == record["validation_accuracy"]
+    assert accuracies[record["best_epoch"] - 1] == max(accuracies)
+    assert max(accuracies) == pytest.approx(accuracy_of(from_scratch.folder), abs=1e-4)
 
 
 def test_nothing_but_the_preset_is_left(from_scratch):
@@ -166,10 +204,12 @@ def test_a_classifier_gets_a_new_head_for_new_labels(finetune, corpus, tiny_pres
     weights = "model.weights.h5"
     assert preset.path(weights).stat().st_size < (tiny_preset / weights).stat().st_size
     # A validation text among the training texts is left out of these, and so are doubles.
-    assert found.out.startswith("training on 240 texts (blame 120, praise 120), validating on 40\n")
-    assert "left out 2 rows: the text stands in the input before" in found.out
-    assert "left out 1 row: the text is among the validation texts" in found.out
-    assert record_of(found.folder)["rows"] == {"train": 240, "validation": 40}
+    assert found.out.startswith("data      240 texts to learn from, 40 of --validation")
+    assert "labels    blame 120, praise 120" in found.out
+    assert "left out  2 rows: the text stands in the input before" in found.out
+    assert "left out  1 row: the text is among the validation texts" in found.out
+    assert "warning: 1 validation text was in the input too" in found.out
+    assert record_of(found.folder)["figures"]["labels"].keys() == {"bad", "good"}
     out = labelled(found.folder, tmp_path / "out", corpus)
     assert out.code == 0
     assert set(out.column("label")) <= {"bad", "good"}
@@ -180,7 +220,7 @@ def test_training_goes_on_where_the_labels_are_the_same(from_scratch, finetune, 
     flags = (f"--preset={tmp_path}/preset", "--epochs=1", "--learning_rate=1e-6")
     found = finetune(*flags, "--if_exists=overwrite")
     assert (found.code, found.err) == (0, "")
-    assert record_of(found.folder)["validation_accuracy"] >= 0.95  # the head was kept
+    assert accuracy_of(found.folder) >= 0.95  # the head was kept
     assert record_of(found.folder)["arguments"]["epochs"] == 1
 
 
@@ -213,13 +253,182 @@ def test_pairs_are_learned(corpus, tiny_preset, tmp_path):
     assert open_preset(output).labels == ["0", "1"]
 
 
+def skewed(count: int) -> list[dict[str, str]]:
+    """Rows of which a tenth is praise."""
+    rows = praise_and_blame(10 * count, seed=3)
+    praise = [row for row in rows if row["label"] == "praise"][: count // 10]
+    return [row for row in rows if row["label"] == "blame"][: count - len(praise)] + praise
+
+
+@pytest.mark.parametrize(("flag", "metric"), [("auto", "macro_f1"), ("none", "accuracy")])
+def test_rare_labels_count_more_unless_told_otherwise(tiny_preset, tmp_path, flag, metric):
+    write_rows(tmp_path / "rows.jsonl", skewed(100))
+    output = tmp_path / "preset"
+    flags = (f"--input={tmp_path}/rows.jsonl", f"--preset={tiny_preset}", f"--output={output}")
+    found = run(finetune_command.main, output, *flags, "--epochs=1", f"--class_weights={flag}")
+    assert (found.code, found.err) == (0, "")
+    assert "the labels are skewed: blame has 90.0% of the rows" in found.out
+    record = record_of(output)
+    assert record["figures"]["metric"] == metric
+    assert ("val_mean_recall" in record["history"]) == (flag == "auto")
+
+
+def test_several_labels_are_learned_from_lists_and_classify_gives_them(tiny_preset, tmp_path):
+    rows = [
+        {"text": f"{i} {' '.join(labels)} it", "labels": labels}
+        for i in range(80)
+        for labels in ([["good"], ["bad"], ["bad", "good"], []][i % 4],)
+    ]
+    write_rows(tmp_path / "rows.jsonl", rows)
+    output = tmp_path / "preset"
+    flags = (f"--input={tmp_path}/rows.jsonl", f"--preset={tiny_preset}", f"--output={output}")
+    found = run(finetune_command.main, output, *flags, "--label_column=labels", "--epochs=2")
+    assert (found.code, found.err) == (0, "")
+    assert open_preset(output).is_multi_label
+    assert record_of(output)["figures"].keys() >= {"micro_f1", "macro_f1", "exact", "mistakes"}
+    out = tmp_path / "out"
+    flags = (f"--input={tmp_path}/rows.jsonl", f"--preset={output}", f"--output={out}")
+    labels = run(classify_command.main, out, *flags).column("labels")
+    assert {entry["label"] for row in labels for entry in row} <= {"bad", "good"}
+
+
+@pytest.fixture(scope="module")
+def stars(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A preset that gives numbers of thousands."""
+    folder = tmp_path_factory.mktemp("stars")
+    words = ["awful", "poor", "good", "superb"]
+    rows = [{"text": f"{i} {words[i % 4]}", "worth": 1000 * (i % 4)} for i in range(120)]
+    write_rows(folder / "rows.jsonl", rows)
+    output = folder / "preset"
+    flags = (f"--input={folder}/rows.jsonl", f"--preset={tiny_preset}", f"--output={output}")
+    options = ("--label_column=worth", "--task=regression", "--epochs=8", *LEARNING)
+    found = run(finetune_command.main, output, *flags, *options)
+    assert (found.code, found.err) == (0, "")
+    return output
+
+
+def test_a_number_is_learned_and_classify_gives_it_as_a_score(stars, tmp_path):
+    figures = record_of(stars)["figures"]
+    assert figures["rmse"] < figures["baselines"]["the mean"]["rmse"]
+    assert 500 < figures["baselines"]["the mean"]["rmse"] < 2000
+    flags = (f"--input={stars.parent}/rows.jsonl", f"--preset={stars}", f"--output={tmp_path}/out")
+    found = run(classify_command.main, tmp_path / "out", *flags)
+    assert (found.code, found.err) == (0, "")
+    assert "120 rows scored" in found.out
+    assert "label" not in found.table.column_names
+    errors = [s - w for s, w in zip(found.column("score"), found.column("worth"), strict=True)]
+    assert sum(error**2 for error in errors) / 120 < 2 * figures["rmse"] ** 2 + 1e4
+
+
+@pytest.mark.parametrize("flag", ["--probabilities", "--top_k=2", "--threshold=0.5"])
+def test_what_is_of_labels_is_refused_where_there_is_a_number(stars, tmp_path, flag):
+    flags = (f"--input={stars.parent}/rows.jsonl", f"--preset={stars}", f"--output={tmp_path}/out")
+    found = run(classify_command.main, tmp_path / "out", *flags, flag)
+    assert found.code == 2
+    assert f"{flag.split('=')[0]} is for presets with labels; preset" in found.error
+
+
+def test_thin_matrices_are_learned_beside_what_stays(finetune, tiny_preset):
+    found = finetune(f"--preset={tiny_preset}", "--lora_rank=2", "--epochs=1")
+    assert (found.code, found.err) == (0, "")
+    assert record_of(found.folder)["arguments"]["lora_rank"] == 2
+    before, after = (open_preset(each) for each in (tiny_preset, found.folder))
+    weights = [
+        dict(preset.backbone_weights(BertBackbone.from_preset(preset).architecture()))
+        for preset in (before, after)
+    ]
+    changed = {name for name in weights[0] if (weights[0][name] != weights[1][name]).any()}
+    kernels = {f"encoder/0/{name}/kernel" for name in ("qkv", "attention_output")}
+    assert kernels <= changed
+    assert not changed & {"embeddings/token", "encoder/0/intermediate/kernel"}
+
+
+def test_a_limit_of_time_ends_the_training(finetune, tiny_preset):
+    found = finetune(f"--preset={tiny_preset}", "--epochs=100000", "--minutes=0.05")
+    assert (found.code, found.err) == (0, "")
+    assert "when the time was over" in found.out
+    assert record_of(found.folder)["arguments"]["minutes"] == 0.05
+
+
+def test_a_loss_that_is_no_number_is_told_and_leaves_nothing(finetune, tiny_preset, monkeypatch):
+    monkeypatch.setattr(finetune_command, "choose_recipe", lambda *_, **__: Recipe(2, 8, 1e30))
+    found = finetune(f"--preset={tiny_preset}")
+    assert found.code == 1
+    assert found.err.startswith("error: the loss is nan in step ")
+    assert not found.folder.exists()
+
+
+def test_logs_for_tensorboard_are_written(finetune, tiny_preset, tmp_path):
+    flags = (f"--preset={tiny_preset}", "--epochs=1", f"--tensorboard={tmp_path}/logs")
+    found = finetune(*flags)
+    if importlib.util.find_spec("tensorboard"):
+        assert (found.code, found.err) == (0, "")
+        assert list((tmp_path / "logs").rglob("events.out.tfevents.*"))
+    else:
+        assert_refused(found, "--tensorboard needs a package more: pip install tensorboard")
+
+
+# A training that is stopped
+
+
+def test_a_killed_training_goes_on_and_ends_as_one_that_was_not(corpus, tiny_preset, tmp_path):
+    def command(output):
+        module = [sys.executable, "-m", "pipelines.finetune", f"--preset={tiny_preset}"]
+        flags = [f"--input={corpus}/train.jsonl", f"--output={output}", "--epochs=12", *LEARNING]
+        return [*module, *flags]
+
+    def start(output):
+        return subprocess.Popen(command(output), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+    killed = start(tmp_path / "killed")
+    for line in killed.stdout:
+        if line.startswith("epoch 3/"):
+            killed.kill()
+    killed.wait()
+    assert not (tmp_path / "killed").exists()
+    assert (tmp_path / ".killed.unfinished").is_dir()
+    runs = [start(tmp_path / name) for name in ("killed", "whole")]
+    again, whole = (process.communicate()[0] for process in runs)
+    assert "goes on from epoch" in again
+    assert "epoch 1/" not in again
+    assert "epoch 1/" in whole
+    for weights in ("model.weights.h5", "task.weights.h5"):
+        found, expected = ((tmp_path / name / weights).read_bytes() for name in ("killed", "whole"))
+        assert found == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "whole"]
+
+
+def test_an_interrupted_training_says_how_to_go_on(corpus, tiny_preset, tmp_path):
+    module = [sys.executable, "-m", "pipelines.finetune", f"--preset={tiny_preset}"]
+    flags = [f"--input={corpus}/train.jsonl", f"--output={tmp_path}/preset", "--epochs=50"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([*module, *flags], cwd=ROOT, **pipes)
+    for line in process.stdout:
+        if line.startswith("epoch 2/"):
+            process.send_signal(signal.SIGINT)
+            break
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert err == "error: interrupted; the same command goes on from the last epoch\n"
+
+
+def test_a_second_training_into_one_output_is_refused(finetune, tiny_preset, tmp_path):
+    folder = tmp_path / ".preset.unfinished"
+    folder.mkdir()
+    with FileLock(folder / "lock"):
+        found = finetune(f"--preset={tiny_preset}", "--epochs=1")
+    assert "another training is writing" in found.error
+    assert found.code == 2
+    assert finetune(f"--preset={tiny_preset}", "--epochs=1").code == 0
+
+
 # What is refused before any training
 
 
 def assert_refused(found: Run, *parts: str) -> None:
     for part in parts:
         assert part in found.error
-    assert "epoch" not in found.out
+    assert "epoch 1/" not in found.out
     assert not list(found.folder.parent.glob(".*.unfinished"))
 
 
@@ -301,6 +510,9 @@ def test_label_names_must_fit_the_labels(finetune, tiny_preset, names):
         (["--config={shape}", "--sequence_length=33"], "over the max_sequence_length of --config"),
         (["--preset={tiny}", "--seed=-1"], "argument --seed: must be an integer from 0"),
         (["--preset={tiny}", "--lable_column=x"], "did you mean --label_column?"),
+        (["--preset={tiny}", "--freeze_layers=1"], "leaves none of 1 layers to learn"),
+        (["--config={shape}", "--lora_rank=2"], "--lora_rank is for a --preset"),
+        (["--preset={tiny}", "--minutes=0"], "argument --minutes: must be a number above 0"),
         (["--preset={tiny}", "more.csv"], "'more.csv' belongs to no option"),
     ],
 )

@@ -39,7 +39,7 @@ def read(tmp_path: Path) -> Callable[..., TrainingData]:
             "input_format": None,
         }
         validated = names.get("validation")
-        return read_training_data(names["train"], validated, 0.1, seed, **(given | columns))
+        return read_training_data(names["train"], validated, seed, **(given | columns))
 
     return read_rows
 
@@ -61,9 +61,9 @@ VALIDATION = [row("x", "a"), row("y", "b")]
 def test_labels_are_sorted_and_become_classes(read):
     data = read([row("1", "b"), row("2", "a"), row("3", "b")], VALIDATION)
     assert data.labels == ["a", "b"]
-    assert data.train.classes(data.labels).tolist() == [1, 0, 1]
-    assert data.train.classes(data.labels).dtype == np.int64
-    assert data.validation.classes(data.labels).tolist() == [0, 1]
+    targets = data.kind.targets(data.train.labels, data.labels)
+    assert (targets.tolist(), targets.dtype) == ([1, 0, 1], np.int64)
+    assert data.kind.targets(data.validation.labels, data.labels).tolist() == [0, 1]
 
 
 def test_numbers_are_sorted_by_value_and_come_before_words(read):
@@ -143,10 +143,13 @@ def test_pairs_are_read_and_compared_as_pairs(read):
 # Held-out rows
 
 
-def test_a_tenth_is_held_out_where_no_validation_data_is_given(read):
-    rows = some("a", 30) + some("b", 70)
+@pytest.mark.parametrize(("scale", "held_out"), [(1, 20), (10, 100), (20, 200)])
+def test_rows_are_held_out_where_no_validation_data_is_given(read, scale, held_out):
+    rows = some("a", 30 * scale) + some("b", 70 * scale)
     data = read(rows)
-    assert (len(data.train), len(data.validation)) == (90, 10)
+    assert (len(data.train), len(data.validation)) == (100 * scale - held_out, held_out)
+    assert Counter(data.validation.labels)["a"] == 0.3 * held_out
+    assert data.is_held_out
     assert texts_of(data.train) | texts_of(data.validation) == {(r["text"],) for r in rows}
     assert not texts_of(data.train) & texts_of(data.validation)
     assert data.dropped == {}
@@ -162,15 +165,16 @@ def test_the_seed_chooses_the_rows(read):
 def test_a_rare_label_is_never_held_out_whole(read, seed):
     data = read(some("a", 1) + some("b", 2) + some("c", 8), seed=seed)
     assert data.labels == ["a", "b", "c"]
-    assert len(data.validation) == 1
+    assert len(data.validation) == 2
 
 
 def test_a_text_with_two_labels_is_not_on_both_sides(read):
     rows = [row(f"text {i % 20}", "ab"[i % 3 == 0]) for i in range(40)]
     data = read(rows)
     assert not texts_of(data.train) & texts_of(data.validation)
-    assert (len(data.train), len(data.validation)) == (18, 2)
+    assert (len(data.train), len(data.validation)) == (16, 4)
     assert data.dropped == {"the text stands in the input before": 20}
+    assert data.contradictions == sum((i % 3 == 0) != ((i + 20) % 3 == 0) for i in range(20))
 
 
 # What cannot be trained on
@@ -204,26 +208,48 @@ def test_a_missing_label_column_is_refused_with_the_columns_there_are(read):
         read(VALIDATION, label_column="stars")
 
 
-# In words
+@pytest.mark.parametrize("numbers", [[1.5, 2, -3], ["4.5", "1e3", "7"]], ids=str)
+def test_a_text_column_of_numbers_is_refused(read, tmp_path, numbers):
+    rows = "".join(f"{numbers[i % 3]}{i},{'ab'[i % 2]}\n" for i in range(20))
+    (tmp_path / "numbers.csv").write_text(f"stars,label\n{rows}")
+    with pytest.raises(
+        UserError, match=r"'stars' for --text_column holds numbers, such as '.*, and"
+    ):
+        read(str(tmp_path / "numbers.csv"), text_column="stars")
 
 
-def test_the_data_is_described_with_what_was_left_out(read):
-    data = read([*some("a", 1500), *some("b", 2), row("x", "a"), row("9", None)], VALIDATION)
-    assert data.describe().splitlines() == [
-        "training on 1,502 texts (a 1,500, b 2), validating on 2",
-        "left out 1 row: there is no label",
-        "left out 1 row: the text is among the validation texts",
-    ]
+# Several labels, and numbers
 
 
-def test_a_label_of_several_lines_is_described_on_one(read):
-    data = read([row("x", "a\nb\x1b[31m"), row("y", "c"), row("z", "c")], None)
-    assert "(a b [31m 1, c 1)" in data.describe()
+def test_lists_are_several_labels(read):
+    rows = [row(f"text {i}", [["a"], ["b", "a"], []][i % 3]) for i in range(9)]
+    data = read(rows, [row("x", ["b"])])
+    assert data.labels == ["a", "b"]
+    assert data.train.labels[:3] == [("a",), ("a", "b"), ()]
 
 
-def test_many_labels_are_not_all_described():
-    labels = [f"label{i:02}" for i in range(25)]
-    data = LabelledTexts((labels,), labels)
-    described = TrainingData(data, data, labels, Counter()).describe()
-    assert "label19 1 and 5 more)" in described
-    assert "label20" not in described
+def test_a_separator_makes_several_labels_of_a_text(read):
+    rows = [row(f"text {i}", ["a", "b; a", ""][i % 3]) for i in range(9)]
+    data = read(rows, [row("x", "b")], label_separator=";")
+    assert data.train.labels[:3] == [("a",), ("a", "b"), ()]
+
+
+def test_numbers_to_come_near_to_are_read(read):
+    rows = [row("1", 4), row("2", 2.5), row("3", None)]
+    data = read(rows, [row("x", 9)], is_regression=True)
+    assert (data.train.labels, data.labels) == ([4.0, 2.5], ["label"])
+    assert data.dropped == {"there is no label": 1}
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        ([row("1", ["a"]), row("2", ["a"])], {}, "at least two labels; there is only"),
+        ([row("1", 2), row("2", 2)], {"is_regression": True}, "that differ; there is only '2.0'"),
+        ([row("1", "a")], {"is_regression": True}, "there is none, and 2 rows .*: the label is no"),
+        ([row("1", ["a"])], {"is_regression": True}, "takes one number a text, not several"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(read, rows, options, message):
+    with pytest.raises(UserError, match=message):
+        read(rows, rows[:1], **options)

@@ -1,0 +1,140 @@
+"""The flags of `python -m pipelines.finetune`."""
+
+from pipelines import options
+
+_EXAMPLES = """examples:
+  python -m pipelines.finetune --preset=sentiment_tiny_en --input=train.tsv --validation=dev.tsv \\
+      --text_column=sentence --label_column=label --output=my_preset/
+  python -m pipelines.finetune --config=tiny.json --input='mail/*.csv' --output=my_preset/
+
+tiny.json: {"family": "bert", "vocabulary_size": 30000, "lowercase": true, "num_layers": 2,
+            "num_heads": 2, "hidden_dim": 128, "intermediate_dim": 512,
+            "max_sequence_length": 128, "dropout": 0.1}
+"""
+
+
+def make_parser() -> options.Parser:
+    """Returns the parser of the command's flags."""
+    parser = options.Parser(
+        prog="python -m pipelines.finetune",
+        description="Trains a classifier on labelled texts and writes a preset.",
+        epilog=_EXAMPLES,
+    )
+    group = parser.add_argument_group("data")
+    group.add_argument(
+        "--input",
+        action="append",
+        type=options.at_home,
+        required=True,
+        metavar="PATH",
+        help="file, glob or folder with labelled texts; may be given again",
+    )
+    group.add_argument(
+        "--validation",
+        action="append",
+        type=options.at_home,
+        metavar="PATH",
+        help="labelled texts to choose the epoch on; default: a share of the input, held out",
+    )
+    options.add_column_flags(group)
+    group.add_argument("--label_column", default="label", metavar="NAME", help="default: label")
+    group.add_argument(
+        "--label_separator",
+        metavar="TEXT",
+        help="what stands between the labels of a text that may have several; a column of lists "
+        "needs none",
+    )
+    group.add_argument(
+        "--task",
+        choices=("classification", "regression"),
+        default="classification",
+        help="regression: the label is a number to come near to; default: classification",
+    )
+    group.add_argument(
+        "--label_names",
+        type=options.names,
+        metavar="A,B",
+        help="names for the labels in the data, those sorted; default: the labels themselves",
+    )
+    group = parser.add_argument_group("model")
+    start = group.add_mutually_exclusive_group(required=True)
+    start.add_argument(
+        "--preset", type=options.at_home, help="name or folder of the preset to start from"
+    )
+    start.add_argument(
+        "--config",
+        type=options.at_home,
+        metavar="FILE",
+        help="JSON file with the shape of a model to train from scratch",
+    )
+    group.add_argument(
+        "--sequence_length",
+        type=options.positive,
+        metavar="TOKENS",
+        help="longer texts are cut; default: the preset's, or --config's max_sequence_length",
+    )
+    group.add_argument(
+        "--freeze_layers",
+        type=options.positive,
+        metavar="N",
+        help="leave the embeddings and the first N layers as they are",
+    )
+    group.add_argument(
+        "--lora_rank",
+        type=options.positive,
+        metavar="RANK",
+        help="learn thin matrices of this rank beside the attention's instead of all weights",
+    )
+    group = parser.add_argument_group("training")
+    chosen = "default: by the rows and the size of the model"
+    group.add_argument("--epochs", type=options.positive, help=f"at most; {chosen}")
+    group.add_argument(
+        "--batch_size", type=options.positive, metavar="ROWS", help=f"of a step; {chosen}"
+    )
+    group.add_argument(
+        "--learning_rate", type=options.fraction, metavar="RATE", help=f"at its peak; {chosen}"
+    )
+    group.add_argument(
+        "--minutes",
+        type=options.above_zero,
+        metavar="MINUTES",
+        help="end the training after this time, the rate fallen to zero by then",
+    )
+    group.add_argument(
+        "--class_weights",
+        choices=("auto", "none"),
+        default="auto",
+        help="auto: where labels are skewed, rows of rare ones count more; default: auto",
+    )
+    group.add_argument(
+        "--token_dropout",
+        type=options.share,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the tokens hidden from the model while it learns; default: 0",
+    )
+    group.add_argument("--seed", type=options.seed, default=0, help="default: 0")
+    group.add_argument(
+        "--tensorboard", type=options.at_home, metavar="FOLDER", help="write logs for TensorBoard"
+    )
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--output",
+        type=options.at_home,
+        required=True,
+        metavar="FOLDER",
+        help="the preset to write",
+    )
+    group.add_argument(
+        "--if_exists",
+        choices=("error", "overwrite"),
+        default="error",
+        help="what to do if the output folder is there; default: error",
+    )
+    group.add_argument(
+        "--weights_dtype",
+        choices=("float32", "float16"),
+        default="float32",
+        help="type of the weights in the preset; float16 has half the size; default: float32",
+    )
+    return parser
