@@ -80,7 +80,9 @@ def _labels(data: TrainingData) -> str:
         f"{printable(label)} {counts[label]:,}" for label in data.labels[:_LABELS_SHOWN]
     )
     more = len(data.labels) - _LABELS_SHOWN
-    return shown + (f" and {more} more" if more > 0 else "")
+    rest = f" and {more} more" if more > 0 else ""
+    share = max(counts.values()) / len(data.train)
+    return f"{shown}{rest}; the most common one has {share:.1%} of the rows"
 
 
 def _warnings(
@@ -120,8 +122,8 @@ def _warnings_of_labels(data: TrainingData, is_weighted: bool) -> list[str]:
         most, count = counts.most_common(1)[0]
         how = "rare labels count more (--class_weights)" if is_weighted else "all rows count alike"
         found.append(
-            f"the labels are skewed: {printable(most)} has {count / len(data.train):.1%} of the "
-            f"rows, more than {SKEWED} times the rarest; {how}"
+            f"the labels are skewed: {printable(most)} has {count:,} rows, at least {SKEWED} times "
+            f"the rarest; {how}"
         )
     return found
 
