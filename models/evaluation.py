@@ -8,6 +8,9 @@ import numpy as np
 CALIBRATION_BINS = 10
 """Of equal width, as Guo et al. have them (2017, *On Calibration of Modern Neural Networks*)."""
 
+CONFUSED_LABELS = 100
+"""Labels up to which a table of confusions is made: it has the square of their number."""
+
 _DRAWS = 500
 """Samples of a bootstrap, enough for an interval of 95% to within a percent."""
 
@@ -34,10 +37,12 @@ def accuracy(classes: np.ndarray, predicted: np.ndarray) -> float:
 
 def macro_f1(classes: np.ndarray, predicted: np.ndarray) -> float:
     """Returns the mean of the classes' F1, each counting the same however many rows it has."""
-    num_classes = int(max(classes.max(), predicted.max())) + 1
-    matrix = confusion_matrix(classes, predicted, num_classes)
-    is_there = matrix.sum(axis=0) + matrix.sum(axis=1) > 0
-    return float(_f1(np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1))[is_there].mean())
+    size = int(max(classes.max(), predicted.max())) + 1
+    hits, found, there = (
+        np.bincount(rows, minlength=size)
+        for rows in (classes[classes == predicted], predicted, classes)
+    )
+    return float(_f1(hits, found, there)[found + there > 0].mean())
 
 
 def micro_f1(targets: np.ndarray, predicted: np.ndarray) -> float:
@@ -62,16 +67,24 @@ def evaluate_classes(
         labels: Names of the classes.
 
     Returns:
-        `accuracy`, `macro_f1`, `labels` (precision, recall, F1 and rows of each), `confusion` (a
-        list for each right label, a number for each predicted one) and `calibration`.
+        `accuracy`, `macro_f1`, `labels` (precision, recall, F1 and rows of each), `calibration`,
+        and of up to `CONFUSED_LABELS` labels `confusion` (a list for each right label, a number for
+        each predicted one).
     """
     predicted = probabilities.argmax(axis=1)
-    matrix = confusion_matrix(classes, predicted, len(labels))
+    num_labels = len(labels)
+    hits, found, there = (
+        np.bincount(rows, minlength=num_labels)
+        for rows in (classes[classes == predicted], predicted, classes)
+    )
+    confusion = {}
+    if num_labels <= CONFUSED_LABELS:
+        confusion["confusion"] = confusion_matrix(classes, predicted, num_labels).tolist()
     return {
         "accuracy": _rounded(accuracy(classes, predicted)),
         "macro_f1": _rounded(macro_f1(classes, predicted)),
-        "labels": _by_label(labels, np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)),
-        "confusion": matrix.tolist(),
+        "labels": _by_label(labels, hits, found, there),
+        **confusion,
         "calibration": calibration(probabilities.max(axis=1), classes == predicted),
     }
 
@@ -193,4 +206,4 @@ def _by_label(
 
 
 def _rounded(value: Any) -> float:
-    return round(float(value), 5) + 0.0  # never -0.0
+    return float(f"{value:.6g}") + 0.0  # never -0.0

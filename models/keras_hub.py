@@ -313,12 +313,19 @@ def write_weights(
         layout: Where each weight goes.
         weights: An array for each weight's name.
         dtype: Type to store, `float32` or `float16`.
+
+    Raises:
+        ValueError: A weight is not finite, or would not be in that type.
     """
     with h5py.File(path, "w") as store:
         for weight in layout:
-            parts = np.split(weights[weight.name], len(weight.parts), axis=-1)
+            with np.errstate(over="ignore"):
+                stored = weights[weight.name].astype(dtype)
+            if not np.isfinite(stored).all():
+                raise ValueError(f"weight {weight.name!r} has numbers that are not finite {dtype}")
+            parts = np.split(stored, len(weight.parts), axis=-1)
             for (part, shape), array in zip(weight.parts, parts, strict=True):
-                store.create_dataset(part, data=array.reshape(shape).astype(dtype))
+                store.create_dataset(part, data=array.reshape(shape))
 
 
 def description(

@@ -60,55 +60,28 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
 register(WarmupThenDecay)
 
 
-class _TimedDecay(WarmupThenDecay):
-    """Falls to zero at a step that is moved as the time runs."""
-
-    def __init__(self, peak: float, steps: int) -> None:
-        super().__init__(peak, steps)
-        self.last = keras.Variable(float(steps), dtype="float32", trainable=False)
-
-    def __call__(self, step: Any) -> Any:
-        """Returns the learning rate of a step."""
-        step = keras.ops.cast(step, "float32")
-        rising = (step + 1) / self.warmup
-        falling = (self.last - step) / keras.ops.maximum(1.0, self.last - self.warmup)
-        return self.peak * keras.ops.clip(keras.ops.minimum(rising, falling), 0.0, 1.0)
-
-
 class TimeLimit(keras.callbacks.Callback):
-    """Ends a training when its time is over, its learning rate at zero by then.
-
-    The epoch that it is in is judged as it stands.
+    """Ends a training when its time is over; the epoch that it is in is judged as it stands.
 
     Args:
         seconds: From the start of the training.
-        schedule: Of the learning rate.
     """
 
-    _STEPS_BETWEEN_LOOKS = 20
-
-    def __init__(self, seconds: float, schedule: _TimedDecay) -> None:
+    def __init__(self, seconds: float) -> None:
         super().__init__()
         self._seconds = seconds
-        self._schedule = schedule
         self.is_over = False
         """Whether the training was ended."""
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts the clock."""
-        self._began = time.monotonic()
-        self._steps = 0
+        self._end = time.monotonic() + self._seconds
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Looks at the clock."""
-        passed = time.monotonic() - self._began
-        self._steps += 1
-        if passed > self._seconds:
+        if time.monotonic() > self._end:
             self.is_over = True
             self.model.stop_training = True
-        elif self._steps % self._STEPS_BETWEEN_LOOKS == 0:
-            affordable = self._steps * self._seconds / passed
-            self._schedule.last.assign(min(float(self._schedule.steps), affordable))
 
 
 class FiniteLoss(keras.callbacks.Callback):
@@ -150,12 +123,14 @@ class Training:
         best_epoch: The epoch whose weights were kept, from 0.
         resumed_epoch: The first epoch that was not taken up from an earlier process.
         is_out_of_time: Whether the limit of time ended it.
+        problem: Why its state could not be written, if it could not.
     """
 
     history: dict[str, list[float]]
     best_epoch: int
     resumed_epoch: int = 0
     is_out_of_time: bool = False
+    problem: str | None = None
 
 
 def train(
@@ -187,31 +162,17 @@ def train(
         class_weights: float `[classes]`: how much a row of each class counts; all the same if
             `None`.
         token_dropout: Share of the tokens hidden in training; see `Classifier.fit`.
-        seconds: After which no step is begun; no limit if `None`.
+        seconds: After which no step is begun, those of an earlier process included; rate and
+            average follow the steps that it will allow. No limit if `None`.
         resumable: Where to keep what a later process can go on from.
-        on_resume: Is told the first epoch to train, from 0, if earlier ones are taken up.
+        on_resume: Is told the first epoch to train, from 0, if there is an earlier state; 0 if that
+            is of other data or settings.
         callbacks: More of them.
 
     Raises:
         RunError: The loss is no number any more.
     """
-    steps = recipe.epochs * -(-len(targets) // recipe.batch_size)
-    limit = []
-    schedule = WarmupThenDecay(recipe.learning_rate, steps)
-    if seconds is not None:
-        schedule = timed = _TimedDecay(recipe.learning_rate, steps)
-        limit.append(TimeLimit(seconds, timed))
-    optimizer = keras.optimizers.AdamW(
-        schedule,
-        weight_decay=WEIGHT_DECAY,
-        global_clipnorm=CLIP_NORM,
-        use_ema=True,
-        ema_momentum=1 - 1 / min(EMA_STEPS, max(2, steps // 10)),
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     metric, weighted_metrics = judged_by(classifier, class_weights is not None)
-    classifier.compile(optimizer=optimizer, weighted_metrics=weighted_metrics)
-
     # First the rows that judge: both draw from the seed, and a seed gives the same weights always.
     judging = _batches(classifier, *validation, _balance(class_weights, validation[1]), recipe)
     random = random_generator()
@@ -226,14 +187,37 @@ def train(
     )
     best = BestEpoch(metric, is_loss=metric == "val_loss", patience=recipe.patience)
     state = TrainingState(resumable.path, resumable.key, random, best) if resumable else None
+    if state and on_resume and (state.epoch or state.is_of_another):
+        on_resume(state.epoch)
+    if state and state.is_finished:
+        state.restore_best()
+        classifier.set_weights(best.weights)
+        return Training(state.history, best.epoch, state.epoch)
+
+    steps_an_epoch = -(-len(targets) // recipe.batch_size)
+    steps = recipe.epochs * steps_an_epoch
+    limit = []
+    if seconds is not None:
+        left = seconds - (state.seconds if state else 0)
+        rate = _seconds_a_step(classifier, learning, judging, steps_an_epoch)
+        done = (state.epoch if state else 0) * steps_an_epoch
+        steps = max(1, min(steps, done + int(left / rate)))
+        limit.append(TimeLimit(left))
+    optimizer = keras.optimizers.AdamW(
+        WarmupThenDecay(recipe.learning_rate, steps),
+        weight_decay=WEIGHT_DECAY,
+        global_clipnorm=CLIP_NORM,
+        use_ema=True,
+        ema_momentum=1 - 1 / min(EMA_STEPS, max(2, steps // 10)),
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    classifier.compile(optimizer=optimizer, weighted_metrics=weighted_metrics)
     # The average is put in place before an epoch is judged, and the weights of its training back
     # after: so the order matters.
-    if state and state.epoch and on_resume:
-        on_resume(state.epoch)
     history = classifier.fit(
         learning,
         validation_data=judging,
-        epochs=recipe.epochs,
+        epochs=min(recipe.epochs, -(-steps // steps_an_epoch)),
         initial_epoch=state.epoch if state else 0,
         callbacks=[
             keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
@@ -250,8 +234,39 @@ def train(
         {name: earlier.get(name, []) + values for name, values in history.items()},
         best.epoch,
         state.epoch if state else 0,
-        any(callback.is_over for callback in limit),
+        any(callback.is_over for callback in limit) or steps < recipe.epochs * steps_an_epoch,
+        state.problem if state else None,
     )
+
+
+# Steps that are timed, after one that compiles.
+_TIMED_STEPS = 5
+
+
+def _seconds_a_step(
+    classifier: Classifier, learning: tf.data.Dataset, judging: tf.data.Dataset, steps: int
+) -> float:
+    """Returns what a step takes, with its share of judging an epoch; leaves the weights alone.
+
+    Args:
+        classifier: Learns a few steps, and forgets them.
+        learning: Batches to learn from.
+        judging: Batches to judge by.
+        steps: Of an epoch.
+    """
+    weights = classifier.get_weights()
+    classifier.compile(optimizer=keras.optimizers.AdamW(1e-9))
+    took = []
+    for batch in learning.take(1 + _TIMED_STEPS):
+        began = time.monotonic()
+        keras.Model.train_on_batch(classifier, *batch)
+        took.append(time.monotonic() - began)
+    began = time.monotonic()
+    for batch in judging.take(_TIMED_STEPS):
+        keras.Model.test_on_batch(classifier, *batch)
+    judged = (time.monotonic() - began) / min(_TIMED_STEPS, len(judging))
+    classifier.set_weights(weights)
+    return sum(took[1:] or took) / len(took[1:] or took) + judged * len(judging) / steps
 
 
 def judged_by(

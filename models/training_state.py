@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,29 @@ from safetensors.numpy import save_file
 _RECORD = "training"
 
 
+def read_record(path: Path) -> dict[str, Any]:
+    """Returns what a state says of its training, empty where there is no whole state."""
+    with contextlib.suppress(OSError, SafetensorError, ValueError, KeyError, TypeError):
+        with safe_open(path, "np") as stored:
+            record: dict[str, Any] = json.loads(stored.metadata()[_RECORD])
+        if {"key", "epoch", "best"} <= record.keys():
+            return record
+    return {}
+
+
+def is_state_of(path: Path, key: str) -> bool:
+    """Returns whether there is a state of the training with a key."""
+    return bool(read_record(path).get("key") == key)
+
+
 class TrainingState(keras.callbacks.Callback):
-    """Writes the state of a training before each epoch but the first, and reads it back.
+    """Writes the state of a training before each epoch but the first and at its end; reads it.
 
     A training that goes on from it ends with the same weights as one that was never stopped. Stands
     behind `keras.callbacks.SwapEMAWeights` and `BestEpoch` in the list of callbacks, so that the
     weights are those that learn, and the best ones are known.
+
+    A training goes on where its state cannot be written.
 
     Args:
         path: The file.
@@ -37,13 +55,28 @@ class TrainingState(keras.callbacks.Callback):
         self._key = key
         self._random = random
         self._best = best
-        self.epoch = 0
+        self._began = time.monotonic()
+        self.problem: str | None = None
+        """Why the state could not be written, if it could not."""
+        record = read_record(path)
+        self.is_of_another = bool(record) and record["key"] != key
+        """Whether the file is that of a training of other data or with other settings."""
+        self._record = {} if self.is_of_another else record
+        self.epoch: int = self._record.get("epoch", 0)
         """The first epoch to train: those before it are in the state that was read."""
-        self.history: dict[str, list[float]] = {}
-        """What the epochs before it gave."""
-        self._record = self._read_record()
-        if self._record:
-            self.epoch, self.history = self._record["epoch"], self._record["history"]
+        self.is_finished: bool = self._record.get("is_finished", False)
+        """Whether the training had come to its end."""
+        self.history: dict[str, list[float]] = self._record.get("history", {})
+        """What the epochs before gave."""
+        self.seconds: float = self._record.get("seconds", 0.0)
+        """What they took."""
+
+    def restore_best(self) -> None:
+        """Hands the best epoch so far to who keeps it."""
+        with safe_open(self._path, "np") as stored:
+            names = sorted(name for name in stored.keys() if "best/" in name)  # noqa: SIM118
+            weights = [stored.get_tensor(f"best/{index}") for index in range(len(names))]
+        self._best.restore(self._record["best"], weights)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Puts back what was read."""
@@ -52,30 +85,40 @@ class TrainingState(keras.callbacks.Callback):
         with safe_open(self._path, "np") as stored:
             for name, variable in self._variables().items():
                 variable.assign(stored.get_tensor(name))
-            best = {name: stored.get_tensor(name) for name in stored.keys() if "best/" in name}  # noqa: SIM118
         self._random.bit_generator.state = self._record["random"]
-        weights = [best[f"best/{index}"] for index in range(len(best))]
-        self._best.restore(self._record["best"], weights)
+        self.restore_best()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Writes the state, unless it is the one that was read."""
         if epoch == self.epoch:
             return
-        record = {
-            "key": self._key,
-            "epoch": epoch,
-            "history": self._history(),
-            "random": self._random.bit_generator.state,
-            "best": self._best.record(),
-        }
         arrays = {
             name: keras.ops.convert_to_numpy(variable)
             for name, variable in self._variables().items()
         }
+        self._write(arrays, epoch=epoch, random=self._random.bit_generator.state)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Writes what was learned, for what comes after the training."""
+        epochs = len(next(iter(self._history().values())))
+        self._write({}, epoch=epochs, is_finished=True)
+
+    def _write(self, arrays: dict[str, np.ndarray], **record: Any) -> None:
+        record |= {
+            "key": self._key,
+            "history": self._history(),
+            "best": self._best.record(),
+            "seconds": self.seconds + time.monotonic() - self._began,
+        }
         arrays |= {f"best/{index}": array for index, array in enumerate(self._best.weights)}
         new = self._path.with_name(f"{self._path.name}.new")
-        save_file(arrays, new, {_RECORD: json.dumps(record)})
-        os.replace(new, self._path)
+        try:
+            save_file(arrays, new, {_RECORD: json.dumps(record)})
+            os.replace(new, self._path)
+        except (OSError, SafetensorError) as error:
+            with contextlib.suppress(OSError):
+                new.unlink()
+            self.problem = str(error)
 
     def _history(self) -> dict[str, list[float]]:
         found: dict[str, list[float]] = self.model.history.history
@@ -92,14 +135,6 @@ class TrainingState(keras.callbacks.Callback):
         ):
             named |= {f"{kind}/{index}": variable for index, variable in enumerate(variables)}
         return named
-
-    def _read_record(self) -> dict[str, Any]:
-        with contextlib.suppress(OSError, SafetensorError, ValueError, KeyError, TypeError):
-            with safe_open(self._path, "np") as stored:
-                record: dict[str, Any] = json.loads(stored.metadata()[_RECORD])
-            if record["key"] == self._key:
-                return record
-        return {}
 
 
 class BestEpoch(keras.callbacks.Callback):

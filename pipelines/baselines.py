@@ -1,6 +1,6 @@
 """What a classifier must beat to be worth its cost: the most common label, and words counted."""
 
-import importlib.util
+import contextlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,7 +29,7 @@ def predictions(data: TrainingData, is_weighted: bool) -> dict[str, np.ndarray]:
     shape = (len(data.validation), *targets.shape[1:])
     is_number = isinstance(data.kind, OneNumber)
     found = {MEAN if is_number else MAJORITY: np.broadcast_to(majority, shape)}
-    if importlib.util.find_spec("sklearn") is not None:
+    with contextlib.suppress(ImportError):  # missing, or no longer fitting its NumPy
         name = TF_IDF_RIDGE if is_number else TF_IDF
         found[name] = _words_counted(data, targets, is_weighted)
     return found
@@ -49,7 +49,7 @@ def _words_counted(data: TrainingData, targets: np.ndarray, is_weighted: bool) -
         )
     judged = vectorizer.transform(_joined(data.validation))
     if isinstance(data.kind, OneNumber):
-        return Ridge().fit(vectors, targets).predict(judged).astype(np.float32)
+        return Ridge().fit(vectors, targets).predict(judged)
     regression = LogisticRegression(max_iter=1000, class_weight="balanced" if is_weighted else None)
     if isinstance(data.kind, SeveralLabels):
         regression = OneVsRestClassifier(regression)

@@ -73,6 +73,13 @@ def printable(text: str) -> str:
 
 
 @contextlib.contextmanager
+def telling() -> Iterator[None]:
+    """Lets the body print how the work goes, which goes on whether or not anybody can read it."""
+    with contextlib.suppress(OSError, SystemExit):  # rich makes the latter of a broken pipe
+        yield
+
+
+@contextlib.contextmanager
 def report() -> Iterator[None]:
     """Lets the body print what a run has done, which is done whether or not anybody can read it."""
     try:

@@ -11,9 +11,11 @@ import contextlib
 import hashlib
 import importlib.util
 import json
+import os
 import platform
+import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
@@ -21,11 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.errors import UserError
+from models.errors import RunError, UserError
 from models.keras_hub import write_json
 from models.recipe import Recipe, choose_recipe
 from pipelines import __version__, options
-from pipelines.console import report, run_command, run_process
+from pipelines.console import print_error, printable, report, run_command, run_process, telling
 from pipelines.finetune_flags import make_parser
 from pipelines.finetune_model import (
     from_preset,
@@ -36,6 +38,7 @@ from pipelines.finetune_model import (
 )
 from pipelines.labels import OneLabel, OneNumber, class_weights
 from pipelines.new_preset import (
+    NEW,
     TRAINING,
     check_output,
     output_folder,
@@ -76,6 +79,9 @@ _RECORDED = (
     "seed",
     "weights_dtype",
 )
+
+# What the rows and their labels tell, however their files are spelled.
+_TOLD_BY_ROWS = ("input", "validation", "input_format", "text_column", "text_pair_column")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -143,19 +149,24 @@ def _finetune(argv: Sequence[str]) -> int:
             "warnings": [*found.warnings, *figures.warnings],
             "seconds": round(seconds, 1),
         }
-        new = folder / "preset"
+        new = folder / NEW
         with storage_errors(output):
-            classifier.save_to_preset(new, args.weights_dtype)
+            try:
+                classifier.save_to_preset(new, args.weights_dtype)
+            except ValueError as error:
+                raise RunError(f"the model cannot be saved: {error}") from None
             write_json(new, "training.json", record)
             write_model_card(new, output.name, record, found.facts)
-            publish(new, output)
+            written = publish(new, output, args.if_exists)
+            (folder / TRAINING).unlink(missing_ok=True)
+    shown = args.output if written == output else str(written)
     with report():
         print_figures(figures)
         ended = ", when the time was over" if training.is_out_of_time else ""
         print(
             f"\nkept epoch {training.best_epoch + 1} of {len(training.history['loss'])}{ended}\n"
-            f"wrote {args.output}; to use it:\n"
-            f"  python -m pipelines.classify --preset={args.output} --input=… --output=…"
+            f"wrote {shown}; to use it:\n"
+            f"  python -m pipelines.classify --preset={shlex.quote(shown)} --input=… --output=…"
         )
     return 0
 
@@ -178,6 +189,8 @@ def _find_start(
     for flag in ("freeze_layers", "lora_rank"):
         if getattr(args, flag) and not preset:
             raise UserError(f"--{flag} is for a --preset: what is frozen must have learned before")
+    if args.task == "regression" and args.weights_dtype == "float16":
+        raise UserError("--weights_dtype=float16 would round the numbers of --task=regression")
     if args.freeze_layers and args.freeze_layers >= num_layers:
         raise UserError(
             f"--freeze_layers={args.freeze_layers} leaves none of {num_layers} layers to learn"
@@ -187,8 +200,14 @@ def _find_start(
 
 def _check_tensorboard(folder: str | None) -> None:
     """Raises `UserError` where logs are asked for and the package that writes them is missing."""
-    if folder is not None and importlib.util.find_spec("tensorboard") is None:
+    if folder is None:
+        return
+    if importlib.util.find_spec("tensorboard") is None:
         raise UserError("--tensorboard needs a package more: pip install tensorboard")
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--tensorboard={folder}: {error.strerror or error}") from None
 
 
 def _read_data(args: argparse.Namespace) -> "TrainingData":
@@ -212,7 +231,8 @@ def _label_names(found: list[str], names: list[str] | None) -> list[str]:
         return found
     if len(names) != len(found) or len(set(names)) != len(names):
         raise UserError(
-            f"--label_names must be {len(found)} different names, for the labels {', '.join(found)}"
+            f"--label_names must be {len(found)} different names, for the labels "
+            f"{printable(', '.join(found)):.500}"
         )
     return names
 
@@ -232,7 +252,8 @@ def _look(classifier: "Classifier", data: "TrainingData", is_weighted: bool) -> 
     assert classifier.preprocessor is not None
     _, lengths = classifier.preprocessor.encode(*data.train.segments)
     found = look_at(data, lengths, classifier.preprocessor.sequence_length, is_weighted)
-    print_data(found)
+    with telling():
+        print_data(found)
     return found
 
 
@@ -247,11 +268,12 @@ def _recipe(args: argparse.Namespace, classifier: "Classifier", num_rows: int) -
     given = ("epochs", "batch_size", "learning_rate")
     values = {name: getattr(args, name) for name in given if getattr(args, name) is not None}
     recipe = replace(chosen, **values)
-    print(
-        f"at most {recipe.epochs} epochs of batches of {recipe.batch_size}, learning rate "
-        f"{recipe.learning_rate:g}",
-        flush=True,
-    )
+    with telling():
+        print(
+            f"at most {recipe.epochs} epochs of batches of {recipe.batch_size}, learning rate "
+            f"{recipe.learning_rate:g}",
+            flush=True,
+        )
     return recipe
 
 
@@ -276,11 +298,13 @@ def _train(
     mean, deviation = 0.0, 1.0
     if isinstance(data.kind, OneNumber):
         # Numbers of any size are learned as well as those around 0.
-        mean, deviation = float(learned.mean()), float(learned.std())
-        learned, judged = ((numbers - mean) / deviation for numbers in (learned, judged))
+        mean, deviation = data.kind.scale(learned)
+        learned, judged = (
+            ((numbers - mean) / deviation).astype("float32") for numbers in (learned, judged)
+        )
         if not is_new:
             scale_head(classifier, 1 / deviation, -mean / deviation)
-    with contextlib.closing(TrainingProgress()) as progress:
+    with contextlib.closing(TrainingProgress()) as progress, _going_on(state, key):
         training = train(
             classifier,
             data.train.x,
@@ -291,12 +315,36 @@ def _train(
             token_dropout=args.token_dropout,
             seconds=args.minutes and 60 * args.minutes,
             resumable=Resumable(state, key),
-            on_resume=lambda epoch: print(f"goes on from epoch {epoch + 1}", flush=True),
+            on_resume=_tell_resumed,
             callbacks=[progress, *_tensorboard(args.tensorboard)],
         )
     if isinstance(data.kind, OneNumber):
         scale_head(classifier, deviation, mean)
+    if training.problem:
+        print_error(f"what the training needs to go on was not written: {training.problem}")
     return training, time.monotonic() - began
+
+
+@contextlib.contextmanager
+def _going_on(state: Path, key: str) -> Iterator[None]:
+    """Says of an interrupt that the same command goes on, if there is a state to go on from."""
+    from models.training_state import is_state_of
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        if is_state_of(state, key):
+            raise KeyboardInterrupt("the same command goes on from the last epoch") from None
+        raise
+
+
+def _tell_resumed(epoch: int) -> None:
+    """Tells whether a training goes on that was stopped."""
+    with telling():
+        if epoch:
+            print(f"goes on from epoch {epoch + 1}", flush=True)
+        else:
+            print("a training that was stopped had other data or settings: begins anew", flush=True)
 
 
 def _tensorboard(folder: str | None) -> list["keras.callbacks.Callback"]:
@@ -316,7 +364,7 @@ def _key(
     for part in (data.train, data.validation):
         for row in zip(*part.segments, part.labels, strict=True):
             rows.update(json.dumps(row).encode())
-    settings = {name: value for name, value in vars(args).items() if name in _RECORDED}
+    settings = {name: getattr(args, name) for name in _RECORDED if name not in _TOLD_BY_ROWS}
     settings |= {"length": length, "recipe": asdict(recipe), "labels": data.labels}
     versions = [__version__, metadata.version("keras"), metadata.version("tensorflow")]
     content = json.dumps([settings, start, versions, rows.hexdigest()], sort_keys=True)

@@ -40,6 +40,7 @@ def make_parser() -> options.Parser:
     group.add_argument("--label_column", default="label", metavar="NAME", help="default: label")
     group.add_argument(
         "--label_separator",
+        type=options.text,
         metavar="TEXT",
         help="what stands between the labels of a text that may have several; a column of lists "
         "needs none",

@@ -121,7 +121,11 @@ def read_training_data(
     read = _read(corpus, label_column, kind, dropped)
     train, contradictions = _without_duplicates(read, dropped)
     if validation:
-        held = _read(_plan(validation, **columns), label_column, kind, dropped)
+        unread: Counter[str] = Counter()
+        held = _read(_plan(validation, **columns), label_column, kind, unread)
+        dropped += unread
+        if not len(held):
+            raise UserError(f"there is no row to validate on{_reason(unread)}")
         chosen = []
     else:
         chosen = held_out_rows(kind.strata(train.labels), seed)
@@ -133,7 +137,11 @@ def read_training_data(
     labels = kind.names(train.labels)
     _check(kind, train, labels, +dropped, text_column)
     if not len(held):
-        raise UserError("there is no row to validate on; give some with --validation")
+        raise UserError(
+            f"there is no row to validate on: no label of {label_column!r} has two rows, one to "
+            "learn from and one to judge by; give rows with --validation, or name another "
+            "--label_column"
+        )
     if unknown := sorted(set(kind.names(held.labels)) - set(labels)):
         raise UserError(f"label {unknown[0]!r} is in the validation data but not in the input")
     return TrainingData(
@@ -153,18 +161,23 @@ def _check(
         OneLabel: "rows of at least two labels",
         SeveralLabels: "rows with at least two labels",
     }.get(type(kind), "rows with numbers that differ")
-    found = sorted(set(map(str, train.labels)))
+    found = sorted({" + ".join(x) if isinstance(x, tuple) else str(x) for x in train.labels})
     if len(found if isinstance(kind, OneNumber) else labels) < 2:
         there = f"only {found[0]!r}" if found else "none"
-        if dropped:
-            reason, count = Counter(dropped).most_common(1)[0]
-            there += f", and {count:,} rows were left out: {reason}"
-        raise UserError(f"a classifier needs {needed}; there is {there}")
+        raise UserError(f"a classifier needs {needed}; there is {there}{_reason(dropped)}")
     if len(train) >= _ENOUGH_TO_TELL and all(map(_is_number, chain(*train.segments))):
         raise UserError(
             f"column {text_column!r} for --text_column holds numbers, such as "
             f"{train.segments[0][0]!r}, and no texts; name the column with the texts"
         )
+
+
+def _reason(dropped: Mapping[str, int]) -> str:
+    """Returns the most common reason why rows were left out, to be added to a message."""
+    if not (dropped := +Counter(dropped)):
+        return ""
+    reason, count = Counter(dropped).most_common(1)[0]
+    return f", and {count:,} {'row was' if count == 1 else 'rows were'} left out: {reason}"
 
 
 def _is_number(text: str) -> bool:
@@ -206,7 +219,10 @@ def _label_kind(
 ) -> LabelKind:
     """Returns what the labels are, by the flags and the type of their column."""
     kind = next(column.type for column in corpus.fields if column.name == label_column)
-    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    is_list = any(
+        is_kind(kind)
+        for is_kind in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    )
     if is_regression:
         if is_list or separator:
             raise UserError("--task=regression takes one number a text, not several labels")

@@ -9,7 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from models import evaluation
+from models.errors import UserError
 from models.evaluation import Metric
+from pipelines.console import printable
+
+# Numbers that float32 can hold, and the spread beside their size that it can tell.
+_LARGEST = 1e30
+_SMALLEST = 1e-5
 
 THRESHOLD = 0.5
 """Probability of at least which a row has a label, where it may have several."""
@@ -76,10 +82,18 @@ class OneLabel(LabelKind):
     name = "one label"
 
     def read(self, value: Any) -> str | None:
-        """Returns the label as the data spells it."""
+        """Returns the label as the data spells it, without white space around it."""
         if isinstance(value, (list, dict)):
             raise ValueError("the label is a list or an object")
-        if value is None or (spelled := str(value)).strip() == "":
+        if isinstance(value, bytes):
+            try:
+                value = value.decode()
+            except UnicodeDecodeError:
+                raise ValueError("the label is not UTF-8") from None
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return None
+        spelled = str(value).strip()
+        if not printable(spelled):
             return None
         return spelled.lower() if isinstance(value, bool) else spelled
 
@@ -217,8 +231,8 @@ class OneNumber(LabelKind):
         return [self._column]
 
     def targets(self, labels: Sequence[float], names: Sequence[str]) -> np.ndarray:
-        """Returns float32 `[rows]`."""
-        return np.array(labels, np.float32)
+        """Returns float64 `[rows]`."""
+        return np.array(labels, np.float64)
 
     def counts(self, labels: Sequence[float]) -> Counter[str]:
         """Returns all rows under the name of the number."""
@@ -229,15 +243,31 @@ class OneNumber(LabelKind):
         edges = np.quantile(labels, [0.2, 0.4, 0.6, 0.8]) if labels else np.array([])
         return [int(group) for group in np.searchsorted(edges, labels)]
 
+    def scale(self, numbers: np.ndarray) -> tuple[float, float]:
+        """Returns the mean of numbers and their standard deviation, by which they are learned.
+
+        Raises:
+            UserError: A model, which computes in float32, cannot tell them apart.
+        """
+        largest = float(np.abs(numbers).max())
+        deviation = float(numbers.std()) if largest < _LARGEST else math.inf
+        if not _SMALLEST * largest < deviation < _LARGEST or deviation < 1 / _LARGEST:
+            raise UserError(
+                f"the numbers of {self._column!r}, from {numbers.min():.10g} to "
+                f"{numbers.max():.10g}, are too large, too small or too close to each other for a "
+                "model to tell apart; subtract a constant or divide by one"
+            )
+        return float(numbers.mean()), deviation
+
     def predict(self, scores: np.ndarray) -> np.ndarray:
         """Returns the number."""
-        return scores[:, 0]
+        return scores[:, 0].astype(np.float64)
 
     def evaluate(
         self, scores: np.ndarray, targets: np.ndarray, names: Sequence[str]
     ) -> dict[str, Any]:
         """See `models.evaluation.evaluate_numbers`."""
-        return evaluation.evaluate_numbers(scores[:, 0], targets)
+        return evaluation.evaluate_numbers(self.predict(scores), targets)
 
     def majority(self, targets: np.ndarray) -> Any:
         """Returns the mean."""

@@ -1,5 +1,6 @@
 """The page that says what a trained preset is, how it came to be and how far to trust it."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,8 @@ def _limits(record: Mapping[str, Any]) -> str:
 def _use(name: str, record: Mapping[str, Any]) -> str:
     arguments = record["arguments"]
     pair = arguments["text_pair_column"]
-    columns = f"--text_column={arguments['text_column']}" + (
-        f" --text_pair_column={pair}" if pair else ""
+    columns = f"--text_column={shlex.quote(arguments['text_column'])}" + (
+        f" --text_pair_column={shlex.quote(pair)}" if pair else ""
     )
     return (
         "## Use\n\n```\npython -m pipelines.classify --preset=FOLDER --input=… "

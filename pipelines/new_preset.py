@@ -1,6 +1,7 @@
 """The folder of a preset that is being made: checked before the work, filled and then published."""
 
 import contextlib
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,19 @@ from models.remote import is_remote
 
 TRAINING = "training.safetensors"
 """State of a training that was stopped, in an unfinished folder."""
+
+NEW = "preset"
+"""The preset that is being written, in an unfinished folder."""
+
+_WRITTEN = frozenset(
+    {
+        *("config.json", "metadata.json", "model.weights.h5"),
+        *("task.json", "task.weights.h5", "labels.json"),
+        *("preprocessor.json", "tokenizer.json", "assets"),
+        *("README.md", "training.json"),
+    }
+)
+"""What there is in a preset that was written here."""
 
 
 def output_folder(output: str) -> Path:
@@ -39,7 +53,14 @@ def check_output(output: Path, if_exists: str) -> None:
         raise UserError(f"{output} exists; --if_exists=overwrite replaces it")
     if not output.is_dir():
         raise UserError(f"{output} is a file, and must be a folder")
-    if any(output.iterdir()) and not (output / "config.json").is_file():
+    if output.is_mount():
+        raise UserError(f"{output} is a mount point, which cannot be replaced: name a folder in it")
+    names = sorted(path.name for path in output.iterdir())
+    if others := [name for name in names if name not in _WRITTEN]:
+        raise UserError(
+            f"{output} holds {others[0]!r}, no file of a preset, and is not overwritten"
+        )
+    if names and "config.json" not in names:
         raise UserError(f"{output} holds other files than a preset's, and is not overwritten")
 
 
@@ -47,8 +68,7 @@ def check_output(output: Path, if_exists: str) -> None:
 def unfinished_folder(output: Path) -> Iterator[Path]:
     """Makes a folder beside the output to write to, which nobody else writes to at the same time.
 
-    It goes in the end, unless a training was stopped in it: what is in `TRAINING` stays then, for
-    the same command to go on from.
+    It goes in the end, unless there is a `TRAINING` in it, for the same command to go on from.
 
     Raises:
         UserError: Another process is at work on the same output, or it cannot be written to.
@@ -58,13 +78,8 @@ def unfinished_folder(output: Path) -> Iterator[Path]:
         lock = _lock(folder, output)
     try:
         yield folder
-    except KeyboardInterrupt:
-        if (folder / TRAINING).exists():
-            raise KeyboardInterrupt("the same command goes on from the last epoch") from None
-        raise
-    else:
-        (folder / TRAINING).unlink(missing_ok=True)
     finally:
+        shutil.rmtree(folder / NEW, ignore_errors=True)
         if not (folder / TRAINING).exists():
             shutil.rmtree(folder, ignore_errors=True)
         lock.release()
@@ -88,14 +103,27 @@ def _lock(folder: Path, output: Path) -> FileLock:
         lock.release()
 
 
-def publish(folder: Path, output: Path) -> None:
+def publish(folder: Path, output: Path, if_exists: str) -> Path:
     """Moves a finished preset to its place: a reader never sees half of it.
 
     The preset that it replaces stays beside it until then, and comes back if the move fails.
+
+    Args:
+        folder: Of the finished preset.
+        output: Its place.
+        if_exists: Whether what is there is replaced, `overwrite`, or not, `error`.
+
+    Returns:
+        Where it is now: beside its place, if something appeared there that is not replaced.
     """
+    try:
+        check_output(output, if_exists)
+    except UserError:
+        beside = (output.with_name(f"{output.name}-{number}") for number in itertools.count(2))
+        output = next(path for path in beside if not path.exists())
     if not output.is_dir():
         folder.replace(output)
-        return
+        return output
     replaced = output.with_name(f".{output.name}.replaced")
     shutil.rmtree(replaced, ignore_errors=True)
     output.replace(replaced)
@@ -105,6 +133,7 @@ def publish(folder: Path, output: Path) -> None:
         replaced.replace(output)
         raise
     shutil.rmtree(replaced, ignore_errors=True)
+    return output
 
 
 @contextlib.contextmanager

@@ -192,6 +192,15 @@ def _number(value: str) -> float:
         return math.nan
 
 
+def text(value: str) -> str:
+    """Returns a text that can be written in UTF-8; for `type=` of a flag."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"is not UTF-8: {value!r}") from None
+    return value
+
+
 def at_home(value: str) -> str:
     """Returns a path with the home folder for `~`, which shells leave behind a `=`; for `type=`."""
     return os.path.expanduser(value)

@@ -146,7 +146,7 @@ def _mistakes(
         if isinstance(kind, OneLabel):
             return names[label]
         if isinstance(kind, OneNumber):
-            return round(float(label), 4)
+            return float(f"{label:.6g}")
         return [name for name, is_there in zip(names, label, strict=True) if is_there]
 
     rows = [int(row) for row in np.argsort(-wrong, kind="stable")[:_MISTAKES] if wrong[row] > 0]
@@ -156,7 +156,7 @@ def _mistakes(
             "text": " | ".join(texts[row])[:_MISTAKE_CHARACTERS],
             "label": spelled(targets[row]),
             "predicted": spelled(predicted[row]),
-            "score": round(float(wrong[row]), 4),
+            "score": float(f"{wrong[row]:.6g}"),
         }
         for row in rows
     ]

@@ -8,6 +8,8 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pipelines.console import telling
+
 
 class TrainingProgress(keras.callbacks.Callback):
     """Shows a bar for the steps of an epoch, on a terminal, and a line at the end of each.
@@ -43,11 +45,13 @@ class TrainingProgress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Prints the epoch's figures, to standard output, which the bar would take to its own."""
         self.close()
-        print(
-            f"{self._name(epoch)}  loss {logs['loss']:.3f}  validation loss {logs['val_loss']:.3f}"
-            f"{self._judged(logs)}  {time.monotonic() - self._began:.0f} s",
-            flush=True,
-        )
+        with telling():
+            print(
+                f"{self._name(epoch)}  loss {logs['loss']:.3f}  "
+                f"validation loss {logs['val_loss']:.3f}{self._judged(logs)}  "
+                f"{time.monotonic() - self._began:.0f} s",
+                flush=True,
+            )
 
     @staticmethod
     def _judged(logs: Any) -> str:

@@ -147,6 +147,21 @@ def test_a_training_that_was_stopped_ends_as_one_that_was_not(train_anew, tmp_pa
         np.testing.assert_array_equal(weight, same)
 
 
+def test_a_training_that_had_ended_is_not_done_again(train_anew, tmp_path):
+    state = Resumable(tmp_path / "state", "key")
+    whole, expected = train_anew(1, 2, resumable=state)
+    again, training = train_anew(1, 2, [StopAfter(0)], resumable=state)
+    assert training.history == expected.history
+    for weight, same in zip(again.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, same)
+
+
+def test_a_state_that_cannot_be_written_ends_no_training(train_anew, tmp_path):
+    _, training = train_anew(1, 2, resumable=Resumable(tmp_path / "no" / "state", "key"))
+    assert len(training.history["loss"]) == 2
+    assert "No such file" in training.problem
+
+
 def test_a_training_of_other_data_is_not_gone_on_with(train_anew, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train_anew(1, 3, [StopAfter(1)], resumable=Resumable(tmp_path / "state", "one"))
@@ -168,9 +183,12 @@ def test_a_training_that_gets_no_better_ends(train_anew):
 
 
 def test_a_training_ends_when_its_time_is_over(train_anew):
-    _, training = train_anew(1, 10_000, seconds=2)
+    classifier, training = train_anew(1, 10_000, seconds=4)
     assert training.is_out_of_time
     assert len(training.history["val_loss"]) < 10_000
+    # The rate has fallen to zero: it follows the steps that there was time for.
+    assert classifier.optimizer.iterations > 10
+    assert max(training.history["val_accuracy"]) > 0.9
 
 
 def test_a_loss_that_is_no_number_ends_the_training_with_the_step(train_anew):

@@ -321,6 +321,40 @@ def test_a_number_is_learned_and_classify_gives_it_as_a_score(stars, tmp_path):
     assert sum(error**2 for error in errors) / 120 < 2 * figures["rmse"] ** 2 + 1e4
 
 
+@pytest.mark.parametrize(
+    ("numbers", "flags", "message"),
+    [
+        (
+            [1e9 + i for i in range(30)],
+            [],
+            "from 1000000000 to 1000000029, are too large, too small",
+        ),
+        ([1e300 * i for i in range(30)], [], "subtract a constant or divide by one"),
+        (list(range(30)), ["--weights_dtype=float16"], "would round the numbers of"),
+    ],
+    ids=["close", "large", "float16"],
+)
+def test_numbers_that_a_model_cannot_tell_apart_are_refused(
+    tiny_preset, tmp_path, numbers, flags, message
+):
+    rows = [{"text": f"text {number}", "label": number} for number in numbers]
+    write_rows(tmp_path / "rows.jsonl", rows)
+    output = tmp_path / "preset"
+    given = (f"--input={tmp_path}/rows.jsonl", f"--preset={tiny_preset}", f"--output={output}")
+    found = run(finetune_command.main, output, *given, "--task=regression", *flags)
+    assert_refused(found, message)
+
+
+def test_small_numbers_have_figures(tiny_preset, tmp_path):
+    rows = [{"text": f"text {i}", "label": 1e-7 * i} for i in range(60)]
+    write_rows(tmp_path / "rows.jsonl", rows)
+    output = tmp_path / "preset"
+    given = (f"--input={tmp_path}/rows.jsonl", f"--preset={tiny_preset}", f"--output={output}")
+    found = run(finetune_command.main, output, *given, "--task=regression", "--epochs=1")
+    assert (found.code, found.err) == (0, "")
+    assert 1e-7 < record_of(output)["figures"]["rmse"] < 1e-5
+
+
 @pytest.mark.parametrize("flag", ["--probabilities", "--top_k=2", "--threshold=0.5"])
 def test_what_is_of_labels_is_refused_where_there_is_a_number(stars, tmp_path, flag):
     flags = (f"--input={stars.parent}/rows.jsonl", f"--preset={stars}", f"--output={tmp_path}/out")
@@ -411,6 +445,9 @@ def test_an_interrupted_training_says_how_to_go_on(corpus, tiny_preset, tmp_path
     _, err = process.communicate()
     assert process.returncode == 130
     assert err == "error: interrupted; the same command goes on from the last epoch\n"
+    others = [*module, *flags[:-1], "--epochs=1"]
+    done = subprocess.run(others, cwd=ROOT, capture_output=True, text=True)
+    assert "a training that was stopped had other data or settings: begins anew" in done.stdout
 
 
 def test_a_second_training_into_one_output_is_refused(finetune, tiny_preset, tmp_path):
@@ -513,6 +550,11 @@ def test_label_names_must_fit_the_labels(finetune, tiny_preset, names):
         (["--preset={tiny}", "--lable_column=x"], "did you mean --label_column?"),
         (["--preset={tiny}", "--freeze_layers=1"], "leaves none of 1 layers to learn"),
         (["--config={shape}", "--lora_rank=2"], "--lora_rank is for a --preset"),
+        (
+            ["--preset={tiny}", "--label_separator=\udce9"],
+            "argument --label_separator: is not UTF-8",
+        ),
+        (["--preset={tiny}", "--tensorboard={shape}"], "shape.json: File exists"),
         (["--preset={tiny}", "--minutes=0"], "argument --minutes: must be a number above 0"),
         (["--preset={tiny}", "more.csv"], "'more.csv' belongs to no option"),
     ],
@@ -537,7 +579,9 @@ def test_an_output_that_exists_is_kept_unless_it_is_a_preset_to_overwrite(
     flags = (f"--preset={tiny_preset}",)
     assert_refused(finetune(*flags), f"{folder} exists; --if_exists=overwrite replaces it")
     found = finetune(*flags, "--if_exists=overwrite")
-    assert_refused(found, f"{folder} holds other files than a preset's")
+    assert_refused(found, f"{folder} holds 'diary.txt', no file of a preset")
+    (folder / "config.json").write_text("{}")
+    assert_refused(finetune(*flags, "--if_exists=overwrite"), "holds 'diary.txt', no file of")
     assert (folder / "diary.txt").read_text() == "mine"
 
 
@@ -547,11 +591,22 @@ def test_an_output_that_is_no_folder_or_cannot_be_made_is_refused(finetune, tiny
     assert_refused(finetune(*flags, f"--output={tmp_path}/file"), "is a file, and must be a folder")
     assert_refused(finetune(*flags, f"--output={tmp_path}/file/preset"), "cannot write")
     assert_refused(finetune(*flags, "--output=/proc/textbeam"), "cannot write /proc/textbeam")
-    assert_refused(finetune(*flags, "--output=."), "holds other files than a preset's")
+    assert_refused(finetune(*flags, "--output=."), "no file of a preset, and is not overwritten")
+    assert_refused(finetune(*flags, "--output=/proc"), "is a mount point, which cannot be replaced")
     assert_refused(finetune(*flags, "--output="), "--output is empty: give a folder")
     assert_refused(finetune(*flags, f"--output={tmp_path}/{300 * 'x'}"), "File name too long")
     found = finetune(*flags, "--output=gs://bucket/preset")
     assert_refused(found, "is no folder on this machine: write to one, and copy it with")
+
+
+def test_what_appears_while_a_preset_is_made_is_kept(tmp_path):
+    output, new = tmp_path / "preset", tmp_path / "new"
+    for folder in (output, new):
+        folder.mkdir()
+        (folder / "config.json").write_text(folder.name)
+    assert publish(new, output, "error") == tmp_path / "preset-2"
+    assert (output / "config.json").read_text() == "preset"
+    assert (tmp_path / "preset-2" / "config.json").read_text() == "new"
 
 
 def test_a_preset_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
@@ -559,10 +614,10 @@ def test_a_preset_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
     output.mkdir()
     (output / "config.json").write_text("old")
     with pytest.raises(FileNotFoundError):
-        publish(new, output)
+        publish(new, output, "overwrite")
     assert (output / "config.json").read_text() == "old"
     new.mkdir()
-    publish(new, output)
+    assert publish(new, output, "overwrite") == output
     assert list(tmp_path.iterdir()) == [output]
     assert list(output.iterdir()) == []
 

@@ -8,7 +8,19 @@ from pipelines.labels import OneLabel, OneNumber, SeveralLabels, class_weights
 
 @pytest.mark.parametrize(
     ("value", "label"),
-    [("a", "a"), (" a ", " a "), (3, "3"), (True, "true"), (0, "0"), ("", None), (" ", None)],
+    [
+        ("a", "a"),
+        (" a ", "a"),
+        (3, "3"),
+        (True, "true"),
+        (0, "0"),
+        ("", None),
+        (" ", None),
+        ("\x1b", None),
+        (float("nan"), None),
+        (b"a", "a"),
+        (None, None),
+    ],
 )
 def test_a_label_is_spelled_as_the_data_spells_it(value, label):
     assert OneLabel().read(value) == label
@@ -31,6 +43,7 @@ def test_a_list_has_several_labels_without_a_separator():
     ("kind", "value", "message"),
     [
         (OneLabel(), ["a"], "a list or an object"),
+        (OneLabel(), b"\xff", "not UTF-8"),
         (SeveralLabels(), "a", "no list"),
         (OneNumber("stars"), "many", "no number"),
         (OneNumber("stars"), [1], "no number"),
