@@ -5,9 +5,11 @@ weights, and the best epoch kept.
 """
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -239,8 +241,8 @@ def train(
     )
 
 
-# Steps that are timed, after one that compiles.
-_TIMED_STEPS = 5
+# Steps that are timed and forgotten.
+_TIMED_STEPS = 15
 
 
 def _seconds_a_step(
@@ -256,17 +258,20 @@ def _seconds_a_step(
     """
     weights = classifier.get_weights()
     classifier.compile(optimizer=keras.optimizers.AdamW(1e-9))
-    took = []
-    for batch in learning.take(1 + _TIMED_STEPS):
-        began = time.monotonic()
-        keras.Model.train_on_batch(classifier, *batch)
-        took.append(time.monotonic() - began)
-    began = time.monotonic()
-    for batch in judging.take(_TIMED_STEPS):
-        keras.Model.test_on_batch(classifier, *batch)
-    judged = (time.monotonic() - began) / min(_TIMED_STEPS, len(judging))
+    learned = _seconds_a_call(partial(keras.Model.train_on_batch, classifier), learning)
+    judged = _seconds_a_call(partial(keras.Model.test_on_batch, classifier), judging)
     classifier.set_weights(weights)
-    return sum(took[1:] or took) / len(took[1:] or took) + judged * len(judging) / steps
+    return learned + judged * len(judging) / steps
+
+
+def _seconds_a_call(function: Callable[..., Any], batches: tf.data.Dataset) -> float:
+    """Returns the median time of calls: some of the first compile."""
+    took = []
+    for batch in batches.take(_TIMED_STEPS):
+        began = time.monotonic()
+        function(*batch)
+        took.append(time.monotonic() - began)
+    return statistics.median(took)
 
 
 def judged_by(
