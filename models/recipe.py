@@ -29,10 +29,13 @@ _FROM_SCRATCH_LEARNING_RATE = 5e-4
 _BATCH_SIZES = ((200, 8), (5_000, 16), (100_000, 32))
 _LARGEST_BATCH = 64
 
-# Rows up to which every row is seen at most as often as stands beside them.
+# Rows up to which every row is seen at least as often as stands beside them.
 _EPOCHS = ((100_000, 3), (500_000, 2))
-_ROWS_SEEN = 8_000
 _MOST_EPOCHS = 20
+
+# All epochs together, for the width of MiniLM; a narrower model learns slower, and costs less.
+_ROWS_SEEN = 8_000
+_WIDTH = 384
 
 
 def choose_recipe(
@@ -47,9 +50,10 @@ def choose_recipe(
         lora: Whether only the thin matrices of LoRA are learned.
     """
     batch_size = next((size for rows, size in _BATCH_SIZES if num_rows <= rows), _LARGEST_BATCH)
-    most = next((epochs for rows, epochs in _EPOCHS if num_rows <= rows), 1)
-    epochs = max(most, min(_MOST_EPOCHS, round(_ROWS_SEEN / num_rows)))
-    rate = 1e-4 * (384 / hidden_dim) ** 2 * (LORA_LEARNING_RATE if lora else 1)
+    least = next((epochs for rows, epochs in _EPOCHS if num_rows <= rows), 1)
+    rows_seen = _ROWS_SEEN * _WIDTH / hidden_dim
+    epochs = max(least, min(_MOST_EPOCHS, round(rows_seen / num_rows)))
+    rate = 1e-4 * (_WIDTH / hidden_dim) ** 2 * (LORA_LEARNING_RATE if lora else 1)
     if from_scratch:
         rate = min(_FROM_SCRATCH_LEARNING_RATE, 4 * rate)
     return Recipe(epochs, batch_size, float(f"{min(rate, 1e-2):.2g}"), max(3, epochs // 2))
