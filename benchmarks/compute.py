@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.flops import SHAPES, Shape
 from benchmarks.measuring import median
-from models import runtime
+from models.inference import runtime
 
 LENGTH = 128
 SIZES = ((1024, 768, 3072), (1024, 3072, 768), (1024, 384, 1536), (1024, 1024, 1024), (2048,) * 3)

@@ -25,7 +25,8 @@ from benchmarks.gpu_work import (
     vocabulary,
 )
 from benchmarks.measuring import median
-from models import BertBackbone, BertPreprocessor, BertTokenizer, runtime
+from models import BertBackbone, BertPreprocessor, BertTokenizer
+from models.inference import runtime
 
 PRODUCTS = 20
 

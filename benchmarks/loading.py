@@ -47,9 +47,9 @@ def write_keras_hub(folder: Path) -> None:
 def write_hugging_face(folder: Path) -> None:
     from safetensors.numpy import save_file
 
-    from models import hugging_face
-    from models.hugging_face_preset import CONFIG
-    from models.safetensors_weights import WEIGHTS
+    from models.presets import hugging_face
+    from models.presets.hugging_face_preset import CONFIG
+    from models.presets.safetensors_weights import WEIGHTS
 
     folder.mkdir()
     (folder / CONFIG).write_text(json.dumps({"model_type": "bert"}))

@@ -96,7 +96,7 @@ def write_random_preset(folder: Path) -> Path:
     import keras
 
     from models import BertBackbone, BertClassifier, BertPreprocessor, BertTokenizer
-    from models.vocabulary import train_wordpiece
+    from models.tokenizers.vocabulary import train_wordpiece
 
     keras.utils.set_random_seed(0)
     vocabulary = train_wordpiece(news_lines(), 30_000, lowercase=True)

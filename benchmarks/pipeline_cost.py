@@ -20,13 +20,13 @@ from apache_beam.ml.inference.base import ModelHandler
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from benchmarks.measuring import median, news_lines
-from models.predictor import Prediction
-from transforms.corpus import Corpus, plan_corpus
+from models.inference.predictor import Prediction
 from transforms.infer import Classify, Predicted
-from transforms.output import prepare_output
 from transforms.read import ReadCorpus
+from transforms.reading.corpus import Corpus, plan_corpus
 from transforms.schemas import label_fields
 from transforms.write import WriteResults
+from transforms.writing.output import prepare_output
 
 ROWS = 1_000_000
 REPEATS = 5

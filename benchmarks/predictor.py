@@ -12,7 +12,7 @@ import sys
 import time
 
 from benchmarks.measuring import median, news_lines
-from models import runtime
+from models.inference import runtime
 
 AREAS = (512, 1024, 2048, 4096)
 STREAMS = (1, runtime.num_cores(), 2 * runtime.num_cores())
@@ -43,7 +43,7 @@ def measure(preset: str, area: int, streams: int) -> None:
     runtime.start(streams=streams > 1)
     # The number of streams is no option of the product: it is what is compared here.
     runtime.num_streams = lambda device: streams
-    from models.predictor import Predictor
+    from models.inference.predictor import Predictor
 
     predictor = Predictor.from_preset(preset, batch_tokens=area)
     tokens, _ = predictor.preprocessor.encode(news_lines()[:TEXTS])

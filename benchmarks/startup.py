@@ -16,10 +16,10 @@ from benchmarks.measuring import alternate, median, write_news
 
 _LOAD = """
 import sys
-from models import runtime
+from models.inference import runtime
 runtime.start()
-from models.families import CLASSIFIERS
-from models.presets import open_preset
+from models.families.classes import CLASSIFIERS
+from models.presets.lookup import open_preset
 preset = open_preset(sys.argv[1])
 CLASSIFIERS[preset.family].backbone_class.from_preset(preset)
 """

@@ -32,7 +32,7 @@ Make = Callable[[], Encode]
 def main() -> None:
     """Prints texts a second of both, and the median ratio, for each family."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    from models import runtime
+    from models.inference import runtime
 
     runtime.start(streams=True)
     lines = news_lines()
@@ -78,7 +78,7 @@ def bert(lines: list[str]) -> tuple[Make, Encode]:
     from tokenizers import BertWordPieceTokenizer
 
     from models import BertTokenizer
-    from models.vocabulary import train_wordpiece
+    from models.tokenizers.vocabulary import train_wordpiece
 
     vocabulary = train_wordpiece(lines, 30_000, lowercase=True)
     theirs = BertWordPieceTokenizer({token: i for i, token in enumerate(vocabulary)})
@@ -89,7 +89,7 @@ def roberta(lines: list[str]) -> tuple[Make, Encode]:
     """Returns what makes our tokenizer of RoBERTa, and theirs."""
     from tokenizers import ByteLevelBPETokenizer
 
-    from models.byte_pair import BytePairTokenizer
+    from models.tokenizers.byte_pair import BytePairTokenizer
 
     trainer = ByteLevelBPETokenizer()
     special = list(BytePairTokenizer.special_tokens)
@@ -106,8 +106,8 @@ def xlm_roberta(lines: list[str]) -> tuple[Make, Encode]:
     import sentencepiece
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-    from models.sentence_piece import SentencePieceTokenizer
-    from tests.models import spm
+    from models.tokenizers.sentence_piece import SentencePieceTokenizer
+    from tests.models.tokenizers import spm
 
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(

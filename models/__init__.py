@@ -18,38 +18,38 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 if TYPE_CHECKING:
-    from models.bert import BertBackbone, BertClassifier, BertPreprocessor, BertTokenizer
-    from models.distil_bert import (
+    from models.families.bert import BertBackbone, BertClassifier, BertPreprocessor, BertTokenizer
+    from models.families.distil_bert import (
         DistilBertBackbone,
         DistilBertClassifier,
         DistilBertPreprocessor,
         DistilBertTokenizer,
     )
-    from models.predictor import Predictor
-    from models.roberta import (
+    from models.families.roberta import (
         RobertaBackbone,
         RobertaClassifier,
         RobertaPreprocessor,
         RobertaTokenizer,
     )
-    from models.xlm_roberta import (
+    from models.families.xlm_roberta import (
         XLMRobertaBackbone,
         XLMRobertaClassifier,
         XLMRobertaPreprocessor,
         XLMRobertaTokenizer,
     )
+    from models.inference.predictor import Predictor
 
 _FAMILIES = {
-    "Bert": "models.bert",
-    "DistilBert": "models.distil_bert",
-    "Roberta": "models.roberta",
-    "XLMRoberta": "models.xlm_roberta",
+    "Bert": "models.families.bert",
+    "DistilBert": "models.families.distil_bert",
+    "Roberta": "models.families.roberta",
+    "XLMRoberta": "models.families.xlm_roberta",
 }
 _MODULES = {
     f"{family}{part}": module
     for family, module in _FAMILIES.items()
     for part in ("Backbone", "Classifier", "Preprocessor", "Tokenizer")
-} | {"Predictor": "models.predictor"}
+} | {"Predictor": "models.inference.predictor"}
 
 __all__ = [
     "BertBackbone",

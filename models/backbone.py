@@ -11,12 +11,12 @@ import keras
 import numpy as np
 from typing_extensions import Self
 
-from models import keras_hub, registry
 from models.encoder import Embeddings, Encoder, kernel_initializer, unset_weights
-from models.keras_hub_preset import BACKBONE_WEIGHTS, CLASSES, CONFIG, METADATA
-from models.preset import BACKBONE_FIELDS, Preset
-from models.presets import open_preset
-from models.registry import FamilyPresets
+from models.presets import keras_hub, registry
+from models.presets.keras_hub_preset import BACKBONE_WEIGHTS, CLASSES, CONFIG, METADATA
+from models.presets.lookup import open_preset
+from models.presets.preset import BACKBONE_FIELDS, Preset
+from models.presets.registry import FamilyPresets
 from models.serialization import register
 
 # Several times the largest of these families, and 16 GB: nothing else contradicts a description

@@ -10,17 +10,17 @@ import numpy as np
 import tensorflow as tf
 from typing_extensions import Self
 
-from models import keras_hub
 from models.backbone import Backbone, arrays, assign, dense_weights
 from models.encoder import kernel_initializer
 from models.inputs import as_segments
-from models.keras_hub_preset import CLASSES, LABELS, TASK, TASK_WEIGHTS
 from models.preprocessor import Preprocessor
-from models.preset import Preset, check_labels
-from models.presets import open_preset
-from models.registry import FamilyPresets
+from models.presets import keras_hub
+from models.presets.keras_hub_preset import CLASSES, LABELS, TASK, TASK_WEIGHTS
+from models.presets.lookup import open_preset
+from models.presets.preset import Preset, check_labels
+from models.presets.registry import FamilyPresets
 from models.serialization import register, with_parts
-from models.token_batches import check_targets, random_generator, split_off, token_batches
+from models.training.batches import check_targets, random_generator, split_off, token_batches
 
 # Arguments of the constructor that `from_preset` does not hand to the backbone.
 _HEAD_ARGUMENTS = ("preprocessor", "activation", "dropout", "labels", "hidden_dim", "name")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.errors import PresetError, UserError
-from models.preset import POOLINGS, EmbeddingSettings, Pooling, Preset
+from models.presets.preset import POOLINGS, EmbeddingSettings, Pooling, Preset
 
 if TYPE_CHECKING:
     from models.backbone import Backbone

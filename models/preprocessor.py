@@ -10,15 +10,15 @@ import pyarrow as pa
 import tensorflow as tf
 from typing_extensions import Self
 
-from models import keras_hub
 from models.inputs import as_segments, check_pairs
-from models.keras_hub_preset import CLASSES, PREPROCESSOR
 from models.packing import LAYOUTS, TRUNCATIONS, Layout, Tokens, Truncation, pack
-from models.preset import Preset
-from models.presets import open_preset
-from models.registry import FamilyPresets
+from models.presets import keras_hub
+from models.presets.keras_hub_preset import CLASSES, PREPROCESSOR
+from models.presets.lookup import open_preset
+from models.presets.preset import Preset
+from models.presets.registry import FamilyPresets
 from models.serialization import register, with_parts
-from models.tokenizer import Tokenizer
+from models.tokenizers.tokenizer import Tokenizer
 from models.windows import Windows, pack_windows, split_windows
 
 DEFAULT_SEQUENCE_LENGTH = 512

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import apache_beam as beam
 
-    from models.preset import Preset
+    from models.presets.preset import Preset
 
 DEFAULT_PRESET = "sentiment_tiny_en"
 DEFAULT_THRESHOLD = 0.5

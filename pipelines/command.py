@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import apache_beam as beam
     import pyarrow as pa
 
-    from models.preset import Preset
-    from transforms.corpus import Corpus
-    from transforms.output import OutputPlan
+    from models.presets.preset import Preset
+    from transforms.reading.corpus import Corpus
+    from transforms.writing.output import OutputPlan
 
 SAMPLE = Path(__file__).parent / "sample" / "reviews.jsonl"
 DEFAULT_OUTPUT = "output/"
@@ -102,9 +102,9 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         runner_of,
     )
     from pipelines.summary import print_summary
-    from transforms.manifest import last_run, read_manifest
-    from transforms.output import discard
     from transforms.progress import PROGRESS
+    from transforms.writing.manifest import last_run, read_manifest
+    from transforms.writing.output import discard
 
     runner = runner_of(beam_flags)
     check_reach(runner, args.preset, args.input or [], args.output)
@@ -166,9 +166,9 @@ def _plan(args: "argparse.Namespace", make_job: MakeJob) -> Plan:
     import pyarrow as pa
 
     from pipelines.known_presets import open_known
-    from transforms.corpus import plan_corpus
-    from transforms.output import prepare_output
+    from transforms.reading.corpus import plan_corpus
     from transforms.schemas import token_fields
+    from transforms.writing.output import prepare_output
 
     preset = open_known(args.preset)
     sequence_length = preset.resolve_length(args.sequence_length)

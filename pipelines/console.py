@@ -11,8 +11,8 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from models import runtime
 from models.errors import RunError, UserError
+from models.inference import runtime
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import apache_beam as beam
 
-    from models.preset import Preset
+    from models.presets.preset import Preset
 
 _EXAMPLES = """examples:
   python -m pipelines.embed --input='news/*.parquet' --preset=my_preset/ --output=vectors/

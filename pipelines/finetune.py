@@ -24,20 +24,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.errors import RunError, UserError
-from models.keras_hub import write_json
-from models.recipe import Recipe, choose_recipe
+from models.presets.keras_hub import write_json
+from models.training.recipe import Recipe, choose_recipe
 from pipelines import __version__, options
 from pipelines.console import print_error, printable, report, run_command, run_process, telling
-from pipelines.finetune_flags import make_parser
-from pipelines.finetune_model import (
+from pipelines.finetuning.flags import make_parser
+from pipelines.finetuning.labels import OneLabel, OneNumber, class_weights
+from pipelines.finetuning.model import (
     from_preset,
     from_scratch,
     length_from_scratch,
     read_shape,
     scale_head,
 )
-from pipelines.labels import OneLabel, OneNumber, class_weights
-from pipelines.new_preset import (
+from pipelines.finetuning.new_preset import (
     NEW,
     TRAINING,
     check_output,
@@ -51,11 +51,11 @@ if TYPE_CHECKING:
     import keras
 
     from models.classifier import Classifier
-    from models.preset import Preset
-    from models.training import Training
-    from pipelines.data_report import DataReport
-    from pipelines.labelled import TrainingData
-    from pipelines.training_figures import Figures
+    from models.presets.preset import Preset
+    from models.training.train import Training
+    from pipelines.finetuning.data_report import DataReport
+    from pipelines.finetuning.figures import Figures
+    from pipelines.finetuning.labelled import TrainingData
 
 # Arguments that shape the preset, for its record.
 _RECORDED = (
@@ -102,13 +102,13 @@ def _finetune(argv: Sequence[str]) -> int:
         labels = _label_names(data.labels, args.label_names)
         weights = _class_weights(args, data)
 
-        from models import runtime
+        from models.inference import runtime
 
         runtime.start(streams=False)
         import keras
 
-        from pipelines.model_card import write_model_card
-        from pipelines.training_report import print_figures
+        from pipelines.finetuning.model_card import write_model_card
+        from pipelines.finetuning.report import print_figures
 
         keras.utils.set_random_seed(args.seed)
         activation = data.kind.activation
@@ -211,7 +211,7 @@ def _check_tensorboard(folder: str | None) -> None:
 
 
 def _read_data(args: argparse.Namespace) -> "TrainingData":
-    from pipelines.labelled import read_training_data
+    from pipelines.finetuning.labelled import read_training_data
 
     return read_training_data(
         args.input,
@@ -246,8 +246,8 @@ def _class_weights(args: argparse.Namespace, data: "TrainingData") -> np.ndarray
 
 def _look(classifier: "Classifier", data: "TrainingData", is_weighted: bool) -> "DataReport":
     """Looks at the data and prints what was found."""
-    from pipelines.data_report import look_at
-    from pipelines.training_report import print_data
+    from pipelines.finetuning.data_report import look_at
+    from pipelines.finetuning.report import print_data
 
     assert classifier.preprocessor is not None
     _, lengths = classifier.preprocessor.encode(*data.train.segments)
@@ -288,8 +288,8 @@ def _train(
     key: str,
 ) -> tuple["Training", float]:
     """Trains; returns what it gave and the seconds it took."""
-    from models.training import Resumable, train
-    from pipelines.training_progress import TrainingProgress
+    from models.training.train import Resumable, train
+    from pipelines.finetuning.progress import TrainingProgress
 
     began = time.monotonic()
     learned, judged = (
@@ -328,7 +328,7 @@ def _train(
 @contextlib.contextmanager
 def _going_on(state: Path, key: str) -> Iterator[None]:
     """Says of an interrupt that the same command goes on, if there is a state to go on from."""
-    from models.training_state import is_state_of
+    from models.training.state import is_state_of
 
     try:
         yield
@@ -375,7 +375,7 @@ def _measure(classifier: "Classifier", data: "TrainingData", is_weighted: bool) 
     """Judges the classifier by the validation rows."""
     import keras
 
-    from pipelines.training_figures import measure
+    from pipelines.finetuning.figures import measure
 
     scores = classifier.predict(data.validation.x, verbose=0)
     if isinstance(data.kind, OneLabel) and classifier.activation == keras.activations.linear:

@@ -7,9 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from models import presets, registry, store
-from models.preset import Preset
-from models.registry import RegisteredPreset
+from models.hubs import store
+from models.presets import lookup as presets
+from models.presets import registry
+from models.presets.preset import Preset
+from models.presets.registry import RegisteredPreset
 from pipelines.console import transfer_bar
 
 

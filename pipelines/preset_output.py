@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from models.checksums import checksums
 from models.errors import UserError
-from models.remote import RemoteUri
+from models.hubs.checksums import checksums
+from models.hubs.remote import RemoteUri
 
 # What makes a folder a preset: it comes last, so that no job takes half a copy for one.
 _LAST = "config.json"
@@ -66,7 +66,7 @@ def _copy_to_folder(files: Mapping[str, Path], output: Path) -> bool:
 def _copy_to_bucket(files: Mapping[str, Path], output: str) -> bool:
     if not output.startswith("gs://"):
         raise UserError(f"--output={output} is neither a local folder nor gs://bucket/path")
-    from models import buckets
+    from models.hubs import buckets
 
     remote = RemoteUri.parse(output)
     expected = _digests(files, "crc32c")

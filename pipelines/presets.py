@@ -107,7 +107,7 @@ def _show(args: "argparse.Namespace") -> int:
 
 
 def _fetch(args: "argparse.Namespace") -> int:
-    from models import store
+    from models.hubs import store
     from pipelines.known_presets import find_preset
     from pipelines.preset_output import copy_preset
 
@@ -147,7 +147,7 @@ def _fetch(args: "argparse.Namespace") -> int:
 
 
 def _digest(args: "argparse.Namespace") -> int:
-    from models.presets import open_folder
+    from models.presets.lookup import open_folder
     from pipelines.known_presets import find_preset
 
     preset = find_preset(args.preset)
@@ -161,7 +161,7 @@ def _digest(args: "argparse.Namespace") -> int:
 
 def _local_folder(preset: "KnownPreset", refresh: bool = False) -> Path:
     """Returns the folder of a preset, fetched if need be, with a progress bar."""
-    from models import store
+    from models.hubs import store
 
     if preset.uri is None:
         if preset.folder is None or refresh:

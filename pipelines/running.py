@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from models import runtime
 from models.errors import UserError
+from models.inference import runtime
 from pipelines.console import progress_bar
 from pipelines.known_presets import find_preset
-from transforms.failures import root_cause
 from transforms.files import is_remote
+from transforms.writing.failures import root_cause
 
 if TYPE_CHECKING:
     import apache_beam as beam

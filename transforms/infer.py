@@ -12,13 +12,13 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.typehints.decorators import no_annotations
 
-from models.predictor import Prediction, Task
+from models.inference.predictor import Prediction, Task
 from transforms.progress import PROGRESS
 from transforms.schemas import label_fields, vector_field
 from transforms.tokenize import reject_rows, tokens_of
 
 if TYPE_CHECKING:
-    from models.predictor import Predictor
+    from models.inference.predictor import Predictor
 
 
 Predicted = tuple[pa.RecordBatch, Prediction]
@@ -37,7 +37,7 @@ class PredictorHandler(ModelHandler[pa.RecordBatch, Predicted, "Predictor"]):
     Args:
         preset: A preset's name or folder, readable on every worker.
         task: `classify` or `embed`.
-        **arguments: Other arguments of `models.predictor.Predictor.from_preset`; with
+        **arguments: Other arguments of `models.inference.predictor.Predictor.from_preset`; with
             `long_text="windows"` the `sequence_length` of `Tokenize` among them.
     """
 
@@ -49,7 +49,7 @@ class PredictorHandler(ModelHandler[pa.RecordBatch, Predicted, "Predictor"]):
 
     def load_model(self) -> "Predictor":
         """Loads the preset onto this worker's device."""
-        from models.predictor import Predictor
+        from models.inference.predictor import Predictor
 
         predictor = Predictor.from_preset(self._preset, self._task, **self._arguments)
         PROGRESS.set_model_ready()

@@ -12,10 +12,10 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.typehints.decorators import no_annotations
 
 import transforms.coder  # noqa: F401  (registers the coder of record batches)
-from transforms.corpus import Corpus
 from transforms.files import CorpusFile
-from transforms.layout import ReadBatch
-from transforms.units import ReadUnit, read_head, read_unit, split_file
+from transforms.reading.corpus import Corpus
+from transforms.reading.layout import ReadBatch
+from transforms.reading.units import ReadUnit, read_head, read_unit, split_file
 
 _REJECTED = "rejected"
 _TALLIES = "tallies"

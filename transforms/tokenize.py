@@ -14,7 +14,7 @@ from apache_beam.typehints.decorators import no_annotations
 from apache_beam.utils.shared import Shared
 
 from models.packing import Tokens
-from models.presets import open_preset
+from models.presets.lookup import open_preset
 from models.windows import LongText
 from transforms.schemas import rejected_batch, token_fields
 
@@ -94,17 +94,17 @@ class _TokenizeBatch(beam.DoFn):
         self._shared = Shared()
 
     def setup(self) -> None:
-        from models import runtime
+        from models.inference import runtime
 
         self._preprocessor = self._shared.acquire(self._load)
         self._pool = ThreadPoolExecutor(runtime.num_cores(), thread_name_prefix="tokenize")
 
     def _load(self) -> "Preprocessor":
         """Loads the preprocessor, once a process."""
-        from models import runtime
+        from models.inference import runtime
 
         runtime.start()
-        from models.families import preprocessor_class
+        from models.families.classes import preprocessor_class
 
         preset = open_preset(self._preset)
         return preprocessor_class(preset).from_preset(preset, self._sequence_length)

@@ -16,10 +16,11 @@ from apache_beam.typehints.decorators import no_annotations
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.errors import OutputError
-from transforms.folder import open_folder, storage_errors
-from transforms.manifest import MANIFEST_KEYS
-from transforms.output import OutputPlan, written_schema
-from transforms.parts import (
+from transforms.schemas import REJECTED
+from transforms.writing.folder import open_folder, storage_errors
+from transforms.writing.manifest import MANIFEST_KEYS
+from transforms.writing.output import OutputPlan, written_schema
+from transforms.writing.parts import (
     Counters,
     Part,
     PartWriter,
@@ -28,8 +29,7 @@ from transforms.parts import (
     result_files,
     sum_counters,
 )
-from transforms.publish import publish
-from transforms.schemas import REJECTED
+from transforms.writing.publish import publish
 
 
 class Streams(TypedDict):
@@ -59,7 +59,7 @@ class WriteResults(beam.PTransform):
     published), and `TypeError` where a record batch has other columns than the schema.
 
     Args:
-        plan: From `transforms.output.prepare_output`.
+        plan: From `transforms.writing.output.prepare_output`.
         schema: Columns of the record batches.
         metadata: Key-value metadata of every part.
         facts: Of the command, put at the top level of the manifest; each entry of their `inputs`

@@ -1,6 +1,6 @@
 """Tests of models/. TensorFlow is imported here, so that its banner is not in their output."""
 
-from models import runtime
+from models.inference import runtime
 
 with runtime.quiet_stderr():
     import tensorflow  # noqa: F401  (for its banner)

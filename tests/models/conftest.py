@@ -11,8 +11,8 @@ import pytest
 
 from models import BertBackbone, BertClassifier, BertPreprocessor, BertTokenizer, Predictor
 from tests.models.family_cases import CONFIG, FAMILIES, LENGTH, VOCABULARY, case
-from tests.models.hugging_face_folders import make_folder, unigram_json, write
-from tests.models.predicting import AREA, SHORT_LENGTH, WORDS
+from tests.models.inference.predicting import AREA, SHORT_LENGTH, WORDS
+from tests.models.presets.hugging_face_folders import make_folder, unigram_json, write
 
 LABELS = ["negative", "neutral", "positive"]
 

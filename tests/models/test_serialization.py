@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from models.training import WarmupThenDecay
+from models.training.train import WarmupThenDecay
 
 # Keras warns of the optimizer of every model that is saved before it was trained.
 untrained = pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer:UserWarning")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from models import runtime
-from models.predictor import Predictor
+from models.inference import runtime
+from models.inference.predictor import Predictor
 from pipelines import classify as classify_command
 from tests.pipelines.command_runs import Run, run
 
@@ -30,8 +30,8 @@ def tiny_preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runtime.start()
     import keras
 
-    from models.bert import BertBackbone, BertClassifier, BertPreprocessor, BertTokenizer
-    from models.vocabulary import train_wordpiece
+    from models.families.bert import BertBackbone, BertClassifier, BertPreprocessor, BertTokenizer
+    from models.tokenizers.vocabulary import train_wordpiece
 
     keras.utils.set_random_seed(1)
     vocabulary = train_wordpiece(TEXTS * 2, 400, lowercase=True)

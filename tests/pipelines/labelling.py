@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from models.predictor import Predictor
+from models.inference.predictor import Predictor
 from tests.pipelines.conftest import TEXTS
 
 LONG = " ".join(TEXTS)

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.predictor import Predictor
-from models.presets import open_preset
+from models.inference.predictor import Predictor
+from models.presets.lookup import open_preset
 from pipelines import classify as classify_command
 from tests.pipelines.command_runs import Run, run
 from tests.pipelines.conftest import TEXTS

@@ -17,7 +17,7 @@ from pipelines import classify as classify_command
 from tests.pipelines.command_runs import run
 from tests.pipelines.conftest import TEXTS
 from tests.pipelines.labelling import json_lines, predicted
-from transforms.units import split_file
+from transforms.reading.units import split_file
 
 
 def delimited(separator: str) -> bytes:

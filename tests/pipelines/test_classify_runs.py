@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from models.predictor import Predictor
+from models.inference.predictor import Predictor
 from pipelines import classify as classify_command
 from tests.pipelines.command_runs import ROOT, run, run_process
 from tests.pipelines.conftest import TEXTS

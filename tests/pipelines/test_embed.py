@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.predictor import Predictor
-from models.preset import POOLINGS
-from models.presets import open_preset
+from models.inference.predictor import Predictor
+from models.presets.lookup import open_preset
+from models.presets.preset import POOLINGS
 from pipelines import embed as embed_command
 from tests.pipelines.command_runs import Run, run, run_process
 from tests.pipelines.conftest import TEXTS

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.predictor import Predictor
+from models.inference.predictor import Predictor
 from pipelines import classify, embed
 from tests.models.conftest import randomize_weights
 from tests.models.family_cases import FAMILIES, case
-from tests.models.hugging_face_folders import make_folder
+from tests.models.presets.hugging_face_folders import make_folder
 from tests.pipelines.command_runs import run
 from tests.pipelines.labelling import predicted
 

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from models.errors import UserError
-from models.runtime import Precision
+from models.inference.runtime import Precision
 from models.windows import LONG_TEXTS
 from pipelines import classify, embed, finetune
 from pipelines.options import (
@@ -23,8 +23,8 @@ from pipelines.options import (
     share,
 )
 from tests.pipelines.command_runs import ENVIRONMENT, ROOT, run, run_process
-from transforms.corpus import FORMATS
-from transforms.output import IfExists
+from transforms.reading.corpus import FORMATS
+from transforms.writing.output import IfExists
 
 HEAVY = ("apache_beam", "keras", "pyarrow", "tensorflow")
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from models import registry, store
-from models.presets import BUNDLED
+from models.hubs import store
+from models.presets import registry
+from models.presets.lookup import BUNDLED
 from pipelines import preset_output
 from pipelines.preset_output import copy_preset
 from pipelines.presets import main
-from tests.models.hub_servers import COMMIT, HuggingFaceServer
+from tests.models.hubs.hub_servers import COMMIT, HuggingFaceServer
 from tests.pipelines.command_runs import Run, TerminalProcess, run, run_process, screen
 
 HF = "hf://textbeam/tiny"
@@ -201,7 +202,7 @@ def test_a_bucket_that_holds_something_else_is_refused(command, gcs_bucket, tmp_
 
 
 def test_a_copy_to_a_bucket_that_was_interrupted_is_completed(gcs_bucket, tmp_path, monkeypatch):
-    from models import buckets
+    from models.hubs import buckets
 
     def lose_the_last(remote, files):
         if "config.json" in files:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from transforms.decompress import BrokenStreamError, InputStream
 from transforms.errors import InputError
 from transforms.files import CorpusFile, fingerprint, match, of_each, open_binary
+from transforms.reading.decompress import BrokenStreamError, InputStream
 
 COMPRESS = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.compress}
 
@@ -136,7 +136,8 @@ def test_a_scheme_without_a_file_system_is_an_error():
 def test_local_files_are_found_and_read_without_beam(tmp_path):
     fill(tmp_path, "a.txt")
     code = (
-        "import sys; from transforms.corpus import plan_corpus; from transforms.units import *\n"
+        "import sys; from transforms.reading.corpus import plan_corpus\n"
+        "from transforms.reading.units import *\n"
         f"corpus = plan_corpus([{str(tmp_path)!r}])\n"
         "assert [b.num_rows for b in read_unit(corpus, ReadUnit(corpus.files[0].path))] == [1]\n"
         "assert 'apache_beam' not in sys.modules"

@@ -8,8 +8,8 @@ from apache_beam.ml.inference.base import ModelHandler
 from apache_beam.testing.test_pipeline import TestPipeline as Pipeline
 from apache_beam.testing.util import assert_that
 
+from models.inference.predictor import Prediction
 from models.packing import Tokens
-from models.predictor import Prediction
 from transforms.infer import Classify, Embed, Predicted, add_labels, add_vectors
 from transforms.schemas import REJECTED, label_fields, vector_field
 from transforms.tokenize import add_tokens

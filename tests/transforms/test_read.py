@@ -12,13 +12,13 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
-from tests.transforms.reading import Found, read
-from transforms.corpus import Corpus, plan_corpus
+from tests.transforms.reading.reading import Found, read
 from transforms.files import CorpusFile
-from transforms.layout import InputColumn
 from transforms.progress import PROGRESS
 from transforms.read import ReadCorpus
-from transforms.units import ReadUnit, read_head, read_unit
+from transforms.reading.corpus import Corpus, plan_corpus
+from transforms.reading.layout import InputColumn
+from transforms.reading.units import ReadUnit, read_head, read_unit
 
 
 def test_a_column_whose_name_is_taken_is_renamed(tmp_path):

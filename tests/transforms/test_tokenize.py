@@ -7,7 +7,7 @@ from apache_beam.testing.util import assert_that
 
 from models import BertPreprocessor, BertTokenizer
 from models.packing import Tokens
-from models.presets import open_preset
+from models.presets.lookup import open_preset
 from transforms.schemas import REJECTED, token_fields
 from transforms.tokenize import (
     Tokenize,

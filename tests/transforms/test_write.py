@@ -12,21 +12,21 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 import transforms.coder  # noqa: F401  (registers the coder of record batches)
-from tests.transforms.results import (
+from tests.transforms.writing.results import (
     SCHEMA,
     names_in,
     positions_in,
     rejected_of,
     rows_of,
 )
-from transforms import parts
 from transforms.errors import OutputError
-from transforms.failures import root_cause
-from transforms.folder import open_folder
-from transforms.manifest import read_manifest
-from transforms.output import prepare_output, written_schema
-from transforms.publish import publish
 from transforms.write import WriteResults, _WriteParts
+from transforms.writing import parts
+from transforms.writing.failures import root_cause
+from transforms.writing.folder import open_folder
+from transforms.writing.manifest import read_manifest
+from transforms.writing.output import prepare_output, written_schema
+from transforms.writing.publish import publish
 
 TWO_WORKERS = ("--direct_num_workers=2", "--direct_running_mode=multi_threading")
 
@@ -226,9 +226,9 @@ import resource, sys, time
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from transforms import parts
-from transforms.failures import root_cause
-from transforms.output import prepare_output
+from transforms.writing import parts
+from transforms.writing.failures import root_cause
+from transforms.writing.output import prepare_output
 from transforms.schemas import POSITION, SOURCE
 from transforms.write import WriteResults
 

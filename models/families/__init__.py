@@ -1,0 +1,1 @@
+"""The model families: one module for the four classes of each."""

@@ -1,0 +1,37 @@
+"""BERT (https://arxiv.org/abs/1810.04805), with the API of KerasNLP."""
+
+from models.backbone import Backbone
+from models.classifier import Classifier
+from models.preprocessor import Preprocessor
+from models.tokenizers.wordpiece_tokenizer import WordPieceTokenizer
+
+
+class BertTokenizer(WordPieceTokenizer):
+    """BERT's tokenizer; see `WordPieceTokenizer`."""
+
+    family = "bert"
+
+
+class BertPreprocessor(Preprocessor):
+    """Packs `[CLS] text [SEP]` or `[CLS] first [SEP] second [SEP]`; see `Preprocessor`."""
+
+    family = "bert"
+    tokenizer_class = BertTokenizer
+
+
+class BertBackbone(Backbone):
+    """BERT's encoder, with segments and a pooler; see `Backbone`."""
+
+    family = "bert"
+    default_num_segments = 2
+    default_activation = "gelu_approximate"
+    has_pooler = True
+
+
+class BertClassifier(Classifier):
+    """BERT with a dense layer on its pooled output; see `Classifier`."""
+
+    family = "bert"
+    backbone_class = BertBackbone
+    preprocessor_class = BertPreprocessor
+    default_dropout = 0.1

@@ -1,0 +1,36 @@
+"""DistilBERT (https://arxiv.org/abs/1910.01108), with the API of KerasNLP."""
+
+from models.backbone import Backbone
+from models.classifier import Classifier
+from models.preprocessor import Preprocessor
+from models.tokenizers.wordpiece_tokenizer import WordPieceTokenizer
+
+
+class DistilBertTokenizer(WordPieceTokenizer):
+    """DistilBERT's tokenizer; see `WordPieceTokenizer`."""
+
+    family = "distil_bert"
+
+
+class DistilBertPreprocessor(Preprocessor):
+    """Packs `[CLS] text [SEP]` or `[CLS] first [SEP] second [SEP]`; see `Preprocessor`."""
+
+    family = "distil_bert"
+    tokenizer_class = DistilBertTokenizer
+
+
+class DistilBertBackbone(Backbone):
+    """DistilBERT's encoder, without segments and pooler; see `Backbone`."""
+
+    family = "distil_bert"
+
+
+class DistilBertClassifier(Classifier):
+    """DistilBERT with two dense layers on the vector of `[CLS]`; see `Classifier`."""
+
+    family = "distil_bert"
+    backbone_class = DistilBertBackbone
+    preprocessor_class = DistilBertPreprocessor
+    pooled_activation = "relu"
+    drops_first = False
+    default_dropout = 0.2

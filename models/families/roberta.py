@@ -1,0 +1,35 @@
+"""RoBERTa (https://arxiv.org/abs/1907.11692), with the API of KerasNLP."""
+
+from models.backbone import Backbone
+from models.classifier import Classifier
+from models.preprocessor import Preprocessor
+from models.tokenizers.byte_pair import BytePairTokenizer
+
+
+class RobertaTokenizer(BytePairTokenizer):
+    """RoBERTa's tokenizer; see `BytePairTokenizer`."""
+
+    family = "roberta"
+
+
+class RobertaPreprocessor(Preprocessor):
+    """Packs `<s> text </s>` or `<s> first </s></s> second </s>`; see `Preprocessor`."""
+
+    family = "roberta"
+    tokenizer_class = RobertaTokenizer
+
+
+class RobertaBackbone(Backbone):
+    """RoBERTa's encoder, without segments and pooler; see `Backbone`."""
+
+    family = "roberta"
+    default_layer_norm_epsilon = 1e-5
+
+
+class RobertaClassifier(Classifier):
+    """RoBERTa with two dense layers on the vector of `<s>`; see `Classifier`."""
+
+    family = "roberta"
+    backbone_class = RobertaBackbone
+    preprocessor_class = RobertaPreprocessor
+    pooled_activation = "tanh"

@@ -1,0 +1,35 @@
+"""XLM-RoBERTa (https://arxiv.org/abs/1911.02116), with the API of KerasNLP."""
+
+from models.backbone import Backbone
+from models.classifier import Classifier
+from models.preprocessor import Preprocessor
+from models.tokenizers.sentence_piece import SentencePieceTokenizer
+
+
+class XLMRobertaTokenizer(SentencePieceTokenizer):
+    """XLM-RoBERTa's tokenizer; see `SentencePieceTokenizer`."""
+
+    family = "xlm_roberta"
+
+
+class XLMRobertaPreprocessor(Preprocessor):
+    """Packs `<s> text </s>` or `<s> first </s></s> second </s>`; see `Preprocessor`."""
+
+    family = "xlm_roberta"
+    tokenizer_class = XLMRobertaTokenizer
+
+
+class XLMRobertaBackbone(Backbone):
+    """XLM-RoBERTa's encoder, which is RoBERTa's; see `Backbone`."""
+
+    family = "xlm_roberta"
+    default_layer_norm_epsilon = 1e-5
+
+
+class XLMRobertaClassifier(Classifier):
+    """XLM-RoBERTa with two dense layers on the vector of `<s>`; see `Classifier`."""
+
+    family = "xlm_roberta"
+    backbone_class = XLMRobertaBackbone
+    preprocessor_class = XLMRobertaPreprocessor
+    pooled_activation = "tanh"

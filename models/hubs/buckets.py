@@ -1,0 +1,135 @@
+"""Presets in buckets of Google Cloud Storage: `gs://bucket/path`."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from google.api_core.exceptions import Forbidden, GoogleAPICallError, NotFound, Unauthorized
+from google.auth.exceptions import DefaultCredentialsError
+from google.cloud import storage
+from google.cloud.storage import transfer_manager
+from google.cloud.storage.exceptions import DataCorruption
+from google.cloud.storage.retry import DEFAULT_RETRY
+
+from models.errors import PresetError
+from models.hubs.remote import RemoteFile, RemoteUri, Snapshot, explained
+
+_WORKERS = 8
+# Larger files are fetched in slices, several at a time.
+_SLICED_BYTES = 64 << 20
+# Seconds after which a bucket that does not answer is given up.
+_RETRY = DEFAULT_RETRY.with_timeout(20)
+_TIMEOUT = 20
+
+
+class BucketSnapshot(Snapshot):
+    """A folder in a bucket.
+
+    Args:
+        remote: A `gs://` URI.
+
+    Raises:
+        PresetError: There is no such folder, or no access to it.
+    """
+
+    def __init__(self, remote: RemoteUri) -> None:
+        self._remote = remote
+        self.source = remote.text
+        self._blobs = list_blobs(remote)
+        self.files = [
+            RemoteFile(name, blob.size, ("crc32c", blob.crc32c))
+            for name, blob in self._blobs.items()
+        ]
+        if not self.files:
+            raise remote.error("no such folder, or an empty one")
+
+    def download(self, files: Iterable[RemoteFile], folder: Path) -> None:
+        """Brings files into a folder; see `Snapshot.download`.
+
+        A file that is not whole has its own name here too: its checksum tells.
+        """
+        small = []
+        with explained(self._remote, _explain):
+            for file in files:
+                path = folder / file.name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if file.size <= _SLICED_BYTES:
+                    small.append((self._blobs[file.name], str(path)))
+                    continue
+                transfer_manager.download_chunks_concurrently(
+                    self._blobs[file.name],
+                    str(path),
+                    worker_type=transfer_manager.THREAD,
+                    max_workers=_WORKERS,
+                    download_kwargs={"timeout": _TIMEOUT, "retry": _RETRY},
+                )
+            transfer_manager.download_many(
+                small,
+                raise_exception=True,
+                worker_type=transfer_manager.THREAD,
+                max_workers=_WORKERS,
+                download_kwargs={"timeout": _TIMEOUT, "retry": _RETRY},
+            )
+
+
+def list_blobs(remote: RemoteUri) -> dict[str, storage.Blob]:
+    """Returns the blobs of a folder by their paths in it.
+
+    Raises:
+        PresetError: There is no such bucket, or no access to it.
+    """
+    prefix = f"{remote.parts['path']}/"
+    with explained(remote, _explain):
+        found = _client().list_blobs(
+            remote.parts["bucket"], prefix=prefix, timeout=_TIMEOUT, retry=_RETRY
+        )
+        # Some tools keep empty blobs in the place of folders.
+        return {
+            blob.name.removeprefix(prefix): blob for blob in found if not blob.name.endswith("/")
+        }
+
+
+def upload(remote: RemoteUri, files: dict[str, Path]) -> None:
+    """Copies files into a folder of a bucket; Cloud Storage checks what it gets.
+
+    Args:
+        remote: The folder's `gs://` URI.
+        files: Local file by path in the folder.
+
+    Raises:
+        PresetError: There is no such bucket, no access to it, or a transfer was damaged.
+    """
+    with explained(remote, _explain):
+        bucket = _client().bucket(remote.parts["bucket"])
+        transfer_manager.upload_many(
+            [
+                (str(path), bucket.blob(f"{remote.parts['path']}/{name}"))
+                for name, path in files.items()
+            ],
+            raise_exception=True,
+            worker_type=transfer_manager.THREAD,
+            max_workers=_WORKERS,
+            upload_kwargs={"checksum": "crc32c", "timeout": _TIMEOUT, "retry": _RETRY},
+        )
+
+
+def _client() -> storage.Client:
+    """Returns a client; without credentials it sees what is public."""
+    try:
+        return storage.Client(project=None)
+    except DefaultCredentialsError:
+        return storage.Client.create_anonymous_client()
+
+
+def _explain(remote: RemoteUri, error: Exception) -> PresetError:
+    if isinstance(error, NotFound):
+        return remote.error("no such bucket or file")
+    if isinstance(error, (Forbidden, Unauthorized)):
+        return remote.error(
+            "Cloud Storage grants no access: gcloud auth application-default login gives "
+            "credentials, GOOGLE_APPLICATION_CREDENTIALS names a file with them"
+        )
+    if isinstance(error, DataCorruption):
+        return remote.error("a file was damaged on its way: its checksum is another")
+    if isinstance(error, GoogleAPICallError):
+        return remote.unreachable(f"Cloud Storage answers {error.code}")
+    return remote.unreachable(error)

@@ -1,0 +1,250 @@
+"""Presets that are elsewhere: the URIs that name them, and which of their files are wanted."""
+
+import contextlib
+import errno
+import fnmatch
+import re
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import unquote
+
+from models.errors import PresetError
+
+# Those of the two formats of presets. What could run code, such as pickles, is not among them.
+_WANTED = (
+    *("config.json", "tokenizer.json", "preprocessor.json", "task.json", "metadata.json"),
+    *("labels.json", "assets/*"),
+    *("model.weights.h5", "task.weights.h5", "model_[0-9]*.weights.h5", "model.weights.json"),
+    *("model.safetensors", "model-*.safetensors", "model.safetensors.index.json"),
+    *("vocab.txt", "vocab.json", "merges.txt", "sentencepiece.bpe.model"),
+    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("modules.json", "*_Pooling/config.json", "sentence_*_config.json"),
+    "config_sentence_transformers.json",
+)
+_REFUSED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.py", "*.pyc", "*.so")
+
+_T = TypeVar("_T")
+
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A kind of URI.
+
+    Attributes:
+        form: How it is written, for people.
+        pattern: What it looks like after `scheme://`, its parts in named groups.
+    """
+
+    form: str
+    pattern: re.Pattern[str]
+
+
+SCHEMES = {
+    "hf": Scheme(
+        "hf://owner/name[@revision]",
+        re.compile(rf"(?P<repository>{_NAME}/{_NAME})(?:@(?P<revision>{_NAME}(?:/{_NAME})*))?"),
+    ),
+    "kaggle": Scheme(
+        "kaggle://owner/model/framework/variation[/version]",
+        re.compile(
+            rf"(?P<owner>{_NAME})/(?P<model>{_NAME})/(?P<framework>{_NAME})/(?P<variation>{_NAME})"
+            r"(?:/(?P<version>[1-9][0-9]{0,8}))?"
+        ),
+    ),
+    "gs": Scheme(
+        "gs://bucket/path",
+        re.compile(r"(?P<bucket>[a-z0-9][a-z0-9._-]*)/(?P<path>[^/\s][^\r\n]*?)/*"),
+    ),
+}
+"""Where presets can be brought from."""
+
+
+@dataclass(frozen=True)
+class RemoteUri:
+    """A checked URI of a preset.
+
+    Attributes:
+        text: The URI, without slashes at its end.
+        scheme: A key of `SCHEMES`.
+        parts: The named parts that its form has; those left out are missing.
+    """
+
+    text: str
+    scheme: str
+    parts: dict[str, str] = field(compare=False)
+
+    @classmethod
+    def parse(cls, uri: str) -> "RemoteUri":
+        """Reads a URI; raises `PresetError` that names the right form."""
+        name, separator, rest = uri.partition("://")
+        scheme = SCHEMES.get(name)
+        if scheme is None or not separator:
+            forms = ", ".join(scheme.form for scheme in SCHEMES.values())
+            raise PresetError(f"preset {uri!r}: a remote preset is one of {forms}")
+        match = scheme.pattern.fullmatch(rest)
+        if match is None or ".." in rest.split("/"):
+            raise PresetError(f"preset {uri!r} is not of the form {scheme.form}")
+        parts = {name: value for name, value in match.groupdict().items() if value is not None}
+        return cls(uri.rstrip("/"), name, parts)
+
+    def error(self, problem: str) -> PresetError:
+        """Returns an error that names the preset."""
+        return PresetError(f"preset {self.text!r}: {problem}")
+
+    def unreachable(self, reason: object) -> PresetError:
+        """Returns the error of a hub that does not answer, which says what can be done."""
+        return self.error(
+            f"cannot be fetched ({_in_short(str(reason))}); where there is a network, "
+            f"python -m pipelines.presets fetch {self.text} --output=FOLDER "
+            "makes a folder to give as the preset"
+        )
+
+
+# What a person wants to know of a failed connection, among all that the clients tell.
+_ESSENCE = re.compile(
+    r"failed to resolve '[^']*'|name or service not known|connection refused|timed out"
+    r"|certificate verify failed[^()]*",
+    re.IGNORECASE,
+)
+_MAX_CHARACTERS = 300
+
+
+def _in_short(reason: str) -> str:
+    if essence := _ESSENCE.search(reason):
+        return essence[0].strip()
+    text = " ".join(reason.split())
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…"
+
+
+def is_remote(preset: object) -> bool:
+    """Returns whether a preset is named by a URI, not by a name or a folder."""
+    return isinstance(preset, str) and "://" in preset
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a preset where it comes from.
+
+    Attributes:
+        name: Its path in the preset, with slashes.
+        size: In bytes, as the hub lists it.
+        digest: Kind and value of its checksum, such as `("sha256", "0fe1…")`; `None` if the hub
+            does not list it and the client alone checks what comes. The kinds are those of
+            `models.hubs.checksums`.
+    """
+
+    name: str
+    size: int
+    digest: tuple[str, str] | None = None
+
+
+class Snapshot(ABC):
+    """A remote preset at one moment.
+
+    Attributes:
+        source: Its URI with the revision that was found.
+        files: All that it has.
+    """
+
+    source: str
+    files: list[RemoteFile]
+
+    @abstractmethod
+    def download(self, files: Iterable[RemoteFile], folder: Path) -> None:
+        """Brings files into a folder.
+
+        A file has its own name only when it is whole; what an earlier call left unfinished under
+        other names may be gone on with.
+
+        Args:
+            files: Some of `files`.
+            folder: There already.
+
+        Raises:
+            PresetError: The hub does not answer, or what it sent is damaged.
+        """
+
+
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO}
+
+
+def is_disk_error(error: Exception) -> bool:
+    """Returns whether this machine's disk is the trouble, not the network."""
+    return isinstance(error, OSError) and error.errno in _DISK_ERRORS
+
+
+@contextlib.contextmanager
+def explained(
+    remote: RemoteUri, explain: Callable[[RemoteUri, Exception], PresetError]
+) -> Iterator[None]:
+    """Turns what a hub's client raises in the body into an error that says what can be done.
+
+    Args:
+        remote: The preset.
+        explain: Returns the error for one of the client's; each client has kinds of its own.
+    """
+    try:
+        yield
+    except PresetError:
+        raise
+    except Exception as error:
+        if is_disk_error(error):
+            raise
+        raise explain(remote, error) from None
+
+
+# How often a file is asked for, and the first wait in seconds, which doubles from one to the next.
+_ATTEMPTS = 4
+_FIRST_WAIT = 0.5
+
+
+def persist(work: Callable[[], _T], is_lost: Callable[[Exception], bool]) -> _T:
+    """Does some work, again if the connection was lost meanwhile, but only so often.
+
+    Args:
+        work: Goes on where it was interrupted when it is called again.
+        is_lost: Whether one of its errors means a lost connection.
+    """
+    for attempt in range(_ATTEMPTS - 1):
+        try:
+            return work()
+        except Exception as error:
+            if is_disk_error(error) or not is_lost(error):
+                raise
+        time.sleep(_FIRST_WAIT * 2**attempt)
+    return work()
+
+
+def wanted(remote: RemoteUri, files: Iterable[RemoteFile]) -> list[RemoteFile]:
+    """Returns the files that a preset needs, in the order of their names.
+
+    Raises:
+        PresetError: A file would be written elsewhere than in the preset's folder, or there is no
+            preset.
+    """
+    chosen = []
+    for file in sorted(files, key=lambda file: file.name):
+        if not _is_within(file.name):
+            raise remote.error(f"names a file {file.name!r}, which is outside of its folder")
+        if any(fnmatch.fnmatchcase(file.name, pattern) for pattern in _WANTED) and not any(
+            fnmatch.fnmatchcase(file.name.lower(), pattern) for pattern in _REFUSED
+        ):
+            chosen.append(file)
+    if not any(file.name == "config.json" for file in chosen):
+        raise remote.error("no preset is there: it has no config.json")
+    return chosen
+
+
+def _is_within(name: str) -> bool:
+    parts = unquote(name).split("/")
+    return (
+        name.isprintable()
+        and not any(part in ("", ".", "..") for part in parts)
+        and not re.search(r"[\\:]", name)
+    )

@@ -1,0 +1,1 @@
+"""The predictor, and what it compiles and remembers."""

@@ -1,0 +1,395 @@
+"""Batched inference: many texts in, one row of results for each out, in order.
+
+The hot loop of the project, usable without Beam:
+
+    predictor = Predictor.from_preset("sentiment_tiny_en")
+    probabilities = predictor(["What a film!", "Two hours I won't get back."])
+
+    predictor = Predictor.from_preset("my_preset/", task="embed", pooling="mean")
+    vectors = predictor(["a text", "another"])
+"""
+
+import hashlib
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from typing_extensions import Self
+
+from models.embedder import Embedder, resolve_embedding
+from models.errors import UserError
+from models.inference import runtime
+from models.inference.computation import classification, embedding, length_ladder
+from models.inference.recent import RecentResults
+from models.inference.runtime import Precision
+from models.inputs import as_texts
+from models.packing import Tokens
+from models.presets.lookup import open_preset
+from models.presets.preset import Pooling, Preset
+from models.windows import LONG_TEXTS, LongText
+
+if TYPE_CHECKING:
+    from models.classifier import Classifier
+
+Task = Literal["classify", "embed"]
+TASKS: tuple[Task, ...] = get_args(Task)
+"""What a predictor computes of a text: the probability of each class, or a vector."""
+
+BATCH_TOKENS = {"CPU": 1024, "GPU": 16_384}
+"""Token area (rows times the longest row) of a micro-batch for each device.
+
+On a CPU what a micro-batch needs stays in the caches of its core; `benchmarks/predictor.py`
+compares areas. On a GPU it is large enough that its matrix products fill the device, and small
+enough that the last one of a record batch, which has empty rows, is a small part of it.
+"""
+
+
+@dataclass
+class Prediction:
+    """The results of a batch.
+
+    Attributes:
+        outputs: float32 `[rows, width]`: the probability of each class, or a vector; NaN in failed
+            rows.
+        errors: What went wrong with a row, by its index.
+        padded_tokens: Places of the micro-batches that held padding, not a token.
+        precision: Type that was computed in.
+    """
+
+    outputs: np.ndarray
+    errors: dict[int, str] = field(default_factory=dict)
+    padded_tokens: int = 0
+    precision: str = "float32"
+
+
+class Predictor:
+    """Runs a classifier or an embedder over batches of token sequences of any lengths.
+
+    A batch is sorted by length and cut into micro-batches by token area, so that little is padding;
+    identical sequences are computed once, and not again while their results are among the recent
+    ones (`models.inference.recent`); a micro-batch that does not fit into memory is halved;
+    a row that fails alone takes no other along.
+
+    On a GPU, XLA compiles the model for a few shapes: rows are padded to one of the lengths of
+    `length_ladder`, and a micro-batch to as many rows as fit into the token area. While one
+    micro-batch is computed, another thread prepares the next.
+
+    Args:
+        model: What is computed, with its preprocessor.
+        device: `"CPU"` or `"GPU"`.
+        batch_tokens: Token area of a micro-batch; chosen for the device if `None`.
+        long_text: Whether a text longer than the preprocessor's length is cut, or becomes windows
+            whose results are averaged.
+
+    Attributes:
+        labels: Names of the classes; none if vectors are computed.
+        width: Numbers of a row's result.
+        precision: Type that is computed in.
+        compile_seconds: Seconds of compilation for each shape `(rows, length)`, on a GPU.
+    """
+
+    def __init__(
+        self,
+        model: "Classifier | Embedder",
+        device: str,
+        batch_tokens: int | None = None,
+        long_text: LongText = "truncate",
+    ) -> None:
+        if model.preprocessor is None:
+            raise ValueError("a predictor needs a model with a preprocessor")
+        if long_text not in LONG_TEXTS:
+            raise UserError(f"long_text={long_text!r} is not one of {', '.join(LONG_TEXTS)}")
+        self.model = model
+        self.preprocessor = model.preprocessor
+        self.labels = [] if isinstance(model, Embedder) else model.labels
+        self.long_text: LongText = long_text
+        self.precision = model.backbone.compute_dtype
+        use_xla = device == "GPU"
+        self._ladder: tuple[int, ...] = ()
+        if use_xla:
+            longest = model.backbone.max_sequence_length
+            self._ladder = length_ladder(self.preprocessor.sequence_length, longest)
+        self._pad_id = self.preprocessor.tokenizer.pad_token_id
+        if isinstance(model, Embedder):
+            self._compute = embedding(model, use_xla)
+        else:
+            self._compute = classification(model, use_xla)
+        self.width = self._compute.width
+        self.compile_seconds = self._compute.compile_seconds
+        self._recent = RecentResults(self.width)
+        self._batch_tokens = batch_tokens or BATCH_TOKENS[device]
+        streams = runtime.num_streams(device)
+        self._pool = ThreadPoolExecutor(streams, thread_name_prefix="predictor")
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset: str | Path | Preset,
+        task: Task = "classify",
+        *,
+        sequence_length: int | None = None,
+        batch_tokens: int | None = None,
+        precision: Precision = "auto",
+        long_text: LongText = "truncate",
+        pooling: Pooling | None = None,
+        normalize: bool | None = None,
+        dimensions: int | None = None,
+    ) -> Self:
+        """Loads a preset onto this machine's device.
+
+        Args:
+            preset: A preset's name or folder.
+            task: `classify` for the probability of each class, `embed` for vectors.
+            sequence_length: Tokens of a row at most; the preset's own if `None`.
+            batch_tokens: Token area of a micro-batch; chosen for the device if `None`.
+            precision: Compute type; `auto` is half precision on a GPU, float32 on a CPU.
+            long_text: Whether longer texts are cut (`truncate`) or become `windows`.
+            pooling: How the vectors of a text's tokens become one; the preset's own if `None`.
+            normalize: Whether vectors are divided by their length; the preset's own if `None`.
+            dimensions: Numbers of a vector to keep; all if `None`.
+
+        Raises:
+            UserError: An argument has no such choice, or is one of the other task's.
+            PresetError: There is no such preset, it has no classifier or pooler, or its files are
+                not what they should be.
+        """
+        preset = open_preset(preset)
+        settings = None
+        # What does not fit together fails before TensorFlow starts.
+        if task == "embed":
+            settings, dimensions = resolve_embedding(preset, pooling, normalize, dimensions)
+        elif task not in TASKS:
+            raise UserError(f"task {task!r} is not one of {', '.join(TASKS)}")
+        elif (pooling, normalize, dimensions) != (None, None, None):
+            raise UserError("pooling, normalize and dimensions are of the task 'embed'")
+        elif not preset.has_classifier:
+            raise preset.no_classifier()
+        device = runtime.start()
+        from models.families.classes import classifier_class
+
+        family = classifier_class(preset)
+        preprocessor = family.preprocessor_class.from_preset(preset, sequence_length)
+        dtype = runtime.resolve_precision(precision, device)
+        model: Classifier | Embedder
+        if settings is not None:
+            backbone = family.backbone_class.from_preset(preset, dtype=dtype)
+            backbone.check_vocabulary(preset, preprocessor.tokenizer.vocabulary_size())
+            model = Embedder(backbone, preprocessor, settings, dimensions)
+        else:
+            overrides = {"preprocessor": preprocessor, "dtype": dtype}
+            if preset.is_multi_label:
+                overrides["activation"] = "sigmoid"
+            model = family.from_preset(preset, load_weights=True, num_classes=None, **overrides)
+        return cls(model, device, batch_tokens, long_text)
+
+    def __call__(self, texts: Any, pair_texts: Any = None) -> np.ndarray:
+        """Returns the probability of each class of `labels`, or vectors: float32 `[rows, width]`.
+
+        Args:
+            texts: Strings `[rows]`, in a list, NumPy array, tensor or Arrow array; one string is
+                one row.
+            pair_texts: Strings `[rows]`: the second texts, where rows are pairs.
+
+        Raises:
+            TypeError: Something is no string.
+            ValueError: First and second texts are not as many.
+            RuntimeError: The model failed on a row.
+        """
+        texts = as_texts(texts)[0]
+        pair_texts = None if pair_texts is None else as_texts(pair_texts)[0]
+        if self.long_text == "windows":
+            tokens = self.preprocessor.encode_windows(texts, pair_texts)[0]
+        else:
+            tokens = self.preprocessor.encode(texts, pair_texts)[0]
+        prediction = self.predict(tokens)
+        for row, error in prediction.errors.items():
+            raise RuntimeError(f"row {row}: {error}")
+        return prediction.outputs
+
+    def predict(self, tokens: Tokens, on_rows: Callable[[int], None] | None = None) -> Prediction:
+        """Computes the outputs of packed rows.
+
+        Args:
+            tokens: The rows. With `long_text="windows"` those longer than the preprocessor's
+                length are of several windows, as `Preprocessor.encode_windows` packs them.
+            on_rows: Called with the number of rows that are done, from time to time.
+        """
+        if self.long_text == "truncate":
+            return self._predict(tokens, np.arange(len(tokens)), on_rows)
+        windows = self.preprocessor.split_windows(tokens)
+        # A row counts as done with its first window.
+        found = self._predict(windows.tokens, windows.bounds[:-1], on_rows)
+        long_rows = windows.long_rows
+        outputs = windows.combine(found.outputs)
+        if isinstance(self.model, Embedder):
+            outputs[long_rows] = self.model.normalized(outputs[long_rows])
+        row_of = np.repeat(np.arange(len(tokens)), np.diff(windows.bounds))
+        errors = {int(row_of[window]): error for window, error in found.errors.items()}
+        return Prediction(outputs, errors, found.padded_tokens, found.precision)
+
+    def forget(self) -> None:
+        """Forgets the results of recent rows, so that the same rows are computed anew."""
+        self._recent.clear()
+
+    def _predict(
+        self, tokens: Tokens, counted: np.ndarray, on_rows: Callable[[int], None] | None
+    ) -> Prediction:
+        """Computes the outputs of packed rows as they are.
+
+        Args:
+            tokens: The rows.
+            counted: Indices of the rows that `on_rows` is to hear of.
+            on_rows: Called with their number.
+        """
+        first, inverse, keys = distinct_rows(tokens)
+        copies = np.bincount(inverse[counted], minlength=len(first))
+        outputs = np.full((len(first), self.width), np.nan, np.float32)
+        known, results = self._recent.find(keys)
+        outputs[known] = results
+        if on_rows is not None and len(known):
+            on_rows(int(copies[known].sum()))
+        new = np.delete(np.arange(len(first)), known)
+        work = _Work(tokens, first, outputs)
+
+        def run(chosen: np.ndarray) -> int:
+            """Computes distinct rows; returns how many places were padding."""
+            padded = self._run(work, chosen)
+            done = int(copies[chosen].sum())
+            if on_rows is not None and done:
+                with self._lock:
+                    on_rows(done)
+            return padded
+
+        batches = micro_batches(tokens.lengths[first[new]], self._batch_tokens, self._ladder)
+        padded_tokens = sum(self._pool.map(run, (new[batch] for batch in batches)))
+        computed = [index for index in new.tolist() if index not in work.errors]
+        self._recent.add([keys[index] for index in computed], outputs[computed])
+        errors = {}
+        if work.errors:
+            failed = np.flatnonzero(np.isin(inverse, list(work.errors)))
+            errors = {int(row): work.errors[int(inverse[row])] for row in failed}
+        return Prediction(outputs[inverse], errors, padded_tokens, self.precision)
+
+    def _run(self, work: "_Work", chosen: np.ndarray) -> int:
+        """Computes one micro-batch, in halves if it fails as a whole.
+
+        Args:
+            work: Takes the results.
+            chosen: Indices of its distinct rows.
+
+        Returns:
+            How many places were padding.
+        """
+        rows = work.first[chosen]
+        lengths = work.tokens.lengths[rows]
+        length = padded_length(int(lengths.max()), self._ladder)
+        most_rows = max(1, self._batch_tokens // length)
+        middle = len(chosen) // 2
+        halves = (chosen[:middle], chosen[middle:])
+        if len(chosen) > most_rows:
+            # An earlier micro-batch of this area did not fit into memory.
+            return sum(self._run(work, half) for half in halves)
+        num_rows = most_rows if self._ladder else len(chosen)
+        try:
+            features = work.tokens.pad(rows, length, self._pad_id, num_rows)
+            outputs = self._compute(features)[: len(chosen)]
+        except Exception as error:
+            if _is_out_of_memory(error) and num_rows > 1:
+                # The micro-batches to come are cut to what fits.
+                self._batch_tokens = min(self._batch_tokens, num_rows // 2 * length)
+            elif not middle:
+                work.errors[int(chosen[0])] = _one_line(error)
+                return 0
+            return sum(self._run(work, half) for half in halves if len(half))
+        is_finite = np.isfinite(outputs).all(axis=1)
+        work.outputs[chosen[is_finite]] = outputs[is_finite]
+        for index in chosen[~is_finite]:
+            work.errors[int(index)] = "the model's output is not a finite number"
+        return num_rows * length - int(lengths.sum())
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A batch that is being computed.
+
+    Attributes:
+        tokens: Its rows.
+        first: int64 `[distinct]`: the row to compute of each distinct sequence.
+        outputs: float32 `[distinct, width]`: takes the results.
+        errors: Takes what went wrong with a distinct row, by its index.
+    """
+
+    tokens: Tokens
+    first: np.ndarray
+    outputs: np.ndarray
+    errors: dict[int, str] = field(default_factory=dict)
+
+
+def distinct_rows(tokens: Tokens) -> tuple[np.ndarray, np.ndarray, list[bytes]]:
+    """Finds the rows that are the same sequence.
+
+    Args:
+        tokens: Packed rows.
+
+    Returns:
+        int64 `[distinct]`, the first row of each distinct sequence; int64 `[rows]`, the index of
+        each row's sequence among them; and a key for each distinct sequence, of 16 bytes.
+    """
+    flat = [ids.tobytes() for ids in (tokens.ids, tokens.segment_ids) if ids is not None]
+    item = tokens.ids.itemsize
+    seen: dict[bytes, int] = {}
+    first: list[int] = []
+    inverse = np.empty(len(tokens), np.int64)
+    bounds = (tokens.splits * item).tolist()
+    for row, (start, end) in enumerate(itertools.pairwise(bounds)):
+        key = b"".join(part[start:end] for part in flat)
+        index = seen.setdefault(key, len(first))
+        if index == len(first):
+            first.append(row)
+        inverse[row] = index
+    keys = [hashlib.blake2b(key, digest_size=16).digest() for key in seen]
+    return np.array(first, np.int64), inverse, keys
+
+
+def micro_batches(
+    lengths: np.ndarray, batch_tokens: int, ladder: Sequence[int] = ()
+) -> Iterator[np.ndarray]:
+    """Cuts rows into micro-batches of like length, the longest first.
+
+    Args:
+        lengths: int64 `[rows]`: tokens in each row.
+        batch_tokens: Token area of a micro-batch at most, unless one row alone is longer.
+        ladder: Lengths that rows are padded to; to the longest of their micro-batch if empty.
+
+    Yields:
+        Indices of the rows of a micro-batch.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    at = 0
+    while at < len(order):
+        longest = padded_length(max(1, int(lengths[order[at]])), ladder)
+        rows = max(1, batch_tokens // longest)
+        yield order[at : at + rows]
+        at += rows
+
+
+def padded_length(length: int, ladder: Sequence[int]) -> int:
+    """Returns the length that a row is padded to: the next one of a ladder, if there is one."""
+    return next((step for step in ladder if step >= length), length)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    import tensorflow as tf
+
+    return isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError))
+
+
+def _one_line(error: Exception) -> str:
+    first_line = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first_line}"

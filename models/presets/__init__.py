@@ -1,0 +1,1 @@
+"""Presets: their formats on disk, their names and their weights."""

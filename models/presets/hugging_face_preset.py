@@ -1,0 +1,361 @@
+"""Preset folders in the format of Hugging Face, read without TensorFlow.
+
+`config.json` describes model and labels, `model.safetensors` or its shards hold the weights. See
+`models.presets.hugging_face_tokenizer` for the tokenizer's files, and
+`models.presets.sentence_transformers` for those that say how texts become vectors.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from typing_extensions import override
+
+from models.presets import hugging_face, sentence_transformers
+from models.presets.hugging_face import POOLER
+from models.presets.hugging_face_tokenizer import ALL_FILES, FILES, TokenizerFiles
+from models.presets.preset import (
+    BACKBONE_FIELDS,
+    EmbeddingSettings,
+    Preset,
+    StoredWeights,
+    check_fields,
+    default_labels,
+    is_text,
+)
+from models.presets.safetensors_weights import INDEX, Safetensors, SafetensorsWeights
+
+CONFIG = "config.json"
+
+_CLASSIFIER = "ForSequenceClassification"
+
+ACTIVATIONS: dict[str, str] = {
+    "gelu": "gelu",
+    "gelu_python": "gelu",
+    "gelu_new": "gelu_approximate",
+    "gelu_fast": "gelu_approximate",
+    "gelu_pytorch_tanh": "gelu_approximate",
+    "gelu_python_tanh": "gelu_approximate",
+    "relu": "relu",
+}
+"""Activations by the names that they have there."""
+
+_MULTI_LABEL = "multi_label_classification"
+_PROBLEM_TYPES = (None, "single_label_classification", _MULTI_LABEL)
+
+# Values that leave no choice here, by field; fields may be missing.
+_ONLY: dict[str, tuple[Any, ...]] = {
+    "position_embedding_type": ("absolute", None),
+    "is_decoder": (False, None),
+    "is_encoder_decoder": (False, None),
+    "add_cross_attention": (False, None),
+    "quantization_config": (None,),
+    "pruned_heads": ({}, None),
+}
+
+
+@dataclass(frozen=True)
+class _ModelType:
+    """What a `config.json` of a model type means.
+
+    Attributes:
+        family: Of the model.
+        arguments: For each field the constructor's argument that it is.
+        defaults: What fields are that are missing: older files have only what is unusual.
+        activation: The field that names the activation.
+        dropouts: Fields for the dropout of a classifier's head, the first that is no null counts.
+        fixed: Arguments of the constructor that no field gives.
+        pads_first: Whether the first positions are those of padding.
+    """
+
+    family: str
+    arguments: Mapping[str, str]
+    defaults: Mapping[str, Any]
+    activation: str
+    dropouts: tuple[str, ...]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    pads_first: bool = False
+
+
+_BERT_ARGUMENTS = {
+    "vocab_size": "vocabulary_size",
+    "num_hidden_layers": "num_layers",
+    "num_attention_heads": "num_heads",
+    "hidden_size": "hidden_dim",
+    "intermediate_size": "intermediate_dim",
+    "hidden_dropout_prob": "dropout",
+    "max_position_embeddings": "max_sequence_length",
+    "type_vocab_size": "num_segments",
+    "layer_norm_eps": "layer_norm_epsilon",
+}
+_BERT_DEFAULTS = {
+    "vocab_size": 30_522,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "layer_norm_eps": 1e-12,
+}
+_ROBERTA_DEFAULTS = {**_BERT_DEFAULTS, "pad_token_id": 1}
+_BERT_DROPOUTS = ("classifier_dropout", "hidden_dropout_prob")
+
+MODEL_TYPES: dict[str, _ModelType] = {
+    "bert": _ModelType("bert", _BERT_ARGUMENTS, _BERT_DEFAULTS, "hidden_act", _BERT_DROPOUTS),
+    "roberta": _ModelType(
+        "roberta",
+        _BERT_ARGUMENTS,
+        {**_ROBERTA_DEFAULTS, "vocab_size": 50_265},
+        "hidden_act",
+        _BERT_DROPOUTS,
+        pads_first=True,
+    ),
+    "xlm-roberta": _ModelType(
+        "xlm_roberta",
+        _BERT_ARGUMENTS,
+        _ROBERTA_DEFAULTS,
+        "hidden_act",
+        _BERT_DROPOUTS,
+        pads_first=True,
+    ),
+    "distilbert": _ModelType(
+        "distil_bert",
+        {
+            "vocab_size": "vocabulary_size",
+            "n_layers": "num_layers",
+            "n_heads": "num_heads",
+            "dim": "hidden_dim",
+            "hidden_dim": "intermediate_dim",
+            "dropout": "dropout",
+            "max_position_embeddings": "max_sequence_length",
+        },
+        {
+            "vocab_size": 30_522,
+            "n_layers": 6,
+            "n_heads": 12,
+            "dim": 768,
+            "hidden_dim": 3072,
+            "activation": "gelu",
+            "dropout": 0.1,
+            "max_position_embeddings": 512,
+            "seq_classif_dropout": 0.2,
+        },
+        "activation",
+        ("seq_classif_dropout",),
+        fixed={"layer_norm_epsilon": 1e-12},
+    ),
+}
+"""What a description of each `model_type` means."""
+
+
+class HuggingFacePreset(Preset):
+    """A preset folder in the format of Hugging Face."""
+
+    config_file = CONFIG
+    head_file = CONFIG
+
+    @cached_property
+    def _config(self) -> dict[str, Any]:
+        """The description of the model, with the defaults of its type."""
+        config = self.json(CONFIG)
+        if not isinstance(config, dict):
+            raise self.error(CONFIG, "must be an object with `model_type`")
+        model_type = config.get("model_type")
+        if not isinstance(model_type, str) or model_type not in MODEL_TYPES:
+            raise self.error(
+                CONFIG, f"model_type {model_type!r} is not one of {', '.join(MODEL_TYPES)}"
+            )
+        for name, values in _ONLY.items():
+            if name in config and config[name] not in values:
+                raise self.error(CONFIG, f"{name} must be {values[0]!r}, not {config[name]!r:.60}")
+        return {**MODEL_TYPES[model_type].defaults, **config}
+
+    @property
+    def _type(self) -> _ModelType:
+        return MODEL_TYPES[self._config["model_type"]]
+
+    @property
+    @override
+    def family(self) -> str:
+        return self._type.family
+
+    def _checked(self, names: Mapping[str, str]) -> dict[str, Any]:
+        """Returns the values of fields; each is of the type of the argument that it becomes."""
+        values = {name: self._config[name] for name in names}
+        try:
+            check_fields(values, {name: BACKBONE_FIELDS[names[name]] for name in names})
+        except ValueError as error:
+            raise self.error(CONFIG, str(error)) from None
+        return values
+
+    @cached_property
+    @override
+    def backbone_config(self) -> dict[str, Any]:
+        arguments = self._type.arguments
+        values = self._checked(arguments)
+        config = {arguments[name]: value for name, value in values.items()}
+        if config["hidden_dim"] % config["num_heads"]:
+            field_of = {argument: name for name, argument in arguments.items()}
+            width, heads = field_of["hidden_dim"], field_of["num_heads"]
+            raise self.error(
+                CONFIG, f"{width} {values[width]} is no multiple of {heads} {values[heads]}"
+            )
+        config["max_sequence_length"] -= self._unused_positions
+        if config["max_sequence_length"] < 1:
+            raise self.error(
+                CONFIG,
+                f"max_position_embeddings must be more than {self._unused_positions}, the "
+                "positions of padding",
+            )
+        if self._type.pads_first:
+            del config["num_segments"]
+        activation = self._config[self._type.activation]
+        if not isinstance(activation, str) or activation not in ACTIVATIONS:
+            raise self.error(
+                CONFIG,
+                f"{self._type.activation} {activation!r} is not one of {', '.join(ACTIVATIONS)}",
+            )
+        return {**config, **self._type.fixed, "activation": ACTIVATIONS[activation]}
+
+    @property
+    def _unused_positions(self) -> int:
+        """Positions before that of the first token."""
+        if not self._type.pads_first:
+            return 0
+        pad_id = self._config["pad_token_id"]
+        if not isinstance(pad_id, int) or isinstance(pad_id, bool) or pad_id < 0:
+            raise self.error(CONFIG, f"pad_token_id must be an id, not {pad_id!r}")
+        return pad_id + 1
+
+    @cached_property
+    @override
+    def has_classifier(self) -> bool:
+        architectures = self._config.get("architectures") or []
+        if not isinstance(architectures, list):
+            raise self.error(CONFIG, f"architectures must be an array, not {architectures!r:.60}")
+        return any(str(name).endswith(_CLASSIFIER) for name in architectures)
+
+    @property
+    @override
+    def is_multi_label(self) -> bool:
+        return self.has_classifier and self._config.get("problem_type") == _MULTI_LABEL
+
+    @property
+    @override
+    def head_config(self) -> dict[str, Any]:
+        names = self._type.dropouts
+        name = next((name for name in names if self._config.get(name) is not None), names[-1])
+        return {
+            "activation": "sigmoid" if self.is_multi_label else None,
+            "dropout": self._checked({name: "dropout"})[name],
+        }
+
+    @cached_property
+    @override
+    def labels(self) -> list[str]:
+        if not self.has_classifier:
+            raise self.no_classifier()
+        labels = self._labels()
+        problem = self._config.get("problem_type")
+        if problem == "regression" or (problem != _MULTI_LABEL and len(labels) == 1):
+            raise self.error(CONFIG, "a model of regression, which has no classes, cannot be used")
+        if problem not in _PROBLEM_TYPES:
+            choices = ", ".join(filter(None, _PROBLEM_TYPES))
+            raise self.error(CONFIG, f"problem_type {problem!r} is not one of {choices}")
+        return labels
+
+    def _labels(self) -> list[str]:
+        num_labels, names = self._config.get("num_labels"), self._config.get("id2label")
+        if num_labels is not None:
+            try:
+                check_fields({"num_labels": num_labels}, {"num_labels": int})
+            except ValueError as error:
+                raise self.error(CONFIG, str(error)) from None
+        if names is None:
+            return default_labels(2 if num_labels is None else num_labels)
+        if not isinstance(names, dict) or not all(map(is_text, names.values())):
+            raise self.error(CONFIG, "id2label must be an object of strings")
+        ids = [str(index) for index in range(len(names))]
+        if not names or names.keys() != set(ids):
+            raise self.error(CONFIG, f"id2label must name the classes 0 to {len(names) - 1}")
+        labels = [names[index] for index in ids]
+        if len(set(labels)) != len(labels):
+            raise self.error(CONFIG, "id2label gives two classes the same name")
+        if num_labels is not None and num_labels != len(labels):
+            raise self.error(
+                CONFIG, f"id2label names {len(labels)} classes, num_labels is {num_labels}"
+            )
+        return labels
+
+    @cached_property
+    def _tokenizer(self) -> TokenizerFiles:
+        return FILES[self.family](self)
+
+    @property
+    @override
+    def vocabulary_file(self) -> str:
+        return self._tokenizer.vocabulary_file
+
+    @cached_property
+    @override
+    def tokenizer_arguments(self) -> dict[str, Any]:
+        lowers_before = sentence_transformers.lowers_texts(self)
+        return self._tokenizer.arguments(lowers_before)
+
+    @cached_property
+    @override
+    def own_length(self) -> int | None:
+        length = sentence_transformers.max_length(self)
+        if length is not None:
+            return min(length, self.max_sequence_length)
+        length = self._tokenizer.max_length
+        # Tokenizers without a limit write a huge number.
+        return length if length is not None and length <= self.max_sequence_length else None
+
+    @cached_property
+    @override
+    def embedding(self) -> EmbeddingSettings:
+        return sentence_transformers.embedding(self)
+
+    @cached_property
+    def _stored(self) -> Safetensors:
+        return Safetensors(self, self._layout.rename)
+
+    @property
+    def _layout(self) -> hugging_face.Layout:
+        return hugging_face.LAYOUTS[self.family]
+
+    @cached_property
+    @override
+    def has_pooler(self) -> bool:
+        return super().has_pooler and f"{POOLER}.weight" in self._stored.arrays
+
+    @property
+    @override
+    def files(self) -> Sequence[str]:
+        others = (INDEX, *ALL_FILES, *sentence_transformers.files(self))
+        shaping = {CONFIG, *self._stored.files, *filter(self.has, others)}
+        return sorted(shaping)
+
+    @override
+    def backbone_weights(self, config: Mapping[str, Any]) -> StoredWeights:
+        layout = self._layout
+        known = {
+            "pooler": self.has_pooler or self.has_classifier,
+            "unused_positions": self._unused_positions,
+            "segments": self._config.get("type_vocab_size"),
+        }
+        ignored = (*layout.ignored, *layout.head_names)
+        return SafetensorsWeights(self, self._stored, layout.backbone(config, known), ignored)
+
+    @override
+    def head_weights(self, config: Mapping[str, Any], hidden_dim: int) -> StoredWeights:
+        layout = self._layout
+        weights = layout.head(config["hidden_dim"], hidden_dim, len(self.labels))
+        heads = tuple(layout.head_names)
+        ignored = {n for n in self._stored.arrays if not n.startswith(heads)}
+        return SafetensorsWeights(self, self._stored, weights, ignored)

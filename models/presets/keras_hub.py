@@ -1,0 +1,366 @@
+"""The weights and descriptions of Keras Hub's preset folders, both ways.
+
+A backbone here keeps queries, keys and values in one kernel and has names of its own; a table says
+which arrays of the file each of its weights is made of.
+"""
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from models.errors import PresetError, UserError
+from models.hubs.remote import is_remote
+from models.presets.preset import Preset, StoredWeights
+
+# A file that unpacks to more than this many times its size holds no weights.
+_MAX_EXPANSION = 16
+
+_IGNORED = re.compile(r"optimizer/|layers/\w+_backbone/")
+
+VERSION = "0.32.0"
+"""The version of Keras Hub whose format is written."""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One weight of a model here, and what it is in the file.
+
+    Attributes:
+        name: Its key in `named_weights()`.
+        shape: Its shape here.
+        parts: Path and shape of each array in the file. Several are joined along the last axis.
+            Keras Hub keeps attention heads as an axis of their own, so each part is reshaped.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    parts: tuple[tuple[str, tuple[int, ...]], ...]
+
+    @property
+    def part_shape(self) -> tuple[int, ...]:
+        """The shape of each part before they are joined."""
+        return (*self.shape[:-1], self.shape[-1] // len(self.parts))
+
+
+def _same(name: str, path: str, *shape: int) -> Weight:
+    return Weight(name, shape, ((path, shape),))
+
+
+def _dense(name: str, path: str, inputs: int, outputs: int) -> list[Weight]:
+    return [
+        _same(f"{name}/kernel", f"{path}/vars/0", inputs, outputs),
+        _same(f"{name}/bias", f"{path}/vars/1", outputs),
+    ]
+
+
+def _norm(name: str, path: str, width: int) -> list[Weight]:
+    return [
+        _same(f"{name}/gamma", f"{path}/vars/0", width),
+        _same(f"{name}/beta", f"{path}/vars/1", width),
+    ]
+
+
+def _attention(name: str, path: str, hidden: int, heads: int) -> list[Weight]:
+    head = hidden // heads
+    inputs = [f"{path}/{kind}_dense/vars" for kind in ("query", "key", "value")]
+    output = f"{path}/output_dense/vars"
+    return [
+        Weight(
+            f"{name}/qkv/kernel",
+            (hidden, 3 * hidden),
+            tuple((f"{part}/0", (hidden, heads, head)) for part in inputs),
+        ),
+        Weight(
+            f"{name}/qkv/bias",
+            (3 * hidden,),
+            tuple((f"{part}/1", (heads, head)) for part in inputs),
+        ),
+        Weight(
+            f"{name}/attention_output/kernel",
+            (hidden, hidden),
+            ((f"{output}/0", (heads, head, hidden)),),
+        ),
+        _same(f"{name}/attention_output/bias", f"{output}/1", hidden),
+    ]
+
+
+def _encoder_layer(index: int, config: Mapping[str, Any]) -> list[Weight]:
+    hidden, intermediate = config["hidden_dim"], config["intermediate_dim"]
+    name = f"encoder/{index}"
+    path = "layers/transformer_encoder" + (f"_{index}" if index else "")
+    feed_forward = f"{path}/_feedforward"
+    return [
+        *_attention(name, f"{path}/_self_attention_layer", hidden, config["num_heads"]),
+        *_norm(f"{name}/attention_norm", f"{path}/_self_attention_layer_norm", hidden),
+        *_dense(f"{name}/intermediate", f"{feed_forward}_intermediate_dense", hidden, intermediate),
+        *_dense(f"{name}/output", f"{feed_forward}_output_dense", intermediate, hidden),
+        *_norm(f"{name}/output_norm", f"{feed_forward}_layer_norm", hidden),
+    ]
+
+
+def _backbone(
+    config: Mapping[str, Any], embeddings: Mapping[str, str], has_pooler: bool = False
+) -> list[Weight]:
+    """Returns the weights of a backbone.
+
+    Args:
+        config: All arguments of its constructor.
+        embeddings: Path of each embedding.
+        has_pooler: Whether there is one.
+    """
+    hidden = config["hidden_dim"]
+    rows = {
+        "token": config["vocabulary_size"],
+        "position": config["max_sequence_length"],
+        "segment": config.get("num_segments"),
+    }
+    return [
+        *(
+            _same(f"embeddings/{name}", f"layers/{path}/vars/0", rows[name], hidden)
+            for name, path in embeddings.items()
+        ),
+        *_norm("embeddings/norm", "layers/layer_normalization", hidden),
+        *(
+            weight
+            for index in range(config["num_layers"])
+            for weight in _encoder_layer(index, config)
+        ),
+        *(_dense("pooler", "layers/dense", hidden, hidden) if has_pooler else []),
+    ]
+
+
+def _bert_backbone(config: Mapping[str, Any]) -> list[Weight]:
+    embeddings = {
+        "token": "reversible_embedding",
+        "position": "position_embedding",
+        "segment": "embedding",
+    }
+    return _backbone(config, embeddings, has_pooler=True)
+
+
+def _other_backbone(config: Mapping[str, Any]) -> list[Weight]:
+    embeddings = {
+        "token": "token_and_position_embedding/token_embedding",
+        "position": "token_and_position_embedding/position_embedding",
+    }
+    return _backbone(config, embeddings)
+
+
+def _bert_head(config: Mapping[str, Any], hidden_dim: int, num_classes: int) -> list[Weight]:
+    return _dense("logits", "layers/dense", config["hidden_dim"], num_classes)
+
+
+def _other_head(config: Mapping[str, Any], hidden_dim: int, num_classes: int) -> list[Weight]:
+    return [
+        *_dense("pooled_dense", "layers/dense", config["hidden_dim"], hidden_dim),
+        *_dense("logits", "layers/dense_1", hidden_dim, num_classes),
+    ]
+
+
+BACKBONE_LAYOUTS: dict[str, Callable[[Mapping[str, Any]], list[Weight]]] = {
+    "bert": _bert_backbone,
+    "roberta": _other_backbone,
+    "xlm_roberta": _other_backbone,
+    "distil_bert": _other_backbone,
+}
+"""For each family, where `model.weights.h5` keeps the weights of a backbone's configuration."""
+
+HEAD_LAYOUTS: dict[str, Callable[[Mapping[str, Any], int, int], list[Weight]]] = {
+    "bert": _bert_head,
+    "roberta": _other_head,
+    "xlm_roberta": _other_head,
+    "distil_bert": _other_head,
+}
+"""For each family, where `task.weights.h5` keeps the head over a backbone, by its first layer's
+width and the number of classes."""
+
+
+def _arrays(store: h5py.File) -> dict[str, h5py.Dataset]:
+    """Returns the float arrays in a weights file by path; links out of the file are not followed.
+
+    Keras before 3.6 called the group `layers` `_layer_checkpoint_dependencies`. What an optimizer
+    left there is none of a model's; and Keras Hub before 0.26 wrote the backbone into the file of
+    the head too.
+    """
+    found = {}
+
+    def visit(path: str, item: Any) -> None:
+        path = path.replace("_layer_checkpoint_dependencies/", "layers/")
+        if (
+            isinstance(item, h5py.Dataset)
+            and (item.dtype.kind == "f" or _is_bfloat16(item))
+            and not _IGNORED.match(path)
+        ):
+            found[path] = item
+
+    store.visititems(visit)
+    return found
+
+
+def _is_bfloat16(array: h5py.Dataset) -> bool:
+    """Returns whether Keras wrote an array of bfloat16, a type that HDF5 does not know."""
+    return array.dtype == np.dtype("V2") and str(array.attrs.get("dtype")) == "bfloat16"
+
+
+class H5Weights(StoredWeights):
+    """The weights that a layout names in a preset's HDF5 file.
+
+    Arrays are in the file's type; float32 where that is bfloat16.
+
+    Args:
+        preset: The preset.
+        file: Its weights file.
+        layout: What must be in the file.
+
+    Raises:
+        PresetError: The file is no HDF5; an array is missing, of another shape, stored outside of
+            the file, or unknown to the layout.
+    """
+
+    def __init__(self, preset: Preset, file: str, layout: list[Weight]) -> None:
+        self._preset = preset
+        self._file = file
+        self._layout = layout
+        with self._open() as found:
+            self._check(found)
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Reads one weight after another, as its name and its values."""
+        with self._open() as found:
+            for weight in self._layout:
+                parts = [
+                    _values(found[path]).reshape(weight.part_shape) for path, _ in weight.parts
+                ]
+                yield weight.name, np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[dict[str, h5py.Dataset]]:
+        """Yields the arrays in the file by path."""
+        path = self._preset.path(self._file)
+        try:
+            with h5py.File(path, "r") as store:
+                yield _arrays(store)
+        except PresetError:
+            raise
+        except Exception as error:  # h5py raises errors of many kinds for a damaged file
+            raise self._error(f"cannot be read as HDF5 ({error})") from None
+
+    def _check(self, found: Mapping[str, h5py.Dataset]) -> None:
+        expected = {path: shape for weight in self._layout for path, shape in weight.parts}
+        if unknown := sorted(found.keys() - expected.keys()):
+            raise self._error(f"holds {unknown[0]!r}, which its configuration lacks")
+        for path, shape in expected.items():
+            if path not in found:
+                raise self._error(f"lacks {path!r}")
+            array = found[path]
+            if array.shape != shape:
+                raise self._error(
+                    f"{path!r} has the shape {list(array.shape)}; its configuration asks for "
+                    f"{list(shape)}"
+                )
+            if array.is_virtual or array.external:
+                raise self._error(f"{path!r} points to another file")
+        needed = sum(array.nbytes for array in found.values())
+        if needed > _MAX_EXPANSION * self._preset.path(self._file).stat().st_size:
+            raise self._error(f"unpacks to {needed} bytes, far more than its size")
+
+    def _error(self, problem: str) -> PresetError:
+        return self._preset.error(self._file, problem)
+
+
+def _values(array: h5py.Dataset) -> np.ndarray:
+    if _is_bfloat16(array):
+        # The upper half of a float32.
+        return (array[()].view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return array[()]
+
+
+WEIGHTS_DTYPES = ("float32", "float16")
+"""Types that weights are written in."""
+
+
+def folder_to_write(folder: str | os.PathLike[str], weights_dtype: str = "float32") -> Path:
+    """Returns a preset folder to write, made if need be.
+
+    Raises:
+        UserError: It is not on this machine, or the type is not one of `WEIGHTS_DTYPES`.
+    """
+    if weights_dtype not in WEIGHTS_DTYPES:
+        choices = ", ".join(WEIGHTS_DTYPES)
+        raise UserError(f"weights_dtype={weights_dtype!r} is not one of {choices}")
+    if is_remote(folder):
+        raise UserError(f"{folder!r} is no folder on this machine; save to one and copy that")
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write_weights(
+    path: Path, layout: list[Weight], weights: Mapping[str, np.ndarray], dtype: str
+) -> None:
+    """Writes weights as Keras Hub would.
+
+    Args:
+        path: The file to make.
+        layout: Where each weight goes.
+        weights: An array for each weight's name.
+        dtype: Type to store, `float32` or `float16`.
+
+    Raises:
+        ValueError: A weight is not finite, or would not be in that type.
+    """
+    with h5py.File(path, "w") as store:
+        for weight in layout:
+            with np.errstate(over="ignore"):
+                stored = weights[weight.name].astype(dtype)
+            if not np.isfinite(stored).all():
+                raise ValueError(f"weight {weight.name!r} has numbers that are not finite {dtype}")
+            parts = np.split(stored, len(weight.parts), axis=-1)
+            for (part, shape), array in zip(weight.parts, parts, strict=True):
+                store.create_dataset(part, data=array.reshape(shape))
+
+
+def description(
+    family: str, class_name: str, config: Mapping[str, Any], dtype: str = "float32"
+) -> dict[str, Any]:
+    """Returns the content of one of a preset's JSON files.
+
+    Args:
+        family: Of the model.
+        class_name: What the file describes.
+        config: Arguments of the constructor in Keras Hub.
+        dtype: Its `dtype`.
+    """
+    # A capital begins a word unless it is in the middle of an abbreviation, as in XLMRoberta.
+    module = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", class_name).lower()
+    return {
+        "module": f"keras_hub.src.models.{family}.{module}",
+        "class_name": class_name,
+        "config": {
+            "name": module,
+            "trainable": True,
+            "dtype": {
+                "module": "keras",
+                "class_name": "DTypePolicy",
+                "config": {"name": dtype},
+                "registered_name": None,
+            },
+            **config,
+        },
+        "registered_name": f"keras_hub>{class_name}",
+    }
+
+
+def write_json(folder: Path, file: str, content: Any) -> None:
+    """Writes one of a preset's JSON files."""
+    path = folder / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=4, ensure_ascii=False) + "\n", "utf-8")

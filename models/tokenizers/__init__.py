@@ -1,0 +1,1 @@
+"""WordPiece, byte pairs and Unigram, and the vocabularies behind them."""

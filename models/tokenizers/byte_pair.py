@@ -1,0 +1,160 @@
+"""The base of tokenizers with a byte-level byte-pair vocabulary, as GPT-2 and RoBERTa have.
+
+Gives the ids of GPT-2's own tokenizer (https://github.com/openai/gpt-2): a text is split by a
+regular expression, and the UTF-8 bytes of each part, written as one printable character each, are
+merged pair by pair. The library `tokenizers` does so with each part once, not each time it occurs.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import tokenizers
+
+from models.packing import Tokens
+from models.presets.keras_hub_preset import BYTE_PAIR_MERGES, BYTE_PAIR_VOCABULARY
+from models.presets.vocabulary_files import read_merges, read_vocabulary
+from models.tokenizers.splitting import split
+from models.tokenizers.tokenizer import Tokenizer
+
+# Each call uses one thread: those who want more call from several.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# Parts of texts whose ids are remembered, and the characters of the longest: in all some 40 MB.
+_REMEMBERED = 1 << 17
+_LONGEST_REMEMBERED = 32
+
+
+def _in_order(vocabulary: Mapping[str, int]) -> list[str]:
+    """Returns the tokens in the order of their ids, which must be 0, 1, 2 and so on."""
+    for token, token_id in vocabulary.items():
+        if not isinstance(token_id, int) or isinstance(token_id, bool):
+            raise ValueError(f"token {token!r} has the id {token_id!r}, which is no integer")
+    tokens = sorted(vocabulary, key=vocabulary.__getitem__)
+    for index, token in enumerate(tokens):
+        token_id = vocabulary[token]
+        if token_id < 0:
+            raise ValueError(f"token {token!r} has the id {token_id}, which is negative")
+        if token_id < index:
+            raise ValueError(f"{tokens[index - 1]!r} and {token!r} have the same id, {token_id}")
+        if token_id > index:
+            raise ValueError(f"no token has the id {index}, though {token!r} has {token_id}")
+    return tokens
+
+
+class BytePairTokenizer(Tokenizer):
+    """Tokenizes as GPT-2 and RoBERTa do.
+
+    Args:
+        vocabulary: Ids by token, or a JSON file of them. It must hold the special tokens.
+        merges: Pairs of tokens with a space between them, the first to merge first; or a file
+            with one of them a line.
+
+    Raises:
+        ValueError: The vocabulary lacks a special token, the ids are not 0, 1, 2 and so on, or a
+            merge is no two tokens that together are one.
+    """
+
+    start_token = "<s>"
+    pad_token = "<pad>"
+    end_token = "</s>"
+    unk_token = "<unk>"
+    mask_token = "<mask>"
+    # No merge can make one: letters and angle brackets are parts of their own.
+    special_tokens = (start_token, pad_token, end_token, unk_token, mask_token)
+
+    def __init__(
+        self,
+        vocabulary: str | os.PathLike[str] | Mapping[str, int],
+        merges: str | os.PathLike[str] | Sequence[str],
+    ) -> None:
+        if isinstance(vocabulary, (str, os.PathLike)):
+            vocabulary = read_vocabulary(Path(vocabulary))
+        if isinstance(merges, (str, os.PathLike)):
+            merges = read_merges(Path(merges))
+        super().__init__(_in_order(vocabulary))
+        self._merges = list(merges)
+        self.start_token_id = self._ids[self.start_token]
+        self.end_token_id = self._ids[self.end_token]
+        bpe = tokenizers.models.BPE(self._ids, self._pairs(), unk_token=self.unk_token)
+        self._bpe = tokenizers.Tokenizer(bpe)
+        self._bpe.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        self._bpe.decoder = tokenizers.decoders.ByteLevel()
+        self._remembered: dict[str, list[int]] = {}
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        """Returns the merges, checked."""
+        pairs = []
+        for index, merge in enumerate(self._merges):
+            first, _, second = merge.partition(" ")
+            if not first or not second or " " in second:
+                raise ValueError(f"merge {index}, {merge[:40]!r}, must be two tokens and a space")
+            if missing := [t for t in (first, second, first + second) if t not in self._ids]:
+                raise ValueError(f"merge {index}, {merge!r}: the vocabulary lacks {missing[0]!r}")
+            pairs.append((first, second))
+        return pairs
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the arguments that Keras Hub's tokenizer takes beside the vocabulary."""
+        return {
+            "sequence_length": None,
+            "add_prefix_space": False,
+            # Its default is all of the special tokens: texts would spell them.
+            "unsplittable_tokens": [],
+        }
+
+    def assets(self) -> dict[str, bytes]:
+        """Returns the vocabulary and the merges as files of a preset, content by path."""
+        return {
+            BYTE_PAIR_VOCABULARY: json.dumps(self._ids, ensure_ascii=False).encode(),
+            BYTE_PAIR_MERGES: "".join(f"{merge}\n" for merge in self._merges).encode(),
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {"vocabulary": dict(self._ids), "merges": list(self._merges)}
+
+    def encode(self, texts: pa.Array | Sequence[str]) -> Tokens:
+        """Returns the tokens of a batch of texts in flat NumPy arrays.
+
+        Args:
+            texts: Strings `[rows]`, none of them null.
+        """
+        if not isinstance(texts, pa.Array):
+            texts = pa.array(texts, pa.string())
+        parts, splits = split(texts)
+        distinct = parts.dictionary_encode()
+        ids = self._ids_of(distinct.dictionary.to_pylist())
+        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+        flat = np.fromiter(chain.from_iterable(ids), np.int32, lengths.sum())
+
+        part = distinct.indices.to_numpy()
+        counts = lengths[part]
+        ends = np.cumsum(counts)
+        # The place in `flat` of every token: its part's start plus its place within the part.
+        starts = (np.cumsum(lengths) - lengths)[part]
+        source = np.arange(counts.sum()) + np.repeat(starts - (ends - counts), counts)
+        return Tokens(flat[source], np.concatenate([[0], ends])[splits])
+
+    def _ids_of(self, parts: list[str]) -> list[list[int]]:
+        """Returns the ids of each part, from memory where they are there."""
+        found = [self._remembered.get(part) for part in parts]
+        unknown = [part for part, ids in zip(parts, found, strict=True) if ids is None]
+        encodings = self._bpe.encode_batch_fast(unknown, add_special_tokens=False)
+        new = {part: encoding.ids for part, encoding in zip(unknown, encodings, strict=True)}
+        if len(self._remembered) > _REMEMBERED:
+            self._remembered = {}
+        short = {part: ids for part, ids in new.items() if len(part) <= _LONGEST_REMEMBERED}
+        self._remembered.update(short)
+        return [new[part] if ids is None else ids for part, ids in zip(parts, found, strict=True)]
+
+    def spell(self, token_ids: Sequence[int]) -> str:
+        """Returns the text that ids spell; bytes that are no UTF-8 become U+FFFD."""
+        for token_id in token_ids:
+            self.id_to_token(token_id)  # raises where there is none
+        return self._bpe.decode(token_ids, skip_special_tokens=False)

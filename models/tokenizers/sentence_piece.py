@@ -1,0 +1,116 @@
+"""The base of tokenizers with a SentencePiece model, as XLM-RoBERTa has.
+
+Gives the ids of SentencePiece (https://github.com/google/sentencepiece), moved as in fairseq's
+XLM-R (https://arxiv.org/abs/1911.02116): its vocabulary begins with `<s>`, `<pad>`, `</s>` and
+`<unk>`, where the model has `<unk>`, `<s>` and `</s>`, and ends with `<mask>`.
+"""
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import tensorflow as tf
+import tensorflow_text
+from typing_extensions import Self
+
+from models.packing import Tokens
+from models.presets.keras_hub_preset import SENTENCE_PIECE_MODEL
+from models.tokenizers.character_map import check_character_maps
+from models.tokenizers.tokenizer import Tokenizer
+
+# The first ids of the SentencePiece model. Its pieces behind them are one id further here.
+_MODEL_SPECIALS = ("<unk>", "<s>", "</s>")
+_OFFSET = 1
+_MODEL_UNKNOWN = _MODEL_SPECIALS.index("<unk>")
+
+
+class SentencePieceTokenizer(Tokenizer):
+    """Tokenizes as XLM-RoBERTa does.
+
+    Args:
+        proto: A serialized SentencePiece model whose first pieces are `<unk>`, `<s>` and `</s>`,
+            or a file with it.
+
+    Raises:
+        ValueError: It is no SentencePiece model, or one with other pieces than these.
+    """
+
+    start_token = "<s>"
+    pad_token = "<pad>"
+    end_token = "</s>"
+    unk_token = "<unk>"
+    mask_token = "<mask>"
+    special_tokens = (start_token, pad_token, end_token, unk_token, mask_token)
+
+    def __init__(self, proto: str | os.PathLike[str] | bytes) -> None:
+        self._proto = proto if isinstance(proto, bytes) else Path(proto).read_bytes()
+        check_character_maps(self._proto)
+        try:
+            self._load()
+            pieces = self._model.id_to_string(tf.range(self._model.vocab_size())).numpy()
+            tokens = [piece.decode() for piece in pieces.tolist()]
+        except (tf.errors.OpError, UnicodeDecodeError):
+            raise ValueError("no SentencePiece model") from None
+        if (found := tuple(tokens[: len(_MODEL_SPECIALS)])) != _MODEL_SPECIALS:
+            raise ValueError(
+                f"the SentencePiece model must begin with {', '.join(_MODEL_SPECIALS)}, not with "
+                f"{', '.join(found)}"
+            )
+        first = (self.start_token, self.pad_token, self.end_token, self.unk_token)
+        super().__init__([*first, *tokens[len(_MODEL_SPECIALS) :], self.mask_token])
+        self.start_token_id = self._ids[self.start_token]
+        self.end_token_id = self._ids[self.end_token]
+        # A control piece that is marked as a piece of text.
+        if (self.encode([self.start_token]).ids < self.unk_token_id).any():
+            raise ValueError("the SentencePiece model lets texts spell <s>")
+
+    def _load(self) -> None:
+        self._model = tensorflow_text.SentencepieceTokenizer(self._proto, tf.int32)
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the arguments that Keras Hub's tokenizer takes beside the vocabulary."""
+        return {"proto": None, "sequence_length": None, "add_bos": False, "add_eos": False}
+
+    def assets(self) -> dict[str, bytes]:
+        """Returns the model as a file of a preset, content by path."""
+        return {SENTENCE_PIECE_MODEL: self._proto}
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what `from_config` makes a tokenizer of: the model in base64, fit for JSON."""
+        return {"proto": base64.b64encode(self._proto).decode()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Makes a tokenizer of what `get_config` returned."""
+        return cls(base64.b64decode(config["proto"]))
+
+    def encode(self, texts: pa.Array | Sequence[str]) -> Tokens:
+        """Returns the tokens of a batch of texts in flat NumPy arrays.
+
+        Args:
+            texts: Strings `[rows]`, none of them null.
+        """
+        strings = texts.to_pylist() if isinstance(texts, pa.Array) else list(texts)
+        try:
+            ragged = self._model.tokenize(tf.constant(strings, tf.string))
+        except tf.errors.NotFoundError:  # keras.utils.clear_session() takes the model away
+            self._load()
+            ragged = self._model.tokenize(tf.constant(strings, tf.string))
+        ids = ragged.flat_values.numpy() + _OFFSET
+        ids[ids == _MODEL_UNKNOWN + _OFFSET] = self.unk_token_id
+        return Tokens(ids, ragged.row_splits.numpy())
+
+    def spell(self, token_ids: Sequence[int]) -> str:
+        """Returns the text that ids spell; special tokens but `<unk>` spell nothing."""
+        silent = {self._ids[token] for token in self.special_tokens} - {self.unk_token_id}
+        ids = []
+        for token_id in token_ids:
+            self.id_to_token(token_id)  # raises where there is none
+            if token_id == self.unk_token_id:
+                ids.append(_MODEL_UNKNOWN)
+            elif token_id not in silent:
+                ids.append(token_id - _OFFSET)
+        return self._model.detokenize(tf.constant(ids, tf.int32)).numpy().decode()

@@ -1,0 +1,190 @@
+"""The base of tokenizers: from texts to the ids of a vocabulary, and back."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+from typing_extensions import Self
+
+from models.inputs import as_texts, as_token_ids
+from models.packing import Tokens
+from models.presets import keras_hub
+from models.presets.keras_hub_preset import CLASSES, TOKENIZER
+from models.presets.lookup import open_preset
+from models.presets.preset import Preset
+from models.presets.registry import FamilyPresets
+from models.serialization import register
+
+
+class Tokenizer(ABC):
+    """Tokenizes text into the ids of a vocabulary, without special tokens.
+
+    A text that spells a special token, such as `"[SEP]"`, is tokenized as any other text. A
+    subclass calls this constructor with its vocabulary.
+
+    Args:
+        tokens: The tokens in the order of their ids.
+
+    Raises:
+        ValueError: The vocabulary lacks a special token or holds a token twice.
+    """
+
+    family: ClassVar[str]
+    presets = FamilyPresets()
+    special_tokens: ClassVar[tuple[str, ...]]
+    """The tokens that no text is tokenized into, `unk_token` aside."""
+    unk_token: ClassVar[str]
+    pad_token: ClassVar[str]
+    mask_token: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        register(cls)
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self._tokens = list(tokens)
+        self._ids = {token: index for index, token in enumerate(self._tokens)}
+        if len(self._ids) != len(self._tokens):
+            twice = next(t for i, t in enumerate(self._tokens) if self._ids[t] != i)
+            raise ValueError(f"the vocabulary holds {twice!r} twice")
+        if missing := [token for token in self.special_tokens if token not in self._ids]:
+            raise ValueError(f"the vocabulary lacks {', '.join(missing)}")
+        self.unk_token_id = self._ids[self.unk_token]
+        self.pad_token_id = self._ids[self.pad_token]
+        self.mask_token_id = self._ids[self.mask_token]
+
+    @classmethod
+    def from_preset(cls, preset: str | Path | Preset, **overrides: Any) -> Self:
+        """Makes the tokenizer of a preset.
+
+        Args:
+            preset: A preset's name or folder.
+            **overrides: Arguments of the constructor to use instead of the preset's.
+
+        Raises:
+            PresetError: There is no such preset, or its files are not what they should be.
+        """
+        preset = open_preset(preset, cls.family)
+        arguments = {**preset.tokenizer_arguments, **overrides}
+        try:
+            return cls(**arguments)
+        except ValueError as error:
+            raise preset.error(preset.vocabulary_file, str(error)) from None
+
+    def save_to_preset(self, folder: str | os.PathLike[str]) -> None:
+        """Writes the tokenizer's files into a preset folder."""
+        folder = keras_hub.folder_to_write(folder)
+        keras_hub.write_json(folder, TOKENIZER, self.description())
+        for file, content in self.assets().items():
+            path = folder / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+    def description(self) -> dict[str, Any]:
+        """Returns the content of `tokenizer.json`."""
+        config = {"config_file": TOKENIZER, **self.settings()}
+        return keras_hub.description(
+            self.family, CLASSES[self.family][TOKENIZER][0], config, dtype="int32"
+        )
+
+    @abstractmethod
+    def settings(self) -> Mapping[str, Any]:
+        """Returns the arguments that Keras Hub's tokenizer takes beside the vocabulary."""
+
+    @abstractmethod
+    def assets(self) -> Mapping[str, bytes]:
+        """Returns the vocabulary as the files of a preset, content by path."""
+
+    @abstractmethod
+    def get_config(self) -> dict[str, Any]:
+        """Returns what `from_config` makes a tokenizer of."""
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Makes a tokenizer of what `get_config` returned."""
+        return cls(**config)
+
+    @abstractmethod
+    def encode(self, texts: pa.Array | Sequence[str]) -> Tokens:
+        """Returns the tokens of a batch of texts in flat NumPy arrays.
+
+        Args:
+            texts: Strings `[rows]`, none of them null.
+        """
+
+    @abstractmethod
+    def spell(self, token_ids: Sequence[int]) -> str:
+        """Returns the text that the ids of one text spell."""
+
+    def detokenize(self, token_ids: Any) -> str | list[str]:
+        """Returns the text that ids spell, or the texts of a batch.
+
+        Args:
+            token_ids: Integers `[tokens]`, or a batch of rows of them: a list, NumPy array, tensor
+                or ragged tensor, such as `tokenize` returns.
+
+        Raises:
+            IndexError: An id is that of no token.
+        """
+        rows, is_single = as_token_ids(token_ids)
+        texts = [self.spell(row) for row in rows]
+        return texts[0] if is_single else texts
+
+    def vocabulary_size(self) -> int:
+        """Returns the number of ids."""
+        return len(self._tokens)
+
+    def get_vocabulary(self) -> list[str]:
+        """Returns the tokens in the order of their ids."""
+        return list(self._tokens)
+
+    def id_to_token(self, token_id: int) -> str:
+        """Returns the token of an id; raises `IndexError` where there is none."""
+        if not 0 <= token_id < len(self._tokens):
+            raise IndexError(f"id {token_id} is not among the {len(self._tokens)} ids")
+        return self._tokens[token_id]
+
+    def token_to_id(self, token: str) -> int:
+        """Returns the id of a token, that of the unknown token where the vocabulary lacks it."""
+        return self._ids.get(token, self.unk_token_id)
+
+    @tf.autograph.experimental.do_not_convert
+    def tokenize(self, inputs: str | Sequence[str]) -> tf.Tensor | tf.RaggedTensor:
+        """Returns token ids.
+
+        Args:
+            inputs: A text, or a batch of texts. A tensor of strings may be symbolic, as in
+                `tf.data.Dataset.map`.
+
+        Returns:
+            int32 `[tokens]` for a text, a ragged int32 `[batch, tokens]` for a batch.
+        """
+        if not tf.executing_eagerly():
+            return self._symbolic_tokens(tf.convert_to_tensor(inputs))
+        texts, is_single = as_texts(inputs)
+        tokens = self.encode(texts)
+        if is_single:
+            return tf.constant(tokens.ids)
+        return tf.RaggedTensor.from_row_splits(tokens.ids, tokens.splits)
+
+    def _symbolic_tokens(self, texts: tf.Tensor) -> tf.Tensor | tf.RaggedTensor:
+        def eager(texts: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
+            tokens = self.encode(as_texts(texts)[0])
+            return tokens.ids, tokens.splits
+
+        ids, splits = tf.py_function(eager, [texts], [tf.int32, tf.int64])
+        ids.set_shape([None])
+        if texts.shape.rank == 0:
+            return ids
+        splits.set_shape([None])
+        return tf.RaggedTensor.from_row_splits(ids, splits, validate=False)
+
+    @tf.autograph.experimental.do_not_convert
+    def __call__(self, inputs: str | Sequence[str]) -> tf.Tensor | tf.RaggedTensor:
+        """Does what `tokenize` does."""
+        return self.tokenize(inputs)

@@ -1,0 +1,109 @@
+"""The base of tokenizers with a WordPiece vocabulary."""
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from models.packing import Tokens
+from models.presets.keras_hub_preset import OWN_SETTINGS, WORDPIECE_VOCABULARY
+from models.presets.vocabulary_files import read_lines
+from models.tokenizers.tokenizer import Tokenizer
+from models.tokenizers.wordpiece import MAX_TOKEN_BYTES, WordPiece
+
+
+class WordPieceTokenizer(Tokenizer):
+    """Tokenizes as Google's BERT does; see `models.tokenizers.wordpiece`.
+
+    Args:
+        vocabulary: The tokens in the order of their ids, or a file with one token a line. It must
+            hold the special tokens.
+        lowercase: Whether to lowercase texts, as the vocabulary's makers did.
+        strip_accents: Whether to strip their accents; as `lowercase` if `None`.
+
+    Raises:
+        ValueError: The vocabulary lacks a special token, holds a token twice, or holds one that is
+            longer than `MAX_TOKEN_BYTES` or has a NUL character.
+    """
+
+    unk_token = "[UNK]"
+    cls_token = "[CLS]"
+    sep_token = "[SEP]"
+    pad_token = "[PAD]"
+    mask_token = "[MASK]"
+    special_tokens = (unk_token, cls_token, sep_token, pad_token, mask_token)
+
+    def __init__(
+        self,
+        vocabulary: str | os.PathLike[str] | Sequence[str],
+        lowercase: bool = False,
+        strip_accents: bool | None = None,
+    ) -> None:
+        if isinstance(vocabulary, (str, os.PathLike)):
+            vocabulary = read_lines(Path(vocabulary))
+        super().__init__(vocabulary)
+        self.lowercase = lowercase
+        self.strip_accents = lowercase if strip_accents is None else strip_accents
+        for index, token in enumerate(self._tokens):
+            if len(token.encode()) > MAX_TOKEN_BYTES or "\0" in token:
+                raise ValueError(
+                    f"token {index}, {token[:20]!r}, must have at most {MAX_TOKEN_BYTES} bytes and "
+                    "no NUL character"
+                )
+        self.cls_token_id = self._ids[self.cls_token]
+        self.sep_token_id = self._ids[self.sep_token]
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the arguments that Keras Hub's tokenizer takes beside the vocabulary."""
+        return {
+            "vocabulary": None,
+            "sequence_length": None,
+            "lowercase": self.lowercase,
+            "strip_accents": self.strip_accents,
+            "split": True,
+            "suffix_indicator": "##",
+            "oov_token": self.unk_token,
+            "special_tokens": None,
+            "special_tokens_in_strings": False,
+        }
+
+    def description(self) -> dict[str, Any]:
+        """Returns the content of `tokenizer.json`."""
+        description = super().description()
+        if self.strip_accents != self.lowercase:
+            # Keras Hub's own setting is no guide: in its presets of models that were trained on
+            # texts without accents it says that accents stay.
+            description[OWN_SETTINGS] = {"strip_accents": self.strip_accents}
+        return description
+
+    def assets(self) -> dict[str, bytes]:
+        """Returns the vocabulary as a file of a preset, content by path."""
+        return {WORDPIECE_VOCABULARY: "".join(f"{token}\n" for token in self._tokens).encode()}
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {
+            "vocabulary": self.get_vocabulary(),
+            "lowercase": self.lowercase,
+            "strip_accents": self.strip_accents,
+        }
+
+    @cached_property
+    def _wordpiece(self) -> WordPiece:
+        return WordPiece(self._tokens, self.lowercase, self.strip_accents, self.unk_token)
+
+    def encode(self, texts: pa.Array | Sequence[str]) -> Tokens:
+        """Returns the tokens of a batch of texts in flat NumPy arrays.
+
+        Args:
+            texts: Strings `[rows]`, none of them null.
+        """
+        return self._wordpiece.encode(texts)
+
+    def spell(self, token_ids: Sequence[int]) -> str:
+        """Returns the text that ids spell, words apart by one space each."""
+        words = " ".join(map(self.id_to_token, token_ids))
+        return words.replace(" ##", "")

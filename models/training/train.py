@@ -1,0 +1,324 @@
+"""Fine-tuning a classifier, or training one from scratch, with the settings that BERT's papers use.
+
+AdamW with warm-up and linear decay, gradients clipped, an exponential moving average of the
+weights, and the best epoch kept.
+"""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from models.classifier import Classifier
+from models.errors import RunError
+from models.inputs import as_segments
+from models.serialization import register
+from models.training.batches import check_targets, random_generator, token_batches
+from models.training.recipe import Recipe
+from models.training.state import BestEpoch, TrainingState
+
+WARMUP_SHARE = 0.06
+"""Share of the steps in which the learning rate grows from 0."""
+WEIGHT_DECAY = 0.01
+CLIP_NORM = 1.0
+"""Largest norm of all gradients together."""
+EMA_STEPS = 200
+"""About how many of the last steps the moving average of the weights covers."""
+
+
+class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """Grows linearly to a peak, then falls linearly to zero.
+
+    Args:
+        peak: The highest learning rate.
+        steps: Steps in all.
+    """
+
+    def __init__(self, peak: float, steps: int) -> None:
+        self.peak = peak
+        self.steps = steps
+        self.warmup = max(1, round(steps * WARMUP_SHARE))
+
+    def __call__(self, step: Any) -> Any:
+        """Returns the learning rate of a step."""
+        step = keras.ops.cast(step, "float32")
+        rising = (step + 1) / self.warmup
+        falling = (self.steps - step) / max(1, self.steps - self.warmup)
+        return self.peak * keras.ops.clip(keras.ops.minimum(rising, falling), 0.0, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {"peak": self.peak, "steps": self.steps}
+
+
+register(WarmupThenDecay)
+
+
+class TimeLimit(keras.callbacks.Callback):
+    """Ends a training when its time is over; the epoch that it is in is judged as it stands.
+
+    Args:
+        seconds: From the start of the training.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self.is_over = False
+        """Whether the training was ended."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Starts the clock."""
+        self._end = time.monotonic() + self._seconds
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Looks at the clock."""
+        if time.monotonic() > self._end:
+            self.is_over = True
+            self.model.stop_training = True
+
+
+class FiniteLoss(keras.callbacks.Callback):
+    """Ends a training whose loss is no number any more: nothing that follows would be one."""
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Takes down the epoch, for the message."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Raises `RunError` if the loss is not finite."""
+        if not math.isfinite(logs["loss"]):
+            raise RunError(
+                f"the loss is {logs['loss']} in step {batch + 1} of epoch {self._epoch + 1}: the "
+                "learning rate is too high for this model, or its weights are broken; a smaller "
+                "--learning_rate may help"
+            )
+
+
+@dataclass(frozen=True)
+class Resumable:
+    """Where a training keeps what it needs to go on after its process has died.
+
+    Attributes:
+        path: The file; its folder is there.
+        key: Of the data and the settings: what another training left is not taken up.
+    """
+
+    path: Path
+    key: str
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training gave.
+
+    Attributes:
+        history: `loss`, `val_loss` and the metrics of each epoch.
+        best_epoch: The epoch whose weights were kept, from 0.
+        resumed_epoch: The first epoch that was not taken up from an earlier process.
+        is_out_of_time: Whether the limit of time ended it.
+        problem: Why its state could not be written, if it could not.
+    """
+
+    history: dict[str, list[float]]
+    best_epoch: int
+    resumed_epoch: int = 0
+    is_out_of_time: bool = False
+    problem: str | None = None
+
+
+def train(
+    classifier: Classifier,
+    texts: Any,
+    targets: np.ndarray,
+    validation: tuple[Any, np.ndarray],
+    recipe: Recipe,
+    *,
+    class_weights: np.ndarray | None = None,
+    token_dropout: float = 0.0,
+    seconds: float | None = None,
+    resumable: Resumable | None = None,
+    on_resume: Callable[[int], None] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> Training:
+    """Trains a classifier and leaves it with the weights of its best epoch.
+
+    The best one has the highest accuracy on the validation data; with class weights the highest
+    mean of the classes' recalls; where classes do not exclude each other the highest F1; of a model
+    that gives a number the lowest loss.
+
+    Args:
+        classifier: Trained in place.
+        texts: Strings `[rows]`, or a tuple of first and second texts.
+        targets: As of `Classifier.fit`, `[rows, …]`.
+        validation: Texts and targets to choose the epoch on.
+        recipe: Epochs, rows of a step, learning rate and patience.
+        class_weights: float `[classes]`: how much a row of each class counts; all the same if
+            `None`.
+        token_dropout: Share of the tokens hidden in training; see `Classifier.fit`.
+        seconds: After which no step is begun, those of an earlier process included; rate and
+            average follow the steps that it will allow. No limit if `None`.
+        resumable: Where to keep what a later process can go on from.
+        on_resume: Is told the first epoch to train, from 0, if there is an earlier state; 0 if that
+            is of other data or settings.
+        callbacks: More of them.
+
+    Raises:
+        RunError: The loss is no number any more.
+    """
+    metric, weighted_metrics = judged_by(classifier, class_weights is not None)
+    # First the rows that judge: both draw from the seed, and a seed gives the same weights always.
+    judging = _batches(classifier, *validation, _balance(class_weights, validation[1]), recipe)
+    random = random_generator()
+    learning = _batches(
+        classifier,
+        texts,
+        targets,
+        None if class_weights is None else class_weights[targets],
+        recipe,
+        random,
+        token_dropout,
+    )
+    best = BestEpoch(metric, is_loss=metric == "val_loss", patience=recipe.patience)
+    state = TrainingState(resumable.path, resumable.key, random, best) if resumable else None
+    if state and on_resume and (state.epoch or state.is_of_another):
+        on_resume(state.epoch)
+    if state and state.is_finished:
+        state.restore_best()
+        classifier.set_weights(best.weights)
+        return Training(state.history, best.epoch, state.epoch)
+
+    steps_an_epoch = -(-len(targets) // recipe.batch_size)
+    steps = recipe.epochs * steps_an_epoch
+    limit = []
+    if seconds is not None:
+        left = seconds - (state.seconds if state else 0)
+        rate = _seconds_a_step(classifier, learning, judging, steps_an_epoch)
+        done = (state.epoch if state else 0) * steps_an_epoch
+        steps = max(1, min(steps, done + int(left / rate)))
+        limit.append(TimeLimit(left))
+    optimizer = keras.optimizers.AdamW(
+        WarmupThenDecay(recipe.learning_rate, steps),
+        weight_decay=WEIGHT_DECAY,
+        global_clipnorm=CLIP_NORM,
+        use_ema=True,
+        ema_momentum=1 - 1 / min(EMA_STEPS, max(2, steps // 10)),
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    classifier.compile(optimizer=optimizer, weighted_metrics=weighted_metrics)
+    # The average is put in place before an epoch is judged, and the weights of its training back
+    # after: so the order matters.
+    history = classifier.fit(
+        learning,
+        validation_data=judging,
+        epochs=min(recipe.epochs, -(-steps // steps_an_epoch)),
+        initial_epoch=state.epoch if state else 0,
+        callbacks=[
+            keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+            best,
+            *([state] if state else []),
+            *limit,
+            FiniteLoss(),
+            *callbacks,
+        ],
+        verbose=0,
+    ).history
+    earlier = state.history if state else {}
+    return Training(
+        {name: earlier.get(name, []) + values for name, values in history.items()},
+        best.epoch,
+        state.epoch if state else 0,
+        any(callback.is_over for callback in limit) or steps < recipe.epochs * steps_an_epoch,
+        state.problem if state else None,
+    )
+
+
+# Steps that are timed and forgotten.
+_TIMED_STEPS = 15
+
+
+def _seconds_a_step(
+    classifier: Classifier, learning: tf.data.Dataset, judging: tf.data.Dataset, steps: int
+) -> float:
+    """Returns what a step takes, with its share of judging an epoch; leaves the weights alone.
+
+    Args:
+        classifier: Learns a few steps, and forgets them.
+        learning: Batches to learn from.
+        judging: Batches to judge by.
+        steps: Of an epoch.
+    """
+    weights = classifier.get_weights()
+    classifier.compile(optimizer=keras.optimizers.AdamW(1e-9))
+    learned = _seconds_a_call(partial(keras.Model.train_on_batch, classifier), learning)
+    judged = _seconds_a_call(partial(keras.Model.test_on_batch, classifier), judging)
+    classifier.set_weights(weights)
+    return learned + judged * len(judging) / steps
+
+
+def _seconds_a_call(function: Callable[..., Any], batches: tf.data.Dataset) -> float:
+    """Returns the median time of calls: some of the first compile."""
+    took = []
+    for batch in batches.take(_TIMED_STEPS):
+        began = time.monotonic()
+        function(*batch)
+        took.append(time.monotonic() - began)
+    return statistics.median(took)
+
+
+def judged_by(
+    classifier: Classifier, has_class_weights: bool
+) -> tuple[str, list[keras.metrics.Metric] | None]:
+    """Returns the validation metric that the best epoch is chosen by, and what measures it."""
+    if classifier.gives_a_number:
+        return "val_loss", None
+    if classifier.is_multi_label:
+        f1 = keras.metrics.F1Score(average="micro", threshold=0.5, name="f1")
+        return "val_f1", [f1]
+    if has_class_weights:
+        recall = keras.metrics.SparseCategoricalAccuracy(name="mean_recall")
+        return "val_mean_recall", [recall]
+    return "val_accuracy", None
+
+
+def _balance(class_weights: np.ndarray | None, classes: np.ndarray) -> np.ndarray | None:
+    """Returns weights of rows with which each class counts the same, if classes have weights."""
+    if class_weights is None:
+        return None
+    counts = np.bincount(classes, minlength=len(class_weights))
+    return (len(classes) / np.maximum(counts, 1) / np.sum(counts > 0))[classes].astype("float32")
+
+
+def _batches(
+    classifier: Classifier,
+    texts: Any,
+    targets: np.ndarray,
+    weights: np.ndarray | None,
+    recipe: Recipe,
+    random: np.random.Generator | None = None,
+    token_dropout: float = 0.0,
+) -> tf.data.Dataset:
+    """Returns batches to learn from, ordered by `random`, or in their order to judge by."""
+    preprocessor = classifier.preprocessor
+    if preprocessor is None:
+        raise ValueError("to train on texts a classifier needs a preprocessor")
+    tokens, _ = preprocessor.encode(*as_segments(texts)[0])
+    arrays = [targets] if weights is None else [targets, weights]
+    check_targets(arrays, len(tokens))
+    return token_batches(
+        tokens,
+        arrays,
+        preprocessor,
+        recipe.batch_size,
+        random or random_generator(),
+        shuffle=random is not None,
+        token_dropout=token_dropout,
+    )

@@ -1,0 +1,1 @@
+"""What `python -m pipelines.finetune` is made of."""

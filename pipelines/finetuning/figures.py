@@ -1,0 +1,162 @@
+"""How well a trained classifier does on the validation rows, beside much simpler models."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models.training.evaluation import is_clearly_better
+from pipelines.console import printable
+from pipelines.finetuning import baselines
+from pipelines.finetuning.labelled import TrainingData
+from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber
+
+_MISTAKES = 10
+_MISTAKE_CHARACTERS = 200
+_SHOWN_CHARACTERS = 70
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the validation rows say of a classifier.
+
+    Attributes:
+        metric: Name of the figure by which models are compared.
+        model: All figures, as `LabelKind.evaluate` returns them.
+        baselines: The figures of each baseline, less what needs probabilities.
+        mistakes: The rows that it is the most wrong about: `text`, `label`, `predicted`, and as
+            `score` how sure it was, or of a number how far off.
+        warnings: Where it is not clearly better than a baseline, a sentence each.
+    """
+
+    metric: str
+    model: Mapping[str, Any]
+    baselines: Mapping[str, Mapping[str, float]]
+    mistakes: Sequence[Mapping[str, Any]]
+    warnings: Sequence[str]
+
+    def record(self) -> dict[str, Any]:
+        """Returns all but the warnings for `training.json`."""
+        return {
+            "metric": self.metric,
+            **self.model,
+            "baselines": {name: dict(figures) for name, figures in self.baselines.items()},
+            "mistakes": list(self.mistakes),
+        }
+
+
+def measure(
+    data: TrainingData, scores: np.ndarray, names: Sequence[str], is_weighted: bool
+) -> Figures:
+    """Judges a classifier.
+
+    Args:
+        data: With the validation rows.
+        scores: float32 `[rows, classes]`: its probabilities, or its number, for them.
+        names: Of the classes, as the classifier calls them.
+        is_weighted: Whether rare labels counted more in training.
+    """
+    kind = data.kind
+    targets = kind.targets(data.validation.labels, data.labels)
+    predicted = kind.predict(scores)
+    name, metric = kind.metric(is_weighted)
+    beside, warnings = {}, []
+    for baseline, theirs in baselines.predictions(data, is_weighted).items():
+        figures = _of_prediction(kind, theirs, targets, names)
+        beside[baseline] = figures
+        if not is_clearly_better(metric, targets, predicted, theirs):
+            warnings.append(
+                f"the model is not clearly better than {baseline}, which has "
+                f"{spell(name, figures[name])} {TITLES[name]}"
+            )
+    model = kind.evaluate(scores, targets, names)
+    return Figures(
+        name, model, beside, _mistakes(data, scores, targets, predicted, names), warnings
+    )
+
+
+TITLES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
+    "exact": "all labels right",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+    "pearson": "Pearson's r",
+}
+"""Names of figures, for a person."""
+
+_SHARES = {"accuracy", "macro_f1", "micro_f1", "exact"}
+
+
+def spell(name: str, value: float) -> str:
+    """Returns a figure for a person: shares in percent."""
+    return f"{value:.1%}" if name in _SHARES else f"{value:.3g}"
+
+
+def describe_mistake(mistake: Mapping[str, Any]) -> str:
+    """Returns a mistake in one line."""
+    text = printable(mistake["text"])
+    if len(text) > _SHOWN_CHARACTERS:
+        text = f"{text[:_SHOWN_CHARACTERS]}…"
+    label, said = (_spelled(mistake[name]) for name in ("label", "predicted"))
+    if isinstance(mistake["predicted"], float):
+        return f"{label}, taken for {said}: {text}"
+    return f"{label}, taken for {said} ({mistake['score']:.2f}): {text}"
+
+
+def _spelled(label: Any) -> str:
+    if isinstance(label, list):
+        return printable(" + ".join(label)) or "no label"
+    return printable(f"{label:g}" if isinstance(label, float) else str(label))
+
+
+def _of_prediction(
+    kind: LabelKind, predicted: np.ndarray, targets: np.ndarray, names: Sequence[str]
+) -> dict[str, float]:
+    """Returns the figures of a prediction that has no probabilities."""
+    if isinstance(kind, OneLabel):
+        scores = np.eye(len(names), dtype=np.float32)[predicted]
+    else:
+        scores = predicted.reshape(len(predicted), -1)
+    found = kind.evaluate(scores, targets, names)
+    return {name: value for name, value in found.items() if name in TITLES}
+
+
+def _mistakes(
+    data: TrainingData,
+    scores: np.ndarray,
+    targets: np.ndarray,
+    predicted: np.ndarray,
+    names: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Returns the worst mistakes, the worst first."""
+    kind = data.kind
+    if isinstance(kind, OneLabel):
+        wrong = scores.max(axis=1) * (predicted != targets)
+    elif isinstance(kind, OneNumber):
+        wrong = np.abs(predicted - targets)
+    else:
+        is_wrong = (predicted != targets).any(axis=1)
+        wrong = np.abs(scores - targets).max(axis=1) * is_wrong
+
+    def spelled(label: Any) -> Any:
+        if isinstance(kind, OneLabel):
+            return names[label]
+        if isinstance(kind, OneNumber):
+            return float(f"{label:.6g}")
+        return [name for name, is_there in zip(names, label, strict=True) if is_there]
+
+    rows = [int(row) for row in np.argsort(-wrong, kind="stable")[:_MISTAKES] if wrong[row] > 0]
+    texts = list(data.validation.rows())
+    return [
+        {
+            "text": " | ".join(texts[row])[:_MISTAKE_CHARACTERS],
+            "label": spelled(targets[row]),
+            "predicted": spelled(predicted[row]),
+            "score": float(f"{wrong[row]:.6g}"),
+        }
+        for row in rows
+    ]

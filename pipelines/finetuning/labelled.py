@@ -1,0 +1,312 @@
+"""Labelled texts for training, read from the files that the other commands read."""
+
+import functools
+import random
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import pyarrow as pa
+
+from models.errors import UserError
+from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber, SeveralLabels
+from transforms.reading.corpus import Corpus, plan_corpus
+from transforms.reading.units import read_unit, split_file
+
+HELD_OUT = 0.1
+"""Share of the rows held out where no validation data is given."""
+
+_HELD_OUT_ROWS = (100, 10_000)
+"""Rows that are held out of few, as far as a fifth of them goes, and at most of many."""
+
+# Rows of numbers that are no accident.
+_ENOUGH_TO_TELL = 10
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Rows to train or to validate on.
+
+    Attributes:
+        segments: The texts; for pairs the first ones and the second ones.
+        labels: The label of each row, as `LabelKind.read` returns it.
+    """
+
+    segments: tuple[list[str], ...]
+    labels: list[Any]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def x(self) -> Any:
+        """What a classifier's `fit` takes: the texts, or a tuple for pairs."""
+        return self.segments if len(self.segments) > 1 else self.segments[0]
+
+    def rows(self) -> Iterable[tuple[str, ...]]:
+        """Returns the texts of each row, as they are told apart: white space does not count."""
+        folded = ([" ".join(text.split()) for text in texts] for texts in self.segments)
+        return zip(*folded, strict=True)
+
+    def take(self, chosen: Sequence[int]) -> "LabelledTexts":
+        """Returns some of the rows, by index."""
+        return LabelledTexts(
+            tuple([texts[row] for row in chosen] for texts in self.segments),
+            [self.labels[row] for row in chosen],
+        )
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a classifier is trained on.
+
+    Attributes:
+        kind: What its labels are.
+        train: Rows to learn from, no two alike, none of them a validation text.
+        validation: Rows to choose the epoch on.
+        labels: The names of the classes in the training rows, sorted; numbers by value.
+        dropped: What was left out of the input, in words, with how many rows.
+        contradictions: Texts that the input has with different labels; the first one counts.
+        is_held_out: Whether the validation rows are some of the input's.
+    """
+
+    kind: LabelKind
+    train: LabelledTexts
+    validation: LabelledTexts
+    labels: list[str]
+    dropped: Counter[str] = field(default_factory=Counter)
+    contradictions: int = 0
+    is_held_out: bool = False
+
+
+def read_training_data(
+    inputs: Sequence[str],
+    validation: Sequence[str] | None,
+    seed: int,
+    *,
+    text_column: str,
+    text_pair_column: str | None,
+    label_column: str,
+    input_format: str | None,
+    label_separator: str | None = None,
+    is_regression: bool = False,
+) -> TrainingData:
+    """Reads the rows to train and to validate on.
+
+    Args:
+        inputs: Files, globs and folders with labelled texts.
+        validation: The same for validation; some of the inputs' rows if `None`.
+        seed: Of the choice of those rows.
+        text_column: Name of the column with the text.
+        text_pair_column: Name of the column with the second text of a pair.
+        label_column: Name of the column with the label.
+        input_format: As for `plan_corpus`.
+        label_separator: What stands between the labels of a row that may have several.
+        is_regression: Whether the label is a number to come near to.
+
+    Raises:
+        UserError: Too few rows, fewer than two labels, or a label in the validation data alone.
+    """
+    columns: dict[str, Any] = {
+        "text_column": text_column,
+        "text_pair_column": text_pair_column,
+        "label_column": label_column,
+        "input_format": input_format,
+    }
+    dropped: Counter[str] = Counter()
+    corpus = _plan(inputs, **columns)
+    kind = _label_kind(corpus, label_column, label_separator, is_regression)
+    read = _read(corpus, label_column, kind, dropped)
+    train, contradictions = _without_duplicates(read, dropped)
+    if validation:
+        unread: Counter[str] = Counter()
+        held = _read(_plan(validation, **columns), label_column, kind, unread)
+        dropped += unread
+        if not len(held):
+            raise UserError(f"there is no row to validate on{_reason(unread)}")
+        chosen = []
+    else:
+        chosen = held_out_rows(kind.strata(train.labels), seed)
+        held = train.take(chosen)
+    known = set(held.rows())
+    kept = [row for row, texts in enumerate(train.rows()) if texts not in known]
+    dropped["the text is among the validation texts"] += len(train) - len(kept) - len(chosen)
+    train = train.take(kept)
+    labels = kind.names(train.labels)
+    _check(kind, train, labels, +dropped, text_column)
+    if not len(held):
+        raise UserError(
+            f"there is no row to validate on: no label of {label_column!r} has two rows, one to "
+            "learn from and one to judge by; give rows with --validation, or name another "
+            "--label_column"
+        )
+    if unknown := sorted(set(kind.names(held.labels)) - set(labels)):
+        raise UserError(f"label {unknown[0]!r} is in the validation data but not in the input")
+    return TrainingData(
+        kind, train, held, labels, +dropped, contradictions, is_held_out=not validation
+    )
+
+
+def _check(
+    kind: LabelKind,
+    train: LabelledTexts,
+    labels: Sequence[str],
+    dropped: Mapping[str, int],
+    text_column: str,
+) -> None:
+    """Raises `UserError` unless there is something to learn in the training rows."""
+    needed = {
+        OneLabel: "rows of at least two labels",
+        SeveralLabels: "rows with at least two labels",
+    }.get(type(kind), "rows with numbers that differ")
+    found = sorted({" + ".join(x) if isinstance(x, tuple) else str(x) for x in train.labels})
+    if len(found if isinstance(kind, OneNumber) else labels) < 2:
+        there = f"only {found[0]!r}" if found else "none"
+        raise UserError(f"a classifier needs {needed}; there is {there}{_reason(dropped)}")
+    if len(train) >= _ENOUGH_TO_TELL and all(map(_is_number, chain(*train.segments))):
+        raise UserError(
+            f"column {text_column!r} for --text_column holds numbers, such as "
+            f"{train.segments[0][0]!r}, and no texts; name the column with the texts"
+        )
+
+
+def _reason(dropped: Mapping[str, int]) -> str:
+    """Returns the most common reason why rows were left out, to be added to a message."""
+    if not (dropped := +Counter(dropped)):
+        return ""
+    reason, count = Counter(dropped).most_common(1)[0]
+    return f", and {count:,} {'row was' if count == 1 else 'rows were'} left out: {reason}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _plan(
+    inputs: Sequence[str],
+    text_column: str,
+    text_pair_column: str | None,
+    label_column: str,
+    input_format: str | None,
+) -> Corpus:
+    """Finds the files and the columns of labelled texts."""
+    plan = functools.partial(
+        plan_corpus,
+        inputs,
+        input_format=input_format,
+        text_column=text_column,
+        text_pair_column=text_pair_column,
+    )
+    corpus = plan()
+    there = [column.name for column in corpus.fields]
+    if label_column not in there:
+        listed = ", ".join(map(repr, there))
+        raise UserError(
+            f"no column {label_column!r} for --label_column in {corpus.files[0].path!r}, which "
+            f"has {listed}"
+        )
+    return plan(columns=[label_column])
+
+
+def _label_kind(
+    corpus: Corpus, label_column: str, separator: str | None, is_regression: bool
+) -> LabelKind:
+    """Returns what the labels are, by the flags and the type of their column."""
+    kind = next(column.type for column in corpus.fields if column.name == label_column)
+    is_list = any(
+        is_kind(kind)
+        for is_kind in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    )
+    if is_regression:
+        if is_list or separator:
+            raise UserError("--task=regression takes one number a text, not several labels")
+        return OneNumber(label_column)
+    return SeveralLabels(separator) if is_list or separator else OneLabel()
+
+
+def _read(
+    corpus: Corpus, label_column: str, kind: LabelKind, dropped: Counter[str]
+) -> LabelledTexts:
+    """Reads texts and their labels into memory.
+
+    Args:
+        corpus: The files.
+        label_column: Name of the column with the label.
+        kind: What the labels are.
+        dropped: Takes the reasons why rows were left out, and how many.
+    """
+    segments: tuple[list[str], ...] = tuple([] for _ in corpus.text_columns)
+    labels: list[Any] = []
+    for file in corpus.files:
+        for unit in split_file(corpus, file):
+            for batch in read_unit(corpus, unit):
+                dropped.update(batch.rejected.column("error").to_pylist())
+                found = [
+                    _label(kind, value, dropped)
+                    for value in _values(corpus, batch.rows, label_column)
+                ]
+                rows = [row for row, label in enumerate(found) if label is not None]
+                labels += [found[row] for row in rows]
+                for kept, name in zip(segments, corpus.text_columns, strict=True):
+                    column = _values(corpus, batch.rows, name)
+                    kept += [column[row] for row in rows]
+    return LabelledTexts(segments, labels)
+
+
+def _label(kind: LabelKind, value: Any, dropped: Counter[str]) -> Any:
+    """Returns a row's label, or `None` and counts why."""
+    try:
+        label = kind.read(value)
+    except ValueError as error:
+        dropped[str(error)] += 1
+        return None
+    if label is None:
+        dropped["there is no label"] += 1
+    return label
+
+
+def _without_duplicates(data: LabelledTexts, dropped: Counter[str]) -> tuple[LabelledTexts, int]:
+    """Returns the first row of each text, and how many texts have rows with other labels too."""
+    first: dict[tuple[str, ...], int] = {}
+    contradicted = set()
+    for row, texts in enumerate(data.rows()):
+        if data.labels[first.setdefault(texts, row)] != data.labels[row]:
+            contradicted.add(texts)
+    dropped["the text stands in the input before"] += len(data) - len(first)
+    return data.take(list(first.values())), len(contradicted)
+
+
+def held_out_rows(strata: Sequence[Hashable], seed: int) -> list[int]:
+    """Chooses rows to validate on, of each stratum the same share; of each at least one is left.
+
+    Args:
+        strata: Of the rows.
+        seed: Of the choice.
+    """
+    count = len(strata)
+    few, many = _HELD_OUT_ROWS
+    wanted = min(max(HELD_OUT * count, min(0.2 * count, few)), many)
+    order = list(range(count))
+    random.Random(seed).shuffle(order)
+    members: dict[Hashable, list[int]] = {}
+    for row in order:
+        members.setdefault(strata[row], []).append(row)
+    # The strata that lose most by rounding down get one more, until there are as many as wanted.
+    shares = {stratum: wanted * len(rows) / max(1, count) for stratum, rows in members.items()}
+    taken = {stratum: min(int(shares[stratum]), len(rows) - 1) for stratum, rows in members.items()}
+    for stratum in sorted(members, key=lambda each: taken[each] - shares[each]):
+        if sum(taken.values()) >= round(wanted):
+            break
+        taken[stratum] += taken[stratum] < len(members[stratum]) - 1
+    return [row for stratum, rows in members.items() for row in rows[: taken[stratum]]]
+
+
+def _values(corpus: Corpus, rows: pa.RecordBatch, name: str) -> list[Any]:
+    """Returns the values of a column, which the input calls by this name."""
+    return rows.column(corpus.renamed.get(name, name)).to_pylist()

@@ -1,0 +1,142 @@
+"""The model that `python -m pipelines.finetune` trains: of a preset, or from scratch."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import UserError
+
+if TYPE_CHECKING:
+    from models.classifier import Classifier
+    from models.presets.preset import Preset
+
+# Those with a WordPiece vocabulary, which is trained here.
+_FAMILIES_FROM_SCRATCH = ("bert", "distil_bert")
+
+# Positions of a model from scratch where its configuration does not say.
+_MAX_SEQUENCE_LENGTH = 512
+
+
+def read_shape(path: Path) -> dict[str, Any]:
+    """Reads the shape of a model to train from scratch.
+
+    Args:
+        path: A JSON object with `family`, `lowercase` and the arguments of the backbone.
+
+    Raises:
+        UserError: No such file, no JSON, an unknown or missing field, a wrong value.
+    """
+    from models.presets.preset import BACKBONE_FIELDS, check_fields
+
+    try:
+        shape = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"--config={path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"--config={path} is no valid JSON: {error}") from None
+    if not isinstance(shape, dict):
+        raise UserError(f"--config={path} must hold a JSON object")
+    family = shape.setdefault("family", "bert")
+    if family not in _FAMILIES_FROM_SCRATCH:
+        known = ", ".join(_FAMILIES_FROM_SCRATCH)
+        raise UserError(f"--config={path}: family {family!r} is not one of {known}")
+    try:
+        check_fields(shape, {**BACKBONE_FIELDS, "family": str, "lowercase": bool})
+    except ValueError as error:
+        raise UserError(f"--config={path}: {error}") from None
+    missing = {"vocabulary_size", "num_layers", "num_heads", "hidden_dim"} - shape.keys()
+    if missing:
+        raise UserError(f"--config={path} lacks {', '.join(sorted(missing))}")
+    shape.setdefault("intermediate_dim", 4 * shape["hidden_dim"])
+    shape.setdefault("max_sequence_length", _MAX_SEQUENCE_LENGTH)
+    return shape
+
+
+def length_from_scratch(shape: Mapping[str, Any], sequence_length: int | None) -> int:
+    """Returns the tokens of a text at most of a model from scratch.
+
+    Args:
+        shape: Of `read_shape`.
+        sequence_length: The one asked for; all positions if `None`.
+
+    Raises:
+        UserError: The model has fewer positions.
+    """
+    longest: int = shape["max_sequence_length"]
+    if sequence_length is not None and sequence_length > longest:
+        raise UserError(
+            f"--sequence_length={sequence_length} is over the max_sequence_length of --config, "
+            f"{longest}"
+        )
+    return sequence_length or longest
+
+
+def from_preset(
+    preset: "Preset", labels: list[str], length: int, activation: str | None
+) -> tuple["Classifier", bool]:
+    """Returns the classifier of a preset, and whether its head is a new one.
+
+    The preset's own head is kept where its labels are the same, and as many for a text.
+
+    Args:
+        preset: A backbone's or a classifier's.
+        labels: Names of the classes.
+        length: Tokens of a text at most.
+        activation: Of the scores: `sigmoid` where a text may have several labels.
+    """
+    from models.families.classes import classifier_class
+
+    kind = classifier_class(preset)
+    preprocessor = kind.preprocessor_class.from_preset(preset, length)
+    head: dict[str, Any] = {"preprocessor": preprocessor, "activation": activation}
+    has_head = preset.has_classifier and preset.is_multi_label == (activation == "sigmoid")
+    if has_head and sorted(preset.labels) == sorted(labels):
+        return kind.from_preset(preset, **head), False
+    return kind.from_preset(preset, num_classes=len(labels), labels=labels, **head), True
+
+
+def from_scratch(
+    shape: dict[str, Any],
+    labels: list[str],
+    length: int,
+    texts: Sequence[str],
+    activation: str | None,
+) -> "Classifier":
+    """Returns an untrained classifier with a vocabulary of the training texts.
+
+    Args:
+        shape: Of `read_shape`.
+        labels: Names of the classes.
+        length: Tokens of a text at most.
+        texts: To make the vocabulary of.
+        activation: Of the scores: `sigmoid` where a text may have several labels.
+    """
+    from models.families.classes import CLASSIFIERS
+    from models.tokenizers.vocabulary import train_wordpiece
+
+    kind = CLASSIFIERS[shape["family"]]
+    lowercase = shape.get("lowercase", True)
+    arguments = {name: shape[name] for name in shape if name not in ("family", "lowercase")}
+    vocabulary = train_wordpiece(texts, shape["vocabulary_size"], lowercase)
+    try:
+        backbone = kind.backbone_class(**{**arguments, "vocabulary_size": len(vocabulary)})
+    except ValueError as error:
+        raise UserError(f"--config: {error}") from None
+    tokenizer = kind.preprocessor_class.tokenizer_class(vocabulary, lowercase=lowercase)
+    preprocessor = kind.preprocessor_class(tokenizer, length)
+    return kind(
+        backbone,
+        len(labels),
+        preprocessor,
+        activation,
+        dropout=backbone.dropout,
+        labels=labels,
+    )
+
+
+def scale_head(classifier: "Classifier", factor: float, offset: float) -> None:
+    """Changes the head of a classifier so that each score becomes `factor * score + offset`."""
+    logits = classifier.logits
+    logits.kernel.assign(logits.kernel * factor)
+    logits.bias.assign(logits.bias * factor + offset)

@@ -1,0 +1,140 @@
+"""The page that says what a trained preset is, how it came to be and how far to trust it."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipelines.console import printable
+from pipelines.finetuning.figures import TITLES, describe_mistake, spell
+
+_LABELS_SHOWN = 50
+_CONFUSION_LABELS = 12
+_MISTAKES_SHOWN = 5
+
+
+def write_model_card(
+    folder: Path, name: str, record: Mapping[str, Any], facts: Sequence[tuple[str, str]]
+) -> None:
+    """Writes `README.md` into a preset's folder.
+
+    Args:
+        folder: Of the preset.
+        name: Of the preset.
+        record: What `training.json` holds.
+        facts: Of the data, a name and a sentence each.
+    """
+    sections = [
+        f"# {_safe(name)}",
+        _purpose(record),
+        "## Data\n\n" + "\n".join(f"- **{fact}**: {_safe(said)}" for fact, said in facts),
+        _recipe(record),
+        _figures(record),
+        _limits(record),
+        _use(name, record),
+    ]
+    (folder / "README.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+
+
+def _purpose(record: Mapping[str, Any]) -> str:
+    labels = [_code(label) for label in record["labels"]]
+    if record["kind"] == "a number":
+        what = f"Gives each text a number, its {labels[0]}."
+    else:
+        shown = ", ".join(labels[:_LABELS_SHOWN])
+        more = f" and {len(labels) - _LABELS_SHOWN} more" if len(labels) > _LABELS_SHOWN else ""
+        how = "any number" if record["kind"] == "several labels" else "one"
+        what = f"Gives each text {how} of {len(labels)} labels: {shown}{more}."
+    texts = "pairs of texts" if record["arguments"]["text_pair_column"] else "texts"
+    return f"{what} Reads {texts} of up to {record['sequence_length']} tokens; longer ones are cut."
+
+
+def _recipe(record: Mapping[str, Any]) -> str:
+    start = record["start"]
+    origin = f"the preset {_code(start)}" if isinstance(start, str) else "random weights"
+    recipe = record["recipe"]
+    return (
+        f"## Recipe\n\nTrained from {origin} with `python -m pipelines.finetune` of Textbeam "
+        f"{record['textbeam']}: AdamW, learning rate {recipe['learning_rate']:g} at its peak, "
+        f"batches of {recipe['batch_size']}, {len(record['history']['loss'])} of at most "
+        f"{recipe['epochs']} epochs, of which number {record['best_epoch']} was kept, seed "
+        f"{record['arguments']['seed']}. All settings and the course of the training are in "
+        "`training.json`."
+    )
+
+
+def _figures(record: Mapping[str, Any]) -> str:
+    figures = record["figures"]
+    shown = [name for name in figures if name in TITLES]
+    lines = [
+        "## Figures",
+        "",
+        f"On the {record['data']['validation']:,} rows that the epoch was chosen by, so expect a "
+        "little less of others.",
+        "",
+        "| | " + " | ".join(TITLES[name] for name in shown) + " |",
+        "|---" * (len(shown) + 1) + "|",
+    ]
+    for title, values in {"this model": figures, **figures["baselines"]}.items():
+        cells = " | ".join(spell(name, values[name]) for name in shown)
+        lines.append(f"| {title} | {cells} |")
+    lines += ["", *(f"**Warning**: {_safe(warning)}." for warning in record["warnings"])]
+    if labels := figures.get("labels"):
+        lines += ["", "| label | precision | recall | F1 | rows |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {_safe(label)} | {of['precision']:.1%} | {of['recall']:.1%} | {of['f1']:.1%} | "
+            f"{of['rows']:,} |"
+            for label, of in list(labels.items())[:_LABELS_SHOWN]
+        ]
+    confusion = figures.get("confusion", ())
+    if 1 < len(confusion) <= _CONFUSION_LABELS:
+        names = [_safe(label) for label in figures["labels"]]
+        lines += ["", "Rows by their label, columns by what was predicted:", ""]
+        lines += ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+        lines += [
+            f"| {name} | " + " | ".join(map(str, row)) + " |"
+            for name, row in zip(names, confusion, strict=True)
+        ]
+    if "calibration" in figures:
+        error = figures["calibration"]["error"]
+        lines += ["", f"Expected calibration error of its scores: {100 * error:.1f} points."]
+    return "\n".join(lines)
+
+
+def _limits(record: Mapping[str, Any]) -> str:
+    mistakes = [
+        f"- {_safe(describe_mistake(mistake))}"
+        for mistake in record["figures"]["mistakes"][:_MISTAKES_SHOWN]
+    ]
+    worst = "\n\nIts worst mistakes among those rows:\n\n" + "\n".join(mistakes) if mistakes else ""
+    return (
+        "## Limits\n\nIt knows texts like those that it learned from: other topics, languages, "
+        "lengths or times are a guess. It has the biases of whoever labelled them. Judge it on "
+        f"rows of your own before you rely on it.{worst}"
+    )
+
+
+def _use(name: str, record: Mapping[str, Any]) -> str:
+    arguments = record["arguments"]
+    pair = arguments["text_pair_column"]
+    columns = f"--text_column={shlex.quote(arguments['text_column'])}" + (
+        f" --text_pair_column={shlex.quote(pair)}" if pair else ""
+    )
+    return (
+        "## Use\n\n```\npython -m pipelines.classify --preset=FOLDER --input=… "
+        f"{printable(columns)} --output=…\n```"
+    )
+
+
+def _safe(text: str) -> str:
+    """Returns a text that is no markup, on one line."""
+    escaped = printable(text).replace("\\", "\\\\")
+    for sign in "`*_[]<>|#":
+        escaped = escaped.replace(sign, f"\\{sign}")
+    return escaped
+
+
+def _code(text: str) -> str:
+    """Returns a text as code, on one line."""
+    plain = printable(text).replace("`", "'")
+    return f"`{plain}`"

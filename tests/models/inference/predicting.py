@@ -1,0 +1,61 @@
+"""Small batches, and what a predictor must make of them."""
+
+import threading
+
+import tensorflow as tf
+
+from models.embedder import Embedder
+from models.presets.preset import EmbeddingSettings
+
+AREA = 48
+SHORT_LENGTH = 8
+WORDS = ["good", "bad", "film", "play", "the", "great", "awful"]
+
+
+def expected_probabilities(classifier, *texts):
+    features = classifier.preprocessor(texts if len(texts) > 1 else texts[0])
+    return tf.nn.softmax(classifier(features, training=False)).numpy()
+
+
+def encode(predictor, texts):
+    return predictor.preprocessor.encode(texts)[0]
+
+
+class Computed:
+    """A predictor's computation that keeps account and fails where it is told to.
+
+    Args:
+        compute: The true one.
+        largest_area: Above it there is no memory.
+        is_bad: Whether a sequence of ids makes the whole micro-batch fail.
+    """
+
+    def __init__(self, compute, largest_area=10**9, is_bad=lambda ids: False):
+        self.compute = compute
+        self.largest_area = largest_area
+        self.is_bad = is_bad
+        self.shapes = []
+        self.lock = threading.Lock()
+
+    def __call__(self, features):
+        ids = features["token_ids"]
+        with self.lock:
+            self.shapes.append(ids.shape)
+        if ids.size > self.largest_area:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\na tensor")
+        if any(self.is_bad(row) for row in ids):
+            raise ValueError("cannot compute this\nsecond line")
+        return self.compute(features)
+
+    @property
+    def num_rows(self):
+        return sum(rows for rows, _ in self.shapes)
+
+    @property
+    def areas(self):
+        return [rows * length for rows, length in self.shapes]
+
+
+def make_embedder(classifier, *arguments, **settings):
+    settings = EmbeddingSettings(**settings)
+    return Embedder(classifier.backbone, classifier.preprocessor, settings, *arguments)

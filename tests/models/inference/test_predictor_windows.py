@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from models import Predictor
+from tests.models.inference.predicting import AREA, SHORT_LENGTH, Computed, make_embedder
+
+
+def by_hand(whole, text, pair=None):
+    """Windows of a text of letters, each a token, with the tokens that each of them adds."""
+    words = (pair or text).split()
+    fixed = 2 if pair is None else 3 + len(text.split())
+    room = SHORT_LENGTH - fixed
+    found, start = [], 0
+    while True:
+        window = " ".join(words[start : start + room])
+        rows = [window] if pair is None else [[text], [window]]
+        weight = len(window.split()) + (fixed if start == 0 else -(room // 4))
+        found.append((whole([window])[0] if pair is None else whole(*rows)[0], weight))
+        if start + room >= len(words):
+            return found
+        start += room - room // 4
+
+
+@pytest.mark.parametrize("pair", [None, "o p q r s t u v w x y"])
+def test_a_long_text_is_the_mean_of_its_windows(short_classifier, pair):
+    predictor = Predictor(short_classifier, "CPU", AREA, long_text="windows")
+    text = "a b c d e f g h i j k l m n" if pair is None else "a b"
+    seconds = () if pair is None else ([pair, "y", pair],)
+    found = predictor([text, "a b", text], *seconds)
+    whole = Predictor(short_classifier, "CPU")
+    windows = by_hand(whole, text, pair)
+    assert len(windows) > 2
+    expected = sum(weight * result for result, weight in windows) / sum(w for _, w in windows)
+    np.testing.assert_allclose(found[0], expected, atol=1e-6)
+    np.testing.assert_array_equal(found[2], found[0])
+    short = whole(["a b"]) if pair is None else whole(["a b"], ["y"])
+    np.testing.assert_allclose(found[1], short[0], atol=1e-6)
+
+
+def test_a_mean_of_vectors_is_normalized_again(short_classifier):
+    text = "a b c d e f g h i j k l m n"
+    embedder = make_embedder(short_classifier, 5, normalize=True)
+    found = Predictor(embedder, "CPU", AREA, long_text="windows")([text])[0]
+    windows = by_hand(Predictor(embedder, "CPU"), text)
+    total = sum(weight * result for result, weight in windows)
+    np.testing.assert_allclose(found, total / np.linalg.norm(total), atol=1e-6)
+    plain = make_embedder(short_classifier, 5)
+    found = Predictor(plain, "CPU", AREA, long_text="windows")([text])[0]
+    windows = by_hand(Predictor(plain, "CPU"), text)
+    expected = sum(weight * result for result, weight in windows) / sum(w for _, w in windows)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_equal_windows_are_computed_once_and_every_row_counts_once(short_classifier):
+    predictor = Predictor(short_classifier, "CPU", AREA, long_text="windows")
+    computed = predictor._compute = Computed(predictor._compute)
+    tokens, _, _ = predictor.preprocessor.encode_windows([*["a b " * 20] * 3, "good", "a " * 30])
+    done = []
+    predictor.predict(tokens, on_rows=done.append)
+    assert sum(done) == 5
+    assert computed.num_rows < len(predictor.preprocessor.split_windows(tokens).tokens) / 2
+
+
+def test_a_window_that_fails_is_its_rows_error(short_classifier):
+    predictor = Predictor(short_classifier, "CPU", AREA, long_text="windows")
+    bad_id = predictor.preprocessor.tokenizer.token_to_id("[")
+    predictor._compute = Computed(predictor._compute, is_bad=lambda ids: bad_id in ids)
+    tokens, _, _ = predictor.preprocessor.encode_windows(["a " * 30, "a b " * 9 + "[ x", "b"])
+    prediction = predictor.predict(tokens)
+    assert prediction.errors == {1: "ValueError: cannot compute this"}
+    assert np.isnan(prediction.outputs[1]).all()
+    assert np.isfinite(prediction.outputs[[0, 2]]).all()

@@ -1,0 +1,150 @@
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import models
+from models.inference import runtime
+from models.inference.runtime import quiet_stderr, resolve_precision
+
+ROOT = Path(__file__).parents[3]
+
+
+def run_python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_what_native_code_writes_is_held_back(capfd):
+    with quiet_stderr():
+        os.write(2, b"a banner\n")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+
+
+def test_what_was_held_back_is_shown_when_the_body_raises(capfd):
+    def fail():
+        with quiet_stderr():
+            os.write(2, b"the reason\n")
+            raise RuntimeError("no luck")
+
+    with pytest.raises(RuntimeError, match="no luck"):
+        fail()
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "the reason\nafter\n"
+
+
+def test_lines_of_python_are_held_back_and_shown_too():
+    held = "import sys\nfrom models.inference.runtime import quiet_stderr\nwith quiet_stderr():\n"
+    write = " sys.stderr.write('a line\\nhalf a line')\n"
+    assert run_python(held + write).stderr == ""
+    failed = run_python(held + write + " raise ValueError\n")
+    assert failed.stderr.startswith("a line\nhalf a lineTraceback")
+
+
+def test_an_interrupt_shows_nothing_of_what_was_held_back():
+    held = "import os\nfrom models.inference.runtime import quiet_stderr\nwith quiet_stderr():\n"
+    stopped = run_python(held + " os.write(2, b'banner')\n raise KeyboardInterrupt\n")
+    assert "banner" not in stopped.stderr
+
+
+def test_what_was_written_before_is_not_held_back():
+    code = (
+        "import sys\nfrom models.inference.runtime import quiet_stderr\n"
+        "sys.stderr.write('before')\nwith quiet_stderr(): pass\n"
+    )
+    assert run_python(code).stderr == "before"
+
+
+def test_descriptors_are_given_back():
+    count = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
+    if count is None:
+        pytest.skip("needs /proc")
+    for _ in range(5):
+        with quiet_stderr():
+            pass
+    assert len(os.listdir("/proc/self/fd")) == count
+
+
+def test_importing_the_package_and_its_descriptions_imports_no_tensorflow():
+    code = (
+        "import sys, models, models.presets.lookup\n"
+        "import models.inference.predictor, models.inference.runtime\n"
+        "models.PresetError, models.UserError, models.Predictor\n"
+        "heavy = {'tensorflow', 'keras', 'tensorflow_text', 'apache_beam'} & set(sys.modules)\n"
+        "print(sorted(heavy))\n"
+    )
+    done = run_python(code)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_every_public_name_leads_to_something():
+    for name in models.__all__:
+        assert getattr(models, name).__name__ == name
+    with pytest.raises(AttributeError, match="module 'models' has no attribute 'Nothing'"):
+        _ = models.Nothing
+
+
+def test_starting_is_quiet_sets_one_thread_an_operation_and_may_be_repeated():
+    code = (
+        "from models.inference.runtime import start\n"
+        "devices = {start(), start(), start(streams=False)}\n"
+        "import tensorflow as tf\n"
+        "assert len(devices) == 1 and devices <= {'CPU', 'GPU'}, devices\n"
+        "print(*devices, tf.config.threading.get_intra_op_parallelism_threads())\n"
+    )
+    done = run_python(code, CUDA_VISIBLE_DEVICES="-1")
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert done.stdout == "CPU 1\n"
+
+
+@pytest.mark.skipif(
+    not (find_spec("scipy") and find_spec("jax")), reason="Keras on NumPy needs SciPy and JAX"
+)
+def test_another_backend_of_keras_is_refused():
+    code = (
+        "import os\nos.environ['KERAS_BACKEND'] = 'numpy'\n"
+        "from models.errors import UserError\nfrom models.inference.runtime import start\n"
+        "try: start()\n"
+        "except UserError as error: print(error)\n"
+    )
+    assert "'numpy'; set KERAS_BACKEND=tensorflow" in run_python(code).stdout
+
+
+def test_garbage_is_searched_for_again_once_tensorflow_has_started():
+    code = (
+        "import gc\nfrom models.inference import runtime\n"
+        "runtime.pause_collection()\nwas = gc.isenabled()\nruntime.start()\n"
+        "print(was, gc.isenabled(), gc.get_freeze_count() > 100_000)\n"
+        "gc.disable()\nruntime.resume_collection()\nprint(gc.isenabled())\n"
+    )
+    # What a program has set for itself stays so.
+    assert run_python(code).stdout == "False True True\nFalse\n"
+
+
+def test_every_core_and_every_accelerator_gets_two_streams():
+    assert runtime.num_streams("GPU") == 2
+    assert runtime.num_streams("CPU") == 2 * runtime.num_cores()
+    assert 1 <= runtime.num_cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "expected"),
+    [
+        ("auto", "CPU", "float32"),
+        ("auto", "GPU", "float16"),
+        ("bfloat16", "CPU", "bfloat16"),
+        ("float32", "GPU", "float32"),
+    ],
+)
+def test_automatic_precision_is_half_on_a_gpu_only(precision, device, expected):
+    assert resolve_precision(precision, device) == expected

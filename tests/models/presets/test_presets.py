@@ -1,0 +1,106 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+import models
+from models import BertPreprocessor, BertTokenizer, PresetError, UserError
+from models.hubs import store
+from models.presets import lookup as presets
+from models.presets.lookup import locate, open_preset
+from tests.models.presets.damage import PREPROCESSOR, edit
+
+
+@pytest.fixture
+def bundled(preset, tmp_path, monkeypatch):
+    """Two presets that come with the package."""
+    folder = tmp_path / "bundled"
+    for name in ("sentiment_tiny_en", "topics_small_en"):
+        shutil.copytree(preset, folder / name)
+    monkeypatch.setattr(presets, "BUNDLED", folder)
+    return folder
+
+
+def test_a_bundled_preset_is_found_by_name(bundled):
+    assert presets.bundled_presets() == ["sentiment_tiny_en", "topics_small_en"]
+    opened = open_preset("sentiment_tiny_en")
+    assert (opened.name, opened.folder) == ("sentiment_tiny_en", bundled / "sentiment_tiny_en")
+
+
+def test_an_unknown_name_is_refused_with_the_choices_and_the_nearest(bundled):
+    with pytest.raises(PresetError) as caught:
+        open_preset("sentiment_tiny")
+    message = str(caught.value)
+    assert "preset 'sentiment_tiny' is no folder, no URI and none of the names" in message
+    assert "did you mean 'sentiment_tiny_en'?" in message
+
+
+@pytest.mark.parametrize("kind", [str, Path, open_preset])
+def test_a_folder_is_a_preset_as_text_path_and_opened(preset, kind):
+    for loads in (BertTokenizer, BertPreprocessor):
+        assert loads.from_preset(kind(preset)) is not None
+
+
+# What a preset says of itself
+
+
+def test_the_digest_changes_with_every_file_that_shapes_results(preset):
+    digests = [open_preset(preset).digest]
+    assert digests[0].startswith("sha256:")
+    for file in sorted(path for path in preset.rglob("*") if path.is_file()):
+        if file.name == "metadata.json":
+            continue
+        with file.open("ab") as stream:
+            stream.write(b"\n")
+        digests.append(open_preset(preset).digest)
+    assert len(digests) == 9
+    assert len(set(digests)) == 9
+
+
+def test_the_digest_does_not_depend_on_the_folder(preset, tmp_path):
+    copy = Path(shutil.copytree(preset, tmp_path / "copy"))
+    (copy / "README.md").write_text("A note.")
+    assert open_preset(copy).digest == open_preset(preset).digest
+
+
+def test_a_name_too_long_for_a_path_is_no_preset():
+    with pytest.raises(PresetError, match="is no folder"):
+        locate("x" * 300)
+
+
+def test_lengths_are_the_presets_own_or_the_one_asked_for(preset):
+    edit(preset, PREPROCESSOR, "config", "sequence_length", 20)
+    opened = open_preset(preset)
+    assert (opened.sequence_length, opened.max_sequence_length) == (20, 24)
+    assert [opened.resolve_length(n) for n in (None, 8, 24)] == [20, 8, 24]
+
+
+@pytest.mark.parametrize("part", ["Tokenizer", "Preprocessor", "Backbone", "Classifier"])
+def test_a_registered_preset_of_another_family_is_refused_before_it_is_fetched(part, monkeypatch):
+    def fetch(*_):
+        raise AssertionError("fetched")
+
+    monkeypatch.setattr(store, "fetch", fetch)
+    with pytest.raises(PresetError, match="'bert_large_en_cased' is of the family 'bert', not 'ro"):
+        getattr(models, f"Roberta{part}").from_preset("bert_large_en")
+
+
+@pytest.mark.parametrize("part", ["tokenizer", "preprocessor", "backbone", "classifier"])
+def test_a_folder_that_is_elsewhere_is_not_written(classifier, part, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parts = {
+        "tokenizer": classifier.preprocessor.tokenizer,
+        "preprocessor": classifier.preprocessor,
+        "backbone": classifier.backbone,
+        "classifier": classifier,
+    }
+    with pytest.raises(UserError, match="'gs://bucket/x' is no folder on this machine"):
+        parts[part].save_to_preset("gs://bucket/x")
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_are_not_written_in_a_type_that_loses_them(classifier, tmp_path):
+    for model in (classifier, classifier.backbone):
+        with pytest.raises(UserError, match="weights_dtype='int8' is not one of float32, float16"):
+            model.save_to_preset(tmp_path / "new", weights_dtype="int8")
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,58 @@
+import itertools
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import regex
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.tokenizers.splitting import split
+from tests.models.presets import hostile
+
+# The expression of GPT-2.
+PARTS = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
+# Contractions and what looks like one, kinds of white space, and some of each kind beyond ASCII.
+close_calls = st.text("aasStlrevemd''  \n\t\x0b1.,\x00\x1céé\xa0\u3000½中", max_size=14)
+
+
+def parts_of(texts) -> list[list[str]]:
+    parts, splits = split(texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string()))
+    parts.validate(full=True)
+    strings = parts.to_pylist()
+    return [strings[start:end] for start, end in itertools.pairwise(splits.tolist())]
+
+
+@settings(max_examples=500, deadline=None)
+@given(batch=st.lists(st.one_of(close_calls, hostile.texts), max_size=4))
+def test_parts_are_split_alone_as_they_are_in_their_text(batch):
+    for text, parts in zip(batch, parts_of(batch), strict=True):
+        assert "".join(parts) == text
+        assert [p for part in parts for p in PARTS.findall(part)] == PARTS.findall(text)
+
+
+@settings(max_examples=500, deadline=None)
+@given(batch=st.lists(close_calls.map(lambda t: t.encode("ascii", "ignore").decode()), max_size=4))
+def test_ascii_is_split_as_gpt_2_splits_it(batch):
+    assert parts_of(batch) == [PARTS.findall(text) for text in batch]
+
+
+def test_words_beside_others_than_ascii_are_still_split():
+    assert parts_of(["The café's open, it's  late"]) == [
+        ["The", " café's", " open", ",", " it", "'s", " ", " late"]
+    ]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_slices_and_empty_texts_are_batches(kind):
+    array = pa.array(["bad", "", "a b", "", "é", "", "bad"], kind)
+    assert parts_of(array.slice(1, 5)) == [[], ["a", " b"], [], ["é"], []]
+    assert parts_of(array.slice(1, 1)) == [[]]
+    assert parts_of(array.slice(2, 0)) == []
+
+
+def test_parts_are_not_copied():
+    texts = pa.array(["the quick fox"] * 3)
+    parts, splits = split(texts)
+    assert parts.buffers()[2].address == texts.buffers()[2].address
+    np.testing.assert_array_equal(splits, [0, 3, 6, 9])

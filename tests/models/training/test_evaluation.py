@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.training import evaluation
+
+sklearn_metrics = pytest.importorskip("sklearn.metrics")
+
+LABELS = ["a", "b", "c"]
+
+
+def shares(generator, rows, columns):
+    """Probabilities that sum to 1 in each row."""
+    numbers = generator.random((rows, columns)).astype("float32")
+    return numbers / numbers.sum(axis=1, keepdims=True)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 40))
+def test_figures_of_one_label_are_those_of_scikit_learn(seed, rows):
+    generator = np.random.default_rng(seed)
+    probabilities, classes = shares(generator, rows, 3), generator.integers(0, 3, rows)
+    found = evaluation.evaluate_classes(probabilities, classes, LABELS)
+    predicted = probabilities.argmax(axis=1)
+    expected = sklearn_metrics.classification_report(
+        classes, predicted, labels=range(3), target_names=LABELS, output_dict=True, zero_division=0
+    )
+    assert found["accuracy"] == pytest.approx(np.mean(classes == predicted), abs=1e-5)
+    assert (
+        found["confusion"]
+        == sklearn_metrics.confusion_matrix(classes, predicted, labels=range(3)).tolist()
+    )
+    macro = sklearn_metrics.f1_score(classes, predicted, average="macro", zero_division=0)
+    assert found["macro_f1"] == pytest.approx(macro, abs=1e-5)
+    for label in LABELS:
+        for name, theirs in zip(
+            ("precision", "recall", "f1", "rows"),
+            ("precision", "recall", "f1-score", "support"),
+            strict=True,
+        ):
+            assert found["labels"][label][name] == pytest.approx(expected[label][theirs], abs=1e-5)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 40))
+def test_figures_of_several_labels_are_those_of_scikit_learn(seed, rows):
+    generator = np.random.default_rng(seed)
+    probabilities = generator.random((rows, 3)).astype("float32")
+    targets = generator.integers(0, 2, (rows, 3)).astype("float32")
+    found = evaluation.evaluate_label_sets(probabilities, targets, LABELS, 0.5)
+    predicted = probabilities >= 0.5
+    for average in ("micro", "macro"):
+        expected = sklearn_metrics.f1_score(targets, predicted, average=average, zero_division=0)
+        assert found[f"{average}_f1"] == pytest.approx(expected, abs=1e-5)
+    exact = sklearn_metrics.accuracy_score(targets, predicted)
+    assert found["exact"] == pytest.approx(exact, abs=1e-5)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.integers(3, 40))
+def test_figures_of_numbers_are_those_of_scikit_learn(seed, rows):
+    generator = np.random.default_rng(seed)
+    predicted, targets = generator.normal(size=(2, rows))
+    found = evaluation.evaluate_numbers(predicted, targets)
+    assert found["r2"] == pytest.approx(sklearn_metrics.r2_score(targets, predicted), rel=1e-5)
+    mean_squared = sklearn_metrics.mean_squared_error(targets, predicted)
+    assert found["rmse"] == pytest.approx(mean_squared**0.5, rel=1e-5)
+    mean_absolute = sklearn_metrics.mean_absolute_error(targets, predicted)
+    assert found["mae"] == pytest.approx(mean_absolute, rel=1e-5)
+
+
+def test_numbers_that_are_all_alike_have_no_correlation():
+    found = evaluation.evaluate_numbers(np.full(3, 0.1), np.array([1.0, 2.0, 3.0]))
+    assert (found["pearson"], found["r2"] < 0) == (0.0, True)
+    assert evaluation.evaluate_numbers(np.ones(3), np.ones(3))["r2"] == 0.0
+
+
+def test_calibration_is_the_distance_of_confidence_and_truth():
+    confidence = np.array([0.95, 0.95, 0.55, 0.55])
+    found = evaluation.calibration(confidence, np.array([True, True, True, False]))
+    assert found["error"] == pytest.approx((0.05 + 0.05) / 2)
+    assert found["bins"] == [
+        {"confidence": 0.55, "accuracy": 0.5, "rows": 2},
+        {"confidence": 0.95, "accuracy": 1.0, "rows": 2},
+    ]
+    sure = evaluation.calibration(np.ones(2), np.ones(2, bool))
+    assert (sure["error"], len(sure["bins"])) == (0.0, 1)
+
+
+def test_better_on_a_few_rows_is_not_clearly_better():
+    right = np.zeros(40, int)
+    theirs = np.array([1] * 10 + [0] * 30)
+    slightly = np.array([1] * 9 + [0] * 31)
+    clearly = np.array([1] * 2 + [0] * 38)
+    assert not evaluation.is_clearly_better(evaluation.accuracy, right, slightly, theirs)
+    assert evaluation.is_clearly_better(evaluation.accuracy, right, clearly, theirs)
+    assert not evaluation.is_clearly_better(evaluation.accuracy, right, theirs, theirs)

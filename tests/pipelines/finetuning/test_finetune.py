@@ -1,0 +1,629 @@
+import importlib.util
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from models import BertBackbone
+from models.presets.lookup import open_preset
+from models.training.recipe import Recipe
+from pipelines import classify as classify_command
+from pipelines import finetune as finetune_command
+from pipelines.finetuning.new_preset import publish
+from tests.pipelines.command_runs import Run, run
+from tests.pipelines.conftest import TEXTS
+
+ROOT = Path(__file__).parents[3]
+
+WORDS = {
+    "praise": ["lovely", "warm", "kind", "fresh", "bright", "superb", "gentle", "joyful"],
+    "blame": ["awful", "cold", "rude", "stale", "gloomy", "dreadful", "harsh", "dull"],
+}
+THINGS = ["room", "soup", "film", "book", "walk", "song", "bed", "train", "garden", "harbour"]
+
+SHAPE = {
+    "family": "bert",
+    "vocabulary_size": 300,
+    "lowercase": True,
+    "num_layers": 1,
+    "num_heads": 2,
+    "hidden_dim": 16,
+    "max_sequence_length": 32,
+}
+LEARNING = ("--learning_rate=0.005", "--batch_size=8")
+
+
+def praise_and_blame(count: int, seed: int) -> list[dict[str, str]]:
+    """Sentences whose two adjectives tell the label."""
+    generator = random.Random(seed)
+    rows = []
+    for number in range(count):
+        label = sorted(WORDS)[number % 2]
+        first, second = generator.sample(THINGS, 2)
+        one, other = generator.sample(WORDS[label], 2)
+        text = f"A {one} {first} and {number} times a {other} {second}."
+        rows.append({"text": text, "label": label})
+    return rows
+
+
+def write_rows(path: Path, rows: list[Any]) -> Path:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with rows to train on, others to validate on, and the shape of a model."""
+    folder = tmp_path_factory.mktemp("corpus")
+    train = praise_and_blame(240, seed=0)
+    validation = praise_and_blame(40, seed=1)
+    for row in validation:
+        row["text"] = row["text"].replace(" times ", " or more times ")
+    write_rows(folder / "train.jsonl", [*train, train[0], train[1], validation[0]])
+    write_rows(folder / "validation.jsonl", validation)
+    (folder / "shape.json").write_text(json.dumps(SHAPE))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def from_scratch(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A model of its own, chosen on rows that are held out."""
+    output = tmp_path_factory.mktemp("from_scratch") / "preset"
+    flags = (
+        f"--input={corpus}/train.jsonl",
+        f"--config={corpus}/shape.json",
+        f"--output={output}",
+        "--epochs=6",
+        *LEARNING,
+    )
+    return run(finetune_command.main, output, *flags)
+
+
+@pytest.fixture
+def finetune(corpus: Path, tmp_path: Path) -> Callable[..., Run]:
+    """Runs the command in this process on the corpus; the output is a folder of the test."""
+
+    def run_finetune(*flags: str) -> Run:
+        output = tmp_path / "preset"
+        given = [f"--input={corpus}/train.jsonl", f"--output={output}"]
+        return run(finetune_command.main, output, *given, *flags)
+
+    return run_finetune
+
+
+def labelled(preset: Path, output: Path, corpus: Path) -> Run:
+    """Labels the validation data."""
+    flags = (f"--input={corpus}/validation.jsonl", f"--preset={preset}", f"--output={output}")
+    return run(classify_command.main, output, *flags)
+
+
+def accuracy_of(preset: Path) -> float:
+    return record_of(preset)["figures"]["accuracy"]
+
+
+def record_of(preset: Path) -> dict[str, Any]:
+    return json.loads((preset / "training.json").read_bytes())
+
+
+# From scratch
+
+
+def test_a_model_from_scratch_learns_to_tell_labels_apart(from_scratch):
+    assert (from_scratch.code, from_scratch.err) == (0, "")
+    assert accuracy_of(from_scratch.folder) >= 0.95
+    assert f"wrote {from_scratch.folder}" in from_scratch.out
+
+
+def test_the_data_and_every_epoch_are_told(from_scratch):
+    said = [line.rstrip() for line in from_scratch.out.splitlines()]
+    assert said[0] == "data      193 texts to learn from, 48 held out of it"
+    assert said[1].startswith("labels    blame ")
+    assert said[1].endswith("% of the rows")
+    assert said[2].startswith("lengths   half have up to ")
+    assert said[3] == "left out  2 rows: the text stands in the input before"
+    assert said[4].startswith("warning: only 48 rows judge the model")
+    assert said[6] == "at most 6 epochs of batches of 8, learning rate 0.005"
+    assert [line[:9] for line in said[7:13]] == [f"epoch {i}/6" for i in range(1, 7)]
+    assert "validation accuracy" in said[12]
+
+
+def test_the_model_is_set_beside_simpler_ones(from_scratch):
+    out = from_scratch.out
+    assert "the most common label" in out
+    assert "TF-IDF and logistic regression" in out
+    figures = record_of(from_scratch.folder)["figures"]
+    assert figures["baselines"]["the most common label"]["accuracy"] == 0.5
+    assert figures["baselines"]["TF-IDF and logistic regression"]["accuracy"] > 0.9
+    assert figures["labels"].keys() == {"blame", "praise"}
+    assert sum(map(sum, figures["confusion"])) == 48
+    assert "is not clearly better than TF-IDF and logistic regression" in out
+
+
+def test_the_preset_has_a_card(from_scratch):
+    card = (from_scratch.folder / "README.md").read_text()
+    for part in ("one of 2 labels: `blame`, `praise`", "| this model |", "## Limits", "193 texts"):
+        assert part in card
+    assert "--text_column=text" in card
+
+
+def test_the_preset_classifies_with_the_labels_of_the_data(from_scratch, corpus, tmp_path):
+    found = labelled(from_scratch.folder, tmp_path / "out", corpus)
+    assert (found.code, found.err) == (0, "")
+    assert found.manifest["model"]["labels"] == ["blame", "praise"]
+    assert found.manifest["model"]["sequence_length"] == 32
+    pairs = zip(found.column("label"), found.column("input_label"), strict=True)
+    assert sum(label == gold for label, gold in pairs) >= 38
+
+
+def test_the_record_of_the_training_says_how_to_do_it_again(from_scratch, corpus):
+    record = record_of(from_scratch.folder)
+    assert (record["data"]["train"], record["data"]["validation"]) == (193, 48)
+    assert record["data"]["labels"].keys() == {"blame", "praise"}
+    assert record["start"] == SHAPE | {"intermediate_dim": 64}
+    assert record["arguments"]["input"] == [f"{corpus}/train.jsonl"]
+    assert record["arguments"]["seed"] == 0
+    assert record["sequence_length"] == 32
+    recipe = record["recipe"]
+    assert (recipe["epochs"], recipe["batch_size"], recipe["learning_rate"]) == (6, 8, 0.005)
+    accuracies = record["history"]["val_accuracy"]
+    assert len(accuracies) == 6
+    assert accuracies[record["best_epoch"] - 1] == max(accuracies)
+    assert max(accuracies) == pytest.approx(accuracy_of(from_scratch.folder), abs=1e-4)
+
+
+def test_nothing_but_the_preset_is_left(from_scratch):
+    assert [path.name for path in from_scratch.folder.parent.iterdir()] == ["preset"]
+    assert open_preset(from_scratch.folder).has_classifier
+
+
+# From a preset
+
+
+def test_a_classifier_gets_a_new_head_for_new_labels(finetune, corpus, tiny_preset, tmp_path):
+    found = finetune(
+        f"--preset={tiny_preset}",
+        f"--validation={corpus}/validation.jsonl",
+        "--label_names=bad,good",
+        "--weights_dtype=float16",
+        "--sequence_length=24",
+        "--epochs=1",
+        *LEARNING,
+    )
+    assert (found.code, found.err) == (0, "")
+    preset = open_preset(found.folder)
+    assert preset.labels == ["bad", "good"]
+    assert preset.sequence_length == 24
+    assert preset.tokenizer_arguments == open_preset(tiny_preset).tokenizer_arguments
+    weights = "model.weights.h5"
+    assert preset.path(weights).stat().st_size < (tiny_preset / weights).stat().st_size
+    # A validation text among the training texts is left out of these, and so are doubles.
+    assert found.out.startswith("data      240 texts to learn from, 40 of --validation")
+    assert "labels    blame 120, praise 120" in found.out
+    assert "left out  2 rows: the text stands in the input before" in found.out
+    assert "left out  1 row: the text is among the validation texts" in found.out
+    assert "warning: 1 validation text was in the input too" in found.out
+    assert record_of(found.folder)["figures"]["labels"].keys() == {"bad", "good"}
+    out = labelled(found.folder, tmp_path / "out", corpus)
+    assert out.code == 0
+    assert set(out.column("label")) <= {"bad", "good"}
+
+
+def test_training_goes_on_where_the_labels_are_the_same(from_scratch, finetune, corpus, tmp_path):
+    shutil.copytree(from_scratch.folder, tmp_path / "preset")
+    flags = (f"--preset={tmp_path}/preset", "--epochs=1", "--learning_rate=1e-6")
+    found = finetune(*flags, "--if_exists=overwrite")
+    assert (found.code, found.err) == (0, "")
+    assert accuracy_of(found.folder) >= 0.95  # the head was kept
+    assert record_of(found.folder)["arguments"]["epochs"] == 1
+
+
+def test_a_head_for_several_labels_is_replaced(corpus, tiny_preset, tmp_path):
+    from models import BertClassifier
+
+    several = BertClassifier.from_preset(tiny_preset, activation="sigmoid")
+    several.save_to_preset(tmp_path / "several")
+    rows = [{"text": TEXTS[i % 10], "label": ("negative", "positive")[i % 2]} for i in range(30)]
+    write_rows(tmp_path / "rows.jsonl", rows)
+    output = tmp_path / "preset"
+    flags = (f"--input={tmp_path}/rows.jsonl", f"--preset={tmp_path}/several", "--epochs=1")
+    found = run(finetune_command.main, output, *flags, f"--output={output}")
+    assert (found.code, found.err) == (0, "")
+    assert open_preset(output).labels == ["negative", "positive"]
+    assert not open_preset(output).is_multi_label
+
+
+def test_pairs_are_learned(corpus, tiny_preset, tmp_path):
+    rows = [{"a": f"{i}", "b": TEXTS[i % 10], "label": i % 2} for i in range(30)]
+    write_rows(tmp_path / "pairs.jsonl", rows)
+    output = tmp_path / "preset"
+    found = run(
+        finetune_command.main,
+        output,
+        *(f"--input={tmp_path}/pairs.jsonl", f"--preset={tiny_preset}", f"--output={output}"),
+        *("--text_column=a", "--text_pair_column=b", "--epochs=1"),
+    )
+    assert (found.code, found.err) == (0, "")
+    assert open_preset(output).labels == ["0", "1"]
+
+
+def skewed(count: int) -> list[dict[str, str]]:
+    """Rows of which a tenth is praise."""
+    rows = praise_and_blame(10 * count, seed=3)
+    praise = [row for row in rows if row["label"] == "praise"][: count // 10]
+    return [row for row in rows if row["label"] == "blame"][: count - len(praise)] + praise
+
+
+@pytest.mark.parametrize(("flag", "metric"), [("auto", "macro_f1"), ("none", "accuracy")])
+def test_rare_labels_count_more_unless_told_otherwise(tiny_preset, tmp_path, flag, metric):
+    write_rows(tmp_path / "rows.jsonl", skewed(100))
+    output = tmp_path / "preset"
+    flags = (f"--input={tmp_path}/rows.jsonl", f"--preset={tiny_preset}", f"--output={output}")
+    found = run(finetune_command.main, output, *flags, "--epochs=1", f"--class_weights={flag}")
+    assert (found.code, found.err) == (0, "")
+    assert "the labels are skewed: blame has 7" in found.out
+    record = record_of(output)
+    assert record["figures"]["metric"] == metric
+    assert ("val_mean_recall" in record["history"]) == (flag == "auto")
+
+
+def test_several_labels_are_learned_from_lists_and_classify_gives_them(tiny_preset, tmp_path):
+    rows = [
+        {"text": f"{i} {' '.join(labels)} it", "labels": labels}
+        for i in range(80)
+        for labels in ([["good"], ["bad"], ["bad", "good"], []][i % 4],)
+    ]
+    write_rows(tmp_path / "rows.jsonl", rows)
+    output = tmp_path / "preset"
+    flags = (f"--input={tmp_path}/rows.jsonl", f"--preset={tiny_preset}", f"--output={output}")
+    found = run(finetune_command.main, output, *flags, "--label_column=labels", "--epochs=2")
+    assert (found.code, found.err) == (0, "")
+    assert open_preset(output).is_multi_label
+    assert record_of(output)["figures"].keys() >= {"micro_f1", "macro_f1", "exact", "mistakes"}
+    out = tmp_path / "out"
+    flags = (f"--input={tmp_path}/rows.jsonl", f"--preset={output}", f"--output={out}")
+    labels = run(classify_command.main, out, *flags).column("labels")
+    assert {entry["label"] for row in labels for entry in row} <= {"bad", "good"}
+
+
+@pytest.fixture(scope="module")
+def stars(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A preset that gives numbers of thousands."""
+    folder = tmp_path_factory.mktemp("stars")
+    words = ["awful", "poor", "good", "superb"]
+    rows = [{"text": f"{i} {words[i % 4]}", "worth": 1000 * (i % 4)} for i in range(120)]
+    write_rows(folder / "rows.jsonl", rows)
+    output = folder / "preset"
+    flags = (f"--input={folder}/rows.jsonl", f"--preset={tiny_preset}", f"--output={output}")
+    options = ("--label_column=worth", "--task=regression", "--epochs=8", *LEARNING)
+    found = run(finetune_command.main, output, *flags, *options)
+    assert (found.code, found.err) == (0, "")
+    return output
+
+
+def test_a_number_is_learned_and_classify_gives_it_as_a_score(stars, tmp_path):
+    figures = record_of(stars)["figures"]
+    assert figures["rmse"] < figures["baselines"]["the mean"]["rmse"]
+    assert 500 < figures["baselines"]["the mean"]["rmse"] < 2000
+    flags = (f"--input={stars.parent}/rows.jsonl", f"--preset={stars}", f"--output={tmp_path}/out")
+    found = run(classify_command.main, tmp_path / "out", *flags)
+    assert (found.code, found.err) == (0, "")
+    assert "120 rows scored" in found.out
+    assert "label" not in found.table.column_names
+    errors = [s - w for s, w in zip(found.column("score"), found.column("worth"), strict=True)]
+    assert sum(error**2 for error in errors) / 120 < 2 * figures["rmse"] ** 2 + 1e4
+
+
+@pytest.mark.parametrize(
+    ("numbers", "flags", "message"),
+    [
+        (
+            [1e9 + i for i in range(30)],
+            [],
+            "from 1000000000 to 1000000029, are too large, too small",
+        ),
+        ([1e300 * i for i in range(30)], [], "subtract a constant or divide by one"),
+        (list(range(30)), ["--weights_dtype=float16"], "would round the numbers of"),
+    ],
+    ids=["close", "large", "float16"],
+)
+def test_numbers_that_a_model_cannot_tell_apart_are_refused(
+    tiny_preset, tmp_path, numbers, flags, message
+):
+    rows = [{"text": f"text {number}", "label": number} for number in numbers]
+    write_rows(tmp_path / "rows.jsonl", rows)
+    output = tmp_path / "preset"
+    given = (f"--input={tmp_path}/rows.jsonl", f"--preset={tiny_preset}", f"--output={output}")
+    found = run(finetune_command.main, output, *given, "--task=regression", *flags)
+    assert_refused(found, message)
+
+
+def test_small_numbers_have_figures(tiny_preset, tmp_path):
+    rows = [{"text": f"text {i}", "label": 1e-7 * i} for i in range(60)]
+    write_rows(tmp_path / "rows.jsonl", rows)
+    output = tmp_path / "preset"
+    given = (f"--input={tmp_path}/rows.jsonl", f"--preset={tiny_preset}", f"--output={output}")
+    found = run(finetune_command.main, output, *given, "--task=regression", "--epochs=1")
+    assert (found.code, found.err) == (0, "")
+    assert 1e-7 < record_of(output)["figures"]["rmse"] < 1e-5
+
+
+@pytest.mark.parametrize("flag", ["--probabilities", "--top_k=2", "--threshold=0.5"])
+def test_what_is_of_labels_is_refused_where_there_is_a_number(stars, tmp_path, flag):
+    flags = (f"--input={stars.parent}/rows.jsonl", f"--preset={stars}", f"--output={tmp_path}/out")
+    found = run(classify_command.main, tmp_path / "out", *flags, flag)
+    assert found.code == 2
+    assert f"{flag.split('=')[0]} is for presets with labels; preset" in found.error
+
+
+def test_thin_matrices_are_learned_beside_what_stays(finetune, tiny_preset):
+    found = finetune(f"--preset={tiny_preset}", "--lora_rank=2", "--epochs=1")
+    assert (found.code, found.err) == (0, "")
+    assert record_of(found.folder)["arguments"]["lora_rank"] == 2
+    before, after = (open_preset(each) for each in (tiny_preset, found.folder))
+    weights = [
+        dict(preset.backbone_weights(BertBackbone.from_preset(preset).architecture()))
+        for preset in (before, after)
+    ]
+    changed = {name for name in weights[0] if (weights[0][name] != weights[1][name]).any()}
+    kernels = {f"encoder/0/{name}/kernel" for name in ("qkv", "attention_output")}
+    assert kernels <= changed
+    assert not changed & {"embeddings/token", "encoder/0/intermediate/kernel"}
+
+
+def test_a_limit_of_time_ends_the_training(finetune, tiny_preset):
+    found = finetune(f"--preset={tiny_preset}", "--epochs=100000", "--minutes=0.05")
+    assert (found.code, found.err) == (0, "")
+    assert "when the time was over" in found.out
+    assert record_of(found.folder)["arguments"]["minutes"] == 0.05
+
+
+def test_a_loss_that_is_no_number_is_told_and_leaves_nothing(finetune, tiny_preset, monkeypatch):
+    monkeypatch.setattr(finetune_command, "choose_recipe", lambda *_, **__: Recipe(2, 8, 1e30))
+    found = finetune(f"--preset={tiny_preset}")
+    assert found.code == 1
+    assert found.err.startswith("error: the loss is nan in step ")
+    assert not found.folder.exists()
+
+
+def test_logs_for_tensorboard_are_written(finetune, tiny_preset, tmp_path):
+    flags = (f"--preset={tiny_preset}", "--epochs=1", f"--tensorboard={tmp_path}/logs")
+    found = finetune(*flags)
+    if importlib.util.find_spec("tensorboard"):
+        assert (found.code, found.err) == (0, "")
+        assert list((tmp_path / "logs").rglob("events.out.tfevents.*"))
+    else:
+        assert_refused(found, "--tensorboard needs a package more: pip install tensorboard")
+
+
+# A training that is stopped
+
+
+def test_a_killed_training_goes_on_and_ends_as_one_that_was_not(corpus, tiny_preset, tmp_path):
+    def command(output):
+        module = [sys.executable, "-m", "pipelines.finetune", f"--preset={tiny_preset}"]
+        flags = [f"--input={corpus}/train.jsonl", f"--output={output}", "--epochs=12", *LEARNING]
+        return [*module, *flags]
+
+    def start(output):
+        return subprocess.Popen(command(output), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+    killed = start(tmp_path / "killed")
+    for line in killed.stdout:
+        if line.startswith("epoch 3/"):
+            killed.kill()
+    killed.wait()
+    assert not (tmp_path / "killed").exists()
+    assert (tmp_path / ".killed.unfinished").is_dir()
+    runs = [start(tmp_path / name) for name in ("killed", "whole")]
+    again, whole = (process.communicate()[0] for process in runs)
+    assert "goes on from epoch" in again
+    assert "epoch 1/" not in again
+    assert "epoch 1/" in whole
+    for weights in ("model.weights.h5", "task.weights.h5"):
+        found, expected = ((tmp_path / name / weights).read_bytes() for name in ("killed", "whole"))
+        assert found == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "whole"]
+
+
+def test_an_interrupted_training_says_how_to_go_on(corpus, tiny_preset, tmp_path):
+    module = [sys.executable, "-m", "pipelines.finetune", f"--preset={tiny_preset}"]
+    flags = [f"--input={corpus}/train.jsonl", f"--output={tmp_path}/preset", "--epochs=50"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([*module, *flags], cwd=ROOT, **pipes)
+    for line in process.stdout:
+        if line.startswith("epoch 2/"):
+            process.send_signal(signal.SIGINT)
+            break
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert err == "error: interrupted; the same command goes on from the last epoch\n"
+    others = [*module, *flags[:-1], "--epochs=1"]
+    done = subprocess.run(others, cwd=ROOT, capture_output=True, text=True)
+    assert "a training that was stopped had other data or settings: begins anew" in done.stdout
+
+
+def test_a_second_training_into_one_output_is_refused(finetune, tiny_preset, tmp_path):
+    folder = tmp_path / ".preset.unfinished"
+    folder.mkdir()
+    with FileLock(folder / "lock"):
+        found = finetune(f"--preset={tiny_preset}", "--epochs=1")
+    assert "another training is writing" in found.error
+    assert found.code == 2
+    assert finetune(f"--preset={tiny_preset}", "--epochs=1").code == 0
+
+
+# What is refused before any training
+
+
+def assert_refused(found: Run, *parts: str) -> None:
+    for part in parts:
+        assert part in found.error
+    assert "epoch 1/" not in found.out
+    assert not list(found.folder.parent.glob(".*.unfinished"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is no valid JSON"),
+        ("[" * 100_000, "is no valid JSON"),
+        ("[1]", "must hold a JSON object"),
+        ("{}", "lacks hidden_dim, num_heads, num_layers, vocabulary_size"),
+        ({"family": "gpt"}, "family 'gpt' is not one of bert"),
+        ({"family": 1}, "family 1 is not one of bert"),
+        ({"num_layer": 1}, "unknown field 'num_layer'; did you mean 'num_layers'?"),
+        ({"num_heads": 0}, "num_heads must be a positive integer, not 0"),
+        ({"hidden_dim": "16"}, "hidden_dim must be a positive integer, not '16'"),
+        ({"lowercase": 1}, "lowercase must not be 1"),
+        ({"num_heads": 3}, "num_heads=3"),
+        ({"activation": "swish7"}, "swish7"),
+        ({"dropout": 2}, "dropout"),
+        ({"dropout": -0.5}, "dropout"),
+        ({"max_sequence_length": 2}, "leaves no room for text"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_wrong_configuration_is_refused_with_what_would_be_right(
+    finetune, tmp_path, content, message
+):
+    if isinstance(content, dict):
+        content = json.dumps(SHAPE | content)
+    (tmp_path / "wrong.json").write_text(content)
+    found = finetune(f"--config={tmp_path}/wrong.json")
+    assert_refused(found, "--config" if "room" not in message else "", message)
+    assert not found.folder.exists()
+
+
+def test_a_configuration_that_is_not_there_is_refused(finetune, tmp_path):
+    assert_refused(finetune(f"--config={tmp_path}/x.json"), "x.json: No such file or directory")
+    assert_refused(finetune(f"--config={tmp_path}"), "Is a directory")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"text": str(i), "label": "a"} for i in range(20)], "there is only 'a'"),
+        ([{"text": "x", "stars": 3}], "no column 'label' for --label_column"),
+        ([{"body": "x", "label": 3}], "no column 'text' for --text_column"),
+        ([{"text": None, "label": None}], "there is none, and"),
+    ],
+    ids=["one label", "no label column", "no text column", "no rows"],
+)
+def test_data_without_two_labels_is_refused(tiny_preset, tmp_path, rows, message):
+    write_rows(tmp_path / "rows.jsonl", rows)
+    flags = (f"--input={tmp_path}/rows.jsonl", f"--output={tmp_path}/preset")
+    found = run(finetune_command.main, tmp_path / "preset", *flags, f"--preset={tiny_preset}")
+    assert_refused(found, message)
+    assert not found.folder.exists()
+
+
+def test_a_label_that_only_the_validation_data_has_is_refused(finetune, tiny_preset, tmp_path):
+    write_rows(tmp_path / "validation.jsonl", [{"text": "x", "label": "neither"}])
+    found = finetune(f"--preset={tiny_preset}", f"--validation={tmp_path}/validation.jsonl")
+    assert_refused(found, "label 'neither' is in the validation data but not in the input")
+
+
+@pytest.mark.parametrize("names", ["one", "one,one", "one,two,three"])
+def test_label_names_must_fit_the_labels(finetune, tiny_preset, names):
+    found = finetune(f"--preset={tiny_preset}", f"--label_names={names}")
+    assert_refused(found, "--label_names must be 2 different names, for the labels blame, praise")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "one of the arguments --preset --config is required"),
+        (["--preset=a", "--config=b"], "not allowed with argument"),
+        (["--preset=nothing-here"], "is no folder, no URI"),
+        (["--preset={tiny}", "--sequence_length=500"], "takes at most 128 tokens"),
+        (["--preset={tiny}", "--sequence_length=2"], "at least 3 is needed"),
+        (["--config={shape}", "--sequence_length=33"], "over the max_sequence_length of --config"),
+        (["--preset={tiny}", "--seed=-1"], "argument --seed: must be an integer from 0"),
+        (["--preset={tiny}", "--lable_column=x"], "did you mean --label_column?"),
+        (["--preset={tiny}", "--freeze_layers=1"], "leaves none of 1 layers to learn"),
+        (["--config={shape}", "--lora_rank=2"], "--lora_rank is for a --preset"),
+        (
+            ["--preset={tiny}", "--label_separator=\udce9"],
+            "argument --label_separator: is not UTF-8",
+        ),
+        (["--preset={tiny}", "--tensorboard={shape}"], "shape.json: File exists"),
+        (["--preset={tiny}", "--minutes=0"], "argument --minutes: must be a number above 0"),
+        (["--preset={tiny}", "more.csv"], "'more.csv' belongs to no option"),
+    ],
+)
+def test_wrong_flags_are_refused(finetune, corpus, tiny_preset, flags, message):
+    flags = [flag.format(tiny=tiny_preset, shape=corpus / "shape.json") for flag in flags]
+    found = finetune(*flags)
+    assert_refused(found, message)
+    assert found.out == ""
+    assert not found.folder.exists()
+
+
+# Outputs
+
+
+def test_an_output_that_exists_is_kept_unless_it_is_a_preset_to_overwrite(
+    finetune, tiny_preset, tmp_path
+):
+    folder = tmp_path / "preset"
+    folder.mkdir()
+    (folder / "diary.txt").write_text("mine")
+    flags = (f"--preset={tiny_preset}",)
+    assert_refused(finetune(*flags), f"{folder} exists; --if_exists=overwrite replaces it")
+    found = finetune(*flags, "--if_exists=overwrite")
+    assert_refused(found, f"{folder} holds 'diary.txt', no file of a preset")
+    (folder / "config.json").write_text("{}")
+    assert_refused(finetune(*flags, "--if_exists=overwrite"), "holds 'diary.txt', no file of")
+    assert (folder / "diary.txt").read_text() == "mine"
+
+
+def test_an_output_that_is_no_folder_or_cannot_be_made_is_refused(finetune, tiny_preset, tmp_path):
+    (tmp_path / "file").write_text("x")
+    flags = (f"--preset={tiny_preset}", "--if_exists=overwrite")
+    assert_refused(finetune(*flags, f"--output={tmp_path}/file"), "is a file, and must be a folder")
+    assert_refused(finetune(*flags, f"--output={tmp_path}/file/preset"), "cannot write")
+    assert_refused(finetune(*flags, "--output=/proc/textbeam"), "cannot write /proc/textbeam")
+    assert_refused(finetune(*flags, "--output=."), "no file of a preset, and is not overwritten")
+    assert_refused(finetune(*flags, "--output=/proc"), "is a mount point, which cannot be replaced")
+    assert_refused(finetune(*flags, "--output="), "--output is empty: give a folder")
+    assert_refused(finetune(*flags, f"--output={tmp_path}/{300 * 'x'}"), "File name too long")
+    found = finetune(*flags, "--output=gs://bucket/preset")
+    assert_refused(found, "is no folder on this machine: write to one, and copy it with")
+
+
+def test_what_appears_while_a_preset_is_made_is_kept(tmp_path):
+    output, new = tmp_path / "preset", tmp_path / "new"
+    for folder in (output, new):
+        folder.mkdir()
+        (folder / "config.json").write_text(folder.name)
+    assert publish(new, output, "error") == tmp_path / "preset-2"
+    assert (output / "config.json").read_text() == "preset"
+    assert (tmp_path / "preset-2" / "config.json").read_text() == "new"
+
+
+def test_a_preset_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    output, new = tmp_path / "preset", tmp_path / "new"
+    output.mkdir()
+    (output / "config.json").write_text("old")
+    with pytest.raises(FileNotFoundError):
+        publish(new, output, "overwrite")
+    assert (output / "config.json").read_text() == "old"
+    new.mkdir()
+    assert publish(new, output, "overwrite") == output
+    assert list(tmp_path.iterdir()) == [output]
+    assert list(output.iterdir()) == []
+
+
+def test_an_output_may_lie_in_the_home_folder(finetune, corpus, tiny_preset, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = finetune(f"--preset={tiny_preset}", "--epochs=1", "--output=~/mine")
+    assert found.code == 0, found.err
+    assert (tmp_path / "mine" / "config.json").is_file()

@@ -1,0 +1,34 @@
+"""Reading a file of lines block by block."""
+
+from collections.abc import Callable, Iterator
+
+from transforms.reading.layout import Layout, ReadBatch, Rejects, rejected_only
+from transforms.reading.lines import LineBlock, line_blocks
+
+
+def read_blocks(
+    layout: Layout,
+    path: str,
+    start: int,
+    stop: int | None,
+    read_block: Callable[[LineBlock, Rejects], Iterator[ReadBatch]],
+) -> Iterator[ReadBatch]:
+    """Reads the lines whose first byte lies in a range; one that cannot be read is rejected.
+
+    Args:
+        layout: The columns.
+        path: The file.
+        start: First byte of the range.
+        stop: The byte after it, or None for the rest of the file.
+        read_block: Makes batches of a block of whole lines, and adds to what is rejected.
+
+    Yields:
+        Batches whose `position` is the byte offset of the line in the decompressed file.
+    """
+    rejects = Rejects(path)
+    for block in line_blocks(path, start, stop):
+        if block.fault is None:
+            yield from read_block(block, rejects)
+        else:
+            rejects.add(block.offset, block.data, block.fault)
+            yield rejected_only(layout, rejects)

@@ -1,0 +1,240 @@
+"""What a run is going to read, found out before any work is done."""
+
+import difflib
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import pyarrow as pa
+
+from transforms.errors import InputError
+from transforms.files import CorpusFile, distinct, match, of_each
+from transforms.reading.decompress import compression_suffix
+from transforms.reading.format_delimited import read_header
+from transforms.reading.format_jsonl import head_fault, infer_columns, sample_objects, sampled_files
+from transforms.reading.format_parquet import read_parquet_schema
+from transforms.reading.format_text import TEXT_COLUMN
+from transforms.reading.layout import InputColumn, Layout, output_names
+
+FORMATS = ("text", "jsonl", "csv", "tsv", "parquet")
+"""The formats that can be read."""
+
+_FORMAT_OF_EXTENSION = {
+    ".txt": "text",
+    ".text": "text",
+    ".log": "text",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+}
+_FORMAT_CHOICES = f"name one with --input_format: {', '.join(FORMATS)}"
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class _Head:
+    """The columns that a file says it has, or that samples of files show."""
+
+    path: str
+    columns: dict[str, pa.DataType]
+
+
+@dataclass(frozen=True)
+class Corpus(Layout):
+    """The files of a run, and the columns that are read of them.
+
+    Attributes:
+        files: What is read, in order.
+        format: One of `FORMATS`, the same for all files.
+    """
+
+    files: tuple[CorpusFile, ...]
+    format: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files, as stored."""
+        return sum(file.size for file in self.files)
+
+
+def plan_corpus(
+    inputs: Sequence[str],
+    *,
+    input_format: str | None = None,
+    text_column: str = TEXT_COLUMN,
+    text_pair_column: str | None = None,
+    columns: Sequence[str] | None = None,
+    reserved: Collection[str] = (),
+) -> Corpus:
+    """Finds the files of a run and the columns in them, reading only the head or foot of files.
+
+    Args:
+        inputs: Files, globs and folders.
+        input_format: One of `FORMATS`; by the extensions of the files if None.
+        text_column: The column with the text.
+        text_pair_column: The column with the second text of sentence pairs.
+        columns: Input columns to keep besides the text; all if None. White space around a name
+            counts where there is such a column.
+        reserved: Names of the columns that later stages add, which the input's give way to.
+
+    Returns:
+        The plan, for `ReadCorpus`.
+
+    Raises:
+        InputError: Something is not there, is not of the format, or does not fit together.
+    """
+    if input_format is not None and input_format not in FORMATS:
+        raise InputError(f"unknown input format {input_format!r}; {_FORMAT_CHOICES}")
+    if not inputs:
+        raise InputError("no input; name a file, a glob or a folder")
+    files = distinct(file for pattern in inputs for file in match(pattern))
+    file_format = input_format or _common_format(files)
+    heads = _HEADS_OF_FORMAT[file_format](files)
+    if not heads:
+        listed = f"{files[0].path!r}" + (f" and {len(files) - 1} more" if files[1:] else "")
+        raise InputError(f"the input is empty, and no column is known: {listed}")
+    texts = [text_column] + ([] if text_pair_column is None else [text_pair_column])
+    _require([text_column], heads[0], "--text_column")
+    _require(texts[1:], heads[0], "--text_pair_column")
+    if columns is not None:
+        columns = [name if name in heads[0].columns else name.strip() for name in columns]
+        _require(columns, heads[0], "--columns")
+    if text_column == text_pair_column:
+        raise InputError(f"text and second text are both {text_column!r}; name two columns")
+    available = heads[0].columns
+    kept = [name for name in available if columns is None or name in {*columns, *texts}]
+    _require_alike(heads, kept, columns is None)
+    types = available | {name: _text_type(name, available[name], file_format) for name in texts}
+    names = output_names(kept, reserved)
+    return Corpus(
+        fields=tuple(InputColumn(name, names[name], types[name]) for name in kept),
+        text_column=text_column,
+        text_pair_column=text_pair_column,
+        all_columns=columns is None,
+        files=files,
+        format=file_format,
+    )
+
+
+def _common_format(files: Iterable[CorpusFile]) -> str:
+    """Returns the format that the extensions of all files tell."""
+    examples: dict[str, str] = {}
+    for file in files:
+        compression = compression_suffix(file.path)
+        name = file.path.lower().removesuffix(compression)
+        extension = next((e for e in _FORMAT_OF_EXTENSION if name.endswith(e)), None)
+        if extension is None:
+            raise InputError(f"the name of {file.path!r} tells no format; {_FORMAT_CHOICES}")
+        examples.setdefault(_FORMAT_OF_EXTENSION[extension], file.path)
+    if len(examples) > 1:
+        listed = ", ".join(f"{name} ({path!r})" for name, path in examples.items())
+        raise InputError(f"a run reads files of one format, and these are of several: {listed}")
+    return next(iter(examples))
+
+
+def _text_heads(files: Sequence[CorpusFile]) -> list[_Head]:
+    return [_Head(files[0].path, {TEXT_COLUMN: pa.string()})]
+
+
+def _jsonl_heads(files: Sequence[CorpusFile]) -> list[_Head]:
+    sampled = sampled_files(files)
+    samples = _read_each(sampled, sample_objects)
+    columns = infer_columns([row for rows in samples for row in rows])
+    if columns:
+        return [_Head(sampled[0].path, columns)]
+    for file, fault in zip(sampled, _read_each(sampled, head_fault), strict=True):
+        if fault:
+            raise InputError(f"cannot read {file.path!r}: {fault}")
+    return []
+
+
+def _delimited_heads(files: Sequence[CorpusFile], file_format: str) -> list[_Head]:
+    headers = _read_each(files, lambda path: read_header(path, file_format))
+    return [
+        _Head(file.path, dict.fromkeys(header, pa.string()))
+        for file, header in zip(files, headers, strict=True)
+        if header is not None
+    ]
+
+
+def _parquet_heads(files: Sequence[CorpusFile]) -> list[_Head]:
+    for file in files:
+        if compression_suffix(file.path):
+            raise InputError(f"{file.path!r}: Parquet is compressed inside; unpack the file first")
+    schemas = _read_each(files, read_parquet_schema)
+    return [_Head(file.path, schema) for file, schema in zip(files, schemas, strict=True)]
+
+
+_HEADS_OF_FORMAT: dict[str, Callable[[Sequence[CorpusFile]], list[_Head]]] = {
+    "text": _text_heads,
+    "jsonl": _jsonl_heads,
+    "csv": partial(_delimited_heads, file_format="csv"),
+    "tsv": partial(_delimited_heads, file_format="tsv"),
+    "parquet": _parquet_heads,
+}
+
+
+def _read_each(files: Sequence[CorpusFile], read: Callable[[str], _T]) -> list[_T]:
+    """Returns what `read` finds in each file.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
+
+    def read_file(file: CorpusFile) -> _T:
+        try:
+            return read(file.path)
+        except OSError as error:
+            raise InputError(f"cannot read {file.path!r}: {error}") from error
+
+    return of_each(files, read_file)
+
+
+def _require(names: Sequence[str], head: _Head, flag: str) -> None:
+    for name in names:
+        if name not in head.columns:
+            nearest = difflib.get_close_matches(name, head.columns, 1)
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            raise InputError(
+                f"no column {name!r} for {flag} in {head.path!r}, "
+                f"which has {_listed(head.columns)}{hint}"
+            )
+
+
+def _require_alike(heads: Sequence[_Head], kept: Sequence[str], all_columns: bool) -> None:
+    """Checks that every file has the kept columns of the first, with the same types."""
+    first = heads[0]
+    for head in heads[1:]:
+        lacking = [name for name in kept if name not in head.columns]
+        if lacking:
+            raise InputError(
+                f"{head.path!r} has no column {_listed(lacking)}, which {first.path!r} has"
+            )
+        more = [name for name in head.columns if name not in first.columns]
+        if all_columns and more:
+            raise InputError(
+                f"{head.path!r} has the column {_listed(more)}, which {first.path!r} has not; "
+                "name the columns to keep with --columns to leave it out"
+            )
+        for name in kept:
+            if head.columns[name] != first.columns[name]:
+                raise InputError(
+                    f"column {name!r} is {head.columns[name]} in {head.path!r} and "
+                    f"{first.columns[name]} in {first.path!r}; one run needs one type"
+                )
+
+
+def _text_type(name: str, type_: pa.DataType, file_format: str) -> pa.DataType:
+    """Returns string, the type of every text column, if the values of a column can be read so."""
+    if file_format == "parquet" and not (pa.types.is_string(type_) or pa.types.is_binary(type_)):
+        raise InputError(f"column {name!r} holds no text but {type_}; a text column is a string")
+    return pa.string()
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))

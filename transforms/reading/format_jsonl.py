@@ -1,0 +1,216 @@
+"""JSON Lines: every line that is not blank is an object, and a row."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from transforms.errors import InputError
+from transforms.files import CorpusFile
+from transforms.progress import PROGRESS
+from transforms.reading.blocks import read_blocks
+from transforms.reading.json_types import column_array, infer_type
+from transforms.reading.json_values import has_long_integer, json_text, parse_json
+from transforms.reading.layout import (
+    BATCH_ROWS,
+    InputColumn,
+    Layout,
+    ReadBatch,
+    Rejects,
+    not_utf8,
+    read_batch,
+)
+from transforms.reading.lines import LineBlock, line_blocks
+
+_SAMPLED_FILES = 16
+_SAMPLED_LINES = 10_000
+_SAMPLED_BYTES = 4 << 20
+
+
+def sampled_files(files: Sequence[CorpusFile]) -> list[CorpusFile]:
+    """Returns the files to take samples of: not empty, few, and spread over the list."""
+    filled = [file for file in files if file.size]
+    step = max(len(filled) / _SAMPLED_FILES, 1)
+    return [filled[int(i * step)] for i in range(min(len(filled), _SAMPLED_FILES))]
+
+
+def sample_objects(path: str) -> list[dict[str, Any]]:
+    """Returns the objects at the head of a file, leaving out lines that hold none.
+
+    Raises:
+        InputError: There are lines, and none of them is an object.
+    """
+    data = b""
+    for block in line_blocks(path, block_bytes=_SAMPLED_BYTES):
+        if block.fault is not None:
+            break  # what is broken is told when it is read
+        data += block.data
+        if len(data) > _SAMPLED_BYTES // 2:  # else there may be a last line without a newline
+            break
+    lines = [line for line in data.split(b"\n") if line.strip()][:_SAMPLED_LINES]
+    values = [value for value, error in map(_parsed, lines) if error is None]
+    if lines and not values:
+        hint = ""
+        if lines[0].lstrip().startswith(b"["):
+            hint = "; a JSON array must be written with one element a line (jq -c '.[]')"
+        raise InputError(f"{path!r} is no JSON Lines, one object a line{hint}")
+    return values
+
+
+def head_fault(path: str) -> str | None:
+    """Returns why a file cannot be read from its first line on, or None."""
+    block = next(line_blocks(path, block_bytes=_SAMPLED_BYTES), None)
+    return None if block is None else block.fault
+
+
+def infer_columns(samples: Sequence[dict[str, Any]]) -> dict[str, pa.DataType]:
+    """Finds the columns of objects: the union of their keys, in order of first appearance."""
+    values: dict[str, list[Any]] = {}
+    for sample in samples:
+        for name, value in sample.items():
+            values.setdefault(name, []).append(value)
+    return {name: infer_type(column) for name, column in values.items()}
+
+
+def read_jsonl(layout: Layout, path: str, start: int, stop: int | None) -> Iterator[ReadBatch]:
+    """Reads the lines whose first byte lies in a range.
+
+    A key that an object lacks is null. A column that was planned as a string takes any other
+    value as its JSON text; the text columns take strings alone.
+
+    Args:
+        layout: The columns.
+        path: The file.
+        start: First byte of the range.
+        stop: The byte after it, or None for the rest of the file.
+
+    Returns:
+        Batches whose `position` is the byte offset of the line in the decompressed file.
+    """
+    return read_blocks(layout, path, start, stop, partial(_read_block, layout))
+
+
+def _read_block(layout: Layout, block: LineBlock, rejects: Rejects) -> Iterator[ReadBatch]:
+    rows = _numbered_lines(block)
+    while chunk := list(islice(rows, BATCH_ROWS)):
+        share = sum(len(line) + 1 for _, line in chunk) / len(block.data)
+        PROGRESS.bytes_read += block.stored_bytes * share
+        yield _batch(layout, chunk, rejects)
+
+
+def _numbered_lines(block: LineBlock) -> Iterator[tuple[int, bytes]]:
+    offset = block.offset
+    for line in block.data.split(b"\n"):
+        if line and not line.isspace():
+            yield offset, line
+        offset += len(line) + 1
+
+
+def _batch(layout: Layout, chunk: list[tuple[int, bytes]], rejects: Rejects) -> ReadBatch:
+    parse = parse_json if any(has_long_integer(line) for _, line in chunk) else orjson.loads
+    try:
+        objects = [parse(line) for _, line in chunk]
+        return _read_batch(layout, objects, [offset for offset, _ in chunk], rejects)
+    except ValueError:  # some line is wrong
+        pass
+    parsed = [_parsed(line) for _, line in chunk]
+    errors = [error or _misfit(layout, value) for value, error in parsed]
+    for column in layout.fields:
+        good = [row for row, error in enumerate(errors) if error is None]
+        for row, misfit in _misfit_values(column, [(row, parsed[row][0]) for row in good]):
+            errors[row] = misfit
+    for (offset, line), error in zip(chunk, errors, strict=True):
+        if error is not None:
+            rejects.add(offset, line.removesuffix(b"\r"), error)
+    good = [row for row, error in enumerate(errors) if error is None]
+    objects, offsets = [parsed[row][0] for row in good], [chunk[row][0] for row in good]
+    return _read_batch(layout, objects, offsets, rejects)
+
+
+def _read_batch(
+    layout: Layout, objects: list[dict[str, Any]], offsets: list[int], rejects: Rejects
+) -> ReadBatch:
+    """Makes columns of objects.
+
+    Raises:
+        ValueError: A value is no object, or does not fit the layout.
+    """
+    if not set(map(type, objects)) <= {dict}:
+        raise ValueError("a line is no object")
+    if layout.all_columns:
+        names = {column.name for column in layout.fields}
+        if names.union(*objects) != names:
+            raise ValueError("an object has another key")
+    columns = []
+    for column in layout.fields:
+        values = [value.get(column.name) for value in objects]
+        if column.name in layout.text_columns and not set(map(type, values)) <= {str}:
+            raise ValueError("a text is no string")
+        columns.append(column_array(values, column.type))
+    return read_batch(layout, columns, np.array(offsets, np.int64), rejects)
+
+
+def _parsed(line: bytes) -> tuple[dict[str, Any], str | None]:
+    """Returns the object in a line, or what is wrong with the line."""
+    try:
+        value = parse_json(line)
+    except orjson.JSONDecodeError as error:
+        return {}, not_utf8(line) or f"not JSON: {error}"
+    except ValueError as error:
+        return {}, str(error)
+    if type(value) is not dict:
+        return {}, f"not a JSON object but {_described(value)}"
+    return value, None
+
+
+def _misfit(layout: Layout, value: dict[str, Any]) -> str | None:
+    """Returns what keys an object lacks or has too many, or that its text is none."""
+    for name in layout.text_columns:
+        if name not in value:
+            return f"no {name!r} in the object, which has {_listed(value)}"
+        if type(value[name]) is not str:
+            return f"{name!r} is not a string but {_described(value[name])}"
+    if layout.all_columns:
+        unknown = value.keys() - {column.name for column in layout.fields}
+        if unknown:
+            return (
+                f"unplanned key {_listed(sorted(unknown))}, which the samples at the head of the "
+                "files do not have; name the columns to keep with --columns to ignore others"
+            )
+    return None
+
+
+def _misfit_values(
+    column: InputColumn, rows: list[tuple[int, dict[str, Any]]]
+) -> Iterator[tuple[int, str]]:
+    """Yields the rows whose value does not fit the column's type, with what is wrong."""
+    if _fits(column, [value for _, value in rows]):
+        return
+    for row, value in rows:
+        if not _fits(column, [value]):
+            described = _described(value[column.name])
+            yield row, f"{column.name!r} does not fit its type {column.type}: {described}"
+
+
+def _fits(column: InputColumn, objects: list[dict[str, Any]]) -> bool:
+    try:
+        column_array([value.get(column.name) for value in objects], column.type)
+    except ValueError:
+        return False
+    return True
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(map(repr, names)) or "no keys"
+
+
+def _described(value: Any) -> str:
+    try:
+        text = json_text(value)
+    except ValueError as error:
+        return str(error)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,75 @@
+"""Plain text: every line is a row."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from transforms.progress import PROGRESS
+from transforms.reading.blocks import read_blocks
+from transforms.reading.layout import (
+    Layout,
+    ReadBatch,
+    Rejects,
+    batch_bounds,
+    not_utf8,
+    read_batch,
+)
+from transforms.reading.lines import LineBlock
+
+TEXT_COLUMN = "text"
+"""The one column that plain text has."""
+
+_NEWLINE, _RETURN = 10, 13
+
+
+def read_text(layout: Layout, path: str, start: int, stop: int | None) -> Iterator[ReadBatch]:
+    r"""Reads the lines whose first byte lies in a range; a line's end, `\n` or `\r\n`, is cut off.
+
+    Args:
+        layout: The one column.
+        path: The file.
+        start: First byte of the range.
+        stop: The byte after it, or None for the rest of the file.
+
+    Returns:
+        Batches whose `position` is the byte offset of the line in the decompressed file.
+    """
+    return read_blocks(layout, path, start, stop, partial(_read_block, layout))
+
+
+def _read_block(layout: Layout, block: LineBlock, rejects: Rejects) -> Iterator[ReadBatch]:
+    lines, positions = _split(block)
+    for first, after in batch_bounds(pc.binary_length(lines).to_numpy()):
+        PROGRESS.bytes_read += block.stored_bytes * (after - first) / len(lines)
+        yield _batch(layout, lines[first:after], positions[first:after], rejects)
+
+
+def _split(block: LineBlock) -> tuple[pa.Array, np.ndarray]:
+    """Returns the lines of a block as one binary array, and the offset of each in the file."""
+    octets = np.frombuffer(block.data, np.uint8)
+    is_kept = octets != _NEWLINE
+    ends = np.flatnonzero(~is_kept)
+    if is_kept[-1]:  # the last line of a file may have no newline
+        ends = np.append(ends, len(octets))
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    has_return = (ends > starts) & (octets[ends - 1] == _RETURN) & (ends < len(octets))
+    is_kept[ends[has_return] - 1] = False
+    lengths = ends - starts - has_return
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(octets[is_kept])]
+    return pa.Array.from_buffers(pa.binary(), len(ends), buffers), block.offset + starts
+
+
+def _batch(layout: Layout, lines: pa.Array, positions: np.ndarray, rejects: Rejects) -> ReadBatch:
+    try:
+        return read_batch(layout, [lines.cast(pa.string())], positions, rejects)
+    except pa.ArrowInvalid:  # some line is no UTF-8
+        errors = [not_utf8(line) for line in lines.to_pylist()]
+    is_valid = np.array([error is None for error in errors])
+    for row in np.flatnonzero(~is_valid):
+        rejects.add(int(positions[row]), lines[row].as_py(), str(errors[row]))
+    valid_lines = lines.filter(pa.array(is_valid)).cast(pa.string())
+    return read_batch(layout, [valid_lines], positions[is_valid], rejects)

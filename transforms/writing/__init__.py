@@ -1,0 +1,1 @@
+"""Writing results: parts, their publishing, and the manifest."""
