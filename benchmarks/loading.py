@@ -47,6 +47,7 @@ def write_keras_hub(folder: Path) -> None:
 def write_hugging_face(folder: Path) -> None:
     from safetensors.numpy import save_file
 
+    from models.families.record import FAMILIES
     from models.presets import hugging_face
     from models.presets.hugging_face_preset import CONFIG
     from models.presets.safetensors_weights import WEIGHTS
@@ -54,7 +55,7 @@ def write_hugging_face(folder: Path) -> None:
     folder.mkdir()
     (folder / CONFIG).write_text(json.dumps({"model_type": "bert"}))
     config = {**SHAPE, "max_sequence_length": 512, "num_segments": 2}
-    layout = hugging_face.LAYOUTS["bert"].backbone(config, {"pooler": True})
+    layout = hugging_face.backbone_weights(FAMILIES["bert"], config, {"pooler": True})
     random = np.random.default_rng(0)
     arrays = {
         name: random.standard_normal(shape, np.float32)

@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from models.errors import PresetError, UserError
+from models.families.record import FAMILIES
 
 # Read by TensorFlow and Keras once, when they are imported.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -39,15 +40,9 @@ if TYPE_CHECKING:
     )
     from models.inference.predictor import Predictor
 
-_FAMILIES = {
-    "Bert": "models.families.bert",
-    "DistilBert": "models.families.distil_bert",
-    "Roberta": "models.families.roberta",
-    "XLMRoberta": "models.families.xlm_roberta",
-}
 _MODULES = {
-    f"{family}{part}": module
-    for family, module in _FAMILIES.items()
+    f"{family.prefix}{part}": f"models.families.{family.name}"
+    for family in FAMILIES.values()
     for part in ("Backbone", "Classifier", "Preprocessor", "Tokenizer")
 } | {"Predictor": "models.inference.predictor"}
 

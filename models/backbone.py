@@ -12,8 +12,9 @@ import numpy as np
 from typing_extensions import Self
 
 from models.encoder import Embeddings, Encoder, kernel_initializer, unset_weights
+from models.families.record import FAMILIES, Family
 from models.presets import keras_hub, registry
-from models.presets.keras_hub_preset import BACKBONE_WEIGHTS, CLASSES, CONFIG, METADATA
+from models.presets.keras_hub_preset import BACKBONE_WEIGHTS, CONFIG, METADATA, classes
 from models.presets.lookup import open_preset
 from models.presets.preset import BACKBONE_FIELDS, Preset
 from models.presets.registry import FamilyPresets
@@ -52,13 +53,12 @@ class Backbone(keras.Model):
 
     family: ClassVar[str]
     presets = FamilyPresets()
-    default_num_segments: ClassVar[int] = 0
-    default_activation: ClassVar[str] = "gelu"
-    default_layer_norm_epsilon: ClassVar[float] = 1e-12
-    has_pooler: ClassVar[bool] = False
+    record: ClassVar[Family]
+    """What is known of the family."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls.record = FAMILIES[cls.family]
         register(cls)
 
     def __init__(
@@ -77,11 +77,14 @@ class Backbone(keras.Model):
         name: str | None = None,
         trainable: bool = True,
     ) -> None:
-        num_segments = num_segments or self.default_num_segments
-        activation = activation or self.default_activation
-        layer_norm_epsilon = layer_norm_epsilon or self.default_layer_norm_epsilon
-        if num_segments and not self.default_num_segments:
-            raise ValueError(f"num_segments={num_segments}: {self.family} has no segments")
+        record = self.record
+        num_segments = record.num_segments if num_segments is None else num_segments
+        activation = record.activation if activation is None else activation
+        if layer_norm_epsilon is None:
+            layer_norm_epsilon = record.layer_norm_epsilon
+        _check_segments(record, num_segments)
+        if not layer_norm_epsilon >= 0:
+            raise ValueError(f"layer_norm_epsilon={layer_norm_epsilon} is below 0")
 
         # === Layers ===
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
@@ -111,7 +114,7 @@ class Backbone(keras.Model):
                 dtype=policy,
                 name="pooler",
             )
-            if self.has_pooler
+            if record.has_pooler
             else None
         )
 
@@ -152,7 +155,7 @@ class Backbone(keras.Model):
 
     def architecture(self) -> dict[str, Any]:
         """Returns those of the constructor's arguments that say what is computed."""
-        has_segments = self.default_num_segments > 0
+        has_segments = self.record.num_segments > 0
         fields = [name for name in BACKBONE_FIELDS if has_segments or name != "num_segments"]
         return {name: getattr(self, name) for name in fields}
 
@@ -215,7 +218,7 @@ class Backbone(keras.Model):
         config = {**preset.backbone_config, **overrides}
         complete = cls._complete(config, preset)
         if not load_weights:
-            layout = keras_hub.BACKBONE_LAYOUTS[cls.family](complete)
+            layout = keras_hub.backbone_layout(cls.record, complete)
             if sum(math.prod(weight.shape) for weight in layout) > _MAX_PARAMETERS:
                 raise preset.error(
                     preset.config_file, f"asks for more than {_MAX_PARAMETERS} parameters"
@@ -245,9 +248,9 @@ class Backbone(keras.Model):
         complete = {
             "dropout": 0.1,
             "max_sequence_length": 512,
-            "num_segments": cls.default_num_segments,
-            "activation": cls.default_activation,
-            "layer_norm_epsilon": cls.default_layer_norm_epsilon,
+            "num_segments": cls.record.num_segments,
+            "activation": cls.record.activation,
+            "layer_norm_epsilon": cls.record.layer_norm_epsilon,
             **config,
         }
         for field in BACKBONE_FIELDS:
@@ -304,7 +307,7 @@ class Backbone(keras.Model):
 
     def layout(self) -> list[keras_hub.Weight]:
         """Returns where a preset keeps each weight."""
-        return keras_hub.BACKBONE_LAYOUTS[self.family](self.architecture())
+        return keras_hub.backbone_layout(self.record, self.architecture())
 
     def named_weights(self) -> dict[str, keras.Variable]:
         """Returns the weights by the names that presets are read and written by."""
@@ -361,12 +364,20 @@ class Backbone(keras.Model):
         does.
         """
         config = self.architecture()
-        if self.activation == self.default_activation:
+        if self.activation == self.record.activation:
             del config["activation"]
-        if self.layer_norm_epsilon == self.default_layer_norm_epsilon:
+        if self.layer_norm_epsilon == self.record.layer_norm_epsilon:
             del config["layer_norm_epsilon"]
-        class_name = CLASSES[self.family][CONFIG][0]
+        class_name = classes(self.record)[CONFIG][0]
         return keras_hub.description(self.family, class_name, config, self.dtype_policy.name)
+
+
+def _check_segments(record: Family, num_segments: int) -> None:
+    """Raises `ValueError` unless a family's backbone can have so many segments."""
+    if num_segments and not record.num_segments:
+        raise ValueError(f"num_segments={num_segments}: {record.name} has no segments")
+    if record.num_segments and num_segments < 1:
+        raise ValueError(f"num_segments={num_segments}: {record.name} needs at least one segment")
 
 
 def _norm(name: str, layer: keras.layers.LayerNormalization) -> dict[str, keras.Variable]:

@@ -12,12 +12,13 @@ from typing_extensions import Self
 
 from models.backbone import Backbone, arrays, assign, dense_weights
 from models.encoder import kernel_initializer
+from models.families.record import FAMILIES, Family
 from models.inputs import as_segments
 from models.preprocessor import Preprocessor
 from models.presets import keras_hub
-from models.presets.keras_hub_preset import CLASSES, LABELS, TASK, TASK_WEIGHTS
+from models.presets.keras_hub_preset import LABELS, TASK, TASK_WEIGHTS, classes
 from models.presets.lookup import open_preset
-from models.presets.preset import Preset, check_labels
+from models.presets.preset import Preset, check_labels, check_size
 from models.presets.registry import FamilyPresets
 from models.serialization import register, with_parts
 from models.training.batches import check_targets, random_generator, split_off, token_batches
@@ -54,14 +55,12 @@ class Classifier(keras.Model):
     presets = FamilyPresets()
     backbone_class: ClassVar[type[Backbone]]
     preprocessor_class: ClassVar[type[Preprocessor]]
-    pooled_activation: ClassVar[str | None] = None
-    """Of the head's first layer; `None` if the backbone's pooler is in its place."""
-    drops_first: ClassVar[bool] = True
-    """Whether there is dropout before the head's first layer too."""
-    default_dropout: ClassVar[float] = 0.0
+    record: ClassVar[Family]
+    """What is known of the family."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls.record = FAMILIES[cls.family]
         register(cls)
 
     def __init__(
@@ -77,17 +76,18 @@ class Classifier(keras.Model):
         name: str | None = None,
         trainable: bool = True,
     ) -> None:
-        dropout = self.default_dropout if dropout is None else dropout
-        if hidden_dim and self.pooled_activation is None:
+        record = self.record
+        dropout = record.head_dropout if dropout is None else dropout
+        if hidden_dim is not None and record.head_activation is None:
             raise ValueError(f"hidden_dim={hidden_dim}: the head of {self.family} has one layer")
 
         # === Layers ===
         policy = backbone.dtype_policy
-        hidden_dim = hidden_dim or backbone.hidden_dim
+        hidden_dim = backbone.hidden_dim if hidden_dim is None else hidden_dim
         logits = _dense(num_classes, activation, policy, "logits")
         pooled_dense = (
-            _dense(hidden_dim, self.pooled_activation, policy, "pooled_dense")
-            if self.pooled_activation
+            _dense(hidden_dim, record.head_activation, policy, "pooled_dense")
+            if record.head_activation
             else None
         )
 
@@ -97,7 +97,7 @@ class Classifier(keras.Model):
             first = outputs["pooled_output"]
         else:
             first = outputs[:, 0, :]
-            if self.drops_first:
+            if record.drops_first:
                 first = keras.layers.Dropout(dropout, dtype=policy)(first)
             first = pooled_dense(first)
         first = keras.layers.Dropout(dropout, dtype=policy)(first)
@@ -276,7 +276,7 @@ class Classifier(keras.Model):
             spec = x.element_spec
             is_ready = isinstance(spec[0] if isinstance(spec, tuple) else spec, dict)
             return x if is_ready else x.map(self.preprocessor).prefetch(1)
-        batch_size = batch_size or _BATCH_SIZE
+        batch_size = _BATCH_SIZE if batch_size is None else check_size("batch_size", batch_size)
         if self.preprocessor is None:
             parts = tuple(part for part in (x, y, sample_weight) if part is not None)
             data = tf.data.Dataset.from_tensor_slices(parts if len(parts) > 1 else x)
@@ -334,7 +334,7 @@ class Classifier(keras.Model):
             backbone.check_vocabulary(preset, head["preprocessor"].tokenizer.vocabulary_size())
         weights = None
         if has_head and load_weights:
-            width = head.get("hidden_dim") or backbone.hidden_dim
+            width = head.get("hidden_dim", backbone.hidden_dim)
             weights = preset.head_weights(backbone.architecture(), width)
         try:
             classifier = cls(backbone, num_classes, **head)
@@ -373,12 +373,12 @@ class Classifier(keras.Model):
         }
         if self.pooled_dense is not None:
             config["hidden_dim"] = self.hidden_dim
-        class_name = CLASSES[self.family][TASK][0]
+        class_name = classes(self.record)[TASK][0]
         description = keras_hub.description(self.family, class_name, config)
         keras_hub.write_json(folder, TASK, description)
         keras_hub.write_json(folder, LABELS, self.labels)
-        layout = keras_hub.HEAD_LAYOUTS[self.family](
-            self.backbone.architecture(), self.hidden_dim, self.num_classes
+        layout = keras_hub.head_layout(
+            self.record, self.backbone.architecture(), self.hidden_dim, self.num_classes
         )
         keras_hub.write_weights(
             folder / TASK_WEIGHTS, layout, arrays(self.named_head_weights()), weights_dtype

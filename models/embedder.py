@@ -52,7 +52,7 @@ def resolve_embedding(
             "cannot be kept"
         )
     normalize = own.normalize if normalize is None else normalize
-    return EmbeddingSettings(pooling, normalize), dimensions or width
+    return EmbeddingSettings(pooling, normalize), width if dimensions is None else dimensions
 
 
 class Embedder:
@@ -80,8 +80,8 @@ class Embedder:
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.settings = settings
-        self.dimensions = dimensions or backbone.hidden_dim
-        if self.dimensions > backbone.hidden_dim:
+        self.dimensions = backbone.hidden_dim if dimensions is None else dimensions
+        if not 1 <= self.dimensions <= backbone.hidden_dim:
             raise UserError(
                 f"vectors of {backbone.hidden_dim} dimensions have no {dimensions} to keep"
             )

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
+
+from models.families.record import Family
 
 Truncation = Literal["round_robin", "waterfall"]
 TRUNCATIONS: tuple[Truncation, ...] = get_args(Truncation)
@@ -80,50 +82,6 @@ class Tokens:
         return features
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where special tokens stand around one text and around a pair.
-
-    In `single` and `pair` a string is a special token and a number the text of that index.
-
-    Attributes:
-        single: Such as `("[CLS]", 0, "[SEP]")`.
-        pair: Such as `("[CLS]", 0, "[SEP]", 1, "[SEP]")`.
-        segments: Whether tokens have segment ids: 0 up to the end of the first text's closing
-            token, 1 behind it.
-    """
-
-    single: tuple[str | int, ...]
-    pair: tuple[str | int, ...]
-    segments: bool
-
-    def pieces(self, num_texts: int) -> tuple[str | int, ...]:
-        """Returns the layout of one text or of two."""
-        return self.single if num_texts == 1 else self.pair
-
-    def num_special(self, num_texts: int) -> int:
-        """Returns the number of special tokens around one text or two."""
-        return sum(isinstance(piece, str) for piece in self.pieces(num_texts))
-
-
-_BERT: dict[str, Any] = {
-    "single": ("[CLS]", 0, "[SEP]"),
-    "pair": ("[CLS]", 0, "[SEP]", 1, "[SEP]"),
-}
-_ROBERTA: dict[str, Any] = {
-    "single": ("<s>", 0, "</s>"),
-    "pair": ("<s>", 0, "</s>", "</s>", 1, "</s>"),
-}
-
-LAYOUTS: dict[str, Layout] = {
-    "bert": Layout(**_BERT, segments=True),
-    "roberta": Layout(**_ROBERTA, segments=False),
-    "xlm_roberta": Layout(**_ROBERTA, segments=False),
-    "distil_bert": Layout(**_BERT, segments=False),
-}
-"""The special tokens of each family."""
-
-
 def kept_lengths(
     lengths: Sequence[np.ndarray], budget: int, truncate: Truncation
 ) -> list[np.ndarray]:
@@ -148,7 +106,7 @@ def kept_lengths(
 
 def pack(
     texts: Sequence[Tokens],
-    layout: Layout,
+    family: Family,
     special_ids: dict[str, int],
     sequence_length: int,
     truncate: Truncation = "round_robin",
@@ -157,8 +115,8 @@ def pack(
 
     Args:
         texts: The tokens of one text a row, or of the first and the second texts of pairs.
-        layout: Of the family.
-        special_ids: Id of each special token in the layout.
+        family: Whose special tokens are put around the texts.
+        special_ids: Id of each special token.
         sequence_length: Tokens of a row at most, special ones included.
         truncate: How a pair is cut.
 
@@ -169,8 +127,8 @@ def pack(
     Raises:
         ValueError: There is no room for a token beside the special ones.
     """
-    pieces = layout.pieces(len(texts))
-    num_special = layout.num_special(len(texts))
+    pieces = family.packing.pieces(len(texts))
+    num_special = family.packing.num_special(len(texts))
     if sequence_length <= num_special:
         raise ValueError(
             f"sequence_length={sequence_length} leaves no room for text beside the {num_special} "
@@ -182,7 +140,7 @@ def pack(
     splits = np.zeros(len(total) + 1, np.int64)
     np.cumsum(total, out=splits[1:])
     ids = np.empty(splits[-1], np.int32)
-    segment_ids = np.zeros(splits[-1], np.int32) if layout.segments else None
+    segment_ids = np.zeros(splits[-1], np.int32) if family.num_segments else None
 
     at = splits[:-1].copy()  # where each row's next piece goes
     segment = 0

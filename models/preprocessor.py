@@ -10,10 +10,11 @@ import pyarrow as pa
 import tensorflow as tf
 from typing_extensions import Self
 
+from models.families.record import FAMILIES, Family
 from models.inputs import as_segments, check_pairs
-from models.packing import LAYOUTS, TRUNCATIONS, Layout, Tokens, Truncation, pack
+from models.packing import TRUNCATIONS, Tokens, Truncation, pack
 from models.presets import keras_hub
-from models.presets.keras_hub_preset import CLASSES, PREPROCESSOR
+from models.presets.keras_hub_preset import PREPROCESSOR, classes
 from models.presets.lookup import open_preset
 from models.presets.preset import Preset
 from models.presets.registry import FamilyPresets
@@ -55,18 +56,18 @@ class Preprocessor:
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
         self.truncate: Truncation = truncate
-        specials = {piece for piece in self.layout.pair if isinstance(piece, str)}
+        specials = {piece for piece in self.record.packing.pair if isinstance(piece, str)}
         self._special_ids = {token: tokenizer.token_to_id(token) for token in specials}
 
     @property
-    def layout(self) -> Layout:
-        """Where special tokens stand around texts."""
-        return LAYOUTS[self.family]
+    def record(self) -> Family:
+        """What is known of its family."""
+        return FAMILIES[self.family]
 
     @property
     def features(self) -> list[str]:
         """Names of the arrays it makes."""
-        return ["token_ids", "padding_mask", *(["segment_ids"] if self.layout.segments else [])]
+        return ["token_ids", "padding_mask", *(["segment_ids"] if self.record.num_segments else [])]
 
     @property
     def special_ids(self) -> list[int]:
@@ -105,7 +106,7 @@ class Preprocessor:
             "sequence_length": self.sequence_length,
             "truncate": self.truncate,
         }
-        return keras_hub.description(self.family, CLASSES[self.family][PREPROCESSOR][0], config)
+        return keras_hub.description(self.family, classes(self.record)[PREPROCESSOR][0], config)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
@@ -136,7 +137,7 @@ class Preprocessor:
         """
         return pack(
             self._tokens(texts, pair_texts),
-            self.layout,
+            self.record,
             self._special_ids,
             self.sequence_length,
             self.truncate,
@@ -163,11 +164,11 @@ class Preprocessor:
             pair_texts: Strings `[rows]`: the second ones.
         """
         encoded = self._tokens(texts, pair_texts)
-        return pack_windows(encoded, self.layout, self._special_ids, self.sequence_length)
+        return pack_windows(encoded, self.record, self._special_ids, self.sequence_length)
 
     def split_windows(self, tokens: Tokens) -> Windows:
         """Cuts the rows of `encode_windows` into their windows."""
-        return split_windows(tokens, self.layout, self._special_ids, self.sequence_length)
+        return split_windows(tokens, self.record, self._special_ids, self.sequence_length)
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:

@@ -10,7 +10,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from models.packing import Layout, Tokens, kept_lengths, pack
+from models.families.record import Family
+from models.packing import Tokens, kept_lengths, pack
 
 LongText = Literal["truncate", "windows"]
 LONG_TEXTS: tuple[LongText, ...] = get_args(LongText)
@@ -26,7 +27,7 @@ long text cost a third more than without overlap; a half would double it.
 
 def pack_windows(
     texts: Sequence[Tokens],
-    layout: Layout,
+    family: Family,
     special_ids: Mapping[str, int],
     sequence_length: int,
 ) -> tuple[Tokens, np.ndarray, np.ndarray]:
@@ -37,8 +38,8 @@ def pack_windows(
 
     Args:
         texts: The tokens of one text a row, or of the first and the second texts of pairs.
-        layout: Of the family.
-        special_ids: Id of each special token in the layout.
+        family: Whose special tokens stand around the texts.
+        special_ids: Id of each special token.
         sequence_length: Tokens of a window, special ones included.
 
     Returns:
@@ -49,7 +50,7 @@ def pack_windows(
     Raises:
         ValueError: There is no room for a token of each text beside the special ones.
     """
-    num_special = layout.num_special(len(texts))
+    num_special = family.packing.num_special(len(texts))
     room = sequence_length - num_special
     if room < len(texts):
         raise ValueError(
@@ -67,7 +68,7 @@ def pack_windows(
     start = (np.arange(len(row)) - bounds[row]) * strides[row]
     parts = [_cut(texts[0], row, np.zeros_like(row), kept[row]) for kept in kept_first]
     parts.append(_cut(texts[-1], row, start, np.minimum(rooms[row], long[row] - start)))
-    windows, _ = pack(parts, layout, dict(special_ids), sequence_length, "waterfall")
+    windows, _ = pack(parts, family, dict(special_ids), sequence_length, "waterfall")
     is_cut = np.any([lengths[0] > kept for kept in kept_first], axis=0)
     return (
         Tokens(windows.ids, windows.splits[bounds], windows.segment_ids),
@@ -119,14 +120,14 @@ class Windows:
 
 
 def split_windows(
-    tokens: Tokens, layout: Layout, special_ids: Mapping[str, int], sequence_length: int
+    tokens: Tokens, family: Family, special_ids: Mapping[str, int], sequence_length: int
 ) -> Windows:
     """Cuts the rows that `pack_windows` made into their windows.
 
     Args:
         tokens: The rows.
-        layout: Of the family.
-        special_ids: Id of each special token in the layout.
+        family: Whose special tokens stand around the texts.
+        special_ids: Id of each special token.
         sequence_length: Tokens of a window, special ones included.
     """
     counts = np.maximum(1, -(-tokens.lengths // sequence_length))
@@ -139,16 +140,18 @@ def split_windows(
     for long in result.long_rows:
         start = tokens.splits[long]
         first = tokens.ids[start : start + sequence_length]
-        repeated = _num_repeated(first, layout, special_ids)
+        repeated = _num_repeated(first, family, special_ids)
         result.weights[bounds[long] + 1 : bounds[long + 1]] -= repeated
     return result
 
 
-def _num_repeated(window: np.ndarray, layout: Layout, special_ids: Mapping[str, int]) -> int:
+def _num_repeated(window: np.ndarray, family: Family, special_ids: Mapping[str, int]) -> int:
     """Returns how many tokens of a full window the next one has too: overlap, pair's first text."""
-    opening, closing = layout.single.index(0), special_ids[str(layout.single[-1])]
+    opening, closing = family.packing.single.index(0), special_ids[str(family.packing.single[-1])]
     # No text has the id of a special token: the first closing token ends the first text.
     first_length = int(np.argmax(window == closing)) - opening
-    is_pair = first_length < len(window) - layout.num_special(1)
-    fixed = layout.num_special(2) + first_length if is_pair else layout.num_special(1)
+    is_pair = first_length < len(window) - family.packing.num_special(1)
+    fixed = family.packing.num_special(1)
+    if is_pair:
+        fixed = family.packing.num_special(2) + first_length
     return fixed + (len(window) - fixed) // _OVERLAP

@@ -130,13 +130,13 @@ def check_sequence_length(
 
     Args:
         length: Tokens of a row.
-        family: Of the model, a key of `models.packing.LAYOUTS`.
+        family: Of the model, a key of `FAMILIES`.
         num_texts: Texts of a row: 1, or 2 for pairs.
         long_text: What becomes of longer texts; a window needs room for each text.
     """
-    from models.packing import LAYOUTS
+    from models.families.record import FAMILIES
 
-    num_special = LAYOUTS[family].num_special(num_texts)
+    num_special = FAMILIES[family].packing.num_special(num_texts)
     needed = num_special + (num_texts if long_text == "windows" else 1)
     if length < needed:
         raise UserError(

@@ -23,9 +23,6 @@ class BertBackbone(Backbone):
     """BERT's encoder, with segments and a pooler; see `Backbone`."""
 
     family = "bert"
-    default_num_segments = 2
-    default_activation = "gelu_approximate"
-    has_pooler = True
 
 
 class BertClassifier(Classifier):
@@ -34,4 +31,3 @@ class BertClassifier(Classifier):
     family = "bert"
     backbone_class = BertBackbone
     preprocessor_class = BertPreprocessor
-    default_dropout = 0.1

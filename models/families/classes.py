@@ -1,19 +1,15 @@
 """The classes of each model family."""
 
+import models
 from models.classifier import Classifier
-from models.families.bert import BertClassifier
-from models.families.distil_bert import DistilBertClassifier
-from models.families.roberta import RobertaClassifier
-from models.families.xlm_roberta import XLMRobertaClassifier
+from models.families.record import FAMILIES
 from models.preprocessor import Preprocessor
 from models.presets.preset import Preset
 
 CLASSIFIERS: dict[str, type[Classifier]] = {
-    "bert": BertClassifier,
-    "roberta": RobertaClassifier,
-    "xlm_roberta": XLMRobertaClassifier,
-    "distil_bert": DistilBertClassifier,
+    family.name: getattr(models, f"{family.prefix}Classifier") for family in FAMILIES.values()
 }
+"""The classifier of each family, which knows the family's other classes."""
 
 
 def classifier_class(preset: Preset) -> type[Classifier]:

@@ -31,6 +31,3 @@ class DistilBertClassifier(Classifier):
     family = "distil_bert"
     backbone_class = DistilBertBackbone
     preprocessor_class = DistilBertPreprocessor
-    pooled_activation = "relu"
-    drops_first = False
-    default_dropout = 0.2

@@ -23,7 +23,6 @@ class RobertaBackbone(Backbone):
     """RoBERTa's encoder, without segments and pooler; see `Backbone`."""
 
     family = "roberta"
-    default_layer_norm_epsilon = 1e-5
 
 
 class RobertaClassifier(Classifier):
@@ -32,4 +31,3 @@ class RobertaClassifier(Classifier):
     family = "roberta"
     backbone_class = RobertaBackbone
     preprocessor_class = RobertaPreprocessor
-    pooled_activation = "tanh"

@@ -23,7 +23,6 @@ class XLMRobertaBackbone(Backbone):
     """XLM-RoBERTa's encoder, which is RoBERTa's; see `Backbone`."""
 
     family = "xlm_roberta"
-    default_layer_norm_epsilon = 1e-5
 
 
 class XLMRobertaClassifier(Classifier):
@@ -32,4 +31,3 @@ class XLMRobertaClassifier(Classifier):
     family = "xlm_roberta"
     backbone_class = XLMRobertaBackbone
     preprocessor_class = XLMRobertaPreprocessor
-    pooled_activation = "tanh"

@@ -30,7 +30,7 @@ from models.inference.runtime import Precision
 from models.inputs import as_texts
 from models.packing import Tokens
 from models.presets.lookup import open_preset
-from models.presets.preset import Pooling, Preset
+from models.presets.preset import Pooling, Preset, check_size
 from models.windows import LONG_TEXTS, LongText
 
 if TYPE_CHECKING:
@@ -122,7 +122,9 @@ class Predictor:
         self.width = self._compute.width
         self.compile_seconds = self._compute.compile_seconds
         self._recent = RecentResults(self.width)
-        self._batch_tokens = batch_tokens or BATCH_TOKENS[device]
+        self._batch_tokens = BATCH_TOKENS[device]
+        if batch_tokens is not None:
+            self._batch_tokens = check_size("batch_tokens", batch_tokens)
         streams = runtime.num_streams(device)
         self._pool = ThreadPoolExecutor(streams, thread_name_prefix="predictor")
         self._lock = threading.Lock()

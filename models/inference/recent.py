@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from models.presets.preset import check_size
+
 MAX_BYTES = 64 << 20
 """Memory for results: 44,000 vectors of 384 numbers."""
 
@@ -23,7 +25,9 @@ class RecentResults:
     """
 
     def __init__(self, width: int, max_rows: int | None = None) -> None:
-        capacity = max_rows or max(1, min(MAX_ROWS, MAX_BYTES // (4 * width)))
+        capacity = max(1, min(MAX_ROWS, MAX_BYTES // (4 * width)))
+        if max_rows is not None:
+            capacity = check_size("max_rows", max_rows)
         self._values = np.empty((capacity, width), np.float32)
         self._keys: list[bytes | None] = [None] * capacity
         self._slots: dict[bytes, int] = {}

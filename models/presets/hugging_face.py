@@ -6,12 +6,12 @@ every token of it is of segment 0, whose embedding is added to the positions her
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from models.families.record import Family, LayerNames
 from models.presets.safetensors_weights import Weight
 
 # Few enough that what is read and what is written both stay in a core's cache.
@@ -56,42 +56,9 @@ def _norm(name: str, path: str, width: int) -> list[Weight]:
     ]
 
 
-@dataclass(frozen=True)
-class _Names:
-    """What a family calls the parts of an encoder layer."""
-
-    layer: str
-    query_key_value: tuple[str, str, str]
-    attention_output: str
-    attention_norm: str
-    intermediate: str
-    output: str
-    output_norm: str
-
-
-_BERT_NAMES = _Names(
-    layer="encoder.layer",
-    query_key_value=("attention.self.query", "attention.self.key", "attention.self.value"),
-    attention_output="attention.output.dense",
-    attention_norm="attention.output.LayerNorm",
-    intermediate="intermediate.dense",
-    output="output.dense",
-    output_norm="output.LayerNorm",
-)
-_DISTIL_BERT_NAMES = _Names(
-    layer="transformer.layer",
-    query_key_value=("attention.q_lin", "attention.k_lin", "attention.v_lin"),
-    attention_output="attention.out_lin",
-    attention_norm="sa_layer_norm",
-    intermediate="ffn.lin1",
-    output="ffn.lin2",
-    output_norm="output_layer_norm",
-)
-
-
-def _encoder_layer(index: int, config: Mapping[str, Any], names: _Names) -> list[Weight]:
+def _encoder_layer(index: int, config: Mapping[str, Any], names: LayerNames) -> list[Weight]:
     hidden, intermediate = config["hidden_dim"], config["intermediate_dim"]
-    name, path = f"encoder/{index}", f"{names.layer}.{index}"
+    name, path = f"encoder/{index}", f"{names.path}.{index}"
     inputs = tuple(f"{path}.{part}" for part in names.query_key_value)
     return [
         *_dense(f"{name}/qkv", inputs, hidden, hidden),
@@ -103,146 +70,110 @@ def _encoder_layer(index: int, config: Mapping[str, Any], names: _Names) -> list
     ]
 
 
-def _backbone(
-    config: Mapping[str, Any], embeddings: list[Weight], names: _Names, pooler: str | None = None
-) -> list[Weight]:
-    """Returns the weights of a backbone.
-
-    Args:
-        config: All arguments of its constructor.
-        embeddings: Those of positions and segments.
-        names: What its parts are called.
-        pooler: The linear layer that is its pooler, if it has one.
-    """
-    hidden = config["hidden_dim"]
-    layers = range(config["num_layers"])
-    return [
-        _same(
-            *("embeddings/token", "embeddings.word_embeddings.weight"),
-            *(config["vocabulary_size"], hidden),
-        ),
-        *embeddings,
-        *_norm("embeddings/norm", "embeddings.LayerNorm", hidden),
-        *(weight for index in layers for weight in _encoder_layer(index, config, names)),
-        *(_dense("pooler", (pooler,), hidden, hidden) if pooler else []),
-    ]
-
-
 _POSITIONS = "embeddings.position_embeddings.weight"
 _SEGMENTS = "embeddings.token_type_embeddings.weight"
 POOLER = "pooler.dense"
 """BERT's pooler, which checkpoints without its pretraining's second task lack."""
 
 
-def _bert(config: Mapping[str, Any], stored: Mapping[str, Any]) -> list[Weight]:
-    hidden = config["hidden_dim"]
-    embeddings = [
-        _same("embeddings/position", _POSITIONS, config["max_sequence_length"], hidden),
-        _same("embeddings/segment", _SEGMENTS, config["num_segments"], hidden),
-    ]
-    return _backbone(config, embeddings, _BERT_NAMES, POOLER if stored["pooler"] else None)
+def backbone_weights(
+    family: Family, config: Mapping[str, Any], stored: Mapping[str, Any]
+) -> list[Weight]:
+    """Returns where a checkpoint keeps the weights of a backbone.
 
-
-def _roberta(config: Mapping[str, Any], stored: Mapping[str, Any]) -> list[Weight]:
-    hidden, unused = config["hidden_dim"], stored["unused_positions"]
-
-    def positions(positions: np.ndarray, segments: np.ndarray) -> np.ndarray:
-        return positions[unused:] + segments[0]
-
-    parts = (
-        (_POSITIONS, (unused + config["max_sequence_length"], hidden)),
-        (_SEGMENTS, (stored["segments"], hidden)),
-    )
-    embeddings = [Weight("embeddings/position", parts, positions)]
-    return _backbone(config, embeddings, _BERT_NAMES)
-
-
-def _distil_bert(config: Mapping[str, Any], stored: Mapping[str, Any]) -> list[Weight]:
-    rows = config["max_sequence_length"]
-    embeddings = [_same("embeddings/position", _POSITIONS, rows, config["hidden_dim"])]
-    return _backbone(config, embeddings, _DISTIL_BERT_NAMES)
-
-
-def _bert_head(width: int, hidden_dim: int, num_classes: int) -> list[Weight]:
-    return _dense("logits", ("classifier",), width, num_classes)
-
-
-def _roberta_head(width: int, hidden_dim: int, num_classes: int) -> list[Weight]:
-    return [
-        *_dense("pooled_dense", ("classifier.dense",), width, hidden_dim),
-        *_dense("logits", ("classifier.out_proj",), hidden_dim, num_classes),
-    ]
-
-
-def _distil_bert_head(width: int, hidden_dim: int, num_classes: int) -> list[Weight]:
-    return [
-        *_dense("pooled_dense", ("pre_classifier",), width, hidden_dim),
-        *_dense("logits", ("classifier",), hidden_dim, num_classes),
-    ]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where the checkpoints of a family keep its weights.
-
-    Attributes:
-        prefix: Before the names of a backbone's weights in a model with a head.
-        backbone: Gives the weights of a backbone for all arguments of its constructor and what
-            else is known of the checkpoint: `pooler`, `unused_positions`, `segments`.
-        head: Gives the weights of a classifier's head for the backbone's width, the width of the
-            head's first layer and the number of classes.
-        head_names: Beginnings of the names of a classifier's head.
-        ignored: Beginnings of the names of what a checkpoint may hold that no output here depends
-            on: heads of other tasks, and constants.
+    Args:
+        family: Of the backbone.
+        config: All arguments of its constructor.
+        stored: What else is known of the checkpoint: `pooler`, whether it has one;
+            `unused_positions`, those of padding; `segments`, its segment embeddings.
     """
+    hidden = config["hidden_dim"]
+    names = family.hugging_face.layer
+    layers = range(config["num_layers"])
+    return [
+        _same(
+            *("embeddings/token", "embeddings.word_embeddings.weight"),
+            *(config["vocabulary_size"], hidden),
+        ),
+        *_embeddings(family, config, stored),
+        *_norm("embeddings/norm", "embeddings.LayerNorm", hidden),
+        *(weight for index in layers for weight in _encoder_layer(index, config, names)),
+        *(_dense("pooler", (POOLER,), hidden, hidden) if stored["pooler"] else []),
+    ]
 
-    prefix: str
-    backbone: Callable[[Mapping[str, Any], Mapping[str, Any]], list[Weight]]
-    head: Callable[[int, int, int], list[Weight]]
-    head_names: tuple[str, ...]
-    ignored: tuple[str, ...]
 
-    def rename(self, name: str) -> str:
-        """Returns the name that this layout has for a name in a file.
-
-        Old checkpoints call the weights of a normalization gamma and beta.
-        """
-        return _OLD_NORM.sub(
-            lambda old: old[1] + _NORM_NAMES[old[2]], name.removeprefix(f"{self.prefix}.")
+def _embeddings(
+    family: Family, config: Mapping[str, Any], stored: Mapping[str, Any]
+) -> list[Weight]:
+    """Returns the embeddings of positions and segments."""
+    hidden, positions = config["hidden_dim"], config["max_sequence_length"]
+    if family.hugging_face.pads_first:
+        unused = stored["unused_positions"]
+        parts = (
+            (_POSITIONS, (unused + positions, hidden)),
+            (_SEGMENTS, (stored["segments"], hidden)),
         )
+        return [
+            Weight(
+                "embeddings/position",
+                parts,
+                lambda positions, segments: positions[unused:] + segments[0],
+            )
+        ]
+    return [
+        _same("embeddings/position", _POSITIONS, positions, hidden),
+        *(
+            [_same("embeddings/segment", _SEGMENTS, config["num_segments"], hidden)]
+            if family.num_segments
+            else []
+        ),
+    ]
+
+
+def head_weights(family: Family, width: int, hidden_dim: int, num_classes: int) -> list[Weight]:
+    """Returns where a checkpoint keeps the weights of a classifier's head.
+
+    Args:
+        family: Of the classifier.
+        width: Of the backbone.
+        hidden_dim: Width of the head's first layer, in a family that has it.
+        num_classes: Number of classes.
+    """
+    *first, last = family.hugging_face.head
+    if not first:
+        return _dense("logits", (last,), width, num_classes)
+    return [
+        *_dense("pooled_dense", tuple(first), width, hidden_dim),
+        *_dense("logits", (last,), hidden_dim, num_classes),
+    ]
+
+
+def head_names(family: Family) -> tuple[str, ...]:
+    """Returns beginnings of the names of a classifier's head."""
+    return tuple(f"{name.split('.')[0]}." for name in family.hugging_face.head)
+
+
+def ignored_names(family: Family) -> tuple[str, ...]:
+    """Returns beginnings of the names of what a checkpoint may hold that no output depends on.
+
+    They are those of heads of other tasks, and of constants.
+    """
+    return (*_CONSTANTS, *family.hugging_face.other_heads)
+
+
+def rename(family: Family, name: str) -> str:
+    """Returns the name that is looked for, of a name in a file.
+
+    A model with a head has the family's before it; old checkpoints call the weights of a
+    normalization gamma and beta.
+    """
+    return _OLD_NORM.sub(
+        lambda old: old[1] + _NORM_NAMES[old[2]],
+        name.removeprefix(f"{family.hugging_face.prefix}."),
+    )
 
 
 _OLD_NORM = re.compile(r"(LayerNorm\.|layer_norm\.)(gamma|beta)$")
 _NORM_NAMES = {"gamma": "weight", "beta": "bias"}
 
 _CONSTANTS = ("embeddings.position_ids", "embeddings.token_type_ids")
-_ROBERTA = Layout(
-    prefix="roberta",
-    backbone=_roberta,
-    head=_roberta_head,
-    head_names=("classifier.",),
-    ignored=(*_CONSTANTS, "pooler.", "lm_head.", "qa_outputs."),
-)
-
-LAYOUTS: dict[str, Layout] = {
-    "bert": Layout(
-        prefix="bert",
-        backbone=_bert,
-        head=_bert_head,
-        head_names=("classifier.",),
-        ignored=(*_CONSTANTS, "cls.", "qa_outputs."),
-    ),
-    "roberta": _ROBERTA,
-    "xlm_roberta": _ROBERTA,
-    "distil_bert": Layout(
-        prefix="distilbert",
-        backbone=_distil_bert,
-        head=_distil_bert_head,
-        head_names=("pre_classifier.", "classifier."),
-        ignored=(
-            *_CONSTANTS,
-            *("vocab_transform.", "vocab_projector.", "vocab_layer_norm.", "qa_outputs."),
-        ),
-    ),
-}
-"""For each family, where its checkpoints keep the weights."""

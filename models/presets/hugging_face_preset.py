@@ -6,12 +6,12 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from typing_extensions import override
 
+from models.families.record import FAMILIES, Family, HuggingFaceFormat
 from models.presets import hugging_face, sentence_transformers
 from models.presets.hugging_face import POOLER
 from models.presets.hugging_face_tokenizer import ALL_FILES, FILES, TokenizerFiles
@@ -55,101 +55,10 @@ _ONLY: dict[str, tuple[Any, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class _ModelType:
-    """What a `config.json` of a model type means.
-
-    Attributes:
-        family: Of the model.
-        arguments: For each field the constructor's argument that it is.
-        defaults: What fields are that are missing: older files have only what is unusual.
-        activation: The field that names the activation.
-        dropouts: Fields for the dropout of a classifier's head, the first that is no null counts.
-        fixed: Arguments of the constructor that no field gives.
-        pads_first: Whether the first positions are those of padding.
-    """
-
-    family: str
-    arguments: Mapping[str, str]
-    defaults: Mapping[str, Any]
-    activation: str
-    dropouts: tuple[str, ...]
-    fixed: Mapping[str, Any] = field(default_factory=dict)
-    pads_first: bool = False
-
-
-_BERT_ARGUMENTS = {
-    "vocab_size": "vocabulary_size",
-    "num_hidden_layers": "num_layers",
-    "num_attention_heads": "num_heads",
-    "hidden_size": "hidden_dim",
-    "intermediate_size": "intermediate_dim",
-    "hidden_dropout_prob": "dropout",
-    "max_position_embeddings": "max_sequence_length",
-    "type_vocab_size": "num_segments",
-    "layer_norm_eps": "layer_norm_epsilon",
+MODEL_TYPES: dict[str, Family] = {
+    family.hugging_face.model_type: family for family in FAMILIES.values()
 }
-_BERT_DEFAULTS = {
-    "vocab_size": 30_522,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "hidden_size": 768,
-    "intermediate_size": 3072,
-    "hidden_act": "gelu",
-    "hidden_dropout_prob": 0.1,
-    "max_position_embeddings": 512,
-    "type_vocab_size": 2,
-    "layer_norm_eps": 1e-12,
-}
-_ROBERTA_DEFAULTS = {**_BERT_DEFAULTS, "pad_token_id": 1}
-_BERT_DROPOUTS = ("classifier_dropout", "hidden_dropout_prob")
-
-MODEL_TYPES: dict[str, _ModelType] = {
-    "bert": _ModelType("bert", _BERT_ARGUMENTS, _BERT_DEFAULTS, "hidden_act", _BERT_DROPOUTS),
-    "roberta": _ModelType(
-        "roberta",
-        _BERT_ARGUMENTS,
-        {**_ROBERTA_DEFAULTS, "vocab_size": 50_265},
-        "hidden_act",
-        _BERT_DROPOUTS,
-        pads_first=True,
-    ),
-    "xlm-roberta": _ModelType(
-        "xlm_roberta",
-        _BERT_ARGUMENTS,
-        _ROBERTA_DEFAULTS,
-        "hidden_act",
-        _BERT_DROPOUTS,
-        pads_first=True,
-    ),
-    "distilbert": _ModelType(
-        "distil_bert",
-        {
-            "vocab_size": "vocabulary_size",
-            "n_layers": "num_layers",
-            "n_heads": "num_heads",
-            "dim": "hidden_dim",
-            "hidden_dim": "intermediate_dim",
-            "dropout": "dropout",
-            "max_position_embeddings": "max_sequence_length",
-        },
-        {
-            "vocab_size": 30_522,
-            "n_layers": 6,
-            "n_heads": 12,
-            "dim": 768,
-            "hidden_dim": 3072,
-            "activation": "gelu",
-            "dropout": 0.1,
-            "max_position_embeddings": 512,
-            "seq_classif_dropout": 0.2,
-        },
-        "activation",
-        ("seq_classif_dropout",),
-        fixed={"layer_norm_epsilon": 1e-12},
-    ),
-}
-"""What a description of each `model_type` means."""
+"""The family that each `model_type` is."""
 
 
 class HuggingFacePreset(Preset):
@@ -172,16 +81,20 @@ class HuggingFacePreset(Preset):
         for name, values in _ONLY.items():
             if name in config and config[name] not in values:
                 raise self.error(CONFIG, f"{name} must be {values[0]!r}, not {config[name]!r:.60}")
-        return {**MODEL_TYPES[model_type].defaults, **config}
+        return {**MODEL_TYPES[model_type].hugging_face.defaults, **config}
 
     @property
-    def _type(self) -> _ModelType:
+    def _family(self) -> Family:
         return MODEL_TYPES[self._config["model_type"]]
+
+    @property
+    def _type(self) -> HuggingFaceFormat:
+        return self._family.hugging_face
 
     @property
     @override
     def family(self) -> str:
-        return self._type.family
+        return self._family.name
 
     def _checked(self, names: Mapping[str, str]) -> dict[str, Any]:
         """Returns the values of fields; each is of the type of the argument that it becomes."""
@@ -293,7 +206,7 @@ class HuggingFacePreset(Preset):
 
     @cached_property
     def _tokenizer(self) -> TokenizerFiles:
-        return FILES[self.family](self)
+        return FILES[self._family.tokenizer](self)
 
     @property
     @override
@@ -323,11 +236,7 @@ class HuggingFacePreset(Preset):
 
     @cached_property
     def _stored(self) -> Safetensors:
-        return Safetensors(self, self._layout.rename)
-
-    @property
-    def _layout(self) -> hugging_face.Layout:
-        return hugging_face.LAYOUTS[self.family]
+        return Safetensors(self, partial(hugging_face.rename, self._family))
 
     @cached_property
     @override
@@ -343,19 +252,20 @@ class HuggingFacePreset(Preset):
 
     @override
     def backbone_weights(self, config: Mapping[str, Any]) -> StoredWeights:
-        layout = self._layout
+        family = self._family
         known = {
-            "pooler": self.has_pooler or self.has_classifier,
+            "pooler": family.has_pooler and (self.has_pooler or self.has_classifier),
             "unused_positions": self._unused_positions,
             "segments": self._config.get("type_vocab_size"),
         }
-        ignored = (*layout.ignored, *layout.head_names)
-        return SafetensorsWeights(self, self._stored, layout.backbone(config, known), ignored)
+        weights = hugging_face.backbone_weights(family, config, known)
+        ignored = (*hugging_face.ignored_names(family), *hugging_face.head_names(family))
+        return SafetensorsWeights(self, self._stored, weights, ignored)
 
     @override
     def head_weights(self, config: Mapping[str, Any], hidden_dim: int) -> StoredWeights:
-        layout = self._layout
-        weights = layout.head(config["hidden_dim"], hidden_dim, len(self.labels))
-        heads = tuple(layout.head_names)
+        family, width = self._family, config["hidden_dim"]
+        weights = hugging_face.head_weights(family, width, hidden_dim, len(self.labels))
+        heads = hugging_face.head_names(family)
         ignored = {n for n in self._stored.arrays if not n.startswith(heads)}
         return SafetensorsWeights(self, self._stored, weights, ignored)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from models.errors import PresetError
+from models.families.record import TokenizerKind
 from models.presets.preset import MAX_VOCABULARY_BYTES, Preset
 from models.presets.vocabulary_files import read_lines, read_merges, read_vocabulary
 from models.tokenizers.unigram import is_scored, sentence_piece_model
@@ -378,10 +379,9 @@ def _sequence(part: Any, field: str) -> list[Any]:
     return [part]
 
 
-FILES: dict[str, type[TokenizerFiles]] = {
-    "bert": WordPieceFiles,
-    "roberta": BytePairFiles,
-    "xlm_roberta": SentencePieceFiles,
-    "distil_bert": WordPieceFiles,
+FILES: dict[TokenizerKind, type[TokenizerFiles]] = {
+    "wordpiece": WordPieceFiles,
+    "byte_pair": BytePairFiles,
+    "sentence_piece": SentencePieceFiles,
 }
-"""What reads the tokenizer's files of each family."""
+"""What reads a tokenizer's files."""

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from models.errors import PresetError, UserError
+from models.families.record import Family
 from models.hubs.remote import is_remote
 from models.presets.preset import Preset, StoredWeights
 
@@ -137,50 +138,45 @@ def _backbone(
     ]
 
 
-def _bert_backbone(config: Mapping[str, Any]) -> list[Weight]:
-    embeddings = {
-        "token": "reversible_embedding",
-        "position": "position_embedding",
-        "segment": "embedding",
-    }
-    return _backbone(config, embeddings, has_pooler=True)
+def backbone_layout(family: Family, config: Mapping[str, Any]) -> list[Weight]:
+    """Returns where `model.weights.h5` keeps the weights of a backbone.
+
+    Args:
+        family: Of the backbone.
+        config: All arguments of its constructor.
+    """
+    if family.num_segments:
+        embeddings = {
+            "token": "reversible_embedding",
+            "position": "position_embedding",
+            "segment": "embedding",
+        }
+    else:
+        embeddings = {
+            "token": "token_and_position_embedding/token_embedding",
+            "position": "token_and_position_embedding/position_embedding",
+        }
+    return _backbone(config, embeddings, family.has_pooler)
 
 
-def _other_backbone(config: Mapping[str, Any]) -> list[Weight]:
-    embeddings = {
-        "token": "token_and_position_embedding/token_embedding",
-        "position": "token_and_position_embedding/position_embedding",
-    }
-    return _backbone(config, embeddings)
+def head_layout(
+    family: Family, config: Mapping[str, Any], hidden_dim: int, num_classes: int
+) -> list[Weight]:
+    """Returns where `task.weights.h5` keeps the weights of a classifier's head.
 
-
-def _bert_head(config: Mapping[str, Any], hidden_dim: int, num_classes: int) -> list[Weight]:
-    return _dense("logits", "layers/dense", config["hidden_dim"], num_classes)
-
-
-def _other_head(config: Mapping[str, Any], hidden_dim: int, num_classes: int) -> list[Weight]:
+    Args:
+        family: Of the classifier.
+        config: All arguments of the backbone's constructor.
+        hidden_dim: Width of the head's first layer, in a family that has it.
+        num_classes: Number of classes.
+    """
+    width = config["hidden_dim"]
+    if family.head_activation is None:
+        return _dense("logits", "layers/dense", width, num_classes)
     return [
-        *_dense("pooled_dense", "layers/dense", config["hidden_dim"], hidden_dim),
+        *_dense("pooled_dense", "layers/dense", width, hidden_dim),
         *_dense("logits", "layers/dense_1", hidden_dim, num_classes),
     ]
-
-
-BACKBONE_LAYOUTS: dict[str, Callable[[Mapping[str, Any]], list[Weight]]] = {
-    "bert": _bert_backbone,
-    "roberta": _other_backbone,
-    "xlm_roberta": _other_backbone,
-    "distil_bert": _other_backbone,
-}
-"""For each family, where `model.weights.h5` keeps the weights of a backbone's configuration."""
-
-HEAD_LAYOUTS: dict[str, Callable[[Mapping[str, Any], int, int], list[Weight]]] = {
-    "bert": _bert_head,
-    "roberta": _other_head,
-    "xlm_roberta": _other_head,
-    "distil_bert": _other_head,
-}
-"""For each family, where `task.weights.h5` keeps the head over a backbone, by its first layer's
-width and the number of classes."""
 
 
 def _arrays(store: h5py.File) -> dict[str, h5py.Dataset]:

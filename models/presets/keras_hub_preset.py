@@ -12,6 +12,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from models.families.record import FAMILIES, Family, TokenizerKind
 from models.packing import TRUNCATIONS
 from models.presets import keras_hub
 from models.presets.preset import (
@@ -44,11 +45,12 @@ OWN_SETTINGS = "textbeam"
 """Key in `tokenizer.json` of settings that Keras Hub does not have; it passes over it."""
 
 
-def _classes(prefix: str) -> dict[str, tuple[str, ...]]:
+def classes(family: Family) -> dict[str, tuple[str, ...]]:
     """Returns the classes that each file may describe, first the one that is written.
 
     The others are older names in Keras Hub, and preprocessors that pack a text in the same way.
     """
+    prefix = family.prefix
     return {
         CONFIG: (f"{prefix}Backbone",),
         TOKENIZER: (f"{prefix}Tokenizer",),
@@ -61,14 +63,6 @@ def _classes(prefix: str) -> dict[str, tuple[str, ...]]:
         TASK: (f"{prefix}TextClassifier", f"{prefix}Classifier"),
     }
 
-
-CLASSES: dict[str, dict[str, tuple[str, ...]]] = {
-    "bert": _classes("Bert"),
-    "roberta": _classes("Roberta"),
-    "xlm_roberta": _classes("XLMRoberta"),
-    "distil_bert": _classes("DistilBert"),
-}
-"""For each family the classes that each file may describe."""
 
 # Tasks of Keras Hub that label nothing: a preset of one is that of its backbone.
 _OTHER_TASKS = ("MaskedLM", "TextEmbedder")
@@ -113,11 +107,10 @@ _SENTENCE_PIECE_FIELDS: Fields = {
     "add_eos": bool,
 }
 _SENTENCE_PIECE_ONLY = {"config_file": TOKENIZER, "add_bos": False, "add_eos": False}
-_TOKENIZERS: dict[str, tuple[Fields, dict[str, Any], str]] = {
-    "bert": (_WORDPIECE_FIELDS, _WORDPIECE_ONLY, WORDPIECE_VOCABULARY),
-    "roberta": (_BYTE_PAIR_FIELDS, _BYTE_PAIR_ONLY, BYTE_PAIR_VOCABULARY),
-    "xlm_roberta": (_SENTENCE_PIECE_FIELDS, _SENTENCE_PIECE_ONLY, SENTENCE_PIECE_MODEL),
-    "distil_bert": (_WORDPIECE_FIELDS, _WORDPIECE_ONLY, WORDPIECE_VOCABULARY),
+_TOKENIZERS: dict[TokenizerKind, tuple[Fields, dict[str, Any], str]] = {
+    "wordpiece": (_WORDPIECE_FIELDS, _WORDPIECE_ONLY, WORDPIECE_VOCABULARY),
+    "byte_pair": (_BYTE_PAIR_FIELDS, _BYTE_PAIR_ONLY, BYTE_PAIR_VOCABULARY),
+    "sentence_piece": (_SENTENCE_PIECE_FIELDS, _SENTENCE_PIECE_ONLY, SENTENCE_PIECE_MODEL),
 }
 
 # What Keras Hub writes about a preprocessor. The last four are of those for masked language models
@@ -173,7 +166,7 @@ class KerasHubPreset(Preset):
     def _config(self, file: str, fields: Fields) -> dict[str, Any]:
         """Returns the checked configuration of one of the preset's objects."""
         class_name, config = self._describe(file)
-        expected = CLASSES[self.family][file]
+        expected = classes(FAMILIES[self.family])[file]
         if class_name not in expected:
             raise self.error(file, f"class_name {class_name!r} is not {expected[0]!r}")
         config = {k: v for k, v in config.items() if k not in _NEUTRAL_FIELDS}
@@ -187,10 +180,10 @@ class KerasHubPreset(Preset):
     @override
     def family(self) -> str:
         class_name, _ = self._describe(CONFIG)
-        for family, classes in CLASSES.items():
-            if class_name in classes[CONFIG]:
-                return family
-        known = ", ".join(classes[CONFIG][0] for classes in CLASSES.values())
+        for family in FAMILIES.values():
+            if class_name in classes(family)[CONFIG]:
+                return family.name
+        known = ", ".join(classes(family)[CONFIG][0] for family in FAMILIES.values())
         raise self.error(CONFIG, f"class_name {class_name!r} is not one of {known}")
 
     @cached_property
@@ -201,12 +194,12 @@ class KerasHubPreset(Preset):
     @property
     @override
     def vocabulary_file(self) -> str:
-        return _TOKENIZERS[self.family][2]
+        return _TOKENIZERS[FAMILIES[self.family].tokenizer][2]
 
     @cached_property
     @override
     def tokenizer_arguments(self) -> dict[str, Any]:
-        fields, only, vocabulary = _TOKENIZERS[self.family]
+        fields, only, vocabulary = _TOKENIZERS[FAMILIES[self.family].tokenizer]
         config = self._config(TOKENIZER, fields)
         for field, value in only.items():
             if config.get(field, value) != value:
@@ -312,10 +305,10 @@ class KerasHubPreset(Preset):
 
     @override
     def backbone_weights(self, config: Mapping[str, Any]) -> StoredWeights:
-        layout = keras_hub.BACKBONE_LAYOUTS[self.family](config)
+        layout = keras_hub.backbone_layout(FAMILIES[self.family], config)
         return keras_hub.H5Weights(self, BACKBONE_WEIGHTS, layout)
 
     @override
     def head_weights(self, config: Mapping[str, Any], hidden_dim: int) -> StoredWeights:
-        layout = keras_hub.HEAD_LAYOUTS[self.family](config, hidden_dim, len(self.labels))
+        layout = keras_hub.head_layout(FAMILIES[self.family], config, hidden_dim, len(self.labels))
         return keras_hub.H5Weights(self, TASK_WEIGHTS, layout)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, TypeVar, get_args
 import numpy as np
 
 from models.errors import PresetError
-from models.packing import LAYOUTS
+from models.families.record import FAMILIES
 
 # Far above any real description and vocabulary, of which one of 250,000 tokens takes 20 MB; far
 # below what would fill the memory.
@@ -50,9 +50,6 @@ _LARGEST = {
     **dict.fromkeys(("num_layers", "num_hidden_layers", "n_layers"), 1_000),
     **dict.fromkeys(("num_classes", "num_labels"), 1_000_000),
 }
-
-_WITH_POOLER = frozenset({"bert"})
-"""Families whose backbone has a pooler."""
 
 Pooling = Literal["cls", "mean", "max", "pooled"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
@@ -105,7 +102,7 @@ class Preset(ABC):
     @property
     @abstractmethod
     def family(self) -> str:
-        """Family of the backbone, a key of `models.packing.LAYOUTS`."""
+        """Family of the backbone, a key of `models.families.record.FAMILIES`."""
 
     @property
     @abstractmethod
@@ -115,7 +112,7 @@ class Preset(ABC):
     @property
     def has_pooler(self) -> bool:
         """Whether the weights of a pooler are stored, without which "pooled" is no pooling."""
-        return self.family in _WITH_POOLER
+        return FAMILIES[self.family].has_pooler
 
     @property
     @abstractmethod
@@ -238,7 +235,7 @@ class Preset(ABC):
     @property
     def has_segments(self) -> bool:
         """Whether its rows have segment ids."""
-        return LAYOUTS[self.family].segments
+        return FAMILIES[self.family].num_segments > 0
 
     @property
     def max_sequence_length(self) -> int:
@@ -302,12 +299,13 @@ def check_fields(config: Mapping[str, Any], fields: Fields) -> None:
             raise ValueError(f"{field} must not be {value!r}")
 
 
-def check_size(field: str, value: Any) -> None:
-    """Raises `ValueError` unless a field's value is a positive integer that a model may have."""
+def check_size(field: str, value: Any) -> int:
+    """Returns a field's value, a positive integer that a model may have; else `ValueError`."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{field} must be a positive integer, not {value!r}")
     if value > _LARGEST.get(field, value):
         raise ValueError(f"{field} must be at most {_LARGEST[field]}, not {value}")
+    return value
 
 
 def _check_share(field: str, value: Any) -> None:

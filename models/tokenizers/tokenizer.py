@@ -11,10 +11,11 @@ import pyarrow as pa
 import tensorflow as tf
 from typing_extensions import Self
 
+from models.families.record import FAMILIES
 from models.inputs import as_texts, as_token_ids
 from models.packing import Tokens
 from models.presets import keras_hub
-from models.presets.keras_hub_preset import CLASSES, TOKENIZER
+from models.presets.keras_hub_preset import TOKENIZER, classes
 from models.presets.lookup import open_preset
 from models.presets.preset import Preset
 from models.presets.registry import FamilyPresets
@@ -89,7 +90,7 @@ class Tokenizer(ABC):
         """Returns the content of `tokenizer.json`."""
         config = {"config_file": TOKENIZER, **self.settings()}
         return keras_hub.description(
-            self.family, CLASSES[self.family][TOKENIZER][0], config, dtype="int32"
+            self.family, classes(FAMILIES[self.family])[TOKENIZER][0], config, dtype="int32"
         )
 
     @abstractmethod

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
+from models.families.record import FAMILIES
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
     from models.presets.preset import Preset
 
 # Those with a WordPiece vocabulary, which is trained here.
-_FAMILIES_FROM_SCRATCH = ("bert", "distil_bert")
+_FAMILIES_FROM_SCRATCH = [
+    family.name for family in FAMILIES.values() if family.tokenizer == "wordpiece"
+]
 
 # Positions of a model from scratch where its configuration does not say.
 _MAX_SEQUENCE_LENGTH = 512

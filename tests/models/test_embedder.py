@@ -130,4 +130,4 @@ def test_a_pooler_that_is_not_there_is_refused(distil, tmp_path):
 def test_families_with_a_pooler_are_known_without_their_classes(classifier, distil, tmp_path):
     for name, backbone in (("bert", classifier.backbone), ("distil_bert", distil[0])):
         backbone.save_to_preset(tmp_path / name)
-        assert open_preset(tmp_path / name).has_pooler == backbone.has_pooler
+        assert open_preset(tmp_path / name).has_pooler == backbone.record.has_pooler

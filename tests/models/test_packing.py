@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.packing import LAYOUTS, Tokens, kept_lengths, pack
+from models.families.record import FAMILIES
+from models.packing import Tokens, kept_lengths, pack
 
 CLS, SEP, PAD = 101, 102, 0
 SPECIAL_IDS = {"[CLS]": CLS, "[SEP]": SEP}
-BERT = LAYOUTS["bert"]
+BERT = FAMILIES["bert"]
 
 row_lists = st.lists(st.lists(st.integers(200, 999), max_size=12), max_size=6)
 pair_lists = st.lists(
@@ -128,8 +129,8 @@ def test_a_length_without_room_for_text_is_refused(num_texts, needed):
 
 
 def test_a_family_without_segments_gets_none():
-    layout = type(BERT)(BERT.single, BERT.pair, segments=False)
-    tokens, _ = pack([as_tokens([[7]])], layout, SPECIAL_IDS, 5)
+    family = FAMILIES["distil_bert"]
+    tokens, _ = pack([as_tokens([[7]])], family, SPECIAL_IDS, 5)
     assert tokens.segment_ids is None
     assert "segment_ids" not in tokens.pad(np.array([0]), 4, PAD)
 

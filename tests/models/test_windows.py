@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.packing import LAYOUTS, Tokens
+from models.families.record import FAMILIES
+from models.packing import Tokens
 from models.windows import pack_windows, split_windows
 
 IDS = {
@@ -27,17 +28,17 @@ def as_rows(tokens, values=None):
 
 
 def packed(*texts, length, family="bert"):
-    return pack_windows([as_tokens(rows) for rows in texts], LAYOUTS[family], IDS[family], length)
+    return pack_windows([as_tokens(rows) for rows in texts], FAMILIES[family], IDS[family], length)
 
 
 def split(tokens, length, family="bert"):
-    return split_windows(tokens, LAYOUTS[family], IDS[family], length)
+    return split_windows(tokens, FAMILIES[family], IDS[family], length)
 
 
 def windows_slowly(texts, length, family):
     """The windows of one row with the tokens that each of them adds, as the definition says."""
-    layout, ids = LAYOUTS[family], IDS[family]
-    room = length - layout.num_special(len(texts))
+    packing, ids = FAMILIES[family].packing, IDS[family]
+    room = length - packing.num_special(len(texts))
     *firsts, long = texts
     if firsts:
         firsts = [firsts[0][: max(room - room // 2, room - len(long))]]
@@ -47,7 +48,7 @@ def windows_slowly(texts, length, family):
         part = [*firsts, long[start : start + room]]
         window = [
             [ids[piece]] if isinstance(piece, str) else part[piece]
-            for piece in layout.pieces(len(texts))
+            for piece in packing.pieces(len(texts))
         ]
         windows.append(list(chain(*window)))
         weights.append(len(windows[0]) if start == 0 else len(part[-1]) - room // 4)

@@ -188,3 +188,24 @@ def test_first_tokens_alone_are_what_the_model_gives_them(config, randomize, num
     whole = outputs(backbone, features)
     np.testing.assert_allclose(backbone.first(features), whole["pooled_output"], atol=1e-5)
     np.testing.assert_allclose(backbone.tokens(features), whole["sequence_output"], atol=1e-5)
+
+
+def test_an_epsilon_of_0_is_no_default(config):
+    backbone = BertBackbone(**config | {"layer_norm_epsilon": 0.0})
+    assert backbone.layer_norm_epsilon == 0.0
+    assert backbone.encoder.layers[0].output_norm.epsilon == 0.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_segments": 0}, "num_segments=0: bert needs at least one segment"),
+        ({"layer_norm_epsilon": -1.0}, "layer_norm_epsilon=-1.0 is below 0"),
+        ({"layer_norm_epsilon": float("nan")}, "layer_norm_epsilon=nan is below 0"),
+        ({"activation": ""}, "activation"),
+    ],
+    ids=str,
+)
+def test_a_value_that_makes_no_sense_is_refused(config, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        BertBackbone(**config | arguments)

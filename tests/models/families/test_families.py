@@ -81,7 +81,7 @@ def test_a_width_of_its_own_for_the_heads_first_layer(family, tmp_path, randomiz
     kind = family.ours("Classifier")
     backbone = family.ours("Backbone")(**family.config)
     preprocessor = family.ours("Preprocessor")(family.tokenizer, 16)
-    if kind.pooled_activation is None:
+    if kind.record.head_activation is None:
         with pytest.raises(ValueError, match="hidden_dim=7: the head of bert has one layer"):
             kind(backbone, 2, preprocessor, hidden_dim=7)
         return

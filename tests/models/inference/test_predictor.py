@@ -266,3 +266,8 @@ def test_a_preset_without_a_classifier_is_refused(classifier, tmp_path):
     classifier.backbone.save_to_preset(tmp_path)
     with pytest.raises(PresetError, match="has no classifier"):
         Predictor.from_preset(tmp_path)
+
+
+def test_an_area_of_no_tokens_is_refused(classifier):
+    with pytest.raises(ValueError, match="batch_tokens must be a positive integer, not 0"):
+        Predictor(classifier, "CPU", batch_tokens=0)

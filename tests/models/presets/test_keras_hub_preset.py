@@ -204,9 +204,9 @@ def test_more_positions_than_the_backbone_has_are_refused(preset):
 
 def test_a_family_is_not_taken_for_another(preset):
     class OtherBackbone(BertBackbone):
-        family = "other"
+        family = "roberta"
 
-    with pytest.raises(PresetError, match="of the family 'bert', not 'other'"):
+    with pytest.raises(PresetError, match="of the family 'bert', not 'roberta'"):
         OtherBackbone.from_preset(preset)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from models.encoder import unset_weights
 from models.families.classes import CLASSIFIERS
-from models.packing import LAYOUTS
+from models.families.record import FAMILIES
 from models.presets import registry
 
 ROOT = Path(__file__).parents[3]
@@ -74,7 +74,7 @@ def test_no_name_means_two_presets():
 
 
 def test_families_that_the_tokenizer_knows_are_those_of_the_table():
-    assert set(LAYOUTS) <= {preset.family for preset in registry.PRESETS}
+    assert set(FAMILIES) <= {preset.family for preset in registry.PRESETS}
 
 
 def test_the_table_needs_no_tensorflow():

@@ -1,0 +1,271 @@
+"""What is to be known of each model family: one record, from which every table follows.
+
+Free of TensorFlow, so that a command line and a plan are quick to ask.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+TokenizerKind = Literal["wordpiece", "byte_pair", "sentence_piece"]
+"""How a family cuts texts into tokens."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Where special tokens stand around one text and around a pair.
+
+    In `single` and `pair` a string is a special token and a number the text of that index.
+
+    Attributes:
+        single: Such as `("[CLS]", 0, "[SEP]")`.
+        pair: Such as `("[CLS]", 0, "[SEP]", 1, "[SEP]")`.
+    """
+
+    single: tuple[str | int, ...]
+    pair: tuple[str | int, ...]
+
+    def pieces(self, num_texts: int) -> tuple[str | int, ...]:
+        """Returns what stands around one text or around two."""
+        return self.single if num_texts == 1 else self.pair
+
+    def num_special(self, num_texts: int) -> int:
+        """Returns the number of special tokens around one text or two."""
+        return sum(isinstance(piece, str) for piece in self.pieces(num_texts))
+
+
+@dataclass(frozen=True)
+class LayerNames:
+    """What Hugging Face calls the encoder's layers and the parts of one.
+
+    Attributes:
+        path: Of the layers, before their numbers.
+        query_key_value: Three linear layers, one layer here.
+        attention_output: A linear layer.
+        attention_norm: A normalization.
+        intermediate: A linear layer.
+        output: A linear layer.
+        output_norm: A normalization.
+    """
+
+    path: str
+    query_key_value: tuple[str, str, str]
+    attention_output: str
+    attention_norm: str
+    intermediate: str
+    output: str
+    output_norm: str
+
+
+@dataclass(frozen=True)
+class HuggingFaceFormat:
+    """How Hugging Face's checkpoints of a family are written.
+
+    Attributes:
+        model_type: What `config.json` calls the family.
+        prefix: Before the names of a backbone's weights in a model with a head.
+        arguments: For each field of `config.json` the backbone's argument that it is.
+        defaults: What missing fields stand for: older files have only what is unusual.
+        activation: The field that names the activation.
+        dropouts: Fields for the dropout of a classifier's head; the first counts that is not null.
+        layer: Names of the encoder's layers.
+        head: The linear layers of a classifier's head; the last one gives the scores.
+        other_heads: Beginnings of the names of weights that belong to heads of other tasks.
+        fixed: Arguments of the backbone that no field gives.
+        pads_first: Whether the first positions are those of padding.
+    """
+
+    model_type: str
+    prefix: str
+    arguments: Mapping[str, str]
+    defaults: Mapping[str, Any]
+    activation: str
+    dropouts: tuple[str, ...]
+    layer: LayerNames
+    head: tuple[str, ...]
+    other_heads: tuple[str, ...]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    pads_first: bool = False
+
+
+@dataclass(frozen=True)
+class Family:
+    """A model family.
+
+    Attributes:
+        name: What the project calls it.
+        prefix: Of its classes, here and at Keras Hub.
+        tokenizer: How it cuts texts into tokens.
+        packing: Where special tokens stand.
+        hugging_face: How Hugging Face's checkpoints of it are written.
+        num_segments: Segment ids; 0 if tokens have none.
+        has_pooler: Whether its backbone ends in a dense layer over the first token.
+        activation: Of the feed-forward networks at Keras Hub.
+        layer_norm_epsilon: Added to variances at Keras Hub.
+        head_activation: Of the first layer of a classifier's head; `None` where the backbone's
+            pooler is in its place.
+        drops_first: Whether there is dropout before that layer too.
+        head_dropout: Of a classifier's head at Keras Hub.
+    """
+
+    name: str
+    prefix: str
+    tokenizer: TokenizerKind
+    packing: Packing
+    hugging_face: HuggingFaceFormat
+    num_segments: int = 0
+    has_pooler: bool = False
+    activation: str = "gelu"
+    layer_norm_epsilon: float = 1e-12
+    head_activation: str | None = None
+    drops_first: bool = True
+    head_dropout: float = 0.0
+
+
+_CLS_SEP = Packing(("[CLS]", 0, "[SEP]"), ("[CLS]", 0, "[SEP]", 1, "[SEP]"))
+_S = Packing(("<s>", 0, "</s>"), ("<s>", 0, "</s>", "</s>", 1, "</s>"))
+
+_ARGUMENTS = {
+    "vocab_size": "vocabulary_size",
+    "num_hidden_layers": "num_layers",
+    "num_attention_heads": "num_heads",
+    "hidden_size": "hidden_dim",
+    "intermediate_size": "intermediate_dim",
+    "hidden_dropout_prob": "dropout",
+    "max_position_embeddings": "max_sequence_length",
+    "type_vocab_size": "num_segments",
+    "layer_norm_eps": "layer_norm_epsilon",
+}
+_DEFAULTS = {
+    "vocab_size": 30_522,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "layer_norm_eps": 1e-12,
+}
+_LAYER = LayerNames(
+    path="encoder.layer",
+    query_key_value=("attention.self.query", "attention.self.key", "attention.self.value"),
+    attention_output="attention.output.dense",
+    attention_norm="attention.output.LayerNorm",
+    intermediate="intermediate.dense",
+    output="output.dense",
+    output_norm="output.LayerNorm",
+)
+_DROPOUTS = ("classifier_dropout", "hidden_dropout_prob")
+
+
+def _roberta(model_type: str, vocabulary_size: int) -> HuggingFaceFormat:
+    return HuggingFaceFormat(
+        model_type=model_type,
+        prefix="roberta",
+        arguments=_ARGUMENTS,
+        defaults={**_DEFAULTS, "vocab_size": vocabulary_size, "pad_token_id": 1},
+        activation="hidden_act",
+        dropouts=_DROPOUTS,
+        layer=_LAYER,
+        head=("classifier.dense", "classifier.out_proj"),
+        other_heads=("pooler.", "lm_head.", "qa_outputs."),
+        pads_first=True,
+    )
+
+
+_BERT = Family(
+    name="bert",
+    prefix="Bert",
+    tokenizer="wordpiece",
+    packing=_CLS_SEP,
+    num_segments=2,
+    has_pooler=True,
+    activation="gelu_approximate",
+    head_dropout=0.1,
+    hugging_face=HuggingFaceFormat(
+        model_type="bert",
+        prefix="bert",
+        arguments=_ARGUMENTS,
+        defaults=_DEFAULTS,
+        activation="hidden_act",
+        dropouts=_DROPOUTS,
+        layer=_LAYER,
+        head=("classifier",),
+        other_heads=("cls.", "qa_outputs."),
+    ),
+)
+
+_ROBERTA = Family(
+    name="roberta",
+    prefix="Roberta",
+    tokenizer="byte_pair",
+    packing=_S,
+    layer_norm_epsilon=1e-5,
+    head_activation="tanh",
+    hugging_face=_roberta("roberta", 50_265),
+)
+
+_XLM_ROBERTA = Family(
+    name="xlm_roberta",
+    prefix="XLMRoberta",
+    tokenizer="sentence_piece",
+    packing=_S,
+    layer_norm_epsilon=1e-5,
+    head_activation="tanh",
+    hugging_face=_roberta("xlm-roberta", 30_522),
+)
+
+_DISTIL_BERT = Family(
+    name="distil_bert",
+    prefix="DistilBert",
+    tokenizer="wordpiece",
+    packing=_CLS_SEP,
+    head_activation="relu",
+    drops_first=False,
+    head_dropout=0.2,
+    hugging_face=HuggingFaceFormat(
+        model_type="distilbert",
+        prefix="distilbert",
+        arguments={
+            "vocab_size": "vocabulary_size",
+            "n_layers": "num_layers",
+            "n_heads": "num_heads",
+            "dim": "hidden_dim",
+            "hidden_dim": "intermediate_dim",
+            "dropout": "dropout",
+            "max_position_embeddings": "max_sequence_length",
+        },
+        defaults={
+            "vocab_size": 30_522,
+            "n_layers": 6,
+            "n_heads": 12,
+            "dim": 768,
+            "hidden_dim": 3072,
+            "activation": "gelu",
+            "dropout": 0.1,
+            "max_position_embeddings": 512,
+            "seq_classif_dropout": 0.2,
+        },
+        activation="activation",
+        dropouts=("seq_classif_dropout",),
+        layer=LayerNames(
+            path="transformer.layer",
+            query_key_value=("attention.q_lin", "attention.k_lin", "attention.v_lin"),
+            attention_output="attention.out_lin",
+            attention_norm="sa_layer_norm",
+            intermediate="ffn.lin1",
+            output="ffn.lin2",
+            output_norm="output_layer_norm",
+        ),
+        head=("pre_classifier", "classifier"),
+        other_heads=("vocab_transform.", "vocab_projector.", "vocab_layer_norm.", "qa_outputs."),
+        fixed={"layer_norm_epsilon": 1e-12},
+    ),
+)
+
+FAMILIES: dict[str, Family] = {
+    family.name: family for family in (_BERT, _ROBERTA, _XLM_ROBERTA, _DISTIL_BERT)
+}
+"""The families by name."""
