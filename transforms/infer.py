@@ -2,20 +2,19 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-from apache_beam.metrics import Metrics
 from apache_beam.ml.inference.base import ModelHandler, RunInference
-from apache_beam.pvalue import TaggedOutput
 from apache_beam.typehints.decorators import no_annotations
 
 from models.inference.predictor import Prediction, Task
 from transforms.progress import PROGRESS
 from transforms.schemas import label_fields, vector_field
-from transforms.tokenize import reject_rows, tokens_of
+from transforms.stage import StageOutput, run_stage, take_rejected, tally
+from transforms.tokenize import tokens_of
 
 if TYPE_CHECKING:
     from models.inference.predictor import Predictor
@@ -73,21 +72,6 @@ class PredictorHandler(ModelHandler[pa.RecordBatch, Predicted, "Predictor"]):
         return "textbeam"
 
 
-class InferredCorpus(NamedTuple):
-    """What `Classify` and `Embed` return.
-
-    Attributes:
-        rows: Record batches with the columns of the input and those of the task.
-        rejected: Record batches of the schema `REJECTED`.
-        tallies: Dicts with `padded_tokens`, the places of micro-batches that held no token, and
-            `precision`, the rows computed in each type.
-    """
-
-    rows: beam.PCollection[pa.RecordBatch]
-    rejected: beam.PCollection[pa.RecordBatch]
-    tallies: beam.PCollection[dict[str, Any]]
-
-
 class _Infer(beam.PTransform):
     """Runs a model over tokenized record batches and adds columns to them.
 
@@ -110,16 +94,14 @@ class _Infer(beam.PTransform):
         self._add_results = _AddResults(list(text_columns), add, dtype)
 
     @no_annotations
-    def expand(self, rows: beam.PCollection[pa.RecordBatch]) -> InferredCorpus:
-        """Returns the rows with their results, the rejected ones and the tallies."""
+    def expand(self, rows: beam.PCollection[pa.RecordBatch]) -> StageOutput:
+        """Returns the rows with their results and the rejected ones.
+
+        A tally has `padded_tokens`, the places of micro-batches that held no token, and
+        `precision`, the rows computed in each type.
+        """
         predicted = rows | RunInference(self._handler.with_no_batching())
-        outputs = predicted | "AddResults" >> beam.ParDo(self._add_results).with_outputs(
-            "rejected", "tallies", main="rows"
-        )
-        outputs["rows"].element_type = pa.RecordBatch
-        outputs["rejected"].element_type = pa.RecordBatch
-        outputs["tallies"].element_type = dict[str, Any]
-        return InferredCorpus(outputs["rows"], outputs["rejected"], outputs["tallies"])
+        return run_stage(predicted, self._add_results, "AddResults")
 
 
 class Classify(_Infer):
@@ -184,16 +166,14 @@ class _AddResults(beam.DoFn):
             problem = f"the model's output is too large for {self._dtype}"
             errors = dict.fromkeys(_infinite(outputs), problem) | errors
         if errors:
-            Metrics.counter("textbeam", "rows_rejected").inc(len(errors))
-            rejected, batch = reject_rows(batch, errors, self._text_columns, "infer")
+            rejected, batch = take_rejected(batch, errors, self._text_columns, "infer")
             outputs = np.delete(outputs, list(errors), axis=0)
-            yield TaggedOutput("rejected", rejected)
-        yield TaggedOutput(
-            "tallies",
+            yield rejected
+        yield tally(
             {
                 "padded_tokens": prediction.padded_tokens,
                 "precision": {prediction.precision: len(batch)},
-            },
+            }
         )
         if len(batch):
             yield self._add(batch, outputs)

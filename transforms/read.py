@@ -3,12 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
-import pyarrow as pa
 from apache_beam.metrics import Metrics
-from apache_beam.pvalue import TaggedOutput
 from apache_beam.typehints.decorators import no_annotations
 
 import transforms.coder  # noqa: F401  (registers the coder of record batches)
@@ -16,24 +14,7 @@ from transforms.files import CorpusFile
 from transforms.reading.corpus import Corpus
 from transforms.reading.layout import ReadBatch
 from transforms.reading.units import ReadUnit, read_head, read_unit, split_file
-
-_REJECTED = "rejected"
-_TALLIES = "tallies"
-
-
-class ReadRows(NamedTuple):
-    """What was read.
-
-    Attributes:
-        rows: Record batches of the schema of the corpus.
-        rejected: Record batches of the schema `REJECTED`.
-        tallies: For each unit of work a dict with `rows_read`, the rows that were found, rejected
-            ones included, and `files`, the same by path.
-    """
-
-    rows: beam.PCollection
-    rejected: beam.PCollection
-    tallies: beam.PCollection
+from transforms.stage import StageOutput, rejected, run_stage, tally
 
 
 class ReadCorpus(beam.PTransform):
@@ -54,8 +35,12 @@ class ReadCorpus(beam.PTransform):
         self._limit = limit
 
     @no_annotations
-    def expand(self, begin: beam.pvalue.PBegin) -> ReadRows:
-        """Returns the three outputs."""
+    def expand(self, begin: beam.pvalue.PBegin) -> StageOutput:
+        """Returns the rows of the schema of the corpus and the rejected ones.
+
+        A tally is that of a unit of work: `rows_read`, the rows that were found, rejected ones
+        included, and `files`, the same by path.
+        """
         if self._limit is None:
             # The reader needs the columns alone; a list of files may be long.
             columns = replace(self._corpus, files=())
@@ -69,12 +54,7 @@ class ReadCorpus(beam.PTransform):
         else:
             units = begin | "Head" >> beam.Create([self._limit])
             reader = _ReadHead(self._corpus)
-        outputs = units | "Read" >> beam.ParDo(reader).with_outputs(
-            _REJECTED, _TALLIES, main="rows"
-        )
-        for tag in ("rows", _REJECTED):
-            outputs[tag].element_type = pa.RecordBatch
-        return ReadRows(outputs.rows, outputs[_REJECTED], outputs[_TALLIES])
+        return run_stage(units, reader, "Read")
 
 
 def _split(file: CorpusFile, corpus: Corpus) -> Iterator[ReadUnit]:
@@ -87,7 +67,6 @@ class _Reader(beam.DoFn):
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus
         self._rows_read = Metrics.counter("textbeam", "rows_read")
-        self._rows_rejected = Metrics.counter("textbeam", "rows_rejected")
 
     def _outputs(self, batches: Iterable[tuple[str, ReadBatch]], *paths: str) -> Iterator[Any]:
         files = Counter(dict.fromkeys(paths, 0))  # a file without rows is told too
@@ -97,9 +76,8 @@ class _Reader(beam.DoFn):
             if batch.rows.num_rows:
                 yield batch.rows
             if batch.rejected.num_rows:
-                self._rows_rejected.inc(batch.rejected.num_rows)
-                yield TaggedOutput(_REJECTED, batch.rejected)
-        yield TaggedOutput(_TALLIES, {"rows_read": files.total(), "files": dict(files)})
+                yield rejected(batch.rejected)
+        yield tally({"rows_read": files.total(), "files": dict(files)})
 
 
 class _ReadUnit(_Reader):

@@ -10,35 +10,6 @@ SOURCE = pa.field("source", pa.string(), nullable=False)
 POSITION = pa.field("position", pa.int64(), nullable=False)
 """Byte offset of the line in the decompressed file, or row number in CSV, TSV and Parquet."""
 
-REJECTED = pa.schema(
-    [
-        SOURCE,
-        POSITION,
-        pa.field("raw", pa.binary()),  # what was read: a line, a CSV record, a JSON object
-        pa.field("stage", pa.string(), nullable=False),
-        pa.field("error", pa.string(), nullable=False),
-    ]
-)
-"""Rows that could not be processed, with the reason. `raw` may be bytes that are no UTF-8."""
-
-
-def rejected_batch(
-    sources: list[str],
-    positions: list[int],
-    raws: list[bytes | None],
-    stage: str,
-    errors: list[str],
-) -> pa.RecordBatch:
-    """Returns rejected rows as a record batch of the schema `REJECTED`."""
-    columns = [
-        pa.array(sources, pa.string()),
-        pa.array(positions, pa.int64()),
-        pa.array(raws, pa.binary()),
-        pa.array([stage] * len(sources), pa.string()),
-        pa.array(errors, pa.string()),
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=REJECTED)
-
 
 def token_fields(has_segments: bool) -> list[pa.Field]:
     """Returns the columns that `Tokenize` adds, for a family with or without segments."""

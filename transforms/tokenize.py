@@ -1,22 +1,21 @@
 """From texts to token ids, a record batch at a time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from apache_beam.metrics import Metrics
-from apache_beam.pvalue import TaggedOutput
 from apache_beam.typehints.decorators import no_annotations
 from apache_beam.utils.shared import Shared
 
 from models.packing import Tokens
 from models.presets.lookup import open_preset
 from models.windows import LongText
-from transforms.schemas import rejected_batch, token_fields
+from transforms.schemas import token_fields
+from transforms.stage import StageOutput, run_stage, take_rejected
 
 if TYPE_CHECKING:
     from models.preprocessor import Preprocessor
@@ -24,18 +23,6 @@ if TYPE_CHECKING:
 # Texts that one thread tokenizes at a time: enough that starting costs nothing, few enough that a
 # record batch keeps all cores busy.
 _TEXTS_A_TASK = 512
-
-
-class TokenizedCorpus(NamedTuple):
-    """What `Tokenize` returns.
-
-    Attributes:
-        rows: Record batches with the columns of the input and those of `token_fields`.
-        rejected: Record batches of the schema `REJECTED`.
-    """
-
-    rows: beam.PCollection[pa.RecordBatch]
-    rejected: beam.PCollection[pa.RecordBatch]
 
 
 class Tokenize(beam.PTransform):
@@ -69,12 +56,9 @@ class Tokenize(beam.PTransform):
         self._tokenize = _TokenizeBatch(preset, sequence_length, columns, long_text, prefix)
 
     @no_annotations
-    def expand(self, rows: beam.PCollection[pa.RecordBatch]) -> TokenizedCorpus:
-        """Returns the tokenized rows and the rejected ones."""
-        outputs = rows | beam.ParDo(self._tokenize).with_outputs("rejected", main="rows")
-        for tag in ("rows", "rejected"):
-            outputs[tag].element_type = pa.RecordBatch
-        return TokenizedCorpus(outputs["rows"], outputs["rejected"])
+    def expand(self, rows: beam.PCollection[pa.RecordBatch]) -> StageOutput:
+        """Returns the rows with the columns of `token_fields`, and the rejected ones."""
+        return run_stage(rows, self._tokenize)
 
 
 class _TokenizeBatch(beam.DoFn):
@@ -124,9 +108,8 @@ class _TokenizeBatch(beam.DoFn):
             for part in parts
         ]
         if failed:
-            Metrics.counter("textbeam", "rows_rejected").inc(len(failed))
-            rejected, batch = reject_rows(batch, failed, self._columns, "tokenize")
-            yield TaggedOutput("rejected", rejected)
+            rejected, batch = take_rejected(batch, failed, self._columns, "tokenize")
+            yield rejected
         if len(batch):
             parts, *counts = zip(*encoded, strict=True)
             num_tokens, truncated = (np.concatenate(count) for count in counts)
@@ -187,32 +170,3 @@ def tokens_of(batch: pa.RecordBatch) -> Tokens:
         segment_ids = batch.column("segment_ids").flatten().to_numpy()
     splits = ids.offsets.to_numpy().astype(np.int64)
     return Tokens(ids.flatten().to_numpy(), splits - splits[0], segment_ids)
-
-
-def reject_rows(
-    batch: pa.RecordBatch, errors: Mapping[int, str], columns: Sequence[str], stage: str
-) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    """Takes rows out of a record batch.
-
-    Args:
-        batch: With the columns `source` and `position`.
-        errors: What is wrong with a row, by its index.
-        columns: Names of the text columns: their values are what a rejected row keeps.
-        stage: Where they failed.
-
-    Returns:
-        The rejected rows, of the schema `REJECTED`, and the others.
-    """
-    rows = sorted(errors)
-    taken = batch.take(pa.array(rows, pa.int64()))
-    texts = [taken.column(name).to_pylist() for name in columns]
-    rejected = rejected_batch(
-        taken.column("source").to_pylist(),
-        taken.column("position").to_pylist(),
-        ["\t".join(values).encode() for values in zip(*texts, strict=True)],
-        stage,
-        [errors[row] for row in rows],
-    )
-    kept = np.ones(len(batch), bool)
-    kept[rows] = False
-    return rejected, batch.filter(pa.array(kept))

@@ -16,7 +16,7 @@ from apache_beam.typehints.decorators import no_annotations
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.errors import OutputError
-from transforms.schemas import REJECTED
+from transforms.rejected import REJECTED
 from transforms.writing.folder import open_folder, storage_errors
 from transforms.writing.manifest import MANIFEST_KEYS
 from transforms.writing.output import OutputPlan, written_schema
@@ -44,7 +44,7 @@ class WriteResults(beam.PTransform):
     """Writes record batches and rejected rows to the output folder of a plan.
 
     Applied to a dict of `rows` (a PCollection of record batches), `rejected` (PCollections of
-    record batches of the schema `transforms.schemas.REJECTED`, one a stage) and `tallies`
+    record batches of the schema `transforms.rejected.REJECTED`, one a stage) and `tallies`
     (PCollections of dicts of counters, summed by key, nested ones too). The tallies must count
     `rows_read`, and may count `padded_tokens` (as the manifest's `tokens.padded`), `files` (rows
     by source) and others, which the manifest lists as its `counters`. It gives a PCollection with

@@ -11,7 +11,8 @@ from apache_beam.testing.util import assert_that
 from models.inference.predictor import Prediction
 from models.packing import Tokens
 from transforms.infer import Classify, Embed, Predicted, add_labels, add_vectors
-from transforms.schemas import REJECTED, label_fields, vector_field
+from transforms.rejected import REJECTED
+from transforms.schemas import label_fields, vector_field
 from transforms.tokenize import add_tokens
 
 LABELS = ["low", "middle", "high"]

@@ -8,12 +8,12 @@ from apache_beam.testing.util import assert_that
 from models import BertPreprocessor, BertTokenizer
 from models.packing import Tokens
 from models.presets.lookup import open_preset
-from transforms.schemas import REJECTED, token_fields
+from transforms.rejected import REJECTED, reject_rows
+from transforms.schemas import token_fields
 from transforms.tokenize import (
     Tokenize,
     _TokenizeBatch,
     add_tokens,
-    reject_rows,
     tokens_of,
 )
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from transforms.schemas import POSITION, SOURCE, rejected_batch
+from transforms.rejected import rejected_batch
+from transforms.schemas import POSITION, SOURCE
 
 BATCH_ROWS = 2048
 """Rows of a record batch: enough to sort by length for micro-batches with little padding."""

@@ -12,7 +12,7 @@ import zstandard
 from transforms.reading.corpus import Corpus, plan_corpus
 from transforms.reading.layout import BATCH_ROWS, ReadBatch
 from transforms.reading.units import read_unit, split_file
-from transforms.schemas import REJECTED
+from transforms.rejected import REJECTED
 
 COMPRESS = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.compress}
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms.schemas import POSITION, SOURCE, rejected_batch
+from transforms.rejected import rejected_batch
+from transforms.schemas import POSITION, SOURCE
 
 SCHEMA = pa.schema(
     [

@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.transforms.writing.results import SCHEMA, column, rejected_of, rows_of
-from transforms.schemas import POSITION, REJECTED, SOURCE
+from transforms.rejected import REJECTED
+from transforms.schemas import POSITION, SOURCE
 from transforms.writing import parts
 from transforms.writing.folder import open_folder
 from transforms.writing.parts import (

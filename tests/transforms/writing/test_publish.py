@@ -10,7 +10,7 @@ from tests.transforms.writing.results import (
     rows_of,
 )
 from transforms.errors import OutputError
-from transforms.schemas import REJECTED
+from transforms.rejected import REJECTED
 from transforms.writing import folder
 from transforms.writing.folder import open_folder
 from transforms.writing.manifest import read_manifest

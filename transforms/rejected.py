@@ -1,0 +1,66 @@
+"""The schema of rejected rows, and the making of them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from transforms.schemas import POSITION, SOURCE
+
+REJECTED = pa.schema(
+    [
+        SOURCE,
+        POSITION,
+        pa.field("raw", pa.binary()),  # what was read: a line, a CSV record, a JSON object
+        pa.field("stage", pa.string(), nullable=False),
+        pa.field("error", pa.string(), nullable=False),
+    ]
+)
+"""Rows that could not be processed, with the reason. `raw` may be bytes that are no UTF-8."""
+
+
+def rejected_batch(
+    sources: list[str],
+    positions: list[int],
+    raws: list[bytes | None],
+    stage: str,
+    errors: list[str],
+) -> pa.RecordBatch:
+    """Returns rejected rows as a record batch of the schema `REJECTED`."""
+    columns = [
+        pa.array(sources, pa.string()),
+        pa.array(positions, pa.int64()),
+        pa.array(raws, pa.binary()),
+        pa.array([stage] * len(sources), pa.string()),
+        pa.array(errors, pa.string()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=REJECTED)
+
+
+def reject_rows(
+    batch: pa.RecordBatch, errors: Mapping[int, str], columns: Sequence[str], stage: str
+) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    """Takes rows out of a record batch.
+
+    Args:
+        batch: With the columns `source` and `position`.
+        errors: What is wrong with a row, by its index.
+        columns: Names of the text columns: their values are what a rejected row keeps.
+        stage: Where they failed.
+
+    Returns:
+        The rejected rows, of the schema `REJECTED`, and the others.
+    """
+    rows = sorted(errors)
+    taken = batch.take(pa.array(rows, pa.int64()))
+    texts = [taken.column(name).to_pylist() for name in columns]
+    rejected = rejected_batch(
+        taken.column("source").to_pylist(),
+        taken.column("position").to_pylist(),
+        ["\t".join(values).encode() for values in zip(*texts, strict=True)],
+        stage,
+        [errors[row] for row in rows],
+    )
+    kept = np.ones(len(batch), bool)
+    kept[rows] = False
+    return rejected, batch.filter(pa.array(kept))
