@@ -305,7 +305,7 @@ class Backbone(keras.Model):
             layer.qkv.enable_lora(rank)
             layer.attention_output.enable_lora(rank)
 
-    def layout(self) -> list[keras_hub.Weight]:
+    def layout(self) -> list[keras_hub.H5Weight]:
         """Returns where a preset keeps each weight."""
         return keras_hub.backbone_layout(self.record, self.architecture())
 

@@ -20,7 +20,7 @@ from models.presets.keras_hub_preset import LABELS, TASK, TASK_WEIGHTS, classes
 from models.presets.lookup import open_preset
 from models.presets.preset import Preset, check_labels, check_size
 from models.presets.registry import FamilyPresets
-from models.serialization import register, with_parts
+from models.serialization import deserialize_parts, register
 from models.training.batches import check_targets, random_generator, split_off, token_batches
 
 # Arguments of the constructor that `from_preset` does not hand to the backbone.
@@ -401,7 +401,7 @@ class Classifier(keras.Model):
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
         """Makes a classifier of what `get_config` returned."""
-        return cls(**with_parts(config, ("backbone", "preprocessor"), custom_objects))
+        return cls(**deserialize_parts(config, ("backbone", "preprocessor"), custom_objects))
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
         """Compiles a loaded classifier as it was compiled when it was saved."""

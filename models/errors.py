@@ -1,4 +1,18 @@
-"""The errors that a user can mend."""
+"""The errors that a user can mend, and what they say of a name that nobody knows."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, choices: Iterable[str]) -> str | None:
+    """Returns the choice that an unknown name was probably meant for, if one is near enough."""
+    return next(iter(difflib.get_close_matches(name, list(choices), n=1)), None)
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """Returns a sentence that names the nearest choice and ends in a space, or nothing."""
+    found = nearest(name, choices)
+    return "" if found is None else f"did you mean {found!r}? "
 
 
 class UserError(ValueError):

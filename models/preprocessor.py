@@ -18,7 +18,7 @@ from models.presets.keras_hub_preset import PREPROCESSOR, classes
 from models.presets.lookup import open_preset
 from models.presets.preset import Preset
 from models.presets.registry import FamilyPresets
-from models.serialization import register, with_parts
+from models.serialization import deserialize_parts, register
 from models.tokenizers.tokenizer import Tokenizer
 from models.windows import Windows, pack_windows, split_windows
 
@@ -119,7 +119,7 @@ class Preprocessor:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Makes a preprocessor of what `get_config` returned."""
-        return cls(**with_parts(config, ("tokenizer",)))
+        return cls(**deserialize_parts(config, ("tokenizer",)))
 
     def encode(
         self,

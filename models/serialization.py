@@ -16,7 +16,7 @@ def register(kind: type) -> None:
     keras.saving.register_keras_serializable(_PACKAGE)(kind)
 
 
-def with_parts(
+def deserialize_parts(
     config: Mapping[str, Any], parts: tuple[str, ...], custom_objects: Any = None
 ) -> dict[str, Any]:
     """Returns a configuration with those of its values made that Keras has described.

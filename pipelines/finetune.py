@@ -41,9 +41,9 @@ from pipelines.finetuning.new_preset import (
     NEW,
     TRAINING,
     check_output,
+    output_errors,
     output_folder,
-    publish,
-    storage_errors,
+    put_in_place,
     unfinished_folder,
 )
 
@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _finetune(argv: Sequence[str]) -> int:
     args = make_parser().parse_own(argv)
     output = output_folder(args.output)
-    with storage_errors(output):
+    with output_errors(output):
         check_output(output, args.if_exists)
     preset, shape, length = _find_start(args)
     _check_tensorboard(args.tensorboard)
@@ -150,14 +150,14 @@ def _finetune(argv: Sequence[str]) -> int:
             "seconds": round(seconds, 1),
         }
         new = folder / NEW
-        with storage_errors(output):
+        with output_errors(output):
             try:
                 classifier.save_to_preset(new, args.weights_dtype)
             except ValueError as error:
                 raise RunError(f"the model cannot be saved: {error}") from None
             write_json(new, "training.json", record)
             write_model_card(new, output.name, record, found.facts)
-            written = publish(new, output, args.if_exists)
+            written = put_in_place(new, output, args.if_exists)
             (folder / TRAINING).unlink(missing_ok=True)
     shown = args.output if written == output else str(written)
     with report():

@@ -36,7 +36,7 @@ class KnownPreset:
     @cached_property
     def stored(self) -> Preset | None:
         """Its folder, opened; `None` if it is to be fetched."""
-        return None if self.folder is None else presets.open_folder(self.name, self.folder)
+        return None if self.folder is None else presets.open_preset_folder(self.name, self.folder)
 
     @property
     def config(self) -> dict[str, Any]:

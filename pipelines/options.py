@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import difflib
 import math
 import os
 import re
@@ -10,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from models.errors import UserError
+from models.errors import UserError, nearest
 
 
 class Parser(argparse.ArgumentParser):
@@ -83,8 +82,8 @@ def _unknown(argument: str, flags: Sequence[str], where: str) -> UserError:
             f"each with its own --input={argument}"
         )
     name = argument.partition("=")[0]
-    near = difflib.get_close_matches(name, flags, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    near = nearest(name, flags)
+    hint = f"did you mean {near}? " if near else ""
     return UserError(f"unknown option {name}; {hint}{where}")
 
 
@@ -201,7 +200,7 @@ def text(value: str) -> str:
     return value
 
 
-def at_home(value: str) -> str:
+def expand_home(value: str) -> str:
     """Returns a path with the home folder for `~`, which shells leave behind a `=`; for `type=`."""
     return os.path.expanduser(value)
 
@@ -256,7 +255,7 @@ def add_corpus_flags(parser: Parser) -> None:
     group.add_argument(
         "--input",
         action="append",
-        type=at_home,
+        type=expand_home,
         metavar="PATH",
         help="file, glob or folder, local or such as gs://; may be given again. "
         "Without it the bundled sample reviews are read",
@@ -291,7 +290,7 @@ def add_output_flags(parser: Parser) -> None:
     """Adds the flags about what is written."""
     group = parser.add_argument_group("output")
     group.add_argument(
-        "--output", type=at_home, metavar="FOLDER", help="required with --input; else output/"
+        "--output", type=expand_home, metavar="FOLDER", help="required with --input; else output/"
     )
     group.add_argument(
         "--if_exists",
@@ -312,7 +311,7 @@ def add_model_flags(parser: Parser, default_preset: str | None) -> None:
     group = parser.add_argument_group("model")
     group.add_argument(
         "--preset",
-        type=at_home,
+        type=expand_home,
         default=default_preset,
         help="name of a preset or its folder; "
         + (f"default: {default_preset}" if default_preset else "required"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import PresetError, UserError
 from pipelines.console import report_console, run_command, transfer_bar
-from pipelines.options import Parser, at_home
+from pipelines.options import Parser, expand_home
 
 if TYPE_CHECKING:
     import argparse
@@ -52,12 +52,12 @@ def make_parser() -> Parser:
     add("list", "list the presets that have names", _list)
     named = "name of a preset, its folder or its URI"
     show = add("show", "show what is known of a preset", _show)
-    show.add_argument("preset", type=at_home, metavar="NAME", help=named)
+    show.add_argument("preset", type=expand_home, metavar="NAME", help=named)
     fetch = add("fetch", "bring a preset to this machine, and copy it if --output is given", _fetch)
-    fetch.add_argument("preset", type=at_home, metavar="NAME", help=named)
+    fetch.add_argument("preset", type=expand_home, metavar="NAME", help=named)
     fetch.add_argument(
         "--output",
-        type=at_home,
+        type=expand_home,
         metavar="FOLDER",
         help="folder to copy it to, local or gs://bucket/path",
     )
@@ -67,7 +67,7 @@ def make_parser() -> Parser:
         help="look for a newer state even if the preset is in the cache, and mend what is damaged",
     )
     digest = add("digest", "print the digest of a preset, which results name it by", _digest)
-    digest.add_argument("preset", type=at_home, metavar="NAME", help=named)
+    digest.add_argument("preset", type=expand_home, metavar="NAME", help=named)
     return parser
 
 
@@ -147,11 +147,11 @@ def _fetch(args: "argparse.Namespace") -> int:
 
 
 def _digest(args: "argparse.Namespace") -> int:
-    from models.presets.lookup import open_folder
+    from models.presets.lookup import open_preset_folder
     from pipelines.known_presets import find_preset
 
     preset = find_preset(args.preset)
-    digest = open_folder(preset.name, _local_folder(preset)).digest
+    digest = open_preset_folder(preset.name, _local_folder(preset)).digest
     if args.json:
         _print_json({"name": preset.name, "digest": digest})
     else:

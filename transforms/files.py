@@ -4,7 +4,6 @@ Local paths are served by the standard library, and a path with a scheme (`gs://
 Beam's file systems. Beam takes seconds to import, so it is imported when such a path shows up.
 """
 
-import difflib
 import glob
 import hashlib
 import os
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
+from models.errors import nearest
 from transforms.errors import InputError
 
 if TYPE_CHECKING:
@@ -166,8 +166,8 @@ def _near(path: str) -> str:
         names = os.listdir(folder or ".")
     except OSError:
         return f": there is no folder {folder!r}"
-    nearest = difflib.get_close_matches(name, names, 1)
-    return f"; did you mean {os.path.join(folder, nearest[0])!r}?" if nearest else ""
+    near = nearest(name, names)
+    return f"; did you mean {os.path.join(folder, near)!r}?" if near else ""
 
 
 def _is_visible(path: str, pattern: str) -> bool:

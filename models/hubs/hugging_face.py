@@ -20,7 +20,7 @@ from huggingface_hub.utils import (
 )
 
 from models.errors import PresetError
-from models.hubs.remote import RemoteFile, RemoteUri, Snapshot, explained, persist
+from models.hubs.remote import RemoteFile, RemoteUri, Snapshot, explained, retry_if_lost
 
 # Seconds for an answer about a repository or a file.
 _TIMEOUT = 15
@@ -73,7 +73,7 @@ class HuggingFaceSnapshot(Snapshot):
             for orphan in (folder / ".cache").rglob("*.incomplete"):
                 orphan.unlink()
             for file in files:
-                persist(
+                retry_if_lost(
                     functools.partial(
                         self._api.hf_hub_download,
                         self._repository,

@@ -18,7 +18,7 @@ from requests.adapters import HTTPAdapter
 
 from models.errors import PresetError
 from models.hubs.checksums import checksums
-from models.hubs.remote import RemoteFile, RemoteUri, Snapshot, explained, persist
+from models.hubs.remote import RemoteFile, RemoteUri, Snapshot, explained, retry_if_lost
 
 _BLOCK = 1 << 20
 _FILES_A_PAGE = 100
@@ -100,7 +100,7 @@ class KaggleSnapshot(Snapshot):
         """Fetches one file; after a lost connection it goes on where that stopped."""
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.part")
-        expected = persist(
+        expected = retry_if_lost(
             lambda: self._append(client, file, part), lambda error: isinstance(error, _LOST)
         )
         if expected is not None and checksums(part, ["md5"])["md5"] != expected:

@@ -122,7 +122,7 @@ def _in_short(reason: str) -> str:
     return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…"
 
 
-def is_remote(preset: object) -> bool:
+def is_uri(preset: object) -> bool:
     """Returns whether a preset is named by a URI, not by a name or a folder."""
     return isinstance(preset, str) and "://" in preset
 
@@ -204,7 +204,7 @@ _ATTEMPTS = 4
 _FIRST_WAIT = 0.5
 
 
-def persist(work: Callable[[], _T], is_lost: Callable[[Exception], bool]) -> _T:
+def retry_if_lost(work: Callable[[], _T], is_lost: Callable[[Exception], bool]) -> _T:
     """Does some work, again if the connection was lost meanwhile, but only so often.
 
     Args:
@@ -221,7 +221,7 @@ def persist(work: Callable[[], _T], is_lost: Callable[[Exception], bool]) -> _T:
     return work()
 
 
-def wanted(remote: RemoteUri, files: Iterable[RemoteFile]) -> list[RemoteFile]:
+def files_of_a_preset(remote: RemoteUri, files: Iterable[RemoteFile]) -> list[RemoteFile]:
     """Returns the files that a preset needs, in the order of their names.
 
     Raises:

@@ -21,7 +21,7 @@ from typing import Any
 from filelock import FileLock
 
 from models.hubs.checksums import checksums
-from models.hubs.remote import RemoteFile, RemoteUri, Snapshot, wanted
+from models.hubs.remote import RemoteFile, RemoteUri, Snapshot, files_of_a_preset
 
 Progress = Callable[[int, int], None]
 """Takes the bytes that are there and those that there will be."""
@@ -162,7 +162,7 @@ def _read_manifest(entry: Path) -> dict[str, Any] | None:
 
 def _fill(remote: RemoteUri, snapshot: Snapshot, entry: Path, on_progress: Progress | None) -> None:
     """Makes an entry anew; the one that is there, if any, is replaced at the end."""
-    files = wanted(remote, snapshot.files)
+    files = files_of_a_preset(remote, snapshot.files)
     partial = entry.with_name(f"{entry.name}.partial")
     folder = partial / _PRESET
     _go_on_or_start_anew(partial, snapshot.source)

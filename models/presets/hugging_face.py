@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from models.families.record import Family, LayerNames
-from models.presets.safetensors_weights import Weight
+from models.presets.safetensors_weights import TensorWeight
 
 # Few enough that what is read and what is written both stay in a core's cache.
 _ROWS_TRANSPOSED = 32
@@ -38,25 +38,28 @@ def _transposed(*values: np.ndarray) -> np.ndarray:
     return kernel
 
 
-def _same(name: str, path: str, *shape: int) -> Weight:
-    return Weight(name, ((path, shape),), _itself)
+def _same(name: str, path: str, *shape: int) -> TensorWeight:
+    return TensorWeight(name, ((path, shape),), _itself)
 
 
-def _dense(name: str, paths: tuple[str, ...], inputs: int, outputs: int) -> list[Weight]:
+def _dense(name: str, paths: tuple[str, ...], inputs: int, outputs: int) -> list[TensorWeight]:
     """Returns the weights of a dense layer made of one linear layer or of several."""
     kernels = tuple((f"{path}.weight", (outputs, inputs)) for path in paths)
     biases = tuple((f"{path}.bias", (outputs,)) for path in paths)
-    return [Weight(f"{name}/kernel", kernels, _transposed), Weight(f"{name}/bias", biases, _joined)]
+    return [
+        TensorWeight(f"{name}/kernel", kernels, _transposed),
+        TensorWeight(f"{name}/bias", biases, _joined),
+    ]
 
 
-def _norm(name: str, path: str, width: int) -> list[Weight]:
+def _norm(name: str, path: str, width: int) -> list[TensorWeight]:
     return [
         _same(f"{name}/gamma", f"{path}.weight", width),
         _same(f"{name}/beta", f"{path}.bias", width),
     ]
 
 
-def _encoder_layer(index: int, config: Mapping[str, Any], names: LayerNames) -> list[Weight]:
+def _encoder_layer(index: int, config: Mapping[str, Any], names: LayerNames) -> list[TensorWeight]:
     hidden, intermediate = config["hidden_dim"], config["intermediate_dim"]
     name, path = f"encoder/{index}", f"{names.path}.{index}"
     inputs = tuple(f"{path}.{part}" for part in names.query_key_value)
@@ -78,7 +81,7 @@ POOLER = "pooler.dense"
 
 def backbone_weights(
     family: Family, config: Mapping[str, Any], stored: Mapping[str, Any]
-) -> list[Weight]:
+) -> list[TensorWeight]:
     """Returns where a checkpoint keeps the weights of a backbone.
 
     Args:
@@ -104,7 +107,7 @@ def backbone_weights(
 
 def _embeddings(
     family: Family, config: Mapping[str, Any], stored: Mapping[str, Any]
-) -> list[Weight]:
+) -> list[TensorWeight]:
     """Returns the embeddings of positions and segments."""
     hidden, positions = config["hidden_dim"], config["max_sequence_length"]
     if family.hugging_face.pads_first:
@@ -114,7 +117,7 @@ def _embeddings(
             (_SEGMENTS, (stored["segments"], hidden)),
         )
         return [
-            Weight(
+            TensorWeight(
                 "embeddings/position",
                 parts,
                 lambda positions, segments: positions[unused:] + segments[0],
@@ -130,7 +133,9 @@ def _embeddings(
     ]
 
 
-def head_weights(family: Family, width: int, hidden_dim: int, num_classes: int) -> list[Weight]:
+def head_weights(
+    family: Family, width: int, hidden_dim: int, num_classes: int
+) -> list[TensorWeight]:
     """Returns where a checkpoint keeps the weights of a classifier's head.
 
     Args:

@@ -18,7 +18,7 @@ import numpy as np
 
 from models.errors import PresetError, UserError
 from models.families.record import Family
-from models.hubs.remote import is_remote
+from models.hubs.remote import is_uri
 from models.presets.preset import Preset, StoredWeights
 
 # A file that unpacks to more than this many times its size holds no weights.
@@ -31,7 +31,7 @@ VERSION = "0.32.0"
 
 
 @dataclass(frozen=True)
-class Weight:
+class H5Weight:
     """One weight of a model here, and what it is in the file.
 
     Attributes:
@@ -51,40 +51,40 @@ class Weight:
         return (*self.shape[:-1], self.shape[-1] // len(self.parts))
 
 
-def _same(name: str, path: str, *shape: int) -> Weight:
-    return Weight(name, shape, ((path, shape),))
+def _same(name: str, path: str, *shape: int) -> H5Weight:
+    return H5Weight(name, shape, ((path, shape),))
 
 
-def _dense(name: str, path: str, inputs: int, outputs: int) -> list[Weight]:
+def _dense(name: str, path: str, inputs: int, outputs: int) -> list[H5Weight]:
     return [
         _same(f"{name}/kernel", f"{path}/vars/0", inputs, outputs),
         _same(f"{name}/bias", f"{path}/vars/1", outputs),
     ]
 
 
-def _norm(name: str, path: str, width: int) -> list[Weight]:
+def _norm(name: str, path: str, width: int) -> list[H5Weight]:
     return [
         _same(f"{name}/gamma", f"{path}/vars/0", width),
         _same(f"{name}/beta", f"{path}/vars/1", width),
     ]
 
 
-def _attention(name: str, path: str, hidden: int, heads: int) -> list[Weight]:
+def _attention(name: str, path: str, hidden: int, heads: int) -> list[H5Weight]:
     head = hidden // heads
     inputs = [f"{path}/{kind}_dense/vars" for kind in ("query", "key", "value")]
     output = f"{path}/output_dense/vars"
     return [
-        Weight(
+        H5Weight(
             f"{name}/qkv/kernel",
             (hidden, 3 * hidden),
             tuple((f"{part}/0", (hidden, heads, head)) for part in inputs),
         ),
-        Weight(
+        H5Weight(
             f"{name}/qkv/bias",
             (3 * hidden,),
             tuple((f"{part}/1", (heads, head)) for part in inputs),
         ),
-        Weight(
+        H5Weight(
             f"{name}/attention_output/kernel",
             (hidden, hidden),
             ((f"{output}/0", (heads, head, hidden)),),
@@ -93,7 +93,7 @@ def _attention(name: str, path: str, hidden: int, heads: int) -> list[Weight]:
     ]
 
 
-def _encoder_layer(index: int, config: Mapping[str, Any]) -> list[Weight]:
+def _encoder_layer(index: int, config: Mapping[str, Any]) -> list[H5Weight]:
     hidden, intermediate = config["hidden_dim"], config["intermediate_dim"]
     name = f"encoder/{index}"
     path = "layers/transformer_encoder" + (f"_{index}" if index else "")
@@ -109,7 +109,7 @@ def _encoder_layer(index: int, config: Mapping[str, Any]) -> list[Weight]:
 
 def _backbone(
     config: Mapping[str, Any], embeddings: Mapping[str, str], has_pooler: bool = False
-) -> list[Weight]:
+) -> list[H5Weight]:
     """Returns the weights of a backbone.
 
     Args:
@@ -138,7 +138,7 @@ def _backbone(
     ]
 
 
-def backbone_layout(family: Family, config: Mapping[str, Any]) -> list[Weight]:
+def backbone_layout(family: Family, config: Mapping[str, Any]) -> list[H5Weight]:
     """Returns where `model.weights.h5` keeps the weights of a backbone.
 
     Args:
@@ -161,7 +161,7 @@ def backbone_layout(family: Family, config: Mapping[str, Any]) -> list[Weight]:
 
 def head_layout(
     family: Family, config: Mapping[str, Any], hidden_dim: int, num_classes: int
-) -> list[Weight]:
+) -> list[H5Weight]:
     """Returns where `task.weights.h5` keeps the weights of a classifier's head.
 
     Args:
@@ -221,7 +221,7 @@ class H5Weights(StoredWeights):
             the file, or unknown to the layout.
     """
 
-    def __init__(self, preset: Preset, file: str, layout: list[Weight]) -> None:
+    def __init__(self, preset: Preset, file: str, layout: list[H5Weight]) -> None:
         self._preset = preset
         self._file = file
         self._layout = layout
@@ -292,7 +292,7 @@ def folder_to_write(folder: str | os.PathLike[str], weights_dtype: str = "float3
     if weights_dtype not in WEIGHTS_DTYPES:
         choices = ", ".join(WEIGHTS_DTYPES)
         raise UserError(f"weights_dtype={weights_dtype!r} is not one of {choices}")
-    if is_remote(folder):
+    if is_uri(folder):
         raise UserError(f"{folder!r} is no folder on this machine; save to one and copy that")
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
@@ -300,7 +300,7 @@ def folder_to_write(folder: str | os.PathLike[str], weights_dtype: str = "float3
 
 
 def write_weights(
-    path: Path, layout: list[Weight], weights: Mapping[str, np.ndarray], dtype: str
+    path: Path, layout: list[H5Weight], weights: Mapping[str, np.ndarray], dtype: str
 ) -> None:
     """Writes weights as Keras Hub would.
 

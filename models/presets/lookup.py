@@ -1,14 +1,13 @@
 """Finding presets."""
 
-import difflib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.errors import PresetError
+from models.errors import PresetError, did_you_mean
 from models.hubs import store
-from models.hubs.remote import is_remote
+from models.hubs.remote import is_uri
 from models.presets import registry
 from models.presets.hugging_face_preset import HuggingFacePreset
 from models.presets.keras_hub_preset import KerasHubPreset
@@ -23,7 +22,7 @@ def bundled_presets() -> list[str]:
     return sorted(path.parent.name for path in BUNDLED.glob("*/config.json"))
 
 
-def open_folder(name: str, folder: Path, label_names: Sequence[str] | None = None) -> Preset:
+def open_preset_folder(name: str, folder: Path, label_names: Sequence[str] | None = None) -> Preset:
     """Returns the preset in a folder.
 
     Args:
@@ -68,7 +67,9 @@ class Location:
             PresetError: It cannot be fetched, or is no preset.
         """
         folder = self.folder or store.fetch(str(self.uri), on_progress)
-        return open_folder(self.name, folder, self.registered.labels if self.registered else None)
+        return open_preset_folder(
+            self.name, folder, self.registered.labels if self.registered else None
+        )
 
 
 def locate(name: str) -> Location:
@@ -84,12 +85,11 @@ def locate(name: str) -> Location:
         return Location(name, BUNDLED / name)
     if registered := registry.find(name):
         return Location(registered.name, uri=registered.handle, registered=registered)
-    if is_remote(name):
+    if is_uri(name):
         return Location(name, uri=name)
     if os.path.isdir(name):
         return Location(name, Path(name))
-    near = difflib.get_close_matches(name, [*bundled_presets(), *registry.names()], n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    hint = did_you_mean(name, [*bundled_presets(), *registry.names()])
     raise PresetError(
         f"preset {name!r} is no folder, no URI and none of the names; {hint}"
         "python -m pipelines.presets list shows them"

@@ -1,6 +1,5 @@
 """What is to be known of a stored model, whatever the format of its folder."""
 
-import difflib
 import hashlib
 import json
 import os
@@ -14,7 +13,7 @@ from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 import numpy as np
 
-from models.errors import PresetError
+from models.errors import PresetError, did_you_mean
 from models.families.record import FAMILIES
 
 # Far above any real description and vocabulary, of which one of 250,000 tokens takes 20 MB; far
@@ -287,8 +286,7 @@ def check_fields(config: Mapping[str, Any], fields: Fields) -> None:
     """
     for field, value in config.items():
         if field not in fields:
-            near = difflib.get_close_matches(field, fields, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            hint = did_you_mean(field, fields)
             raise ValueError(f"unknown field {field!r}; {hint}known are {', '.join(fields)}")
         kinds = fields[field]
         if kinds is int:

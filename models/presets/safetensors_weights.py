@@ -30,7 +30,7 @@ _UNREAD = (
 
 
 @dataclass(frozen=True)
-class Weight:
+class TensorWeight:
     """One weight of a model here, and what it is in the file.
 
     Attributes:
@@ -165,7 +165,7 @@ class SafetensorsWeights(StoredWeights):
         self,
         preset: Preset,
         stored: Safetensors,
-        layout: Sequence[Weight],
+        layout: Sequence[TensorWeight],
         ignored: Iterable[str],
     ) -> None:
         self._stored = stored

@@ -24,7 +24,7 @@ def make_parser() -> options.Parser:
     group.add_argument(
         "--input",
         action="append",
-        type=options.at_home,
+        type=options.expand_home,
         required=True,
         metavar="PATH",
         help="file, glob or folder with labelled texts; may be given again",
@@ -32,7 +32,7 @@ def make_parser() -> options.Parser:
     group.add_argument(
         "--validation",
         action="append",
-        type=options.at_home,
+        type=options.expand_home,
         metavar="PATH",
         help="labelled texts to choose the epoch on; default: a share of the input, held out",
     )
@@ -60,11 +60,11 @@ def make_parser() -> options.Parser:
     group = parser.add_argument_group("model")
     start = group.add_mutually_exclusive_group(required=True)
     start.add_argument(
-        "--preset", type=options.at_home, help="name or folder of the preset to start from"
+        "--preset", type=options.expand_home, help="name or folder of the preset to start from"
     )
     start.add_argument(
         "--config",
-        type=options.at_home,
+        type=options.expand_home,
         metavar="FILE",
         help="JSON file with the shape of a model to train from scratch",
     )
@@ -116,12 +116,15 @@ def make_parser() -> options.Parser:
     )
     group.add_argument("--seed", type=options.seed, default=0, help="default: 0")
     group.add_argument(
-        "--tensorboard", type=options.at_home, metavar="FOLDER", help="write logs for TensorBoard"
+        "--tensorboard",
+        type=options.expand_home,
+        metavar="FOLDER",
+        help="write logs for TensorBoard",
     )
     group = parser.add_argument_group("output")
     group.add_argument(
         "--output",
-        type=options.at_home,
+        type=options.expand_home,
         required=True,
         metavar="FOLDER",
         help="the preset to write",

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from models.errors import UserError
-from models.hubs.remote import is_remote
+from models.hubs.remote import is_uri
 
 TRAINING = "training.safetensors"
 """State of a training that was stopped, in an unfinished folder."""
@@ -37,7 +37,7 @@ def output_folder(output: str) -> Path:
     """
     if not output.strip():
         raise UserError("--output is empty: give a folder")
-    if is_remote(output):
+    if is_uri(output):
         raise UserError(
             f"--output={output} is no folder on this machine: write to one, and copy it with "
             f"python -m pipelines.presets fetch FOLDER --output={output}"
@@ -74,7 +74,7 @@ def unfinished_folder(output: Path) -> Iterator[Path]:
         UserError: Another process is at work on the same output, or it cannot be written to.
     """
     folder = output.with_name(f".{output.name}.unfinished")
-    with storage_errors(output):
+    with output_errors(output):
         lock = _lock(folder, output)
     try:
         yield folder
@@ -103,7 +103,7 @@ def _lock(folder: Path, output: Path) -> FileLock:
         lock.release()
 
 
-def publish(folder: Path, output: Path, if_exists: str) -> Path:
+def put_in_place(folder: Path, output: Path, if_exists: str) -> Path:
     """Moves a finished preset to its place: a reader never sees half of it.
 
     The preset that it replaces stays beside it until then, and comes back if the move fails.
@@ -137,7 +137,7 @@ def publish(folder: Path, output: Path, if_exists: str) -> Path:
 
 
 @contextlib.contextmanager
-def storage_errors(output: Path) -> Iterator[None]:
+def output_errors(output: Path) -> Iterator[None]:
     """Turns what storage raises into a `UserError` that names the output."""
     try:
         yield

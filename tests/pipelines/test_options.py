@@ -13,9 +13,9 @@ from pipelines.options import (
     Limit,
     Parser,
     add_beam_flags,
-    at_home,
     check_sequence_length,
     columns,
+    expand_home,
     fraction,
     names,
     positive,
@@ -106,7 +106,7 @@ def test_a_path_may_begin_at_home(monkeypatch):
         "/home/me/out",
         "/home/me/p",
     )
-    assert at_home("gs://b/~/a.txt") == "gs://b/~/a.txt"
+    assert expand_home("gs://b/~/a.txt") == "gs://b/~/a.txt"
 
 
 def test_names_are_separated_by_commas():

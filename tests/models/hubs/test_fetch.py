@@ -6,7 +6,7 @@ import pytest
 
 from models.errors import PresetError
 from models.hubs import store
-from models.hubs.remote import RemoteFile, RemoteUri, wanted
+from models.hubs.remote import RemoteFile, RemoteUri, files_of_a_preset
 from models.presets.hugging_face_tokenizer import ALL_FILES
 from models.presets.lookup import open_preset
 from tests.models.hubs.fetching import (
@@ -43,7 +43,7 @@ def test_every_file_that_shapes_results_comes_with_a_preset(tmp_path, pooling):
         (folder / file).write_text("{}")
     shaping = open_preset(folder).files
     assert {*ALL_FILES, *settings, f"{pooling}/config.json"} <= set(shaping)
-    found = wanted(RemoteUri.parse(HF), [RemoteFile(file, 1) for file in shaping])
+    found = files_of_a_preset(RemoteUri.parse(HF), [RemoteFile(file, 1) for file in shaping])
     assert [file.name for file in found] == sorted(shaping)
 
 

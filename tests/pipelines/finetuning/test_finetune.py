@@ -17,7 +17,7 @@ from models.presets.lookup import open_preset
 from models.training.recipe import Recipe
 from pipelines import classify as classify_command
 from pipelines import finetune as finetune_command
-from pipelines.finetuning.new_preset import publish
+from pipelines.finetuning.new_preset import put_in_place
 from tests.pipelines.command_runs import Run, run
 from tests.pipelines.conftest import TEXTS
 
@@ -604,7 +604,7 @@ def test_what_appears_while_a_preset_is_made_is_kept(tmp_path):
     for folder in (output, new):
         folder.mkdir()
         (folder / "config.json").write_text(folder.name)
-    assert publish(new, output, "error") == tmp_path / "preset-2"
+    assert put_in_place(new, output, "error") == tmp_path / "preset-2"
     assert (output / "config.json").read_text() == "preset"
     assert (tmp_path / "preset-2" / "config.json").read_text() == "new"
 
@@ -614,10 +614,10 @@ def test_a_preset_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
     output.mkdir()
     (output / "config.json").write_text("old")
     with pytest.raises(FileNotFoundError):
-        publish(new, output, "overwrite")
+        put_in_place(new, output, "overwrite")
     assert (output / "config.json").read_text() == "old"
     new.mkdir()
-    assert publish(new, output, "overwrite") == output
+    assert put_in_place(new, output, "overwrite") == output
     assert list(tmp_path.iterdir()) == [output]
     assert list(output.iterdir()) == []
 
