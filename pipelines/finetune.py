@@ -25,7 +25,7 @@ import numpy as np
 
 from models.errors import RunError, UserError
 from models.presets.keras_hub import write_json
-from models.training.recipe import Recipe, choose_recipe
+from models.training.recipe import Recipe, choose_recipe, patience_of
 from pipelines import __version__, options
 from pipelines.console import print_error, printable, report, run_command, run_process, telling
 from pipelines.finetuning.flags import make_parser
@@ -268,6 +268,7 @@ def _recipe(args: argparse.Namespace, classifier: "Classifier", num_rows: int) -
     given = ("epochs", "batch_size", "learning_rate")
     values = {name: getattr(args, name) for name in given if getattr(args, name) is not None}
     recipe = replace(chosen, **values)
+    recipe = replace(recipe, patience=patience_of(recipe.epochs))
     with telling():
         print(
             f"at most {recipe.epochs} epochs of batches of {recipe.batch_size}, learning rate "

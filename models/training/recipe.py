@@ -56,4 +56,10 @@ def choose_recipe(
     rate = 1e-4 * (_WIDTH / hidden_dim) ** 2 * (LORA_LEARNING_RATE if lora else 1)
     if from_scratch:
         rate = min(_FROM_SCRATCH_LEARNING_RATE, 4 * rate)
-    return Recipe(epochs, batch_size, float(f"{min(rate, 1e-2):.2g}"), max(3, epochs // 2))
+    rate = float(f"{min(rate, 1e-2):.2g}")
+    return Recipe(epochs, batch_size, rate, patience_of(epochs))
+
+
+def patience_of(epochs: int) -> int:
+    """Returns the epochs that get no better after which a training of so many ends."""
+    return max(3, epochs // 2)

@@ -56,6 +56,12 @@ def train_anew(vocabulary, config, randomize):
     return run
 
 
+one_seed_in_a_process = pytest.mark.skipif(
+    version("keras") < "3.13",
+    reason="this Keras goes on with the random numbers of an earlier seed in the same process",
+)
+
+
 class Spoil(keras.callbacks.Callback):
     """Makes the classifier take each class for the other from an epoch on."""
 
@@ -90,6 +96,7 @@ def test_a_schedule_comes_back_from_its_configuration():
     assert [float(again(n)) for n in (0, 3, 30)] == [float(schedule(n)) for n in (0, 3, 30)]
 
 
+@one_seed_in_a_process
 def test_training_keeps_the_best_epoch_not_the_last(train_anew):
     classifier, training = train_anew(1, 4, [Spoil(epoch=3)])
     history = training.history
@@ -102,10 +109,7 @@ def test_training_keeps_the_best_epoch_not_the_last(train_anew):
     assert found["loss"] == pytest.approx(history["val_loss"][best], rel=1e-4)
 
 
-@pytest.mark.skipif(
-    version("keras") < "3.13",
-    reason="this Keras goes on with the random numbers of an earlier seed in the same process",
-)
+@one_seed_in_a_process
 def test_the_same_seed_gives_the_same_model(train_anew):
     (first, training), (second, again) = (train_anew(seed=1, epochs=1) for _ in range(2))
     np.testing.assert_allclose(training.history["loss"], again.history["loss"], rtol=1e-5)
@@ -131,6 +135,7 @@ class StopAfter(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@one_seed_in_a_process
 @pytest.mark.parametrize("stops", [[0], [1], [3], [1, 2]], ids=str)
 def test_a_training_that_was_stopped_ends_as_one_that_was_not(train_anew, tmp_path, stops):
     options = {"seed": 1, "epochs": 4, "dropout": 0.1, "patience": 4}
@@ -182,6 +187,7 @@ def test_a_training_that_gets_no_better_ends(train_anew):
     assert len(training.history["loss"]) == training.best_epoch + 3 < 30
 
 
+@one_seed_in_a_process
 def test_a_training_ends_when_its_time_is_over(train_anew):
     classifier, training = train_anew(1, 10_000, seconds=4)
     assert training.is_out_of_time

@@ -435,7 +435,7 @@ def test_a_killed_training_goes_on_and_ends_as_one_that_was_not(corpus, tiny_pre
 
 def test_an_interrupted_training_says_how_to_go_on(corpus, tiny_preset, tmp_path):
     module = [sys.executable, "-m", "pipelines.finetune", f"--preset={tiny_preset}"]
-    flags = [f"--input={corpus}/train.jsonl", f"--output={tmp_path}/preset", "--epochs=50"]
+    flags = [f"--input={corpus}/train.jsonl", f"--output={tmp_path}/preset", "--epochs=5000"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen([*module, *flags], cwd=ROOT, **pipes)
     for line in process.stdout:
