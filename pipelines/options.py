@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from models.errors import UserError, nearest
+from transforms.reading.formats import FORMATS
 
 
 class Parser(argparse.ArgumentParser):
@@ -277,7 +278,7 @@ def add_column_flags(group: argparse._ArgumentGroup) -> None:
     """Adds the flags about the format and the columns with the texts."""
     group.add_argument(
         "--input_format",
-        choices=("text", "jsonl", "csv", "tsv", "parquet"),
+        choices=FORMATS,
         help="default: by the files' extensions, .gz, .bz2 and .zst seen through",
     )
     group.add_argument("--text_column", default="text", metavar="NAME", help="default: text")

@@ -4,29 +4,26 @@ from collections.abc import Callable, Iterator
 
 from transforms.reading.layout import Layout, ReadBatch, Rejects, rejected_only
 from transforms.reading.lines import LineBlock, line_blocks
+from transforms.reading.readers import ReadUnit
 
 
 def read_blocks(
     layout: Layout,
-    path: str,
-    start: int,
-    stop: int | None,
+    unit: ReadUnit,
     read_block: Callable[[LineBlock, Rejects], Iterator[ReadBatch]],
 ) -> Iterator[ReadBatch]:
     """Reads the lines whose first byte lies in a range; one that cannot be read is rejected.
 
     Args:
         layout: The columns.
-        path: The file.
-        start: First byte of the range.
-        stop: The byte after it, or None for the rest of the file.
+        unit: The range.
         read_block: Makes batches of a block of whole lines, and adds to what is rejected.
 
     Yields:
         Batches whose `position` is the byte offset of the line in the decompressed file.
     """
-    rejects = Rejects(path)
-    for block in line_blocks(path, start, stop):
+    rejects = Rejects(unit.path)
+    for block in line_blocks(unit.path, unit.start, unit.stop):
         if block.fault is None:
             yield from read_block(block, rejects)
         else:

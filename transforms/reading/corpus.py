@@ -1,47 +1,20 @@
 """What a run is going to read, found out before any work is done."""
 
 import difflib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
 
 import pyarrow as pa
 
 from transforms.errors import InputError
-from transforms.files import CorpusFile, distinct, match, of_each
+from transforms.files import CorpusFile, distinct, match
 from transforms.reading.decompress import compression_suffix
-from transforms.reading.format_delimited import read_header
-from transforms.reading.format_jsonl import head_fault, infer_columns, sample_objects, sampled_files
-from transforms.reading.format_parquet import read_parquet_schema
 from transforms.reading.format_text import TEXT_COLUMN
+from transforms.reading.formats import FORMATS, INPUT_FORMATS, InputFormat, format_of_name
 from transforms.reading.layout import InputColumn, Layout, output_names
+from transforms.reading.readers import Head
 
-FORMATS = ("text", "jsonl", "csv", "tsv", "parquet")
-"""The formats that can be read."""
-
-_FORMAT_OF_EXTENSION = {
-    ".txt": "text",
-    ".text": "text",
-    ".log": "text",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".parquet": "parquet",
-}
 _FORMAT_CHOICES = f"name one with --input_format: {', '.join(FORMATS)}"
-
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class _Head:
-    """The columns that a file says it has, or that samples of files show."""
-
-    path: str
-    columns: dict[str, pa.DataType]
 
 
 @dataclass(frozen=True)
@@ -93,8 +66,10 @@ def plan_corpus(
     if not inputs:
         raise InputError("no input; name a file, a glob or a folder")
     files = distinct(file for pattern in inputs for file in match(pattern))
-    file_format = input_format or _common_format(files)
-    heads = _HEADS_OF_FORMAT[file_format](files)
+    record = INPUT_FORMATS[input_format] if input_format else _common_format(files)
+    if not record.may_be_compressed:
+        _require_uncompressed(files, record)
+    heads = record.load().heads(files)
     if not heads:
         listed = f"{files[0].path!r}" + (f" and {len(files) - 1} more" if files[1:] else "")
         raise InputError(f"the input is empty, and no column is known: {listed}")
@@ -109,7 +84,7 @@ def plan_corpus(
     available = heads[0].columns
     kept = [name for name in available if columns is None or name in {*columns, *texts}]
     _require_alike(heads, kept, columns is None)
-    types = available | {name: _text_type(name, available[name], file_format) for name in texts}
+    types = available | {name: _text_type(name, available[name], record) for name in texts}
     names = output_names(kept, reserved)
     return Corpus(
         fields=tuple(InputColumn(name, names[name], types[name]) for name in kept),
@@ -117,85 +92,33 @@ def plan_corpus(
         text_pair_column=text_pair_column,
         all_columns=columns is None,
         files=files,
-        format=file_format,
+        format=record.name,
     )
 
 
-def _common_format(files: Iterable[CorpusFile]) -> str:
+def _common_format(files: Iterable[CorpusFile]) -> InputFormat:
     """Returns the format that the extensions of all files tell."""
     examples: dict[str, str] = {}
     for file in files:
-        compression = compression_suffix(file.path)
-        name = file.path.lower().removesuffix(compression)
-        extension = next((e for e in _FORMAT_OF_EXTENSION if name.endswith(e)), None)
-        if extension is None:
+        record = format_of_name(file.path.lower().removesuffix(compression_suffix(file.path)))
+        if record is None:
             raise InputError(f"the name of {file.path!r} tells no format; {_FORMAT_CHOICES}")
-        examples.setdefault(_FORMAT_OF_EXTENSION[extension], file.path)
+        examples.setdefault(record.name, file.path)
     if len(examples) > 1:
         listed = ", ".join(f"{name} ({path!r})" for name, path in examples.items())
         raise InputError(f"a run reads files of one format, and these are of several: {listed}")
-    return next(iter(examples))
+    return INPUT_FORMATS[next(iter(examples))]
 
 
-def _text_heads(files: Sequence[CorpusFile]) -> list[_Head]:
-    return [_Head(files[0].path, {TEXT_COLUMN: pa.string()})]
-
-
-def _jsonl_heads(files: Sequence[CorpusFile]) -> list[_Head]:
-    sampled = sampled_files(files)
-    samples = _read_each(sampled, sample_objects)
-    columns = infer_columns([row for rows in samples for row in rows])
-    if columns:
-        return [_Head(sampled[0].path, columns)]
-    for file, fault in zip(sampled, _read_each(sampled, head_fault), strict=True):
-        if fault:
-            raise InputError(f"cannot read {file.path!r}: {fault}")
-    return []
-
-
-def _delimited_heads(files: Sequence[CorpusFile], file_format: str) -> list[_Head]:
-    headers = _read_each(files, lambda path: read_header(path, file_format))
-    return [
-        _Head(file.path, dict.fromkeys(header, pa.string()))
-        for file, header in zip(files, headers, strict=True)
-        if header is not None
-    ]
-
-
-def _parquet_heads(files: Sequence[CorpusFile]) -> list[_Head]:
+def _require_uncompressed(files: Iterable[CorpusFile], record: InputFormat) -> None:
     for file in files:
         if compression_suffix(file.path):
-            raise InputError(f"{file.path!r}: Parquet is compressed inside; unpack the file first")
-    schemas = _read_each(files, read_parquet_schema)
-    return [_Head(file.path, schema) for file, schema in zip(files, schemas, strict=True)]
+            raise InputError(
+                f"{file.path!r}: {record.title} is compressed inside; unpack the file first"
+            )
 
 
-_HEADS_OF_FORMAT: dict[str, Callable[[Sequence[CorpusFile]], list[_Head]]] = {
-    "text": _text_heads,
-    "jsonl": _jsonl_heads,
-    "csv": partial(_delimited_heads, file_format="csv"),
-    "tsv": partial(_delimited_heads, file_format="tsv"),
-    "parquet": _parquet_heads,
-}
-
-
-def _read_each(files: Sequence[CorpusFile], read: Callable[[str], _T]) -> list[_T]:
-    """Returns what `read` finds in each file.
-
-    Raises:
-        InputError: A file cannot be read.
-    """
-
-    def read_file(file: CorpusFile) -> _T:
-        try:
-            return read(file.path)
-        except OSError as error:
-            raise InputError(f"cannot read {file.path!r}: {error}") from error
-
-    return of_each(files, read_file)
-
-
-def _require(names: Sequence[str], head: _Head, flag: str) -> None:
+def _require(names: Sequence[str], head: Head, flag: str) -> None:
     for name in names:
         if name not in head.columns:
             nearest = difflib.get_close_matches(name, head.columns, 1)
@@ -206,7 +129,7 @@ def _require(names: Sequence[str], head: _Head, flag: str) -> None:
             )
 
 
-def _require_alike(heads: Sequence[_Head], kept: Sequence[str], all_columns: bool) -> None:
+def _require_alike(heads: Sequence[Head], kept: Sequence[str], all_columns: bool) -> None:
     """Checks that every file has the kept columns of the first, with the same types."""
     first = heads[0]
     for head in heads[1:]:
@@ -229,9 +152,9 @@ def _require_alike(heads: Sequence[_Head], kept: Sequence[str], all_columns: boo
                 )
 
 
-def _text_type(name: str, type_: pa.DataType, file_format: str) -> pa.DataType:
+def _text_type(name: str, type_: pa.DataType, record: InputFormat) -> pa.DataType:
     """Returns string, the type of every text column, if the values of a column can be read so."""
-    if file_format == "parquet" and not (pa.types.is_string(type_) or pa.types.is_binary(type_)):
+    if record.is_typed and not (pa.types.is_string(type_) or pa.types.is_binary(type_)):
         raise InputError(f"column {name!r} holds no text but {type_}; a text column is a string")
     return pa.string()
 

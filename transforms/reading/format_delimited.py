@@ -7,12 +7,14 @@ record, whatever is in it.
 import csv
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 from transforms.errors import InputError
+from transforms.files import CorpusFile
 from transforms.progress import PROGRESS
 from transforms.reading.layout import (
     BATCH_BYTES,
@@ -24,6 +26,7 @@ from transforms.reading.layout import (
     read_batch,
 )
 from transforms.reading.lines import BLOCK_BYTES, LineBlock, line_blocks
+from transforms.reading.readers import FormatReader, Head, ReadUnit, read_each, whole_file
 
 FIELD_CHARACTERS = 64 << 20
 """The longest CSV field; what bounds the memory that a quote takes which is never closed."""
@@ -44,12 +47,25 @@ _NUL = "\0"
 _NUL_STAND_IN = "\ud800" if sys.version_info < (3, 11) else _NUL
 
 
-def read_header(path: str, file_format: str) -> list[str] | None:
+_Split = Callable[[Iterator[str]], Iterator[list[str]]]
+"""Makes the fields of records of lines; the lines that it has taken by then are the record's."""
+
+
+def _heads(files: Sequence[CorpusFile], split: _Split) -> list[Head]:
+    headers = read_each(files, lambda path: _read_header(path, split))
+    return [
+        Head(file.path, dict.fromkeys(header, pa.string()))
+        for file, header in zip(files, headers, strict=True)
+        if header is not None
+    ]
+
+
+def _read_header(path: str, split: _Split) -> list[str] | None:
     """Reads the names of the columns of a file.
 
     Args:
         path: The file.
-        file_format: `csv` or `tsv`.
+        split: Of the format.
 
     Returns:
         The names, or None where the file has no lines but blank ones.
@@ -57,20 +73,20 @@ def read_header(path: str, file_format: str) -> list[str] | None:
     Raises:
         InputError: There is no whole header, or its names are no UTF-8, empty or not unique.
     """
-    records = _Records(path, file_format, _HEADER_BLOCK_BYTES)
+    records = _Records(path, split, _HEADER_BLOCK_BYTES)
     first = next(iter(records), None)
     return None if first is None else _column_names(path, first)
 
 
-def read_delimited(layout: Layout, path: str, file_format: str) -> Iterator[ReadBatch]:
+def _read(layout: Layout, unit: ReadUnit, split: _Split) -> Iterator[ReadBatch]:
     """Reads a file whose header was found to have the columns of the layout.
 
     A quote that is never closed costs the line that it is in; reading goes on with the next.
 
     Args:
         layout: The columns, all strings.
-        path: The file.
-        file_format: `csv` or `tsv`.
+        unit: The file.
+        split: Of the format.
 
     Yields:
         Batches whose `position` is the number of the row, from 0, rejected rows included.
@@ -78,12 +94,12 @@ def read_delimited(layout: Layout, path: str, file_format: str) -> Iterator[Read
     Raises:
         InputError: The header is not what it was when the run was planned.
     """
-    file = _Records(path, file_format)
+    file = _Records(unit.path, split)
     records = iter(file)
     header = next(records, None)
     if header is None:
         return
-    table = _Table(layout, path, _column_names(path, header))
+    table = _Table(layout, unit.path, _column_names(unit.path, header))
     for record in records:
         if table.add(record):
             PROGRESS.bytes_read += file.take_stored_bytes()
@@ -96,9 +112,9 @@ def read_delimited(layout: Layout, path: str, file_format: str) -> Iterator[Read
 class _Records:
     """The records of a file, the header first; what cannot be read comes with its error."""
 
-    def __init__(self, path: str, file_format: str, block_bytes: int = BLOCK_BYTES) -> None:
+    def __init__(self, path: str, split: _Split, block_bytes: int = BLOCK_BYTES) -> None:
         csv.field_size_limit(FIELD_CHARACTERS)
-        self._split = _split_csv if file_format == "csv" else _split_tsv
+        self._split = split
         self._blocks = line_blocks(path, block_bytes=block_bytes)
         self._lines: Iterator[str] = iter(())
         self._again: list[str] = []  # lines to read again, the last one first
@@ -291,3 +307,14 @@ def _raw(lines: list[str]) -> bytes:
     """Returns a record as it is in the file, without the end of its last line."""
     record = "".join(lines).removesuffix("\n").removesuffix("\r")
     return record.encode("utf-8", "surrogateescape")
+
+
+def _reader(split: _Split) -> FormatReader:
+    return FormatReader(partial(_heads, split=split), whole_file, partial(_read, split=split))
+
+
+CSV = _reader(_split_csv)
+"""Reads CSV."""
+
+TSV = _reader(_split_tsv)
+"""Reads TSV."""

@@ -24,21 +24,35 @@ from transforms.reading.layout import (
     not_utf8,
     read_batch,
 )
-from transforms.reading.lines import LineBlock, line_blocks
+from transforms.reading.lines import LineBlock, line_blocks, split_lines
+from transforms.reading.readers import FormatReader, Head, ReadUnit, read_each
 
 _SAMPLED_FILES = 16
 _SAMPLED_LINES = 10_000
 _SAMPLED_BYTES = 4 << 20
 
 
-def sampled_files(files: Sequence[CorpusFile]) -> list[CorpusFile]:
+def _heads(files: Sequence[CorpusFile]) -> list[Head]:
+    """Returns the columns that samples of files show, or nothing where there are none."""
+    sampled = _sampled_files(files)
+    samples = read_each(sampled, _sample_objects)
+    columns = _infer_columns([row for rows in samples for row in rows])
+    if columns:
+        return [Head(sampled[0].path, columns)]
+    for file, fault in zip(sampled, read_each(sampled, _head_fault), strict=True):
+        if fault:
+            raise InputError(f"cannot read {file.path!r}: {fault}")
+    return []
+
+
+def _sampled_files(files: Sequence[CorpusFile]) -> list[CorpusFile]:
     """Returns the files to take samples of: not empty, few, and spread over the list."""
     filled = [file for file in files if file.size]
     step = max(len(filled) / _SAMPLED_FILES, 1)
     return [filled[int(i * step)] for i in range(min(len(filled), _SAMPLED_FILES))]
 
 
-def sample_objects(path: str) -> list[dict[str, Any]]:
+def _sample_objects(path: str) -> list[dict[str, Any]]:
     """Returns the objects at the head of a file, leaving out lines that hold none.
 
     Raises:
@@ -61,13 +75,13 @@ def sample_objects(path: str) -> list[dict[str, Any]]:
     return values
 
 
-def head_fault(path: str) -> str | None:
+def _head_fault(path: str) -> str | None:
     """Returns why a file cannot be read from its first line on, or None."""
     block = next(line_blocks(path, block_bytes=_SAMPLED_BYTES), None)
     return None if block is None else block.fault
 
 
-def infer_columns(samples: Sequence[dict[str, Any]]) -> dict[str, pa.DataType]:
+def _infer_columns(samples: Sequence[dict[str, Any]]) -> dict[str, pa.DataType]:
     """Finds the columns of objects: the union of their keys, in order of first appearance."""
     values: dict[str, list[Any]] = {}
     for sample in samples:
@@ -76,7 +90,7 @@ def infer_columns(samples: Sequence[dict[str, Any]]) -> dict[str, pa.DataType]:
     return {name: infer_type(column) for name, column in values.items()}
 
 
-def read_jsonl(layout: Layout, path: str, start: int, stop: int | None) -> Iterator[ReadBatch]:
+def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
     """Reads the lines whose first byte lies in a range.
 
     A key that an object lacks is null. A column that was planned as a string takes any other
@@ -84,14 +98,12 @@ def read_jsonl(layout: Layout, path: str, start: int, stop: int | None) -> Itera
 
     Args:
         layout: The columns.
-        path: The file.
-        start: First byte of the range.
-        stop: The byte after it, or None for the rest of the file.
+        unit: The range.
 
     Returns:
         Batches whose `position` is the byte offset of the line in the decompressed file.
     """
-    return read_blocks(layout, path, start, stop, partial(_read_block, layout))
+    return read_blocks(layout, unit, partial(_read_block, layout))
 
 
 def _read_block(layout: Layout, block: LineBlock, rejects: Rejects) -> Iterator[ReadBatch]:
@@ -214,3 +226,7 @@ def _described(value: Any) -> str:
     except ValueError as error:
         return str(error)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+JSONL = FormatReader(_heads, split_lines, _read)
+"""Reads JSON Lines."""

@@ -1,6 +1,6 @@
 """Parquet: the rows of row groups."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms.errors import InputError
-from transforms.files import is_remote, open_binary
+from transforms.files import CorpusFile, is_remote, open_binary
 from transforms.progress import PROGRESS
 from transforms.reading.layout import (
     BATCH_BYTES,
@@ -24,9 +24,7 @@ from transforms.reading.layout import (
     read_batch,
     rejected_only,
 )
-
-UNIT_BYTES = 64 << 20
-"""Compressed bytes of row groups that are read as one unit of work."""
+from transforms.reading.readers import FormatReader, Head, ReadUnit, read_each
 
 _READ_BUFFER_BYTES = 4 << 20  # so that no more than this of a column is held, however long it is
 
@@ -38,7 +36,12 @@ def _opened(path: str) -> Iterator[pq.ParquetFile]:
         yield file
 
 
-def read_parquet_schema(path: str) -> dict[str, pa.DataType]:
+def _heads(files: Sequence[CorpusFile]) -> list[Head]:
+    schemas = read_each(files, _read_schema)
+    return [Head(file.path, schema) for file, schema in zip(files, schemas, strict=True)]
+
+
+def _read_schema(path: str) -> dict[str, pa.DataType]:
     """Reads the columns of a file from its footer.
 
     Types that Parquet does not tell apart are given as one, inside of lists, maps and structs too:
@@ -58,38 +61,36 @@ def read_parquet_schema(path: str) -> dict[str, pa.DataType]:
     return {column.name: _plain_type(column.type) for column in schema}
 
 
-def row_group_ranges(path: str, unit_bytes: int = UNIT_BYTES) -> list[tuple[int, int]]:
+def _split(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
     """Cuts a file into ranges of row groups of about `unit_bytes`, compressed."""
-    with _opened(path) as file:
-        sizes = [_stored_bytes(file.metadata.row_group(i)) for i in range(file.num_row_groups)]
-    ranges, start, held = [], 0, 0
+    with _opened(file.path) as parquet:
+        groups = [parquet.metadata.row_group(i) for i in range(parquet.num_row_groups)]
+        sizes = [_stored_bytes(group) for group in groups]
+    start, held = 0, 0
     for group, size in enumerate(sizes, 1):
         held += size
         if held >= unit_bytes or group == len(sizes):
-            ranges.append((start, group))
+            yield ReadUnit(file.path, start, group)
             start, held = group, 0
-    return ranges
 
 
-def read_parquet(layout: Layout, path: str, start: int, stop: int | None) -> Iterator[ReadBatch]:
+def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
     """Reads row groups.
 
     The rows of a row group that cannot be read are rejected one by one, without what they held.
 
     Args:
         layout: The columns.
-        path: The file.
-        start: First row group.
-        stop: The row group after the last, or None for the rest of the file.
+        unit: The range of row groups.
 
     Yields:
         Batches whose `position` is the number of the row in the file, from 0.
     """
-    rejects = Rejects(path)
-    with _opened(path) as file:
+    rejects = Rejects(unit.path)
+    with _opened(unit.path) as file:
         groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
-        position = sum(group.num_rows for group in groups[:start])
-        for number, group in list(enumerate(groups))[start:stop]:
+        position = sum(group.num_rows for group in groups[: unit.start])
+        for number, group in list(enumerate(groups))[unit.start : unit.stop]:
             after = position + group.num_rows
             bytes_a_row = _stored_bytes(group) / max(group.num_rows, 1)
             try:
@@ -247,3 +248,7 @@ def _value(column: pa.Array, row: int) -> Any:
     except Exception as error:  # Python has no such value; what is only shown must not stop a run
         return f"unreadable: {error}"
     return found.decode("utf-8", "backslashreplace") if isinstance(found, bytes) else found
+
+
+PARQUET = FormatReader(_heads, _split, _read)
+"""Reads Parquet."""

@@ -1,12 +1,13 @@
 """Plain text: every line is a row."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transforms.files import CorpusFile
 from transforms.progress import PROGRESS
 from transforms.reading.blocks import read_blocks
 from transforms.reading.layout import (
@@ -17,7 +18,8 @@ from transforms.reading.layout import (
     not_utf8,
     read_batch,
 )
-from transforms.reading.lines import LineBlock
+from transforms.reading.lines import LineBlock, split_lines
+from transforms.reading.readers import FormatReader, Head, ReadUnit
 
 TEXT_COLUMN = "text"
 """The one column that plain text has."""
@@ -25,19 +27,21 @@ TEXT_COLUMN = "text"
 _NEWLINE, _RETURN = 10, 13
 
 
-def read_text(layout: Layout, path: str, start: int, stop: int | None) -> Iterator[ReadBatch]:
+def _heads(files: Sequence[CorpusFile]) -> list[Head]:
+    return [Head(files[0].path, {TEXT_COLUMN: pa.string()})]
+
+
+def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
     r"""Reads the lines whose first byte lies in a range; a line's end, `\n` or `\r\n`, is cut off.
 
     Args:
         layout: The one column.
-        path: The file.
-        start: First byte of the range.
-        stop: The byte after it, or None for the rest of the file.
+        unit: The range.
 
     Returns:
         Batches whose `position` is the byte offset of the line in the decompressed file.
     """
-    return read_blocks(layout, path, start, stop, partial(_read_block, layout))
+    return read_blocks(layout, unit, partial(_read_block, layout))
 
 
 def _read_block(layout: Layout, block: LineBlock, rejects: Rejects) -> Iterator[ReadBatch]:
@@ -73,3 +77,7 @@ def _batch(layout: Layout, lines: pa.Array, positions: np.ndarray, rejects: Reje
         rejects.add(int(positions[row]), lines[row].as_py(), str(errors[row]))
     valid_lines = lines.filter(pa.array(is_valid)).cast(pa.string())
     return read_batch(layout, [valid_lines], positions[is_valid], rejects)
+
+
+TEXT = FormatReader(_heads, split_lines, _read)
+"""Reads plain text."""

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from transforms.reading.decompress import BrokenStreamError, InputStream
+from transforms.files import CorpusFile
+from transforms.reading.decompress import BrokenStreamError, InputStream, compression_suffix
+from transforms.reading.readers import ReadUnit, whole_file
 
 BLOCK_BYTES = 4 << 20
 """Bytes read at a time: thousands of lines, so that what is done per block costs nothing."""
@@ -71,6 +73,15 @@ def line_blocks(
             reached = stream.consumed if stop is None else block.offset + len(block.data)
             yield replace(block, stored_bytes=reached - counted)
             counted = reached
+
+
+def split_lines(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
+    """Cuts a file of lines into ranges of bytes; a compressed one stays whole."""
+    if compression_suffix(file.path):
+        yield from whole_file(file, unit_bytes)
+    else:
+        for start in range(0, file.size, unit_bytes):
+            yield ReadUnit(file.path, start, min(start + unit_bytes, file.size))
 
 
 def _is_utf16(head: bytes) -> bool:

@@ -1,41 +1,21 @@
 """Units of work: what of a file one worker reads at a time."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from transforms.files import CorpusFile
 from transforms.reading.corpus import Corpus
-from transforms.reading.decompress import compression_suffix
-from transforms.reading.format_delimited import read_delimited
-from transforms.reading.format_jsonl import read_jsonl
-from transforms.reading.format_parquet import UNIT_BYTES, read_parquet, row_group_ranges
-from transforms.reading.format_text import read_text
+from transforms.reading.formats import INPUT_FORMATS
 from transforms.reading.layout import ReadBatch
+from transforms.reading.readers import ReadUnit
 
-_FORMATS_OF_LINES = ("text", "jsonl")
-
-
-@dataclass(frozen=True)
-class ReadUnit:
-    """A part of a file: a range of bytes in text and JSON Lines, of row groups in Parquet.
-
-    Attributes:
-        path: The file.
-        start: First byte or row group.
-        stop: The one after the last, or None for the rest of the file.
-    """
-
-    path: str
-    start: int = 0
-    stop: int | None = None
+UNIT_BYTES = 64 << 20
+"""Bytes of a file, as stored, that are read as one unit of work."""
 
 
 def split_file(
     corpus: Corpus, file: CorpusFile, unit_bytes: int = UNIT_BYTES
 ) -> Iterator[ReadUnit]:
     """Cuts a file into units that can be read apart from each other.
-
-    Compressed files, CSV and TSV stay whole: where their rows begin, only reading them tells.
 
     Args:
         corpus: The plan that the file is of.
@@ -47,14 +27,8 @@ def split_file(
     """
     if file.size <= unit_bytes:
         yield ReadUnit(file.path)
-    elif corpus.format == "parquet":
-        for start, stop in row_group_ranges(file.path, unit_bytes):
-            yield ReadUnit(file.path, start, stop)
-    elif corpus.format in _FORMATS_OF_LINES and not compression_suffix(file.path):
-        for start in range(0, file.size, unit_bytes):
-            yield ReadUnit(file.path, start, min(start + unit_bytes, file.size))
     else:
-        yield ReadUnit(file.path)
+        yield from INPUT_FORMATS[corpus.format].load().split(file, unit_bytes)
 
 
 def read_unit(corpus: Corpus, unit: ReadUnit) -> Iterator[ReadBatch]:
@@ -64,19 +38,13 @@ def read_unit(corpus: Corpus, unit: ReadUnit) -> Iterator[ReadBatch]:
         corpus: The plan.
         unit: A part of one of its files.
 
-    Yields:
+    Returns:
         Batches of rows and rejected rows; every row of the unit is in one of the two.
 
     Raises:
         OSError: The file is gone, or the storage failed.
     """
-    if corpus.format == "text":
-        return read_text(corpus, unit.path, unit.start, unit.stop)
-    if corpus.format == "jsonl":
-        return read_jsonl(corpus, unit.path, unit.start, unit.stop)
-    if corpus.format == "parquet":
-        return read_parquet(corpus, unit.path, unit.start, unit.stop)
-    return read_delimited(corpus, unit.path, corpus.format)
+    return INPUT_FORMATS[corpus.format].load().read(corpus, unit)
 
 
 def read_head(corpus: Corpus, limit: int) -> Iterator[tuple[str, ReadBatch]]:

@@ -1,0 +1,73 @@
+"""The input formats: a record each, and all that tells one from another.
+
+What reads a format is imported when a file of it is there: the command line needs the names alone.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transforms.reading.readers import FormatReader
+
+
+@dataclass(frozen=True)
+class InputFormat:
+    """A format that can be read.
+
+    Attributes:
+        name: What `--input_format` calls it.
+        extensions: What the names of its files end in.
+        reader: Where its `FormatReader` is, as `module.NAME` of this package.
+        title: What messages call it.
+        is_typed: Whether its columns have types, so that one of numbers is no text.
+        may_be_compressed: Whether a file may be compressed from outside, as `.gz` for one.
+    """
+
+    name: str
+    extensions: tuple[str, ...]
+    reader: str
+    title: str
+    is_typed: bool = False
+    may_be_compressed: bool = True
+
+    def load(self) -> "FormatReader":
+        """Returns what reads files of the format."""
+        module, _, name = self.reader.partition(".")
+        reader: FormatReader = getattr(import_module(f"transforms.reading.{module}"), name)
+        return reader
+
+
+INPUT_FORMATS = {
+    record.name: record
+    for record in (
+        InputFormat("text", (".txt", ".text", ".log"), "format_text.TEXT", "plain text"),
+        InputFormat("jsonl", (".jsonl", ".ndjson", ".json"), "format_jsonl.JSONL", "JSON Lines"),
+        InputFormat("csv", (".csv",), "format_delimited.CSV", "CSV"),
+        InputFormat("tsv", (".tsv",), "format_delimited.TSV", "TSV"),
+        InputFormat(
+            "parquet",
+            (".parquet",),
+            "format_parquet.PARQUET",
+            "Parquet",
+            is_typed=True,
+            may_be_compressed=False,
+        ),
+    )
+}
+"""The formats by name, in the order in which they are listed."""
+
+FORMATS = tuple(INPUT_FORMATS)
+"""The names of the formats that can be read."""
+
+
+def format_of_name(name: str) -> InputFormat | None:
+    """Returns the format that the extension of a file tells, or None.
+
+    Args:
+        name: Of the file, without a suffix that tells its compression.
+    """
+    for record in INPUT_FORMATS.values():
+        if name.lower().endswith(record.extensions):
+            return record
+    return None

@@ -1,0 +1,75 @@
+"""What reading a format takes: finding the columns of files, splitting a file, reading a unit."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pyarrow as pa
+
+from transforms.errors import InputError
+from transforms.files import CorpusFile, of_each
+from transforms.reading.layout import Layout, ReadBatch
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Head:
+    """The columns that a file says it has, or that samples of files show."""
+
+    path: str
+    columns: dict[str, pa.DataType]
+
+
+@dataclass(frozen=True)
+class ReadUnit:
+    """A part of a file: a range of bytes, or of what else the format is stored in, as row groups.
+
+    Attributes:
+        path: The file.
+        start: First byte, or row group.
+        stop: The one after the last, or None for the rest of the file.
+    """
+
+    path: str
+    start: int = 0
+    stop: int | None = None
+
+
+@dataclass(frozen=True)
+class FormatReader:
+    """The three things that a format's module does.
+
+    Attributes:
+        heads: Finds the columns of files, reading only their heads or feet: a `Head` for each file
+            that tells some, or one for all. Raises `InputError` for files that cannot be read.
+        split: Cuts a file into units of about so many bytes that can be read apart from each
+            other, in file order.
+        read: Reads the rows of a unit, in file order. Every row is in a batch's rows, or rejected.
+            Raises `OSError` where the file is gone or the storage failed.
+    """
+
+    heads: Callable[[Sequence[CorpusFile]], list[Head]]
+    split: Callable[[CorpusFile, int], Iterable[ReadUnit]]
+    read: Callable[[Layout, ReadUnit], Iterator[ReadBatch]]
+
+
+def whole_file(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
+    """Leaves a file whole, however long: where its rows begin, only reading them tells."""
+    yield ReadUnit(file.path)
+
+
+def read_each(files: Sequence[CorpusFile], read: Callable[[str], _T]) -> list[_T]:
+    """Returns what `read` finds in each file, by its path.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
+
+    def read_file(file: CorpusFile) -> _T:
+        try:
+            return read(file.path)
+        except OSError as error:
+            raise InputError(f"cannot read {file.path!r}: {error}") from error
+
+    return of_each(files, read_file)
