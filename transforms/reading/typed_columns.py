@@ -1,0 +1,172 @@
+"""Columns of files that give them types: plain types, and the rows that are rejected.
+
+What Parquet does not tell apart is one type here, inside of lists, maps and structs too: large
+strings and string views are strings, the same with binary, and a dictionary is its values.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from transforms.errors import InputError
+from transforms.reading.layout import (
+    BATCH_ROWS,
+    Layout,
+    ReadBatch,
+    Rejects,
+    batch_bounds,
+    not_utf8,
+    read_batch,
+    rejected_only,
+)
+
+
+def require_distinct(names: Sequence[str], path: str) -> None:
+    """Raises `InputError` if two columns of a file have one name."""
+    if twice := sorted(name for name in set(names) if names.count(name) > 1):
+        raise InputError(f"{path!r} has more than one column named {twice[0]!r}")
+
+
+def checked_batches(
+    layout: Layout, batch: pa.RecordBatch, position: int, rejects: Rejects
+) -> Iterator[ReadBatch]:
+    """Cuts what was read into batches, and rejects rows without text or with broken strings.
+
+    Args:
+        layout: The columns.
+        batch: Rows that follow each other in the file.
+        position: Of the first of them.
+        rejects: Takes what is rejected.
+
+    Yields:
+        The batches; every row is in one of them, or rejected.
+    """
+    columns = [plain(batch.column(column.name), column.type) for column in layout.fields]
+    names = [column.name for column in layout.fields]
+    text = columns[names.index(layout.text_column)]
+    lengths = pc.fill_null(pc.binary_length(text), 0).to_numpy()
+    for start, stop in batch_bounds(lengths):
+        values = [column.slice(start, stop - start) for column in columns]
+        positions = np.arange(position + start, position + stop, dtype=np.int64)
+        yield checked(layout, values, positions, rejects)
+
+
+def unread_rows(
+    layout: Layout, rejects: Rejects, positions: range, error: str
+) -> Iterator[ReadBatch]:
+    """Rejects rows of which nothing could be read."""
+    for first in range(0, len(positions), BATCH_ROWS):
+        for position in positions[first : first + BATCH_ROWS]:
+            rejects.add(position, None, error)
+        yield rejected_only(layout, rejects)
+
+
+def is_of_storage(error: Exception) -> bool:
+    """Returns whether an error is the storage's, and for the runner, which tries again.
+
+    Arrow's "this cannot be decoded" is a bare `OSError` too; one of the storage has more to it.
+    """
+    return isinstance(error, OSError) and (type(error) is not OSError or bool(error.errno))
+
+
+def plain_type(type_: pa.DataType) -> pa.DataType:
+    """Returns the one type that stands for all that Parquet does not tell apart."""
+    if pa.types.is_dictionary(type_):
+        return plain_type(type_.value_type)
+    if pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
+        return pa.string()
+    if pa.types.is_large_binary(type_) or pa.types.is_binary_view(type_):
+        return pa.binary()
+    if pa.types.is_list(type_):
+        return pa.list_(_plain_field(type_.value_field))
+    if pa.types.is_large_list(type_):
+        return pa.large_list(_plain_field(type_.value_field))
+    if pa.types.is_fixed_size_list(type_):
+        return pa.list_(_plain_field(type_.value_field), type_.list_size)
+    if pa.types.is_map(type_):
+        key, item = _plain_field(type_.key_field), _plain_field(type_.item_field)
+        return pa.map_(key, item, type_.keys_sorted)
+    if pa.types.is_struct(type_):
+        return pa.struct([_plain_field(member) for member in type_])
+    return type_
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    return field.with_type(plain_type(field.type))
+
+
+def plain(column: pa.Array, type_: pa.DataType) -> pa.Array:
+    """Returns a column as its plain type, or binary as strings; UTF-8 is not checked."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if column.type == type_:
+        return column
+    return pc.cast(column, options=pc.CastOptions(type_, allow_invalid_utf8=True))
+
+
+def checked(
+    layout: Layout, columns: list[pa.Array], positions: np.ndarray, rejects: Rejects
+) -> ReadBatch:
+    """Makes a batch, and rejects the rows without text, or with a string that is no UTF-8.
+
+    Args:
+        layout: The columns.
+        columns: Their values, of the types of the layout.
+        positions: Int64 places of the rows in the file.
+        rejects: Takes what is rejected.
+    """
+    errors: dict[int, str] = {}
+    for column, values in zip(layout.fields, columns, strict=True):
+        if column.name in layout.text_columns and values.null_count:
+            nulls = np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))
+            errors.update(dict.fromkeys(nulls.tolist(), f"{column.name!r} is null"))
+        errors.update({row: f"column {column.name!r}: {error}" for row, error in _invalid(values)})
+    if errors:
+        for row in sorted(errors):
+            raw = {
+                column.name: _value(values, row)
+                for column, values in zip(layout.fields, columns, strict=True)
+            }
+            rejects.add(int(positions[row]), orjson.dumps(raw, default=str), errors[row])
+        is_kept = np.ones(len(positions), bool)
+        is_kept[list(errors)] = False
+        positions = positions[is_kept]
+        columns = [column.filter(pa.array(is_kept)) for column in columns]
+    return read_batch(layout, columns, positions, rejects)
+
+
+def _invalid(values: pa.Array) -> Iterator[tuple[int, str]]:
+    """Yields the rows in which a string is no UTF-8, with what is wrong."""
+    if _fault(values) is None:
+        return
+    for row in range(len(values)):
+        value = values.take(pa.array([row]))  # a slice would have all of a list's items checked
+        fault = _fault(value)
+        if fault is not None:
+            is_string = pa.types.is_string(value.type)
+            raw = value.cast(pa.binary())[0].as_py() if is_string else b""
+            yield row, not_utf8(raw) or fault
+
+
+def _fault(values: pa.Array) -> str | None:
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid as error:
+        return str(error)
+    return None
+
+
+def _value(column: pa.Array, row: int) -> Any:
+    """Returns what JSON can hold of a value; bytes that are no UTF-8 are written as escapes."""
+    value = column.slice(row, 1)
+    if pa.types.is_string(value.type):
+        value = value.cast(pa.binary())
+    try:
+        found = value[0].as_py()
+    except Exception as error:  # Python has no such value; what is only shown must not stop a run
+        return f"unreadable: {error}"
+    return found.decode("utf-8", "backslashreplace") if isinstance(found, bytes) else found
