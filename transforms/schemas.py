@@ -8,7 +8,7 @@ SOURCE = pa.field("source", pa.string(), nullable=False)
 """Path of the file a row came from."""
 
 POSITION = pa.field("position", pa.int64(), nullable=False)
-"""Byte offset of the line in the decompressed file, or row number in CSV, TSV and Parquet."""
+"""Byte offset of the line in text and JSON Lines, decompressed, or row number in other formats."""
 
 
 def token_fields(has_segments: bool) -> list[pa.Field]:

@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import date
 from decimal import Decimal
 
+import fastavro
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,12 +35,21 @@ def parquet() -> bytes:
     return sink.getvalue()
 
 
+def avro() -> bytes:
+    fields = [{"name": "id", "type": "long"}, {"name": "text", "type": ["null", "string"]}]
+    rows = [{"id": i, "text": text} for i, text in enumerate(TEXTS)]
+    sink = io.BytesIO()
+    fastavro.writer(sink, {"type": "record", "name": "Row", "fields": fields}, rows, "deflate")
+    return sink.getvalue()
+
+
 FILES = {
     "a.txt.bz2": lambda: bz2.compress("\n".join(TEXTS).encode()),
     "a.jsonl": lambda: json_lines([{"id": i, "text": text} for i, text in enumerate(TEXTS)]),
     "a.csv.gz": lambda: gzip.compress(delimited(",")),
     "a.tsv.zst": lambda: zstandard.compress(delimited("\t")),
     "a.parquet": parquet,
+    "a.avro": avro,
 }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+import fastavro
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -29,13 +30,22 @@ def test_a_column_whose_name_is_taken_is_renamed(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a.jsonl", "a.csv", "a.parquet"])
+def avro(*texts: str) -> bytes:
+    sink = io.BytesIO()
+    schema = {"type": "record", "name": "Row", "fields": [{"name": "text", "type": "string"}]}
+    fastavro.writer(sink, schema, [{"text": text} for text in texts], sync_interval=1000)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a.jsonl", "a.csv", "a.parquet", "a.avro"])
 def test_progress_counts_about_the_bytes_of_the_file(tmp_path, name):
     generator = random.Random(0)
     texts = [f"{generator.getrandbits(400):x}" for _ in range(20_000)]
     path = tmp_path / name
     if name == "a.parquet":
         pq.write_table(pa.table({"text": texts}), path)
+    elif name == "a.avro":
+        path.write_bytes(avro(*texts))
     else:
         rows = [json.dumps({"text": t}) for t in texts] if name == "a.jsonl" else texts
         content = "\n".join(["text", *rows] if name == "a.csv" else rows).encode()
@@ -149,7 +159,12 @@ def test_a_pipeline_reads_from_cloud_storage(gcs_bucket):
 
     table = io.BytesIO()
     pq.write_table(pa.table({"text": ["a", "b", None]}), table)
-    contents = {"a.parquet": table.getvalue(), "b.txt": b"one\ntwo\n", "c.csv": b"text,n\nx,1\n"}
+    contents = {
+        "a.parquet": table.getvalue(),
+        "b.txt": b"one\ntwo\n",
+        "c.csv": b"text,n\nx,1\n",
+        "d.avro": avro(*"xyz" * 1000),
+    }
     for name, content in contents.items():
         with FileSystems.create(f"{gcs_bucket}/{name}", compression_type="uncompressed") as file:
             file.write(content)
@@ -157,6 +172,7 @@ def test_a_pipeline_reads_from_cloud_storage(gcs_bucket):
         "a.parquet": ["a", "b"],
         "b.txt": ["one", "two"],
         "c.csv": ["x"],
+        "d.avro": list("xyz" * 1000),
     }.items():
         corpus = plan_corpus([f"{gcs_bucket}/{name}"])
         assert Found(corpus, unit_bytes=5).texts == expected

@@ -83,6 +83,7 @@ def plan_corpus(
         raise InputError(f"text and second text are both {text_column!r}; name two columns")
     available = heads[0].columns
     kept = [name for name in available if columns is None or name in {*columns, *texts}]
+    _require_keepable(heads, kept)
     _require_alike(heads, kept, columns is None)
     types = available | {name: _text_type(name, available[name], record) for name in texts}
     names = output_names(kept, reserved)
@@ -127,6 +128,16 @@ def _require(names: Sequence[str], head: Head, flag: str) -> None:
                 f"no column {name!r} for {flag} in {head.path!r}, "
                 f"which has {_listed(head.columns)}{hint}"
             )
+
+
+def _require_keepable(heads: Sequence[Head], kept: Sequence[str]) -> None:
+    for head in heads:
+        for name in kept:
+            if name in head.faults:
+                raise InputError(
+                    f"column {name!r} of {head.path!r} {head.faults[name]}; "
+                    "name the columns to keep with --columns to leave it out"
+                )
 
 
 def _require_alike(heads: Sequence[Head], kept: Sequence[str], all_columns: bool) -> None:

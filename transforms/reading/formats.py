@@ -53,6 +53,14 @@ INPUT_FORMATS = {
             is_typed=True,
             may_be_compressed=False,
         ),
+        InputFormat(
+            "avro",
+            (".avro",),
+            "format_avro.AVRO",
+            "Avro",
+            is_typed=True,
+            may_be_compressed=False,
+        ),
     )
 }
 """The formats by name, in the order in which they are listed."""

@@ -1,7 +1,7 @@
 """What reading a format takes: finding the columns of files, splitting a file, reading a unit."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import pyarrow as pa
@@ -15,10 +15,17 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Head:
-    """The columns that a file says it has, or that samples of files show."""
+    """The columns that a file says it has, or that samples of files show.
+
+    Attributes:
+        path: The file.
+        columns: Their types by name, in order.
+        faults: Why some of them cannot be kept, by name; what type they have means nothing then.
+    """
 
     path: str
     columns: dict[str, pa.DataType]
+    faults: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -29,11 +36,13 @@ class ReadUnit:
         path: The file.
         start: First byte, or row group.
         stop: The one after the last, or None for the rest of the file.
+        first_row: Number of its first row in the file, for formats whose files do not tell.
     """
 
     path: str
     start: int = 0
     stop: int | None = None
+    first_row: int = 0
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,15 @@ What Parquet does not tell apart is one type here, inside of lists, maps and str
 strings and string views are strings, the same with binary, and a dictionary is its values.
 """
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from transforms.errors import InputError
 from transforms.reading.layout import (
@@ -23,12 +25,38 @@ from transforms.reading.layout import (
     read_batch,
     rejected_only,
 )
+from transforms.reading.readers import Head
 
 
 def require_distinct(names: Sequence[str], path: str) -> None:
     """Raises `InputError` if two columns of a file have one name."""
     if twice := sorted(name for name in set(names) if names.count(name) > 1):
         raise InputError(f"{path!r} has more than one column named {twice[0]!r}")
+
+
+def typed_head(path: str, types: Mapping[str, pa.DataType], faults: Mapping[str, str]) -> Head:
+    """Returns the columns of a file; those that the output cannot hold are faulty too.
+
+    Args:
+        path: The file.
+        types: Of its columns.
+        faults: Why some of them cannot be read, by name.
+    """
+    columns = {name: plain_type(type_) for name, type_ in types.items()}
+    unwritable = {
+        name: f"is {type_}, which Parquet cannot hold"
+        for name, type_ in columns.items()
+        if not _is_writable(type_)
+    }
+    return Head(path, columns, {**faults, **unwritable})
+
+
+def _is_writable(type_: pa.DataType) -> bool:
+    try:
+        pq.ParquetWriter(io.BytesIO(), pa.schema([("column", type_)])).close()
+    except pa.ArrowException:
+        return False
+    return True
 
 
 def checked_batches(
@@ -81,22 +109,39 @@ def plain_type(type_: pa.DataType) -> pa.DataType:
         return pa.string()
     if pa.types.is_large_binary(type_) or pa.types.is_binary_view(type_):
         return pa.binary()
+    return _with_children(type_, plain_type)
+
+
+def binary_type(type_: pa.DataType) -> pa.DataType:
+    """Returns a type of the same memory that holds bytes where another holds strings."""
+    if pa.types.is_string(type_):
+        return pa.binary()
+    if pa.types.is_large_string(type_):
+        return pa.large_binary()
+    if pa.types.is_string_view(type_):
+        return pa.binary_view()
+    if pa.types.is_dictionary(type_):
+        return pa.dictionary(type_.index_type, binary_type(type_.value_type), type_.ordered)
+    return _with_children(type_, binary_type)
+
+
+def _with_children(type_: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """Returns a type whose inner types are changed, or itself where it has none."""
+
+    def changed(field: pa.Field) -> pa.Field:
+        return field.with_type(change(field.type))
+
     if pa.types.is_list(type_):
-        return pa.list_(_plain_field(type_.value_field))
+        return pa.list_(changed(type_.value_field))
     if pa.types.is_large_list(type_):
-        return pa.large_list(_plain_field(type_.value_field))
+        return pa.large_list(changed(type_.value_field))
     if pa.types.is_fixed_size_list(type_):
-        return pa.list_(_plain_field(type_.value_field), type_.list_size)
+        return pa.list_(changed(type_.value_field), type_.list_size)
     if pa.types.is_map(type_):
-        key, item = _plain_field(type_.key_field), _plain_field(type_.item_field)
-        return pa.map_(key, item, type_.keys_sorted)
+        return pa.map_(changed(type_.key_field), changed(type_.item_field), type_.keys_sorted)
     if pa.types.is_struct(type_):
-        return pa.struct([_plain_field(member) for member in type_])
+        return pa.struct([changed(member) for member in type_])
     return type_
-
-
-def _plain_field(field: pa.Field) -> pa.Field:
-    return field.with_type(plain_type(field.type))
 
 
 def plain(column: pa.Array, type_: pa.DataType) -> pa.Array:
