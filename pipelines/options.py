@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from models.errors import UserError, nearest
-from transforms.reading.formats import FORMATS
+from transforms.reading.formats.record import FORMATS
 
 
 class Parser(argparse.ArgumentParser):

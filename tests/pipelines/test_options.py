@@ -23,7 +23,7 @@ from pipelines.options import (
     share,
 )
 from tests.pipelines.command_runs import ENVIRONMENT, ROOT, run, run_process
-from transforms.reading.formats import FORMATS
+from transforms.reading.formats.record import FORMATS
 from transforms.writing.output import IfExists
 
 HEAVY = ("apache_beam", "keras", "pyarrow", "tensorflow")

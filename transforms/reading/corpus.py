@@ -9,8 +9,8 @@ import pyarrow as pa
 from transforms.errors import InputError
 from transforms.files import CorpusFile, distinct, match
 from transforms.reading.decompress import compression_suffix
-from transforms.reading.format_text import TEXT_COLUMN
-from transforms.reading.formats import FORMATS, INPUT_FORMATS, InputFormat, format_of_name
+from transforms.reading.formats.record import FORMATS, INPUT_FORMATS, InputFormat, format_of_name
+from transforms.reading.formats.text import TEXT_COLUMN
 from transforms.reading.layout import InputColumn, Layout, output_names
 from transforms.reading.readers import Head
 

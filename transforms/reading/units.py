@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from transforms.files import CorpusFile
 from transforms.reading.corpus import Corpus
-from transforms.reading.formats import INPUT_FORMATS
+from transforms.reading.formats.record import INPUT_FORMATS
 from transforms.reading.layout import ReadBatch
 from transforms.reading.readers import ReadUnit
 

@@ -9,15 +9,15 @@ import pyarrow.parquet as pq
 from transforms.errors import InputError
 from transforms.files import CorpusFile, is_remote, open_binary
 from transforms.progress import PROGRESS
-from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
-from transforms.reading.readers import FormatReader, Head, ReadUnit, read_each
-from transforms.reading.typed_columns import (
+from transforms.reading.formats.typed_columns import (
     checked_batches,
     is_of_storage,
     plain_type,
     require_distinct,
     unread_rows,
 )
+from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
+from transforms.reading.readers import FormatReader, Head, ReadUnit, read_each
 
 _READ_BUFFER_BYTES = 4 << 20  # so that no more than this of a column is held, however long it is
 

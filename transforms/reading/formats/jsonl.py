@@ -13,8 +13,8 @@ from transforms.errors import InputError
 from transforms.files import CorpusFile
 from transforms.progress import PROGRESS
 from transforms.reading.blocks import read_blocks
-from transforms.reading.json_types import column_array, infer_type
-from transforms.reading.json_values import has_long_integer, json_text, parse_json
+from transforms.reading.formats.json_types import column_array, infer_type
+from transforms.reading.formats.json_values import has_long_integer, json_text, parse_json
 from transforms.reading.layout import (
     BATCH_ROWS,
     InputColumn,

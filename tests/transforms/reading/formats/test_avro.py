@@ -19,8 +19,8 @@ import zstandard
 
 from tests.transforms.reading.reading import Found, read
 from transforms.errors import InputError
-from transforms.reading import format_avro
 from transforms.reading.corpus import plan_corpus
+from transforms.reading.formats import avro
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS
 from transforms.reading.units import split_file
 
@@ -427,7 +427,7 @@ def test_a_wrong_number_of_rows_is_told(tmp_path, count):
 
 
 def test_rows_that_damage_makes_up_are_not_rejected_one_by_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(format_avro, "MOST_REJECTED", 100)
+    monkeypatch.setattr(avro, "MOST_REJECTED", 100)
     blocks = blocks_of_ten(3)
     found = damaged(tmp_path, [*blocks[:2], number(1000) + blocks[2][1:], blocks[3]])
     assert found.column("id") == list(range(30))

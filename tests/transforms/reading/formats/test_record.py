@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from tests.pipelines.command_runs import ROOT
-from transforms.reading.formats import FORMATS, INPUT_FORMATS, format_of_name
+from transforms.reading.formats.record import FORMATS, INPUT_FORMATS, format_of_name
 from transforms.reading.readers import FormatReader
 
 
@@ -19,7 +19,7 @@ def test_a_record_tells_its_reader_and_its_extensions(name):
 
 def test_the_names_of_the_formats_are_there_without_what_reads_them():
     code = (
-        "import sys; from transforms.reading.formats import FORMATS\n"
+        "import sys; from transforms.reading.formats.record import FORMATS\n"
         "print([name for name in ('pyarrow', 'fastavro', 'numpy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -34,21 +34,21 @@ class InputFormat:
     def load(self) -> "FormatReader":
         """Returns what reads files of the format."""
         module, _, name = self.reader.partition(".")
-        reader: FormatReader = getattr(import_module(f"transforms.reading.{module}"), name)
+        reader: FormatReader = getattr(import_module(f"transforms.reading.formats.{module}"), name)
         return reader
 
 
 INPUT_FORMATS = {
     record.name: record
     for record in (
-        InputFormat("text", (".txt", ".text", ".log"), "format_text.TEXT", "plain text"),
-        InputFormat("jsonl", (".jsonl", ".ndjson", ".json"), "format_jsonl.JSONL", "JSON Lines"),
-        InputFormat("csv", (".csv",), "format_delimited.CSV", "CSV"),
-        InputFormat("tsv", (".tsv",), "format_delimited.TSV", "TSV"),
+        InputFormat("text", (".txt", ".text", ".log"), "text.TEXT", "plain text"),
+        InputFormat("jsonl", (".jsonl", ".ndjson", ".json"), "jsonl.JSONL", "JSON Lines"),
+        InputFormat("csv", (".csv",), "delimited.CSV", "CSV"),
+        InputFormat("tsv", (".tsv",), "delimited.TSV", "TSV"),
         InputFormat(
             "parquet",
             (".parquet",),
-            "format_parquet.PARQUET",
+            "parquet.PARQUET",
             "Parquet",
             is_typed=True,
             may_be_compressed=False,
@@ -56,7 +56,7 @@ INPUT_FORMATS = {
         InputFormat(
             "avro",
             (".avro",),
-            "format_avro.AVRO",
+            "avro.AVRO",
             "Avro",
             is_typed=True,
             may_be_compressed=False,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from transforms.reading.json_values import json_text
+from transforms.reading.formats.json_values import json_text
 
 MIXED = object()
 """Stands for values that no Arrow type holds together; their column becomes JSON text."""

@@ -12,17 +12,23 @@ from fastavro import schemaless_reader
 from transforms.errors import InputError
 from transforms.files import CorpusFile, open_binary
 from transforms.progress import PROGRESS
-from transforms.reading.avro_blocks import (
+from transforms.reading.formats.avro_blocks import (
     Block,
     Header,
     decompressed,
     read_blocks,
     read_header,
 )
-from transforms.reading.avro_types import ColumnType, RowType, row_type
+from transforms.reading.formats.avro_types import ColumnType, RowType, row_type
+from transforms.reading.formats.typed_columns import (
+    binary_type,
+    checked,
+    plain,
+    plain_type,
+    typed_head,
+)
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
 from transforms.reading.readers import FormatReader, Head, ReadUnit, read_each
-from transforms.reading.typed_columns import binary_type, checked, plain, plain_type, typed_head
 
 MOST_REJECTED = 1 << 20
 """Rows of a block that are rejected one by one: damage can give a block any number of them."""

@@ -1,0 +1,1 @@
+"""The input formats: their records, and a module for each way of reading one."""
