@@ -23,8 +23,10 @@ class TrainingProgress(keras.callbacks.Callback):
         self._bar: Progress | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Shows an empty bar."""
+        """Shows an empty bar, on a terminal."""
         self._began = time.monotonic()
+        if not sys.stderr.isatty():
+            return
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -32,15 +34,14 @@ class TrainingProgress(keras.callbacks.Callback):
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
-            disable=not sys.stderr.isatty(),
         )
         self._task = self._bar.add_task(self._name(epoch), total=self.params["steps"])
         self._bar.start()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Moves the bar."""
-        assert self._bar is not None
-        self._bar.update(self._task, completed=batch + 1)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=batch + 1)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Prints the epoch's figures, to standard output, which the bar would take to its own."""
