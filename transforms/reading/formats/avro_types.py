@@ -92,6 +92,8 @@ def row_type(schema: Any) -> RowType:
     for field in parsed["fields"]:
         try:
             columns[field["name"]] = _column_type(field["type"], named, (parsed["name"],))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"its schema is not valid at {field['name']!r}: {error!r}") from error
         except UnknownTypeError as error:
             columns[field["name"]] = ColumnType(pa.null())
             faults[field["name"]] = str(error)
@@ -128,7 +130,9 @@ def _column_type(schema: Any, named: Mapping[str, Any], within: tuple[str, ...])
         return ColumnType(pa.map_(pa.string(), values.type), _pairs(values.convert))
     if kind == "enum":
         return ColumnType(pa.string())
-    if schema.get("logicalType") == "decimal" and kind in ("bytes", "fixed"):
+    # One without a precision is to be taken as what it is stored in.
+    is_decimal = schema.get("logicalType") == "decimal" and "precision" in schema
+    if is_decimal and kind in ("bytes", "fixed"):
         return _decimal_type(schema["precision"], schema.get("scale", 0))
     if kind == "fixed":
         if schema.get("logicalType") == "uuid" and schema["size"] == _UUID_BYTES:

@@ -124,6 +124,7 @@ def logical(type_: str, logical_type: str, /, **more: Any) -> dict[str, Any]:
         (logical("long", "local-timestamp-micros"), "timestamp[us]", MOMENT),
         (logical("string", "uuid"), "string", ID),
         (logical("string", "datetime"), "string", "2024-02-29T01:02:03"),
+        (logical("bytes", "decimal"), "binary", b"\x01"),
         (logical("bytes", "decimal", precision=7, scale=2), "decimal128(7, 2)", Decimal("-10.50")),
         (
             ["null", logical("bytes", "decimal", precision=77, scale=38)],
