@@ -279,7 +279,8 @@ def add_column_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--input_format",
         choices=FORMATS,
-        help="default: by the files' extensions, .gz, .bz2 and .zst seen through",
+        help="default: by the files' extensions, .gz, .bz2 and .zst seen through; arrow is "
+        "Arrow IPC, files and streams, and Feather",
     )
     group.add_argument("--text_column", default="text", metavar="NAME", help="default: text")
     group.add_argument(

@@ -3,6 +3,7 @@ import csv
 import gzip
 import io
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 
@@ -43,6 +44,14 @@ def avro() -> bytes:
     return sink.getvalue()
 
 
+def arrow(make: Callable[..., pa.ipc.RecordBatchStreamWriter]) -> bytes:
+    table = pa.table({"id": range(len(TEXTS)), "text": TEXTS})
+    sink = io.BytesIO()
+    with make(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=3)
+    return sink.getvalue()
+
+
 FILES = {
     "a.txt.bz2": lambda: bz2.compress("\n".join(TEXTS).encode()),
     "a.jsonl": lambda: json_lines([{"id": i, "text": text} for i, text in enumerate(TEXTS)]),
@@ -50,6 +59,8 @@ FILES = {
     "a.tsv.zst": lambda: zstandard.compress(delimited("\t")),
     "a.parquet": parquet,
     "a.avro": avro,
+    "a.feather": lambda: arrow(pa.ipc.new_file),
+    "a.arrows": lambda: arrow(pa.ipc.new_stream),
 }
 
 

@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,13 @@ def test_a_column_whose_name_is_taken_is_renamed(tmp_path):
     ]
 
 
+def arrow(make: Callable[..., pa.ipc.RecordBatchStreamWriter], *texts: str) -> bytes:
+    sink = io.BytesIO()
+    with make(sink, pa.schema([("text", pa.string())])) as writer:
+        writer.write_table(pa.table({"text": texts}), max_chunksize=100)
+    return sink.getvalue()
+
+
 def avro(*texts: str) -> bytes:
     sink = io.BytesIO()
     schema = {"type": "record", "name": "Row", "fields": [{"name": "text", "type": "string"}]}
@@ -37,13 +45,19 @@ def avro(*texts: str) -> bytes:
     return sink.getvalue()
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a.jsonl", "a.csv", "a.parquet", "a.avro"])
+@pytest.mark.parametrize(
+    "name", ["a.txt", "a.txt.gz", "a.jsonl", "a.csv", "a.parquet", "a.avro", "a.arrow", "a.arrows"]
+)
 def test_progress_counts_about_the_bytes_of_the_file(tmp_path, name):
     generator = random.Random(0)
     texts = [f"{generator.getrandbits(400):x}" for _ in range(20_000)]
     path = tmp_path / name
     if name == "a.parquet":
         pq.write_table(pa.table({"text": texts}), path)
+    elif "arrow" in name:
+        path.write_bytes(
+            arrow(pa.ipc.new_stream if name == "a.arrows" else pa.ipc.new_file, *texts)
+        )
     elif name == "a.avro":
         path.write_bytes(avro(*texts))
     else:
@@ -164,6 +178,9 @@ def test_a_pipeline_reads_from_cloud_storage(gcs_bucket):
         "b.txt": b"one\ntwo\n",
         "c.csv": b"text,n\nx,1\n",
         "d.avro": avro(*"xyz" * 1000),
+        "e.arrow": arrow(pa.ipc.new_file, *"xyz" * 1000),
+        "f.arrow": arrow(pa.ipc.new_file, *"xyz" * 1000)[:-1],
+        "g.arrow": arrow(pa.ipc.new_stream, *"xyz" * 1000),
     }
     for name, content in contents.items():
         with FileSystems.create(f"{gcs_bucket}/{name}", compression_type="uncompressed") as file:
@@ -173,6 +190,9 @@ def test_a_pipeline_reads_from_cloud_storage(gcs_bucket):
         "b.txt": ["one", "two"],
         "c.csv": ["x"],
         "d.avro": list("xyz" * 1000),
+        "e.arrow": list("xyz" * 1000),
+        "f.arrow": list("xyz" * 1000),
+        "g.arrow": list("xyz" * 1000),
     }.items():
         corpus = plan_corpus([f"{gcs_bucket}/{name}"])
         assert Found(corpus, unit_bytes=5).texts == expected

@@ -24,7 +24,7 @@ from transforms.reading.formats.typed_columns import (
     binary_type,
     checked,
     plain,
-    plain_type,
+    require_planned,
     typed_head,
 )
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
@@ -90,6 +90,8 @@ def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
     number = unit.first_row
     with open_binary(unit.path) as stream:
         header, rows = _read_types(unit.path, stream)
+        types = {name: column.type for name, column in rows.columns.items()}
+        require_planned(layout, types, unit.path)
         table = _Table(layout, unit.path, rows.columns)
         for block in read_blocks(stream, header, unit.start, unit.stop):
             stored_bytes = (block.end - block.offset) / max(block.numbers, 1)
@@ -142,11 +144,6 @@ class _Table:
     """Collects the rows of a batch."""
 
     def __init__(self, layout: Layout, path: str, columns: Mapping[str, ColumnType]) -> None:
-        for column in layout.fields:
-            found = columns.get(column.name)
-            is_text = column.name in layout.text_columns
-            if found is None or not (is_text or plain_type(found.type) == column.type):
-                raise InputError(f"column {column.name!r} of {path!r} is not what it was any more")
         self._layout = layout
         self._types = [columns[column.name] for column in layout.fields]
         self._rejects = Rejects(path)

@@ -61,6 +61,14 @@ INPUT_FORMATS = {
             is_typed=True,
             may_be_compressed=False,
         ),
+        InputFormat(
+            "arrow",
+            (".arrow", ".feather", ".arrows"),
+            "arrow.ARROW",
+            "Arrow",
+            is_typed=True,
+            may_be_compressed=False,
+        ),
     )
 }
 """The formats by name, in the order in which they are listed."""

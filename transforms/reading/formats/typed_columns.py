@@ -41,8 +41,15 @@ def typed_head(path: str, types: Mapping[str, pa.DataType], faults: Mapping[str,
         path: The file.
         types: Of its columns.
         faults: Why some of them cannot be read, by name.
+
+    Raises:
+        ValueError: A name inside of a type is no UTF-8, or a list of a fixed size has none.
     """
     columns = {name: plain_type(type_) for name, type_ in types.items()}
+    for type_ in columns.values():
+        for inner in _all_types(type_):
+            if pa.types.is_struct(inner):
+                _ = [member.name for member in inner]  # pyarrow decodes a name when it is asked for
     unwritable = {
         name: f"is {type_}, which Parquet cannot hold"
         for name, type_ in columns.items()
@@ -52,11 +59,23 @@ def typed_head(path: str, types: Mapping[str, pa.DataType], faults: Mapping[str,
 
 
 def _is_writable(type_: pa.DataType) -> bool:
+    # Parquet has no list views, and pyarrow casts slices of them to wrong lists.
+    if any(pa.types.is_list_view(t) or pa.types.is_large_list_view(t) for t in _all_types(type_)):
+        return False
     try:
         pq.ParquetWriter(io.BytesIO(), pa.schema([("column", type_)])).close()
     except pa.ArrowException:
         return False
     return True
+
+
+def require_planned(layout: Layout, types: Mapping[str, pa.DataType], path: str) -> None:
+    """Raises `InputError` unless a file has the columns that it had when the run was planned."""
+    for column in layout.fields:
+        found = types.get(column.name)
+        is_text = column.name in layout.text_columns
+        if found is None or not (is_text or plain_type(found) == column.type):
+            raise InputError(f"column {column.name!r} of {path!r} is not what it was any more")
 
 
 def checked_batches(
@@ -123,6 +142,20 @@ def binary_type(type_: pa.DataType) -> pa.DataType:
     if pa.types.is_dictionary(type_):
         return pa.dictionary(type_.index_type, binary_type(type_.value_type), type_.ordered)
     return _with_children(type_, binary_type)
+
+
+def _all_types(type_: pa.DataType) -> Iterator[pa.DataType]:
+    """Yields a type, and all types inside of it."""
+    inner: list[pa.DataType] = []
+
+    def collect(child: pa.DataType) -> pa.DataType:
+        inner.append(child)
+        return child
+
+    _with_children(type_, collect)
+    yield type_
+    for child in inner:
+        yield from _all_types(child)
 
 
 def _with_children(type_: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:

@@ -1,0 +1,217 @@
+"""Arrow IPC and Feather: the rows of record batches, in a file or in a stream.
+
+A file has a footer that tells where its batches are; one that has none any more is read as the
+stream that it is otherwise.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from transforms.errors import InputError
+from transforms.files import CorpusFile, is_remote, open_binary
+from transforms.progress import PROGRESS
+from transforms.reading.formats.arrow_footer import MAGIC, stored_batches
+from transforms.reading.formats.arrow_soundness import sound
+from transforms.reading.formats.typed_columns import (
+    checked_batches,
+    is_of_storage,
+    plain,
+    require_distinct,
+    require_planned,
+    typed_head,
+    unread_rows,
+)
+from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
+from transforms.reading.readers import FormatReader, Head, ReadUnit, read_each
+
+_FEATHER_V1 = b"FEA1"
+_STREAM_OFFSET = 8  # of the stream in a file: its mark, padded
+
+
+class _Opened(NamedTuple):
+    """A file or stream.
+
+    Attributes:
+        source: What is read.
+        reader: Of pyarrow, for a file with a footer or for a stream.
+        fault: What is wrong with the footer, or None.
+    """
+
+    source: Any
+    reader: pa.RecordBatchFileReader | pa.RecordBatchStreamReader
+    fault: str | None = None
+
+    @property
+    def is_file(self) -> bool:
+        return isinstance(self.reader, pa.RecordBatchFileReader)
+
+
+@contextmanager
+def _opened(path: str, names: Sequence[str] | None = None) -> Iterator[_Opened]:
+    """Opens a file to read some columns, or all.
+
+    Raises:
+        InputError: It is neither a file nor a stream of Arrow, or the columns are not there.
+    """
+    source = open_binary(path) if is_remote(path) else pa.OSFile(path)
+    with source:
+        try:
+            opened = _open(source, pa.ipc.IpcReadOptions())
+            found = opened.reader.schema.names
+            if names is not None:
+                kept = sorted(found.index(name) for name in names)
+                opened = _open(source, pa.ipc.IpcReadOptions(included_fields=kept))
+        except (pa.ArrowException, OSError, ValueError) as error:
+            if is_of_storage(error):
+                raise
+            raise InputError(f"cannot read {path!r} as Arrow: {error}") from error
+        yield opened
+
+
+def _open(source: Any, options: pa.ipc.IpcReadOptions) -> _Opened:
+    source.seek(0)
+    head = source.read(_STREAM_OFFSET)
+    source.seek(0)
+    if head.startswith(_FEATHER_V1):
+        raise ValueError("it is Feather V1; write it anew as V2, with a pyarrow of today")
+    if not head.startswith(MAGIC):
+        return _Opened(source, pa.ipc.open_stream(source, options=options))
+    try:
+        return _Opened(source, pa.ipc.open_file(source, options=options))
+    except (pa.ArrowException, OSError) as error:
+        if is_of_storage(error):
+            raise
+        source.seek(_STREAM_OFFSET)
+        return _Opened(source, pa.ipc.open_stream(source, options=options), str(error))
+
+
+def _heads(files: Sequence[CorpusFile]) -> list[Head]:
+    return read_each(files, _read_head)
+
+
+def _read_head(path: str) -> Head:
+    with _opened(path) as opened:
+        schema = opened.reader.schema
+    require_distinct(schema.names, path)
+    try:
+        return typed_head(path, {column.name: column.type for column in schema}, {})
+    except ValueError as error:
+        raise InputError(f"cannot read {path!r} as Arrow: {error}") from error
+
+
+def _split(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
+    """Cuts a file into ranges of record batches of about `unit_bytes`; a stream stays whole."""
+    with _opened(file.path) as opened:
+        batches = stored_batches(opened.source) if opened.is_file else []
+    start, first_row, held, number = 0, 0, 0, 0
+    for after, batch in enumerate(batches, 1):
+        held += batch.num_bytes
+        number += batch.num_rows
+        if held >= unit_bytes and after < len(batches):
+            yield ReadUnit(file.path, start, after, first_row)
+            start, first_row, held = after, number, 0
+    yield ReadUnit(file.path, start, None, first_row)
+
+
+def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
+    """Reads record batches.
+
+    The rows of a batch that cannot be read are rejected one by one, without what they held. What
+    cannot be read of a stream, or without a footer, is one rejected row.
+
+    Args:
+        layout: The columns.
+        unit: The range of record batches.
+
+    Yields:
+        Batches whose `position` is the number of the row in the file, from 0.
+
+    Raises:
+        InputError: The columns are not what they were when the run was planned.
+    """
+    names = [column.name for column in layout.fields]
+    with _opened(unit.path, names) as opened:
+        types = {column.name: column.type for column in opened.reader.schema}
+        require_planned(layout, types, unit.path)
+        rejects = Rejects(unit.path)
+        read = _read_file if opened.is_file else _read_stream
+        yield from read(layout, unit, opened, rejects)
+
+
+def _read_file(
+    layout: Layout, unit: ReadUnit, opened: _Opened, rejects: Rejects
+) -> Iterator[ReadBatch]:
+    position = unit.first_row
+    stored = stored_batches(opened.source, unit.start, unit.stop)
+    for number, found in enumerate(stored, unit.start):
+        after = position + found.num_rows
+        try:
+            batch = sound(opened.reader.get_batch(number))
+        except (pa.ArrowException, OSError) as error:
+            if is_of_storage(error):
+                raise
+            reason = f"record batch {number} cannot be read: {error}"
+            yield from unread_rows(layout, rejects, range(position, after), reason)
+        else:
+            yield from _cut(layout, batch, position, rejects)
+        position = after
+        PROGRESS.bytes_read += found.num_bytes
+
+
+def _read_stream(
+    layout: Layout, unit: ReadUnit, opened: _Opened, rejects: Rejects
+) -> Iterator[ReadBatch]:
+    position, counted = 0, 0
+    fault = opened.fault and f"the file has no footer, so rows may be lost: {opened.fault}"
+    while True:
+        try:
+            batch = opened.reader.read_next_batch()
+        except StopIteration:
+            break
+        except (pa.ArrowException, OSError) as error:
+            if is_of_storage(error):
+                raise
+            fault = f"the stream cannot be read from row {position} on: {error}"
+            break
+        after = position + batch.num_rows
+        try:
+            batch = sound(batch)
+        except pa.ArrowException as error:
+            reason = f"the record batch at row {position} cannot be read: {error}"
+            yield from unread_rows(layout, rejects, range(position, after), reason)
+        else:
+            yield from _cut(layout, batch, position, rejects)
+        position = after
+        reached = opened.source.tell()
+        PROGRESS.bytes_read += reached - counted
+        counted = reached
+    if fault:
+        yield from unread_rows(layout, rejects, range(position, position + 1), fault)
+
+
+def _cut(
+    layout: Layout, batch: pa.RecordBatch, position: int, rejects: Rejects
+) -> Iterator[ReadBatch]:
+    """Cuts a record batch, which may have millions of rows, into small ones."""
+    rows = batch.num_rows * BATCH_BYTES // max(batch.nbytes, 1)
+    rows = min(max(rows, 1), BATCH_ROWS)
+    for start in range(0, batch.num_rows, rows):
+        part = batch.slice(start, rows)
+        columns = [_compact(part.column(column.name), column.type) for column in layout.fields]
+        part = pa.RecordBatch.from_arrays(columns, [column.name for column in layout.fields])
+        yield from checked_batches(layout, part, position + start, rejects)
+
+
+def _compact(column: pa.Array, type_: pa.DataType) -> pa.Array:
+    """Returns a slice without the items that other slices of its lists have, which cost checks."""
+    column = plain(column, type_)
+    if pa.types.is_nested(type_):
+        return column.take(pa.array(range(len(column)), pa.int64()))
+    return column
+
+
+ARROW = FormatReader(_heads, _split, _read)
+"""Reads Arrow IPC and Feather V2."""

@@ -1,0 +1,105 @@
+"""Where the record batches of an Arrow file are, and how many rows each has.
+
+pyarrow tells neither without reading a batch. The footer and the head of a batch are flatbuffers:
+https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format has their tables, and
+https://flatbuffers.dev/internals/ how tables are stored.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+MAGIC = b"ARROW1"
+"""What an Arrow file begins and ends with; a stream does not."""
+
+# Places of fields in their tables.
+_FOOTER_BATCHES = 3
+_MESSAGE_HEAD = 2
+_BATCH_ROWS, _BATCH_COLUMNS = 0, 1
+
+_BLOCK_FORMAT = "<qixxxxq"  # offset, bytes of its head, bytes of its body
+_CONTINUATION = 0xFFFFFFFF  # before the length of a head, in files of Arrow 0.15 and later
+
+
+@dataclass(frozen=True)
+class StoredBatch:
+    """A record batch as it is stored.
+
+    Attributes:
+        num_rows: How many rows it has; 1 where what tells it is damaged.
+        num_bytes: Bytes of the file.
+    """
+
+    num_rows: int
+    num_bytes: int
+
+
+def stored_batches(source: BinaryIO, start: int = 0, stop: int | None = None) -> list[StoredBatch]:
+    """Finds the record batches of a file.
+
+    Args:
+        source: The file, whose footer pyarrow found to be valid.
+        start: First batch.
+        stop: The batch after the last, or None for all the others.
+    """
+    length = source.seek(0, 2) or source.tell()
+    tail = struct.calcsize("<i") + len(MAGIC)
+    source.seek(length - tail)
+    (footer_bytes,) = struct.unpack("<i", source.read(tail)[: -len(MAGIC)])
+    source.seek(length - tail - footer_bytes)
+    footer = source.read(footer_bytes)
+    blocks = list(_blocks(footer))[start:stop]
+    return [
+        StoredBatch(
+            _num_rows(source, offset, head_bytes, length),
+            min(max(head_bytes + body_bytes, 0), length),
+        )
+        for offset, head_bytes, body_bytes in blocks
+    ]
+
+
+def _blocks(footer: bytes) -> Iterator[tuple[int, int, int]]:
+    field = _field(footer, _target(footer, 0), _FOOTER_BATCHES)
+    if field is not None:
+        vector = _target(footer, field)
+        (count,) = struct.unpack_from("<I", footer, vector)
+        size = struct.calcsize(_BLOCK_FORMAT)
+        for number in range(count):
+            yield struct.unpack_from(_BLOCK_FORMAT, footer, vector + 4 + number * size)
+
+
+def _num_rows(source: BinaryIO, offset: int, head_bytes: int, length: int) -> int:
+    """Returns the rows of a batch that itself and its first column agree on, or 1."""
+    if not (0 <= head_bytes <= length and 0 <= offset <= length - head_bytes):
+        return 1
+    source.seek(offset)
+    head = source.read(head_bytes)
+    try:
+        (first,) = struct.unpack_from("<I", head)
+        head = head[8 if first == _CONTINUATION else 4 :]
+        message = _target(head, 0)
+        batch = _target(head, _field(head, message, _MESSAGE_HEAD))
+        columns = _target(head, _field(head, batch, _BATCH_COLUMNS))
+        field = _field(head, batch, _BATCH_ROWS)
+        num_rows = 0 if field is None else struct.unpack_from("<q", head, field)[0]
+        of_column = struct.unpack_from("<q", head, columns + 4)[0]
+    except (struct.error, ValueError):
+        return 1
+    return num_rows if num_rows == of_column >= 0 else 1
+
+
+def _target(data: bytes, field: int | None) -> int:
+    """Returns where the table or vector is that a field points to."""
+    if field is None:
+        raise ValueError("no such field")
+    return field + struct.unpack_from("<I", data, field)[0]
+
+
+def _field(data: bytes, table: int, place: int) -> int | None:
+    """Returns where a field of a table is, or None where it has its default."""
+    layout = table - struct.unpack_from("<i", data, table)[0]
+    (size,) = struct.unpack_from("<H", data, layout)
+    entry = 4 + 2 * place
+    offset = struct.unpack_from("<H", data, layout + entry)[0] if entry < size else 0
+    return table + offset if offset else None

@@ -1,0 +1,75 @@
+"""What must hold of a record batch from a file before pyarrow computes with it.
+
+pyarrow takes what a file says on trust: places outside of the values, as damage makes them, end the
+process.
+"""
+
+import pyarrow as pa
+
+from transforms.reading.formats.typed_columns import binary_type
+
+_VIEW_BYTES = 16  # of the length, and of the value or the place of it
+
+
+def sound(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Returns a record batch that can be computed with.
+
+    Strings that are no UTF-8 are the matter of their rows, and left as they are.
+
+    Raises:
+        pa.ArrowInvalid: A column has places outside of its values.
+    """
+    for column in batch.columns:
+        type_ = binary_type(column.type)
+        (column if type_ == column.type else column.view(type_)).validate(full=True)
+    columns = [_with_empty_nulls(column) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
+def _with_empty_nulls(array: pa.Array) -> pa.Array:
+    """Returns an array whose views are empty where it is null.
+
+    Nothing says what they are there, so `validate` does not look; but casts copy by their lengths.
+    """
+    type_ = array.type
+    if pa.types.is_string_view(type_) or pa.types.is_binary_view(type_):
+        return _with_empty_null_views(array)
+    if pa.types.is_dictionary(type_):
+        values = _with_empty_nulls(array.dictionary)
+        if values is array.dictionary:
+            return array
+        return pa.DictionaryArray.from_arrays(array.indices, values, ordered=type_.ordered)
+    if pa.types.is_struct(type_):
+        return _with_children(array, [array.field(i) for i in range(type_.num_fields)], 1)
+    if pa.types.is_fixed_size_list(type_):
+        return _with_children(array, [array.values], 1)
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_map(type_):
+        return _with_children(array, [array.values], 2)
+    return array
+
+
+def _with_empty_null_views(array: pa.Array) -> pa.Array:
+    if not array.null_count:
+        return array
+    validity, views, *data = array.buffers()
+    octets = bytearray(views)
+    for place in array.is_null().to_numpy(zero_copy_only=False).nonzero()[0].tolist():
+        begin = (array.offset + place) * _VIEW_BYTES
+        octets[begin : begin + _VIEW_BYTES] = bytes(_VIEW_BYTES)
+    buffers = [validity, pa.py_buffer(octets), *data]
+    return pa.Array.from_buffers(array.type, len(array), buffers, offset=array.offset)
+
+
+def _with_children(array: pa.Array, children: list[pa.Array], num_buffers: int) -> pa.Array:
+    """Returns an array of lists or structs with its inner arrays mended.
+
+    Args:
+        array: The array.
+        children: What is in it.
+        num_buffers: How many buffers are its own.
+    """
+    mended = [_with_empty_nulls(child) for child in children]
+    if all(new is old for new, old in zip(mended, children, strict=True)):
+        return array
+    own = array.buffers()[:num_buffers]
+    return pa.Array.from_buffers(array.type, len(array), own, offset=array.offset, children=mended)
