@@ -18,7 +18,7 @@ from models.training.recipe import Recipe
 from pipelines import classify as classify_command
 from pipelines import finetune as finetune_command
 from pipelines.finetuning.new_preset import put_in_place
-from tests.pipelines.command_runs import Run, run
+from tests.pipelines.command_runs import Run, heed_interrupts, run
 from tests.pipelines.conftest import TEXTS
 
 ROOT = Path(__file__).parents[3]
@@ -437,7 +437,7 @@ def test_an_interrupted_training_says_how_to_go_on(corpus, tiny_preset, tmp_path
     module = [sys.executable, "-m", "pipelines.finetune", f"--preset={tiny_preset}"]
     flags = [f"--input={corpus}/train.jsonl", f"--output={tmp_path}/preset", "--epochs=5000"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([*module, *flags], cwd=ROOT, **pipes)
+    process = subprocess.Popen([*module, *flags], cwd=ROOT, preexec_fn=heed_interrupts, **pipes)
     for line in process.stdout:
         if line.startswith("epoch 2/"):
             process.send_signal(signal.SIGINT)
