@@ -74,8 +74,8 @@ class TrainingState(keras.callbacks.Callback):
     def restore_best(self) -> None:
         """Hands the best epoch so far to who keeps it."""
         with safe_open(self._path, "np") as stored:
-            names = sorted(name for name in stored.keys() if "best/" in name)  # noqa: SIM118
-            weights = [stored.get_tensor(f"best/{index}") for index in range(len(names))]
+            count = sum(name.startswith("best/") for name in stored.keys())  # noqa: SIM118 - no mapping
+            weights = [stored.get_tensor(f"best/{index}") for index in range(count)]
         self._best.restore(self._record["best"], weights)
 
     def on_train_begin(self, logs: Any = None) -> None:
