@@ -94,13 +94,7 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     args.output = args.output or DEFAULT_OUTPUT
 
     # Imported here, so that --help and a mistyped flag are answered at once.
-    from pipelines.running import (
-        RunFailedError,
-        check_reach,
-        is_local,
-        run_pipeline,
-        runner_of,
-    )
+    from pipelines.running import check_reach, is_local, run_pipeline, runner_of
     from pipelines.summary import print_summary
     from transforms.progress import PROGRESS
     from transforms.writing.manifest import last_run, read_manifest
@@ -115,10 +109,6 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         run_pipeline(
             functools.partial(_build, plan, is_local(runner)), beam_flags, plan.corpus.size
         )
-    except RunFailedError as error:
-        discard(plan.output)
-        print_error(str(error))
-        return 1
     except BaseException:
         discard(plan.output)
         raise

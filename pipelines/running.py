@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from models.errors import UserError
 from models.inference import runtime
 from pipelines.console import progress_bar
+from pipelines.failures import root_cause
 from pipelines.known_presets import find_preset
 from transforms.files import is_remote
-from transforms.writing.failures import root_cause
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -77,10 +77,6 @@ def check_reach(runner: str, preset: str, inputs: Sequence[str], output: str) ->
             )
 
 
-class RunFailedError(RuntimeError):
-    """A pipeline that did not finish; the message says why in one line."""
-
-
 def run_pipeline(
     build: "Callable[[beam.Pipeline], None]",
     beam_flags: Sequence[str],
@@ -98,7 +94,7 @@ def run_pipeline(
 
     Raises:
         UserError: The options do not fit together, or a step failed by a mistake of the user's.
-        RunFailedError: A step failed.
+        RunError: A step failed for another reason.
     """
     import apache_beam as beam
     from apache_beam.options.pipeline_options import (
@@ -135,13 +131,11 @@ def run_pipeline(
                 if not runs_here:
                     result.cancel()
                 raise
-    except UserError as error:
-        raise UserError(root_cause(error)) from error
     except Exception as error:
         cause = root_cause(error)
-        if cause == "KeyboardInterrupt":  # the local runner wraps it as it does any other
+        if str(cause) == "KeyboardInterrupt":  # the local runner wraps it as it does any other
             raise KeyboardInterrupt from None
-        raise RunFailedError(cause) from error
+        raise cause from error
 
 
 def _check_runner(options: "PipelineOptions") -> None:

@@ -12,6 +12,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 import transforms.coder  # noqa: F401  (registers the coder of record batches)
+from pipelines.failures import root_cause
 from tests.transforms.writing.results import (
     SCHEMA,
     names_in,
@@ -22,7 +23,6 @@ from tests.transforms.writing.results import (
 from transforms.errors import OutputError
 from transforms.write import WriteResults, _WriteParts
 from transforms.writing import parts
-from transforms.writing.failures import root_cause
 from transforms.writing.folder import open_folder
 from transforms.writing.manifest import read_manifest
 from transforms.writing.output import prepare_output, written_schema
@@ -180,7 +180,7 @@ def test_another_column_is_named(tmp_path):
     batch = batch.set_column(4, "num_tokens", batch["num_tokens"].cast(pa.int64()))
     with pytest.raises(Exception, match="other columns") as error:
         write(tmp_path, [batch])
-    assert root_cause(error.value) == (
+    assert str(root_cause(error.value)) == (
         "TypeError: a record batch has other columns than the output: num_tokens: int64, not int32"
     )
 
@@ -227,7 +227,7 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from transforms.writing import parts
-from transforms.writing.failures import root_cause
+from pipelines.failures import root_cause
 from transforms.writing.output import prepare_output
 from transforms.schemas import POSITION, SOURCE
 from transforms.write import WriteResults

@@ -6,9 +6,9 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from models.errors import PresetError
+from models.errors import PresetError, RunError, UserError
+from pipelines.failures import root_cause
 from transforms.errors import OutputError
-from transforms.writing.failures import root_cause
 
 
 def fail_for_the_user(_):
@@ -45,42 +45,54 @@ def failure_of(function, *arguments: str) -> Exception:
     return caught.value
 
 
+def mistake_in(error: BaseException) -> str:
+    cause = root_cause(error)
+    assert type(cause) is UserError
+    return str(cause)
+
+
+def failure_in(error: BaseException) -> str:
+    cause = root_cause(error)
+    assert type(cause) is RunError
+    return str(cause)
+
+
 WORKERS = [(), ("--direct_num_workers=2", "--direct_running_mode=multi_threading")]
 
 
 @pytest.mark.parametrize("workers", WORKERS)
 def test_the_users_mistake_is_its_message_alone(workers):
     error = failure_of(fail_for_the_user, *workers)
-    assert root_cause(error) == "cannot write to /out: No space left on device"
+    assert mistake_in(error) == "cannot write to /out: No space left on device"
 
 
 def test_another_error_has_its_type_and_fits_on_a_line():
-    assert root_cause(failure_of(fail_in_a_library)) == "ValueError: first line second line"
+    assert failure_in(failure_of(fail_in_a_library)) == "ValueError: first line second line"
 
 
 def test_an_error_without_a_message_is_its_type():
-    assert root_cause(failure_of(fail_without_a_message)) == "KeyError"
+    assert failure_in(failure_of(fail_without_a_message)) == "KeyError"
 
 
 def test_an_error_that_beam_cannot_copy_keeps_its_type():
     message = "FileNotFoundError: [Errno 2] No such file or directory: '/absent/folder'"
-    assert root_cause(failure_of(fail_in_the_system)) == message
+    assert failure_in(failure_of(fail_in_the_system)) == message
 
 
 def test_the_users_mistake_is_found_behind_a_later_error():
-    assert root_cause(failure_of(fail_while_cleaning_up)) == "unknown preset 'x'"
+    assert mistake_in(failure_of(fail_while_cleaning_up)) == "unknown preset 'x'"
 
 
 def test_an_error_of_the_submitter():
-    assert root_cause(OutputError("give another folder")) == "give another folder"
-    assert root_cause(MemoryError()) == "MemoryError"
-    assert root_cause(OSError(errno.ENOSPC, "No space left")) == "OSError: [Errno 28] No space left"
+    assert mistake_in(OutputError("give another folder")) == "give another folder"
+    assert failure_in(MemoryError()) == "MemoryError"
+    assert failure_in(OSError(errno.ENOSPC, "No space left")) == "OSError: [Errno 28] No space left"
 
 
 def test_an_error_wrapped_by_another():
     wrapper = RuntimeError("the pipeline failed")
     wrapper.__cause__ = PresetError("unknown preset 'x'")
-    assert root_cause(wrapper) == "unknown preset 'x'"
+    assert mistake_in(wrapper) == "unknown preset 'x'"
 
 
 def test_text_of_a_remote_runner():
@@ -94,7 +106,7 @@ def test_text_of_a_remote_runner():
         "transforms.errors.OutputError: cannot write to gs://b/out: status 403 "
         "[while running 'WriteResults/WriteParts-ptransform-31']\n"
     )
-    assert root_cause(error) == "cannot write to gs://b/out: status 403"
+    assert mistake_in(error) == "cannot write to gs://b/out: status 403"
 
 
 def test_a_class_that_only_looks_like_ours_is_not_imported():
@@ -103,8 +115,8 @@ def test_a_class_that_only_looks_like_ours_is_not_imported():
         '  File "x.py", line 1, in f\n'
         "elsewhere.errors.OutputError: no [while running 'Step']"
     )
-    assert root_cause(error) == "OutputError: no"
+    assert failure_in(error) == "OutputError: no"
 
 
 def test_a_long_message_is_cut():
-    assert len(root_cause(ValueError("x" * 10_000))) < 600
+    assert len(failure_in(ValueError("x" * 10_000))) < 600

@@ -7,7 +7,7 @@ message holds the tracebacks that Python printed there, with Beam's own frames a
 import importlib
 import re
 
-from models.errors import UserError
+from models.errors import RunError, UserError
 
 # Characters of the message of an error that is none of ours; the whole is in the log.
 _MESSAGE_CHARACTERS = 500
@@ -21,25 +21,25 @@ _STEP = re.compile(r" \[while running '.*?'\]")
 _OUR_PACKAGES = ("models", "pipelines", "transforms")
 
 
-def root_cause(error: BaseException) -> str:
-    """Returns one line that says why a pipeline failed.
+def root_cause(error: BaseException) -> UserError | RunError:
+    """Returns what a pipeline failed from, whatever runner wrapped it on its way.
 
     Args:
         error: What the runner raised.
 
     Returns:
-        The message of the `UserError` that a worker raised, or `Type: message` of what the
-        failing code raised, without the errors in which Beam wrapped it on its way.
+        A `UserError` with the message of the one that a worker raised, or a `RunError` whose
+        message is the type and message of what the failing code raised. Either is one line.
     """
     chain = _chain(error)
     for exception in chain:
         if isinstance(exception, UserError):
-            return _one_line(str(exception))
+            return UserError(_one_line(str(exception)))
     raised = [item for exception in reversed(chain) for item in _raised_by(exception)]
     for name, message in reversed(raised):
         if _is_user_error(name):
-            return _one_line(message)
-    return _last_raised(raised)
+            return UserError(_one_line(message))
+    return RunError(_last_raised(raised))
 
 
 def _chain(error: BaseException) -> list[BaseException]:
