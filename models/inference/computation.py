@@ -90,12 +90,20 @@ class Computation:
                 self.compile_seconds[shape] = time.perf_counter() - began
 
 
-def classification(classifier: "Classifier", use_xla: bool = False) -> Computation:
-    """Returns the computation of the probability of each class; of a head of one, its score.
+def computation_of(model: "Classifier | Embedder", use_xla: bool = False) -> Computation:
+    """Returns the computation of a model's results: of its classes, or of vectors.
 
     Raises:
-        UserError: The classifier's scores are no probabilities.
+        UserError: A classifier's scores are no probabilities.
     """
+    if isinstance(model, Embedder):
+        features = list(model.backbone.input)
+        return Computation(model.vectors, features, model.dimensions, use_xla)
+    return _classification(model, use_xla)
+
+
+def _classification(classifier: "Classifier", use_xla: bool) -> Computation:
+    """Returns the computation of the probability of each class; of a head of one, its score."""
     import keras
     import tensorflow as tf
 
@@ -113,9 +121,3 @@ def classification(classifier: "Classifier", use_xla: bool = False) -> Computati
         return to_probabilities(tf.cast(classifier.scores(features), tf.float32))
 
     return Computation(probabilities, list(classifier.input), len(classifier.labels), use_xla)
-
-
-def embedding(embedder: Embedder, use_xla: bool = False) -> Computation:
-    """Returns the computation of the vector of each row."""
-    features = list(embedder.backbone.input)
-    return Computation(embedder.vectors, features, embedder.dimensions, use_xla)

@@ -24,7 +24,7 @@ from typing_extensions import Self
 from models.embedder import Embedder, resolve_embedding
 from models.errors import UserError
 from models.inference import runtime
-from models.inference.computation import classification, embedding, length_ladder
+from models.inference.computation import Computation, computation_of, length_ladder
 from models.inference.recent import RecentResults
 from models.inference.runtime import Precision
 from models.inputs import as_texts
@@ -85,12 +85,12 @@ class Predictor:
         batch_tokens: Token area of a micro-batch; chosen for the device if `None`.
         long_text: Whether a text longer than the preprocessor's length is cut, or becomes windows
             whose results are averaged.
+        computation: Computes a micro-batch; the model's own for the device if `None`.
 
     Attributes:
         labels: Names of the classes; none if vectors are computed.
         width: Numbers of a row's result.
         precision: Type that is computed in.
-        compile_seconds: Seconds of compilation for each shape `(rows, length)`, on a GPU.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class Predictor:
         device: str,
         batch_tokens: int | None = None,
         long_text: LongText = "truncate",
+        computation: Computation | None = None,
     ) -> None:
         if model.preprocessor is None:
             raise ValueError("a predictor needs a model with a preprocessor")
@@ -115,12 +116,8 @@ class Predictor:
             longest = model.backbone.max_sequence_length
             self._ladder = length_ladder(self.preprocessor.sequence_length, longest)
         self._pad_id = self.preprocessor.tokenizer.pad_token_id
-        if isinstance(model, Embedder):
-            self._compute = embedding(model, use_xla)
-        else:
-            self._compute = classification(model, use_xla)
+        self._compute = computation or computation_of(model, use_xla)
         self.width = self._compute.width
-        self.compile_seconds = self._compute.compile_seconds
         self._recent = RecentResults(self.width)
         self._batch_tokens = BATCH_TOKENS[device]
         if batch_tokens is not None:

@@ -4,7 +4,9 @@ import threading
 
 import tensorflow as tf
 
+from models import Predictor
 from models.embedder import Embedder
+from models.inference.computation import computation_of
 from models.presets.preset import EmbeddingSettings
 
 AREA = 48
@@ -25,15 +27,24 @@ class Computed:
     """A predictor's computation that keeps account and fails where it is told to.
 
     Args:
-        compute: The true one.
+        computation: The true one.
         largest_area: Above it there is no memory.
         is_bad: Whether a sequence of ids makes the whole micro-batch fail.
+        spoil: Changes outputs, given the ids of their rows.
     """
 
-    def __init__(self, compute, largest_area=10**9, is_bad=lambda ids: False):
-        self.compute = compute
+    def __init__(
+        self,
+        computation,
+        largest_area=10**9,
+        is_bad=lambda ids: False,
+        spoil=lambda ids, outputs: outputs,
+    ):
+        self.computation = computation
+        self.width = computation.width
         self.largest_area = largest_area
         self.is_bad = is_bad
+        self.spoil = spoil
         self.shapes = []
         self.lock = threading.Lock()
 
@@ -45,7 +56,7 @@ class Computed:
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\na tensor")
         if any(self.is_bad(row) for row in ids):
             raise ValueError("cannot compute this\nsecond line")
-        return self.compute(features)
+        return self.spoil(ids, self.computation(features))
 
     @property
     def num_rows(self):
@@ -54,6 +65,12 @@ class Computed:
     @property
     def areas(self):
         return [rows * length for rows, length in self.shapes]
+
+
+def watched(model, device="CPU", long_text="truncate", **faults):
+    """Returns a predictor and what it computes with; arguments as of `Computed`."""
+    computed = Computed(computation_of(model, use_xla=device == "GPU"), **faults)
+    return Predictor(model, device, AREA, long_text, computed), computed
 
 
 def make_embedder(classifier, *arguments, **settings):

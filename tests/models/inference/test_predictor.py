@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from models import BertClassifier, Predictor, PresetError, UserError
 from models.inference.predictor import distinct_rows, micro_batches
 from models.packing import Tokens
-from tests.models.inference.predicting import AREA, Computed, encode, expected_probabilities
+from tests.models.inference.predicting import AREA, encode, expected_probabilities, watched
 
 
 def test_results_keep_the_order_of_rows_and_are_the_classifiers(predictor, classifier, texts):
@@ -75,16 +75,16 @@ def test_an_empty_batch_gives_an_empty_result(predictor):
     )
 
 
-def test_identical_rows_are_computed_once(predictor, texts):
-    computed = predictor._compute = Computed(predictor._compute)
+def test_identical_rows_are_computed_once(classifier, texts):
+    predictor, computed = watched(classifier)
     found = predictor([*texts, *texts[::-1], texts[0]])
     assert computed.num_rows == len(texts)
     np.testing.assert_array_equal(found[: len(texts)], found[len(texts) : -1][::-1])
     np.testing.assert_array_equal(found[-1], found[0])
 
 
-def test_rows_of_an_earlier_batch_are_not_computed_again(predictor, texts):
-    computed = predictor._compute = Computed(predictor._compute)
+def test_rows_of_an_earlier_batch_are_not_computed_again(classifier, texts):
+    predictor, computed = watched(classifier)
     found = predictor(texts[:-1])
     before = computed.num_rows
     done = []
@@ -94,11 +94,10 @@ def test_rows_of_an_earlier_batch_are_not_computed_again(predictor, texts):
     np.testing.assert_array_equal(prediction.outputs[:-1], found)
 
 
-def test_a_row_that_failed_is_tried_again(predictor, texts):
-    compute = predictor._compute
-    predictor._compute = Computed(compute, is_bad=lambda ids: True)
+def test_a_row_that_failed_is_tried_again(classifier, texts):
+    predictor, computed = watched(classifier, is_bad=lambda ids: True)
     assert len(predictor.predict(encode(predictor, texts)).errors) == len(texts)
-    predictor._compute = compute
+    computed.is_bad = lambda ids: False
     assert predictor.predict(encode(predictor, texts)).errors == {}
 
 
@@ -137,15 +136,15 @@ def test_micro_batches_hold_every_row_once_within_the_area(lengths, area):
         assert before.min() >= after.max()
 
 
-def test_what_is_computed_stays_within_the_area(predictor, texts):
-    computed = predictor._compute = Computed(predictor._compute)
+def test_what_is_computed_stays_within_the_area(classifier, texts):
+    predictor, computed = watched(classifier)
     predictor(texts)
     assert computed.num_rows == len(texts)
     assert max(computed.areas) <= AREA
 
 
-def test_padding_is_counted(predictor, texts):
-    computed = predictor._compute = Computed(predictor._compute)
+def test_padding_is_counted(classifier, texts):
+    predictor, computed = watched(classifier)
     tokens = encode(predictor, texts)
     padded = predictor.predict(tokens).padded_tokens
     assert padded == sum(computed.areas) - tokens.lengths.sum()
@@ -162,10 +161,8 @@ def test_progress_adds_up_to_all_rows_copies_too(predictor, texts):
     assert min(done) >= 1
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_later_ones_are_smaller(
-    predictor, classifier, texts
-):
-    computed = predictor._compute = Computed(predictor._compute, largest_area=AREA // 2)
+def test_a_batch_that_does_not_fit_is_halved_and_later_ones_are_smaller(classifier, texts):
+    predictor, computed = watched(classifier, largest_area=AREA // 2)
     np.testing.assert_allclose(
         predictor(texts), expected_probabilities(classifier, texts), atol=1e-5
     )
@@ -178,19 +175,19 @@ def test_a_batch_that_does_not_fit_is_halved_and_later_ones_are_smaller(
     assert max(computed.areas) <= AREA // 2
 
 
-def test_a_row_too_long_for_the_memory_is_the_only_one_lost(predictor):
+def test_a_row_too_long_for_the_memory_is_the_only_one_lost(classifier):
     texts = ["good", "the " * 20, "bad film"]
-    predictor._compute = Computed(predictor._compute, largest_area=15)
+    predictor, _ = watched(classifier, largest_area=15)
     prediction = predictor.predict(encode(predictor, texts))
     assert prediction.errors == {1: "ResourceExhaustedError: OOM when allocating"}
     assert np.isnan(prediction.outputs[1]).all()
     assert np.isfinite(prediction.outputs[[0, 2]]).all()
 
 
-def test_a_bad_row_does_not_take_its_neighbours_along(predictor, classifier, texts):
+def test_a_bad_row_does_not_take_its_neighbours_along(classifier, texts):
     texts = [*texts, "[ good", "[ good", "film ["]
-    bad_id = predictor.preprocessor.tokenizer.token_to_id("[")
-    predictor._compute = Computed(predictor._compute, is_bad=lambda ids: bad_id in ids)
+    bad_id = classifier.preprocessor.tokenizer.token_to_id("[")
+    predictor, _ = watched(classifier, is_bad=lambda ids: bad_id in ids)
     done = []
     prediction = predictor.predict(encode(predictor, texts), on_rows=done.append)
     assert prediction.errors == dict.fromkeys(
@@ -202,24 +199,23 @@ def test_a_bad_row_does_not_take_its_neighbours_along(predictor, classifier, tex
     assert sum(done) == len(texts)
 
 
-def test_a_failed_row_raises_where_there_is_nowhere_to_report_it(predictor):
-    bad_id = predictor.preprocessor.tokenizer.token_to_id("[")
-    predictor._compute = Computed(predictor._compute, is_bad=lambda ids: bad_id in ids)
+def test_a_failed_row_raises_where_there_is_nowhere_to_report_it(classifier):
+    bad_id = classifier.preprocessor.tokenizer.token_to_id("[")
+    predictor, _ = watched(classifier, is_bad=lambda ids: bad_id in ids)
     with pytest.raises(RuntimeError, match="row 1: ValueError: cannot compute this"):
         predictor(["good", "[", "bad"])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_an_output_that_is_no_number_is_an_error_of_its_row(predictor, classifier, value):
-    compute = predictor._compute
-    bad_id = predictor.preprocessor.tokenizer.token_to_id("[")
+def test_an_output_that_is_no_number_is_an_error_of_its_row(classifier, value):
+    bad_id = classifier.preprocessor.tokenizer.token_to_id("[")
 
-    def spoiled(features):
-        outputs = np.array(compute(features))
-        outputs[(features["token_ids"] == bad_id).any(axis=1), 1] = value
+    def spoil(ids, outputs):
+        outputs = np.array(outputs)
+        outputs[(ids == bad_id).any(axis=1), 1] = value
         return outputs
 
-    predictor._compute = spoiled
+    predictor, _ = watched(classifier, spoil=spoil)
     texts = ["good", "[ x", "bad"]
     prediction = predictor.predict(encode(predictor, texts))
     assert prediction.errors == {1: "the model's output is not a finite number"}

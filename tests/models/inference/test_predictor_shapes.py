@@ -5,10 +5,10 @@ from models import Predictor
 from models.inference.computation import LENGTHS, length_ladder
 from tests.models.inference.predicting import (
     AREA,
-    Computed,
     encode,
     expected_probabilities,
     make_embedder,
+    watched,
 )
 
 
@@ -37,25 +37,26 @@ def test_compiled_shapes_take_windows(short_classifier):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_every_length_has_one_shape_and_its_compilation_is_timed(compiled, texts):
-    computed = compiled._compute = Computed(compiled._compute)
+def test_every_length_has_one_shape_and_its_compilation_is_timed(classifier, texts):
+    compiled, computed = watched(classifier, "GPU")
     compiled(texts)
     compiled(texts[::2])
     # 24 is the longest sequence that the model takes.
     assert set(computed.shapes) == {(AREA // 16, 16), (AREA // 24, 24)}
-    assert compiled.compile_seconds.keys() == set(computed.shapes)
-    assert min(compiled.compile_seconds.values()) > 0
+    compile_seconds = computed.computation.compile_seconds
+    assert compile_seconds.keys() == set(computed.shapes)
+    assert min(compile_seconds.values()) > 0
 
 
-def test_the_padding_of_compiled_shapes_is_counted(compiled, texts):
-    computed = compiled._compute = Computed(compiled._compute)
+def test_the_padding_of_compiled_shapes_is_counted(classifier, texts):
+    compiled, computed = watched(classifier, "GPU")
     tokens = encode(compiled, texts)
     padded = compiled.predict(tokens).padded_tokens
     assert padded == sum(computed.areas) - tokens.lengths.sum()
 
 
-def test_a_compiled_shape_that_does_not_fit_gets_fewer_rows(compiled, classifier, texts):
-    computed = compiled._compute = Computed(compiled._compute, largest_area=AREA // 2)
+def test_a_compiled_shape_that_does_not_fit_gets_fewer_rows(classifier, texts):
+    compiled, computed = watched(classifier, "GPU", largest_area=AREA // 2)
     expected = expected_probabilities(classifier, texts)
     np.testing.assert_allclose(compiled(texts), expected, atol=1e-5)
     computed.shapes.clear()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from models import Predictor
-from tests.models.inference.predicting import AREA, SHORT_LENGTH, Computed, make_embedder
+from tests.models.inference.predicting import AREA, SHORT_LENGTH, make_embedder, watched
 
 
 def by_hand(whole, text, pair=None):
@@ -52,8 +52,7 @@ def test_a_mean_of_vectors_is_normalized_again(short_classifier):
 
 
 def test_equal_windows_are_computed_once_and_every_row_counts_once(short_classifier):
-    predictor = Predictor(short_classifier, "CPU", AREA, long_text="windows")
-    computed = predictor._compute = Computed(predictor._compute)
+    predictor, computed = watched(short_classifier, long_text="windows")
     tokens, _, _ = predictor.preprocessor.encode_windows([*["a b " * 20] * 3, "good", "a " * 30])
     done = []
     predictor.predict(tokens, on_rows=done.append)
@@ -62,9 +61,9 @@ def test_equal_windows_are_computed_once_and_every_row_counts_once(short_classif
 
 
 def test_a_window_that_fails_is_its_rows_error(short_classifier):
-    predictor = Predictor(short_classifier, "CPU", AREA, long_text="windows")
-    bad_id = predictor.preprocessor.tokenizer.token_to_id("[")
-    predictor._compute = Computed(predictor._compute, is_bad=lambda ids: bad_id in ids)
+    bad_id = short_classifier.preprocessor.tokenizer.token_to_id("[")
+    is_bad = lambda ids: bad_id in ids  # noqa: E731
+    predictor, _ = watched(short_classifier, long_text="windows", is_bad=is_bad)
     tokens, _, _ = predictor.preprocessor.encode_windows(["a " * 30, "a b " * 9 + "[ x", "b"])
     prediction = predictor.predict(tokens)
     assert prediction.errors == {1: "ValueError: cannot compute this"}
