@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import apache_beam as beam
 
     from models.presets.preset import Preset
+    from transforms.shared_preprocessor import SharedPreprocessor
 
 DEFAULT_PRESET = "sentiment_tiny_en"
 DEFAULT_THRESHOLD = 0.5
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(lambda flags: run_job(make_parser(), flags, _job), argv)
 
 
-def _job(args: "argparse.Namespace", preset: "Preset", sequence_length: int) -> Job:
+def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
     """Returns what the command does."""
     from transforms.schemas import label_fields
 
@@ -90,11 +91,10 @@ def _job(args: "argparse.Namespace", preset: "Preset", sequence_length: int) -> 
         threshold = DEFAULT_THRESHOLD if args.threshold is None else args.threshold
     top_k = args.top_k or 0
 
-    def infer(text_columns: Sequence[str]) -> "beam.PTransform":
+    def infer(preprocessor: "SharedPreprocessor", text_columns: Sequence[str]) -> "beam.PTransform":
         from transforms.infer import Classify, PredictorHandler
 
-        arguments = predictor_arguments(args, sequence_length)
-        handler = PredictorHandler(preset.name, "classify", **arguments)
+        handler = PredictorHandler(preprocessor, "classify", **predictor_arguments(args))
         return Classify(handler, labels, text_columns, args.probabilities, top_k, threshold)
 
     settings = {} if threshold is None else {"threshold": threshold}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from models.presets.preset import Preset
     from transforms.reading.corpus import Corpus
+    from transforms.shared_preprocessor import SharedPreprocessor
     from transforms.writing.output import OutputPlan
 
 SAMPLE = Path(__file__).parent / "sample" / "reviews.jsonl"
@@ -37,8 +38,8 @@ class Job:
     Attributes:
         command: Its name.
         fields: Columns that inference adds.
-        infer: Makes the transform from tokenized rows to rows with these columns, of the names of
-            the text columns.
+        infer: Makes the transform from tokenized rows to rows with these columns, of the shared
+            preprocessor and the names of the text columns.
         model: What the manifest says of the model beside what it says of every model.
         settings: What all rows of one folder must share, for the metadata of every part.
         prefix: Stands before every text that is tokenized.
@@ -47,7 +48,7 @@ class Job:
 
     command: str
     fields: "Sequence[pa.Field]"
-    infer: "Callable[[Sequence[str]], beam.PTransform]"
+    infer: "Callable[[SharedPreprocessor, Sequence[str]], beam.PTransform]"
     model: Mapping[str, Any]
     settings: Mapping[str, str]
     prefix: str = ""
@@ -68,8 +69,8 @@ class Plan:
     metadata: Mapping[str, str]
 
 
-MakeJob = Callable[["argparse.Namespace", "Preset", int], Job]
-"""Makes a command's job of its flags, the preset and the sequence length.
+MakeJob = Callable[["argparse.Namespace", "Preset"], Job]
+"""Makes a command's job of its flags and the preset.
 
 Raises `UserError` for flags that do not fit the preset.
 """
@@ -137,10 +138,9 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     return 0
 
 
-def predictor_arguments(args: "argparse.Namespace", sequence_length: int) -> dict[str, Any]:
+def predictor_arguments(args: "argparse.Namespace") -> dict[str, Any]:
     """Returns the arguments of `Predictor.from_preset` that every job has."""
     return {
-        "sequence_length": sequence_length,
         "batch_tokens": args.batch_tokens,
         "precision": args.precision,
         "long_text": args.long_text,
@@ -155,16 +155,16 @@ def _plan(args: "argparse.Namespace", make_job: MakeJob) -> Plan:
     """
     import pyarrow as pa
 
-    from pipelines.known_presets import open_known
+    from pipelines.fetching import open_named
     from transforms.reading.corpus import plan_corpus
     from transforms.schemas import token_fields
     from transforms.writing.output import prepare_output
 
-    preset = open_known(args.preset)
+    preset = open_named(args.preset)
     sequence_length = preset.resolve_length(args.sequence_length)
     num_texts = 2 if args.text_pair_column else 1
     options.check_sequence_length(sequence_length, preset.family, num_texts, args.long_text)
-    job = make_job(args, preset, sequence_length)
+    job = make_job(args, preset)
     added = [*token_fields(preset.has_segments), *job.fields]
     corpus = plan_corpus(
         args.input or [str(SAMPLE)],
@@ -214,7 +214,9 @@ def _build(plan: Plan, runs_here: bool, pipeline: "beam.Pipeline") -> None:
     """
     import apache_beam as beam
 
+    from models.presets.lookup import PlannedPreset
     from transforms.read import ReadCorpus
+    from transforms.shared_preprocessor import SharedPreprocessor
     from transforms.tokenize import Tokenize
     from transforms.write import WriteResults
 
@@ -222,17 +224,17 @@ def _build(plan: Plan, runs_here: bool, pipeline: "beam.Pipeline") -> None:
     pair_column = corpus.output_text_pair_column
     text_columns = [corpus.output_text_column, *([pair_column] if pair_column else [])]
 
+    preprocessor = SharedPreprocessor(PlannedPreset.of(plan.preset), plan.sequence_length)
     read = pipeline | ReadCorpus(corpus, args.limit)
     tokenized = read.rows | Tokenize(
-        plan.preset.name,
-        plan.sequence_length,
+        preprocessor,
         corpus.output_text_column,
         pair_column,
         long_text=args.long_text,
         prefix=job.prefix,
     )
     rows = tokenized.rows if runs_here else tokenized.rows | beam.Reshuffle()
-    inferred = rows | job.infer(text_columns)
+    inferred = rows | job.infer(preprocessor, text_columns)
     streams = {
         "rows": inferred.rows,
         "rejected": [read.rejected, tokenized.rejected, inferred.rejected],

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import apache_beam as beam
 
     from models.presets.preset import Preset
+    from transforms.shared_preprocessor import SharedPreprocessor
 
 _EXAMPLES = """examples:
   python -m pipelines.embed --input='news/*.parquet' --preset=my_preset/ --output=vectors/
@@ -77,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(lambda flags: run_job(make_parser(), flags, _job), argv)
 
 
-def _job(args: "argparse.Namespace", preset: "Preset", sequence_length: int) -> Job:
+def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
     """Returns what the command does."""
     from models.embedder import resolve_embedding
     from transforms.schemas import vector_field
@@ -89,12 +90,10 @@ def _job(args: "argparse.Namespace", preset: "Preset", sequence_length: int) -> 
         "dimensions": dimensions,
     }
 
-    def infer(text_columns: Sequence[str]) -> "beam.PTransform":
+    def infer(preprocessor: "SharedPreprocessor", text_columns: Sequence[str]) -> "beam.PTransform":
         from transforms.infer import Embed, PredictorHandler
 
-        handler = PredictorHandler(
-            preset.name, "embed", **predictor_arguments(args, sequence_length), **arguments
-        )
+        handler = PredictorHandler(preprocessor, "embed", **predictor_arguments(args), **arguments)
         return Embed(handler, text_columns, args.embedding_dtype)
 
     facts = {**arguments, "embedding_dtype": args.embedding_dtype, "prefix": args.prefix}

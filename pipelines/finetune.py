@@ -175,9 +175,9 @@ def _find_start(
     args: argparse.Namespace,
 ) -> tuple["Preset | None", dict[str, Any], int]:
     """Returns the preset or the shape to start from, and the tokens of a text at most."""
-    from pipelines.known_presets import open_known
+    from pipelines.fetching import open_named
 
-    preset = open_known(args.preset) if args.preset else None
+    preset = open_named(args.preset) if args.preset else None
     if preset:
         shape: dict[str, Any] = {}
         length, family = preset.resolve_length(args.sequence_length), preset.family

@@ -4,7 +4,6 @@ A preset that is not on this machine is brought to the cache first. A job on man
 weights from a bucket: `fetch NAME --output=gs://…` puts them there.
 """
 
-import contextlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -12,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import PresetError, UserError
-from pipelines.console import report_console, run_command, transfer_bar
+from pipelines.console import report_console, run_command
 from pipelines.options import Parser, expand_home
 
 if TYPE_CHECKING:
     import argparse
 
-    from pipelines.known_presets import KnownPreset
+    from models.presets.lookup import KnownPreset
 
 _EXAMPLES = """examples:
   python -m pipelines.presets list
@@ -82,20 +81,20 @@ def _presets(argv: Sequence[str]) -> int:
 
 
 def _list(args: "argparse.Namespace") -> int:
-    from pipelines.known_presets import all_presets
+    from models.presets.lookup import all_presets
 
     found = all_presets()
     if args.json:
-        _print_json([preset.facts() for preset in found])
+        _print_json([_facts(preset) for preset in found])
     else:
         _print_table(found)
     return 0
 
 
 def _show(args: "argparse.Namespace") -> int:
-    from pipelines.known_presets import find_preset
+    from models.presets.lookup import find_preset
 
-    facts = find_preset(args.preset).facts()
+    facts = _facts(find_preset(args.preset))
     if args.json:
         _print_json(facts)
         return 0
@@ -108,7 +107,7 @@ def _show(args: "argparse.Namespace") -> int:
 
 def _fetch(args: "argparse.Namespace") -> int:
     from models.hubs import store
-    from pipelines.known_presets import find_preset
+    from models.presets.lookup import find_preset
     from pipelines.preset_output import copy_preset
 
     if args.output == "":
@@ -147,21 +146,19 @@ def _fetch(args: "argparse.Namespace") -> int:
 
 
 def _digest(args: "argparse.Namespace") -> int:
-    from models.presets.lookup import open_preset_folder
-    from pipelines.known_presets import find_preset
+    from pipelines.fetching import open_named
 
-    preset = find_preset(args.preset)
-    digest = open_preset_folder(preset.name, _local_folder(preset)).digest
+    preset = open_named(args.preset)
     if args.json:
-        _print_json({"name": preset.name, "digest": digest})
+        _print_json({"name": preset.name, "digest": preset.digest})
     else:
-        print(digest)
+        print(preset.digest)
     return 0
 
 
 def _local_folder(preset: "KnownPreset", refresh: bool = False) -> Path:
     """Returns the folder of a preset, fetched if need be, with a progress bar."""
-    from models.hubs import store
+    from pipelines.fetching import fetch
 
     if preset.uri is None:
         if preset.folder is None or refresh:
@@ -170,9 +167,29 @@ def _local_folder(preset: "KnownPreset", refresh: bool = False) -> Path:
                 "--refresh"
             )
         return preset.folder
-    # Some clients print notices; standard output is for what the command was asked for.
-    with transfer_bar(preset.name) as on_progress, contextlib.redirect_stdout(sys.stderr):
-        return store.fetch(preset.uri, on_progress, refresh=refresh)
+    return fetch(preset, refresh=refresh)
+
+
+def _facts(preset: "KnownPreset") -> dict[str, Any]:
+    """Returns all that is known of a preset, for programs; what is not known is `None`."""
+    from models.hubs import store
+
+    registered = preset.registered
+    return {
+        "name": preset.name,
+        "state": preset.state,
+        "family": preset.family,
+        "parameters": preset.parameters,
+        "description": preset.description,
+        "config": preset.config or None,
+        "lowercase": preset.lowercase,
+        "sequence_length": preset.sequence_length,
+        "labels": preset.labels,
+        "aliases": list(registered.aliases) if registered else [],
+        "uri": preset.uri,
+        "source": store.source(preset.uri) if preset.uri and preset.folder else None,
+        "folder": str(preset.folder) if preset.folder else None,
+    }
 
 
 def _print_json(content: Any) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from models.errors import UserError
 from models.inference import runtime
+from models.presets.lookup import find_preset
 from pipelines.console import progress_bar
 from pipelines.failures import root_cause
-from pipelines.known_presets import find_preset
 from transforms.files import is_remote
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from apache_beam.typehints.decorators import no_annotations
 from models.inference.predictor import Prediction, Task
 from transforms.progress import PROGRESS
 from transforms.schemas import label_fields, vector_field
+from transforms.shared_preprocessor import SharedPreprocessor
 from transforms.stage import StageOutput, run_stage, take_rejected, tally
 from transforms.tokenize import tokens_of
 
@@ -34,15 +35,14 @@ class PredictorHandler(ModelHandler[pa.RecordBatch, Predicted, "Predictor"]):
     Beam is told to batch no further. Weights are read once a process.
 
     Args:
-        preset: A preset's name or folder, readable on every worker.
+        preprocessor: That of `Tokenize`; its preset is run.
         task: `classify` or `embed`.
-        **arguments: Other arguments of `models.inference.predictor.Predictor.from_preset`; with
-            `long_text="windows"` the `sequence_length` of `Tokenize` among them.
+        **arguments: Other arguments of `models.inference.predictor.Predictor.from_preset`.
     """
 
-    def __init__(self, preset: str, task: Task, **arguments: Any) -> None:
+    def __init__(self, preprocessor: SharedPreprocessor, task: Task, **arguments: Any) -> None:
         super().__init__()
-        self._preset = preset
+        self._preprocessor = preprocessor
         self._task = task
         self._arguments = arguments
 
@@ -50,7 +50,12 @@ class PredictorHandler(ModelHandler[pa.RecordBatch, Predicted, "Predictor"]):
         """Loads the preset onto this worker's device."""
         from models.inference.predictor import Predictor
 
-        predictor = Predictor.from_preset(self._preset, self._task, **self._arguments)
+        predictor = Predictor.from_preset(
+            self._preprocessor.preset,
+            self._task,
+            preprocessor=self._preprocessor.acquire(),
+            **self._arguments,
+        )
         PROGRESS.set_model_ready()
         return predictor
 

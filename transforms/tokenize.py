@@ -2,23 +2,19 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.typehints.decorators import no_annotations
-from apache_beam.utils.shared import Shared
 
 from models.packing import Tokens
-from models.presets.lookup import open_preset
 from models.windows import LongText
 from transforms.schemas import token_fields
+from transforms.shared_preprocessor import SharedPreprocessor
 from transforms.stage import StageOutput, run_stage, take_rejected
-
-if TYPE_CHECKING:
-    from models.preprocessor import Preprocessor
 
 # Texts that one thread tokenizes at a time: enough that starting costs nothing, few enough that a
 # record batch keeps all cores busy.
@@ -32,8 +28,7 @@ class Tokenize(beam.PTransform):
     included, before the cut) and `truncated`.
 
     Args:
-        preset: A preset's name or folder, readable on every worker.
-        sequence_length: Tokens of a row at most.
+        preprocessor: Makes the token ids.
         text_column: Name of a string column without nulls.
         text_pair_column: Name of the column of second texts, for pairs.
         long_text: `truncate` cuts longer rows; with `windows` the `token_ids` of a longer row are
@@ -44,8 +39,7 @@ class Tokenize(beam.PTransform):
 
     def __init__(
         self,
-        preset: str,
-        sequence_length: int,
+        preprocessor: SharedPreprocessor,
         text_column: str = "text",
         text_pair_column: str | None = None,
         long_text: LongText = "truncate",
@@ -53,7 +47,7 @@ class Tokenize(beam.PTransform):
     ) -> None:
         super().__init__()
         columns = [text_column, *([text_pair_column] if text_pair_column else [])]
-        self._tokenize = _TokenizeBatch(preset, sequence_length, columns, long_text, prefix)
+        self._tokenize = _TokenizeBatch(preprocessor, columns, long_text, prefix)
 
     @no_annotations
     def expand(self, rows: beam.PCollection[pa.RecordBatch]) -> StageOutput:
@@ -64,34 +58,21 @@ class Tokenize(beam.PTransform):
 class _TokenizeBatch(beam.DoFn):
     def __init__(
         self,
-        preset: str,
-        sequence_length: int,
+        preprocessor: SharedPreprocessor,
         columns: list[str],
         long_text: LongText = "truncate",
         prefix: str = "",
     ) -> None:
-        self._preset = preset
-        self._sequence_length = sequence_length
+        self._shared = preprocessor
         self._columns = columns
         self._long_text = long_text
         self._prefix = prefix
-        self._shared = Shared()
 
     def setup(self) -> None:
         from models.inference import runtime
 
-        self._preprocessor = self._shared.acquire(self._load)
+        self._preprocessor = self._shared.acquire()
         self._pool = ThreadPoolExecutor(runtime.num_cores(), thread_name_prefix="tokenize")
-
-    def _load(self) -> "Preprocessor":
-        """Loads the preprocessor, once a process."""
-        from models.inference import runtime
-
-        runtime.start()
-        from models.families.classes import preprocessor_class
-
-        preset = open_preset(self._preset)
-        return preprocessor_class(preset).from_preset(preset, self._sequence_length)
 
     def teardown(self) -> None:
         self._pool.shutdown()

@@ -29,12 +29,13 @@ from models.inference.recent import RecentResults
 from models.inference.runtime import Precision
 from models.inputs import as_texts
 from models.packing import Tokens
-from models.presets.lookup import open_preset
+from models.presets.lookup import PlannedPreset, open_preset
 from models.presets.preset import Pooling, Preset, check_size
 from models.windows import LONG_TEXTS, LongText
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
+    from models.preprocessor import Preprocessor
 
 Task = Literal["classify", "embed"]
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -129,10 +130,11 @@ class Predictor:
     @classmethod
     def from_preset(
         cls,
-        preset: str | Path | Preset,
+        preset: str | Path | Preset | PlannedPreset,
         task: Task = "classify",
         *,
         sequence_length: int | None = None,
+        preprocessor: "Preprocessor | None" = None,
         batch_tokens: int | None = None,
         precision: Precision = "auto",
         long_text: LongText = "truncate",
@@ -146,6 +148,7 @@ class Predictor:
             preset: A preset's name or folder.
             task: `classify` for the probability of each class, `embed` for vectors.
             sequence_length: Tokens of a row at most; the preset's own if `None`.
+            preprocessor: One that the preset's tokenizer is in already, with its own length.
             batch_tokens: Token area of a micro-batch; chosen for the device if `None`.
             precision: Compute type; `auto` is half precision on a GPU, float32 on a CPU.
             long_text: Whether longer texts are cut (`truncate`) or become `windows`.
@@ -173,7 +176,8 @@ class Predictor:
         from models.families.classes import classifier_class
 
         family = classifier_class(preset)
-        preprocessor = family.preprocessor_class.from_preset(preset, sequence_length)
+        if preprocessor is None:
+            preprocessor = family.preprocessor_class.from_preset(preset, sequence_length)
         dtype = runtime.resolve_precision(precision, device)
         model: Classifier | Embedder
         if settings is not None:

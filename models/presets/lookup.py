@@ -3,7 +3,9 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal
 
 from models.errors import PresetError, did_you_mean
 from models.hubs import store
@@ -16,10 +18,198 @@ from models.presets.registry import RegisteredPreset
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
 
+State = Literal["bundled", "local", "cached", "to fetch"]
+
+
+@dataclass(frozen=True)
+class KnownPreset:
+    """What is known of a preset that a user named, before it is fetched or opened.
+
+    Attributes:
+        name: Its name, folder or URI; of an alias the name that it stands for.
+        folder: Where it is on this machine; `None` if it is to be fetched.
+        uri: Where it comes from; `None` for one that is only on this machine.
+        registered: Its entry in the registry, if it has one.
+    """
+
+    name: str
+    folder: Path | None = None
+    uri: str | None = None
+    registered: RegisteredPreset | None = None
+
+    def open(self, on_progress: Callable[[int, int], None] | None = None) -> Preset:
+        """Opens it; brings it into this machine's cache if it is not there.
+
+        Args:
+            on_progress: Called with bytes fetched and bytes in all, from time to time.
+
+        Raises:
+            PresetError: It cannot be fetched, or is no preset.
+        """
+        folder = self.folder or store.fetch(str(self.uri), on_progress)
+        labels = self.registered.labels if self.registered else None
+        return open_preset_folder(self.name, folder, labels)
+
+    @cached_property
+    def stored(self) -> Preset | None:
+        """Its folder, opened; `None` if it is to be fetched."""
+        return self.open() if self.folder else None
+
+    @property
+    def state(self) -> State:
+        """Where it is."""
+        if self.uri is not None:
+            return "cached" if self.folder else "to fetch"
+        return "bundled" if self.name in bundled_presets() else "local"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Arguments of the backbone's constructor, as far as they are known."""
+        if self.registered is not None:
+            return self.registered.config
+        return {} if self.stored is None else self.stored.backbone_config
+
+    @property
+    def family(self) -> str | None:
+        """The family of its backbone, if it is known."""
+        if self.registered is not None:
+            return self.registered.family
+        return None if self.stored is None else self.stored.family
+
+    @property
+    def labels(self) -> list[str] | None:
+        """Names of its classes; `None` for a backbone, or if they are not known."""
+        if self.registered is not None:
+            return list(self.registered.labels) if self.registered.labels else None
+        if self.stored is None or not self.stored.has_classifier:
+            return None
+        return self.stored.labels
+
+    @property
+    def parameters(self) -> int | None:
+        """How many weights its backbone has, if that is known without counting."""
+        if self.registered is not None:
+            return self.registered.parameters
+        if self.stored is None or not self.stored.has("metadata.json"):
+            return None
+        metadata = self.stored.json("metadata.json")
+        count = metadata.get("parameter_count") if isinstance(metadata, dict) else None
+        return count if isinstance(count, int) else None
+
+    @property
+    def sequence_length(self) -> int | None:
+        """Tokens that texts are cut to unless another length is asked for, if it is known."""
+        if self.registered is not None:
+            return self.registered.config["max_sequence_length"]
+        return None if self.stored is None else self.stored.sequence_length
+
+    @property
+    def lowercase(self) -> bool | None:
+        """Whether its WordPiece tokenizer lowercases; `None` for others, or if it is not known."""
+        if self.registered is not None:
+            return self.registered.lowercase
+        return None if self.stored is None else self.stored.tokenizer_arguments.get("lowercase")
+
+    @property
+    def description(self) -> str | None:
+        """One sentence for people."""
+        if self.registered is not None:
+            return self.registered.description
+        if self.state == "bundled" and self.labels:
+            return f"Labels texts {' or '.join(self.labels)}; comes with this package."
+        return None
+
+
+@dataclass(frozen=True)
+class PlannedPreset:
+    """A preset as a run was planned with it: what travels to the workers.
+
+    Attributes:
+        name: What opens it on a worker: a name, a URI, or the absolute path of a folder.
+        digest: `Preset.digest` when the run was planned.
+    """
+
+    name: str
+    digest: str
+
+    @classmethod
+    def of(cls, preset: Preset) -> "PlannedPreset":
+        """Returns what stands for an opened preset."""
+        is_path = preset.folder == Path(preset.name)
+        return cls(os.path.abspath(preset.name) if is_path else preset.name, preset.digest)
+
+    def open(self) -> Preset:
+        """Opens it.
+
+        Raises:
+            PresetError: It is not there, or not what the run was planned with.
+        """
+        preset = find_preset(self.name).open()
+        if preset.digest != self.digest:
+            raise PresetError(
+                f"preset {self.name!r} has changed since the run was planned; start the run again"
+            )
+        return preset
+
 
 def bundled_presets() -> list[str]:
     """Returns the names of the presets that come with this package."""
     return sorted(path.parent.name for path in BUNDLED.glob("*/config.json"))
+
+
+def all_presets() -> list[KnownPreset]:
+    """Returns the presets that have names: those bundled, then those of the registry."""
+    names = [*bundled_presets(), *(preset.name for preset in registry.PRESETS)]
+    return [find_preset(name) for name in names]
+
+
+def find_preset(name: str) -> KnownPreset:
+    """Returns what is known of a preset; asks no network.
+
+    Args:
+        name: Of a bundled or registered preset, a folder, or a URI (`hf://`, `kaggle://`, `gs://`).
+
+    Raises:
+        PresetError: There is no such preset.
+    """
+    if name in bundled_presets():
+        return KnownPreset(name, BUNDLED / name)
+    if registered := registry.find(name):
+        uri = registered.handle
+        return KnownPreset(registered.name, store.cached(uri), uri, registered)
+    if is_uri(name):
+        return KnownPreset(name, store.cached(name), name)
+    if os.path.isdir(name):
+        return KnownPreset(name, Path(name))
+    hint = did_you_mean(name, [*bundled_presets(), *registry.names()])
+    raise PresetError(
+        f"preset {name!r} is no folder, no URI and none of the names; {hint}"
+        "python -m pipelines.presets list shows them"
+    )
+
+
+def open_preset(preset: str | Path | Preset | PlannedPreset, family: str | None = None) -> Preset:
+    """Opens a preset; brings it into this machine's cache if it is remote.
+
+    Args:
+        preset: What `find_preset` takes, a planned preset, or what this function returned.
+        family: The family that it must be of; any if `None`. Asked of a registered preset before
+            gigabytes are fetched.
+
+    Raises:
+        PresetError: There is no such preset, it cannot be fetched, it is of another family, or it
+            has changed since a run was planned with it.
+    """
+    if isinstance(preset, PlannedPreset):
+        preset = preset.open()
+    elif not isinstance(preset, Preset):
+        known = find_preset(str(preset))
+        if family and known.registered:
+            check_family(known.name, known.registered.family, family)
+        preset = known.open()
+    if family:
+        check_family(preset.name, preset.family, family)
+    return preset
 
 
 def open_preset_folder(name: str, folder: Path, label_names: Sequence[str] | None = None) -> Preset:
@@ -35,86 +225,6 @@ def open_preset_folder(name: str, folder: Path, label_names: Sequence[str] | Non
     if isinstance(description, dict) and "model_type" in description:
         return HuggingFacePreset(name, folder)
     return opened
-
-
-@dataclass(frozen=True)
-class Location:
-    """Where a preset is.
-
-    Attributes:
-        name: What the user called it, or the name that an alias stands for.
-        folder: Where it stays on this machine; `None` for a remote one.
-        uri: Where a remote one comes from; `None` for one that is only on this machine.
-        registered: What the registry says of it, if it is there.
-    """
-
-    name: str
-    folder: Path | None = None
-    uri: str | None = None
-    registered: RegisteredPreset | None = None
-
-    def cached(self) -> Path | None:
-        """Returns its folder if that is on this machine, complete."""
-        return self.folder if self.uri is None else store.cached(self.uri)
-
-    def open(self, on_progress: Callable[[int, int], None] | None = None) -> Preset:
-        """Opens it; brings it into this machine's cache if it is remote.
-
-        Args:
-            on_progress: Called with bytes fetched and bytes in all, from time to time.
-
-        Raises:
-            PresetError: It cannot be fetched, or is no preset.
-        """
-        folder = self.folder or store.fetch(str(self.uri), on_progress)
-        return open_preset_folder(
-            self.name, folder, self.registered.labels if self.registered else None
-        )
-
-
-def locate(name: str) -> Location:
-    """Returns where a preset is; asks no network.
-
-    Args:
-        name: Of a bundled or registered preset, a folder, or a URI (`hf://`, `kaggle://`, `gs://`).
-
-    Raises:
-        PresetError: There is no such preset.
-    """
-    if name in bundled_presets():
-        return Location(name, BUNDLED / name)
-    if registered := registry.find(name):
-        return Location(registered.name, uri=registered.handle, registered=registered)
-    if is_uri(name):
-        return Location(name, uri=name)
-    if os.path.isdir(name):
-        return Location(name, Path(name))
-    hint = did_you_mean(name, [*bundled_presets(), *registry.names()])
-    raise PresetError(
-        f"preset {name!r} is no folder, no URI and none of the names; {hint}"
-        "python -m pipelines.presets list shows them"
-    )
-
-
-def open_preset(preset: str | Path | Preset, family: str | None = None) -> Preset:
-    """Finds a preset; brings it into this machine's cache if it is remote.
-
-    Args:
-        preset: What `locate` takes, or what this function returned.
-        family: The family that it must be of; any if `None`. Asked of a registered preset before
-            gigabytes are fetched.
-
-    Raises:
-        PresetError: There is no such preset, it cannot be fetched, or it is of another family.
-    """
-    if not isinstance(preset, Preset):
-        location = locate(str(preset))
-        if family and location.registered:
-            check_family(location.name, location.registered.family, family)
-        preset = location.open()
-    if family:
-        check_family(preset.name, preset.family, family)
-    return preset
 
 
 def check_family(name: str, family: str, expected: str) -> None:

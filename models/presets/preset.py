@@ -1,5 +1,6 @@
 """What is to be known of a stored model, whatever the format of its folder."""
 
+import functools
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ import numpy as np
 
 from models.errors import PresetError, did_you_mean
 from models.families.record import FAMILIES
+from models.hubs.checksums import checksums
 
 # Far above any real description and vocabulary, of which one of 250,000 tokens takes 20 MB; far
 # below what would fill the memory.
@@ -268,12 +270,22 @@ class Preset(ABC):
         """`sha256:` and the hash over the names and contents of all files that shape the result."""
         total = hashlib.sha256()
         for file in sorted(self.files):
-            with self.path(file).open("rb") as stream:
-                content = hashlib.sha256()
-                while block := stream.read(1 << 20):
-                    content.update(block)
-            total.update(f"{file} {content.hexdigest()}\n".encode())
+            path = self.path(file)
+            state = path.stat()
+            content = _sha256(path, (state.st_ino, state.st_size, state.st_mtime_ns))
+            total.update(f"{file} {content}\n".encode())
         return f"sha256:{total.hexdigest()}"
+
+
+@functools.lru_cache(maxsize=256)
+def _sha256(path: Path, state: tuple[int, ...]) -> str:
+    """Returns the hash of a file; one that was not written since is not read again.
+
+    Args:
+        path: The file.
+        state: What changes when it is written.
+    """
+    return checksums(path, ["sha256"])["sha256"]
 
 
 def check_fields(config: Mapping[str, Any], fields: Fields) -> None:

@@ -1,11 +1,14 @@
+import shutil
 from collections import Counter
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from models import BertTokenizer
 from models.inference.predictor import Predictor
 from pipelines import classify as classify_command
+from pipelines import command
 from tests.pipelines.command_runs import ROOT, run, run_process
 from tests.pipelines.conftest import TEXTS
 from tests.pipelines.labelling import LENGTH, LONG, NOISE, predicted
@@ -97,6 +100,43 @@ def test_two_workers_in_processes_of_their_own_find_the_same_labels(
     labels = dict(zip(TEXTS, predicted(predictor, TEXTS)[0], strict=True))
     assert found.column("label") == [labels[text] for text in found.column("text")]
     assert Counter(found.column("text")) == dict.fromkeys(TEXTS, 8)
+
+
+@pytest.mark.parametrize("flags", [(), ("--direct_running_mode=multi_processing",)])
+def test_a_preset_that_changes_after_the_plan_ends_the_run(
+    classify, tiny_preset, tmp_path, monkeypatch, flags
+):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for workers in processes of their own
+    preset = shutil.copytree(tiny_preset, tmp_path / "preset")
+    build = command._build
+
+    def change_and_build(*arguments):
+        labels = (preset / "labels.json").read_text()
+        (preset / "labels.json").write_text(labels.replace("negative", "bad"))
+        build(*arguments)
+
+    monkeypatch.setattr(command, "_build", change_and_build)
+    (tmp_path / "a.txt").write_text("x")
+    found = classify(f"--input={tmp_path}/a.txt", f"--preset={preset}", *flags)
+    assert found.code == 2
+    assert found.error_line == (
+        f"preset {str(preset)!r} has changed since the run was planned; start the run again"
+    )
+    assert not found.parts
+
+
+def test_the_tokenizer_is_built_once(classify, tmp_path, monkeypatch):
+    built = []
+    make = BertTokenizer.__init__
+
+    def count_and_make(self, *arguments, **named):
+        built.append(self)
+        make(self, *arguments, **named)
+
+    monkeypatch.setattr(BertTokenizer, "__init__", count_and_make)
+    (tmp_path / "a.txt").write_text("x")
+    assert classify(f"--input={tmp_path}/a.txt").code == 0
+    assert len(built) == 1
 
 
 def test_without_arguments_the_sample_is_labelled(tmp_path, monkeypatch):

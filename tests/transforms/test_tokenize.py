@@ -7,9 +7,9 @@ from apache_beam.testing.util import assert_that
 
 from models import BertPreprocessor, BertTokenizer
 from models.packing import Tokens
-from models.presets.lookup import open_preset
 from transforms.rejected import REJECTED, reject_rows
 from transforms.schemas import token_fields
+from transforms.shared_preprocessor import SharedPreprocessor
 from transforms.tokenize import (
     Tokenize,
     _TokenizeBatch,
@@ -44,7 +44,8 @@ def batch_of(*texts: str, **columns: list[str]) -> pa.RecordBatch:
 
 def tokenized(preset: str, batch: pa.RecordBatch, length: int = 8, *columns: str, **arguments):
     """What the DoFn gives for one batch: record batches and tagged ones."""
-    tokenize = _TokenizeBatch(preset, length, list(columns or ["text"]), **arguments)
+    shared = SharedPreprocessor(preset, length)
+    tokenize = _TokenizeBatch(shared, list(columns or ["text"]), **arguments)
     tokenize.setup()
     try:
         return list(tokenize.process(batch))
@@ -129,10 +130,19 @@ class Choosy(BertPreprocessor):
         return super().encode(texts, pair_texts)
 
 
-def test_a_bad_row_does_not_take_its_neighbours_along(preset):
-    tokenize = _TokenizeBatch(preset, 8, ["text"])
+class Given(SharedPreprocessor):
+    """A preprocessor that is there already."""
+
+    def __init__(self, preprocessor: BertPreprocessor) -> None:
+        self._preprocessor = preprocessor
+
+    def acquire(self) -> BertPreprocessor:
+        return self._preprocessor
+
+
+def test_a_bad_row_does_not_take_its_neighbours_along():
+    tokenize = _TokenizeBatch(Given(Choosy(BertTokenizer(VOCABULARY), 8)), ["text"])
     tokenize.setup()
-    tokenize._preprocessor = Choosy(BertTokenizer(VOCABULARY), 8)
     texts = ["good", "bad", "good good", "film", "films"] * 200
     rejected, batch = tokenize.process(batch_of(*texts))
     tokenize.teardown()
@@ -154,10 +164,9 @@ def test_a_bad_row_does_not_take_its_neighbours_along(preset):
     assert batch.column("token_ids").to_pylist()[:3] == [[2, 5, 3], [2, 5, 5, 3], [2, 7, 8, 3]]
 
 
-def test_a_batch_of_bad_rows_only_gives_no_rows(preset):
-    tokenize = _TokenizeBatch(preset, 8, ["text"])
+def test_a_batch_of_bad_rows_only_gives_no_rows():
+    tokenize = _TokenizeBatch(Given(Choosy(BertTokenizer(VOCABULARY), 8)), ["text"])
     tokenize.setup()
-    tokenize._preprocessor = Choosy(BertTokenizer(VOCABULARY), 8)
     (rejected,) = tokenize.process(batch_of("bad", "film"))
     tokenize.teardown()
     assert rejected.value.num_rows == 2
@@ -187,5 +196,5 @@ def test_the_transform_runs_in_a_pipeline(preset):
 
     with Pipeline() as pipeline:
         rows = pipeline | beam.Create([batch_of("good", "bad film")])
-        result = rows | Tokenize(preset, open_preset(preset).sequence_length)
+        result = rows | Tokenize(SharedPreprocessor(preset))
         assert_that(result.rows, check)

@@ -1,13 +1,14 @@
+import pickle
 import shutil
 from pathlib import Path
 
 import pytest
 
 import models
-from models import BertPreprocessor, BertTokenizer, PresetError, UserError
+from models import BertPreprocessor, BertTokenizer, Predictor, PresetError, UserError
 from models.hubs import store
 from models.presets import lookup as presets
-from models.presets.lookup import locate, open_preset
+from models.presets.lookup import PlannedPreset, find_preset, open_preset
 from tests.models.presets.damage import PREPROCESSOR, edit
 
 
@@ -63,9 +64,40 @@ def test_the_digest_does_not_depend_on_the_folder(preset, tmp_path):
     assert open_preset(copy).digest == open_preset(preset).digest
 
 
+def test_what_a_run_was_planned_with_opens_on_a_worker_in_another_folder(
+    preset, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(preset.parent)
+    planned = PlannedPreset.of(open_preset(preset.name))
+    sent = pickle.dumps(planned)
+    assert len(sent) < 1000
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert open_preset(pickle.loads(sent)).digest == planned.digest
+
+
+@pytest.mark.parametrize(
+    "file", ["labels.json", "model.weights.h5", "assets/tokenizer/vocabulary.txt"]
+)
+def test_a_preset_that_changed_since_the_run_was_planned_is_refused(preset, file):
+    planned = PlannedPreset.of(open_preset(preset))
+    content = (preset / file).read_bytes()
+    (preset / file).write_bytes(content.swapcase())
+    with pytest.raises(PresetError) as caught:
+        Predictor.from_preset(planned)
+    problem = "has changed since the run was planned; start the run again"
+    assert str(caught.value) == f"preset {str(preset)!r} {problem}"
+    (preset / file).write_bytes(content)
+    assert Predictor.from_preset(planned).labels
+
+
+def test_a_bundled_preset_travels_by_its_name():
+    assert PlannedPreset.of(open_preset("sentiment_tiny_en")).name == "sentiment_tiny_en"
+
+
 def test_a_name_too_long_for_a_path_is_no_preset():
     with pytest.raises(PresetError, match="is no folder"):
-        locate("x" * 300)
+        find_preset("x" * 300)
 
 
 def test_lengths_are_the_presets_own_or_the_one_asked_for(preset):

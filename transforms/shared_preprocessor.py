@@ -1,0 +1,45 @@
+"""A preprocessor that the steps of a pipeline have in common."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from apache_beam.utils.shared import Shared
+
+from models.presets.lookup import PlannedPreset, open_preset
+
+if TYPE_CHECKING:
+    from models.preprocessor import Preprocessor
+
+
+class SharedPreprocessor:
+    """The preprocessor of a preset, made once in a process by the first step that needs it.
+
+    Args:
+        preset: A preset's name or folder, readable on every worker; a planned preset is checked to
+            be what it was.
+        sequence_length: Tokens of a row at most; the preset's own if `None`.
+    """
+
+    def __init__(
+        self, preset: str | Path | PlannedPreset, sequence_length: int | None = None
+    ) -> None:
+        self.preset = preset
+        self._sequence_length = sequence_length
+        self._shared = Shared()
+
+    def acquire(self) -> "Preprocessor":
+        """Returns it, made if need be.
+
+        Raises:
+            PresetError: There is no such preset, or it is another than was planned with.
+        """
+        return self._shared.acquire(self._load)
+
+    def _load(self) -> "Preprocessor":
+        from models.inference import runtime
+
+        runtime.start()
+        from models.families.classes import preprocessor_class
+
+        preset = open_preset(self.preset)
+        return preprocessor_class(preset).from_preset(preset, self._sequence_length)
