@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import UserError
 from pipelines import options
-from pipelines.command import Job, predictor_arguments, run_job
+from pipelines.command import Job, run_job
 from pipelines.console import run_command, run_process
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import apache_beam as beam
 
     from models.presets.preset import Preset
-    from transforms.shared_preprocessor import SharedPreprocessor
+    from transforms.infer import PredictorHandler
 
 DEFAULT_PRESET = "sentiment_tiny_en"
 DEFAULT_THRESHOLD = 0.5
@@ -91,10 +91,9 @@ def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
         threshold = DEFAULT_THRESHOLD if args.threshold is None else args.threshold
     top_k = args.top_k or 0
 
-    def infer(preprocessor: "SharedPreprocessor", text_columns: Sequence[str]) -> "beam.PTransform":
-        from transforms.infer import Classify, PredictorHandler
+    def infer(handler: "PredictorHandler", text_columns: Sequence[str]) -> "beam.PTransform":
+        from transforms.infer import Classify
 
-        handler = PredictorHandler(preprocessor, "classify", **predictor_arguments(args))
         return Classify(handler, labels, text_columns, args.probabilities, top_k, threshold)
 
     settings = {} if threshold is None else {"threshold": threshold}

@@ -4,7 +4,7 @@ import functools
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     import apache_beam as beam
     import pyarrow as pa
 
+    from models.inference.predictor import Task
     from models.presets.preset import Preset
+    from transforms.infer import PredictorHandler
+    from transforms.progress import RunProgress
     from transforms.reading.corpus import Corpus
-    from transforms.shared_preprocessor import SharedPreprocessor
     from transforms.writing.output import OutputPlan
 
 SAMPLE = Path(__file__).parent / "sample" / "reviews.jsonl"
@@ -36,21 +38,23 @@ class Job:
     """What one command does that others do not.
 
     Attributes:
-        command: Its name.
+        command: Its name, which is that of a predictor's task.
         fields: Columns that inference adds.
-        infer: Makes the transform from tokenized rows to rows with these columns, of the shared
-            preprocessor and the names of the text columns.
+        infer: Makes the transform from tokenized rows to rows with these columns, of what runs the
+            model and the names of the text columns.
         model: What the manifest says of the model beside what it says of every model.
         settings: What all rows of one folder must share, for the metadata of every part.
+        arguments: Those of `Predictor.from_preset` that are of this task alone.
         prefix: Stands before every text that is tokenized.
         label_column: The column whose values the manifest counts.
     """
 
-    command: str
+    command: "Task"
     fields: "Sequence[pa.Field]"
-    infer: "Callable[[SharedPreprocessor, Sequence[str]], beam.PTransform]"
+    infer: "Callable[[PredictorHandler, Sequence[str]], beam.PTransform]"
     model: Mapping[str, Any]
     settings: Mapping[str, str]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     prefix: str = ""
     label_column: str | None = None
 
@@ -97,18 +101,22 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     # Imported here, so that --help and a mistyped flag are answered at once.
     from pipelines.running import check_reach, is_local, run_pipeline, runner_of
     from pipelines.summary import print_summary
-    from transforms.progress import PROGRESS
+    from transforms.progress import RunProgress
     from transforms.writing.manifest import last_run, read_manifest
     from transforms.writing.output import discard
 
     runner = runner_of(beam_flags)
     check_reach(runner, args.preset, args.input or [], args.output)
     plan = _plan(args, make_job)
+    progress = RunProgress()
     began = time.monotonic()
     try:
         earlier = read_manifest(args.output) if plan.output.if_exists == "append" else None
         run_pipeline(
-            functools.partial(_build, plan, is_local(runner)), beam_flags, plan.corpus.size
+            functools.partial(_build, plan, is_local(runner), progress),
+            beam_flags,
+            plan.corpus.size,
+            progress,
         )
     except BaseException:
         discard(plan.output)
@@ -126,7 +134,7 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
             output=args.output,
             text_column=plan.corpus.output_text_column,
             renamed=plan.corpus.renamed,
-            start_seconds=PROGRESS.model_ready and PROGRESS.model_ready - began,
+            start_seconds=progress.model_ready and progress.model_ready - began,
         )
     rows = manifest["runs"][-1]["rows"]
     if args.max_rejected and not args.max_rejected.allows(rows["rejected"], rows["read"]):
@@ -136,15 +144,6 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         )
         return 1
     return 0
-
-
-def predictor_arguments(args: "argparse.Namespace") -> dict[str, Any]:
-    """Returns the arguments of `Predictor.from_preset` that every job has."""
-    return {
-        "batch_tokens": args.batch_tokens,
-        "precision": args.precision,
-        "long_text": args.long_text,
-    }
 
 
 def _plan(args: "argparse.Namespace", make_job: MakeJob) -> Plan:
@@ -202,7 +201,7 @@ def _is_sample_run(manifest: Mapping[str, Any]) -> bool:
     return [entry["source"] for entry in manifest.get("inputs", [])] == [str(SAMPLE)]
 
 
-def _build(plan: Plan, runs_here: bool, pipeline: "beam.Pipeline") -> None:
+def _build(plan: Plan, runs_here: bool, progress: "RunProgress", pipeline: "beam.Pipeline") -> None:
     """Applies the transforms of a run.
 
     Args:
@@ -210,11 +209,13 @@ def _build(plan: Plan, runs_here: bool, pipeline: "beam.Pipeline") -> None:
         runs_here: Whether this process does the work. Elsewhere tokenizing, which takes processors,
             and inference, which takes accelerators, are kept apart, so that each scales alone; here
             the runner would hold in memory all that is between them.
+        progress: Counts what is done.
         pipeline: Takes the transforms.
     """
     import apache_beam as beam
 
     from models.presets.lookup import PlannedPreset
+    from transforms.infer import PredictorHandler
     from transforms.read import ReadCorpus
     from transforms.shared_preprocessor import SharedPreprocessor
     from transforms.tokenize import Tokenize
@@ -225,7 +226,7 @@ def _build(plan: Plan, runs_here: bool, pipeline: "beam.Pipeline") -> None:
     text_columns = [corpus.output_text_column, *([pair_column] if pair_column else [])]
 
     preprocessor = SharedPreprocessor(PlannedPreset.of(plan.preset), plan.sequence_length)
-    read = pipeline | ReadCorpus(corpus, args.limit)
+    read = pipeline | ReadCorpus(corpus, args.limit, progress)
     tokenized = read.rows | Tokenize(
         preprocessor,
         corpus.output_text_column,
@@ -234,7 +235,16 @@ def _build(plan: Plan, runs_here: bool, pipeline: "beam.Pipeline") -> None:
         prefix=job.prefix,
     )
     rows = tokenized.rows if runs_here else tokenized.rows | beam.Reshuffle()
-    inferred = rows | job.infer(preprocessor, text_columns)
+    handler = PredictorHandler(
+        preprocessor,
+        job.command,
+        progress,
+        batch_tokens=args.batch_tokens,
+        precision=args.precision,
+        long_text=args.long_text,
+        **job.arguments,
+    )
+    inferred = rows | job.infer(handler, text_columns)
     streams = {
         "rows": inferred.rows,
         "rejected": [read.rejected, tokenized.rejected, inferred.rejected],

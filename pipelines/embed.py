@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines import options
-from pipelines.command import Job, predictor_arguments, run_job
+from pipelines.command import Job, run_job
 from pipelines.console import run_command, run_process
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import apache_beam as beam
 
     from models.presets.preset import Preset
-    from transforms.shared_preprocessor import SharedPreprocessor
+    from transforms.infer import PredictorHandler
 
 _EXAMPLES = """examples:
   python -m pipelines.embed --input='news/*.parquet' --preset=my_preset/ --output=vectors/
@@ -90,10 +90,9 @@ def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
         "dimensions": dimensions,
     }
 
-    def infer(preprocessor: "SharedPreprocessor", text_columns: Sequence[str]) -> "beam.PTransform":
-        from transforms.infer import Embed, PredictorHandler
+    def infer(handler: "PredictorHandler", text_columns: Sequence[str]) -> "beam.PTransform":
+        from transforms.infer import Embed
 
-        handler = PredictorHandler(preprocessor, "embed", **predictor_arguments(args), **arguments)
         return Embed(handler, text_columns, args.embedding_dtype)
 
     facts = {**arguments, "embedding_dtype": args.embedding_dtype, "prefix": args.prefix}
@@ -103,6 +102,7 @@ def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
         infer,
         model={"embedding": facts},
         settings={name: str(value) for name, value in facts.items()},
+        arguments=arguments,
         prefix=args.prefix,
     )
 

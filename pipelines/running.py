@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    from transforms.progress import RunProgress
+
 # The runner on this machine. Beam's DirectRunner would first try to download another.
 _LOCAL_RUNNER = "FnApiRunner"
 _LOCAL_RUNNERS = (
@@ -81,6 +83,7 @@ def run_pipeline(
     build: "Callable[[beam.Pipeline], None]",
     beam_flags: Sequence[str],
     total_bytes: int,
+    progress: "RunProgress",
 ) -> None:
     """Builds a pipeline and runs it to its end.
 
@@ -91,6 +94,7 @@ def run_pipeline(
         build: Applies the transforms.
         beam_flags: Options of Beam.
         total_bytes: Bytes to read, for the progress bar.
+        progress: What the pipeline counts into.
 
     Raises:
         UserError: The options do not fit together, or a step failed by a mistake of the user's.
@@ -103,8 +107,6 @@ def run_pipeline(
         StandardOptions,
     )
 
-    from transforms.progress import PROGRESS
-
     options = PipelineOptions(list(beam_flags))
     runs_here = is_local(runner_of(beam_flags))
     if runs_here:
@@ -114,7 +116,7 @@ def run_pipeline(
     # Other processes keep their progress to themselves.
     is_here = runs_here and options.view_as(DirectOptions).direct_running_mode != "multi_processing"
     bar = (
-        progress_bar(total_bytes, lambda: (PROGRESS.bytes_read, PROGRESS.rows_done))
+        progress_bar(total_bytes, lambda: (progress.bytes_read, progress.rows_done))
         if is_here
         else contextlib.nullcontext()
     )

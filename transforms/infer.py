@@ -11,7 +11,7 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.typehints.decorators import no_annotations
 
 from models.inference.predictor import Prediction, Task
-from transforms.progress import PROGRESS
+from transforms.progress import RunProgress
 from transforms.schemas import label_fields, vector_field
 from transforms.shared_preprocessor import SharedPreprocessor
 from transforms.stage import StageOutput, run_stage, take_rejected, tally
@@ -37,11 +37,19 @@ class PredictorHandler(ModelHandler[pa.RecordBatch, Predicted, "Predictor"]):
     Args:
         preprocessor: That of `Tokenize`; its preset is run.
         task: `classify` or `embed`.
+        progress: Counts the rows that are through the model.
         **arguments: Other arguments of `models.inference.predictor.Predictor.from_preset`.
     """
 
-    def __init__(self, preprocessor: SharedPreprocessor, task: Task, **arguments: Any) -> None:
+    def __init__(
+        self,
+        preprocessor: SharedPreprocessor,
+        task: Task,
+        progress: RunProgress | None = None,
+        **arguments: Any,
+    ) -> None:
         super().__init__()
+        self._progress = progress or RunProgress()
         self._preprocessor = preprocessor
         self._task = task
         self._arguments = arguments
@@ -56,7 +64,7 @@ class PredictorHandler(ModelHandler[pa.RecordBatch, Predicted, "Predictor"]):
             preprocessor=self._preprocessor.acquire(),
             **self._arguments,
         )
-        PROGRESS.set_model_ready()
+        self._progress.set_model_ready()
         return predictor
 
     def run_inference(
@@ -66,7 +74,7 @@ class PredictorHandler(ModelHandler[pa.RecordBatch, Predicted, "Predictor"]):
         inference_args: dict[str, Any] | None = None,
     ) -> list[Predicted]:
         """Returns the batch with its prediction."""
-        return [(batch, model.predict(tokens_of(batch), PROGRESS.add_done))]
+        return [(batch, model.predict(tokens_of(batch), self._progress.add_done))]
 
     def get_num_bytes(self, batch: pa.RecordBatch) -> int:
         """Returns the memory of the batch."""

@@ -1,26 +1,36 @@
-"""How far the work in this process is, for a progress bar to read.
-
-The local runner works in the process that shows the bar. On other runners the workers count into
-counters of their own, which nobody reads.
-"""
+"""How far a run is, for a progress bar to read."""
 
 import time
-from dataclasses import dataclass
+import uuid
+from typing import Any
+from weakref import WeakValueDictionary
+
+_RUNS: "WeakValueDictionary[str, RunProgress]" = WeakValueDictionary()
 
 
-@dataclass
-class Progress:
-    """Counters that only grow, for display: without a lock, workers in threads may lose a count.
+class RunProgress:
+    """What one run has done: counters that only grow.
+
+    A copy that a runner makes for its steps is the object itself, as long as it stays in the
+    process: so the local runner's work shows on the bar of the command. In the process of a worker
+    elsewhere it becomes another one, which nobody reads. It is for display alone: there is no lock,
+    and workers in threads may lose a count.
 
     Attributes:
         bytes_read: Bytes of input files.
         rows_done: Rows that are through the model.
-        model_ready: When the model of the latest run was loaded, by `time.monotonic`.
+        model_ready: When the model was loaded, by `time.monotonic`; `None` before.
     """
 
-    bytes_read: float = 0
-    rows_done: int = 0
-    model_ready: float | None = None
+    def __init__(self) -> None:
+        self._register(uuid.uuid4().hex)
+
+    def _register(self, identity: str) -> None:
+        self._identity = identity
+        self.bytes_read = 0.0
+        self.rows_done = 0
+        self.model_ready: float | None = None
+        _RUNS[identity] = self
 
     def set_model_ready(self) -> None:
         """Notes that the work begins."""
@@ -30,5 +40,14 @@ class Progress:
         """Counts rows that are through the model."""
         self.rows_done += rows
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _find, (self._identity,)
 
-PROGRESS = Progress()
+
+def _find(identity: str) -> RunProgress:
+    """Returns the progress of a run of this process, or a new one for a run of another."""
+    found = _RUNS.get(identity)
+    if found is None:
+        found = RunProgress.__new__(RunProgress)
+        found._register(identity)
+    return found

@@ -11,6 +11,7 @@ from apache_beam.typehints.decorators import no_annotations
 
 import transforms.coder  # noqa: F401  (registers the coder of record batches)
 from transforms.files import CorpusFile
+from transforms.progress import RunProgress
 from transforms.reading.corpus import Corpus
 from transforms.reading.layout import ReadBatch
 from transforms.reading.units import ReadUnit, read_head, read_unit, split_file
@@ -27,12 +28,16 @@ class ReadCorpus(beam.PTransform):
         corpus: What to read.
         limit: Read only so many rows, the first in the order of the files, rejected ones included;
             they are read by one worker.
+        progress: Counts the bytes that are read.
     """
 
-    def __init__(self, corpus: Corpus, limit: int | None = None) -> None:
+    def __init__(
+        self, corpus: Corpus, limit: int | None = None, progress: RunProgress | None = None
+    ) -> None:
         super().__init__()
         self._corpus = corpus
         self._limit = limit
+        self._progress = progress or RunProgress()
 
     @no_annotations
     def expand(self, begin: beam.pvalue.PBegin) -> StageOutput:
@@ -50,10 +55,10 @@ class ReadCorpus(beam.PTransform):
                 | "Split" >> beam.FlatMap(_split, columns).with_output_types(ReadUnit)
                 | "Spread" >> beam.Reshuffle()
             )
-            reader: beam.DoFn = _ReadUnit(columns)
+            reader: beam.DoFn = _ReadUnit(columns, self._progress)
         else:
             units = begin | "Head" >> beam.Create([self._limit])
-            reader = _ReadHead(self._corpus)
+            reader = _ReadHead(self._corpus, self._progress)
         return run_stage(units, reader, "Read")
 
 
@@ -64,8 +69,9 @@ def _split(file: CorpusFile, corpus: Corpus) -> Iterator[ReadUnit]:
 class _Reader(beam.DoFn):
     """Hands out and counts what is read."""
 
-    def __init__(self, corpus: Corpus) -> None:
+    def __init__(self, corpus: Corpus, progress: RunProgress) -> None:
         self._corpus = corpus
+        self._progress = progress
         self._rows_read = Metrics.counter("textbeam", "rows_read")
 
     def _outputs(self, batches: Iterable[tuple[str, ReadBatch]], *paths: str) -> Iterator[Any]:
@@ -73,6 +79,7 @@ class _Reader(beam.DoFn):
         for path, batch in batches:
             files[path] += batch.num_rows
             self._rows_read.inc(batch.num_rows)
+            self._progress.bytes_read += batch.stored_bytes
             if batch.rows.num_rows:
                 yield batch.rows
             if batch.rejected.num_rows:

@@ -23,7 +23,7 @@ from filelock import FileLock
 from models.hubs.checksums import checksums
 from models.hubs.remote import RemoteFile, RemoteUri, Snapshot, files_of_a_preset
 
-Progress = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 """Takes the bytes that are there and those that there will be."""
 
 # Imported when a preset is fetched: each takes up to a second.
@@ -78,7 +78,7 @@ def cached(uri: str) -> Path | None:
     return folder
 
 
-def fetch(uri: str, on_progress: Progress | None = None, *, refresh: bool = False) -> Path:
+def fetch(uri: str, on_progress: OnProgress | None = None, *, refresh: bool = False) -> Path:
     """Returns the local folder of a remote preset, and brings it to the cache before if need be.
 
     What is in the cache is used as it is, without any network. So a URI without a revision, a
@@ -160,7 +160,9 @@ def _read_manifest(entry: Path) -> dict[str, Any] | None:
         return None
 
 
-def _fill(remote: RemoteUri, snapshot: Snapshot, entry: Path, on_progress: Progress | None) -> None:
+def _fill(
+    remote: RemoteUri, snapshot: Snapshot, entry: Path, on_progress: OnProgress | None
+) -> None:
     """Makes an entry anew; the one that is there, if any, is replaced at the end."""
     files = files_of_a_preset(remote, snapshot.files)
     partial = entry.with_name(f"{entry.name}.partial")
@@ -266,7 +268,7 @@ def _replace(partial: Path, entry: Path) -> None:
 
 
 @contextlib.contextmanager
-def _reports(folder: Path, total: int, on_progress: Progress | None) -> Iterator[None]:
+def _reports(folder: Path, total: int, on_progress: OnProgress | None) -> Iterator[None]:
     """Tells how much is there while the body runs: the clients write to the same folder."""
     if on_progress is None:
         yield

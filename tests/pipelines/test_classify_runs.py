@@ -1,5 +1,8 @@
+import contextlib
+import io
 import shutil
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -8,11 +11,10 @@ import pytest
 from models import BertTokenizer
 from models.inference.predictor import Predictor
 from pipelines import classify as classify_command
-from pipelines import command
-from tests.pipelines.command_runs import ROOT, run, run_process
+from pipelines import command, running
+from tests.pipelines.command_runs import ROOT, Run, run, run_process
 from tests.pipelines.conftest import TEXTS
 from tests.pipelines.labelling import LENGTH, LONG, NOISE, predicted
-from transforms.progress import PROGRESS
 
 
 def test_a_long_text_read_in_windows_has_their_mean_probabilities(classify, tiny_preset, tmp_path):
@@ -82,20 +84,33 @@ def test_a_run_of_its_own_prints_a_summary_and_no_noise(tiny_preset, predictor, 
     assert found.column("label") == predicted(predictor, TEXTS)[0]
 
 
+@pytest.fixture
+def shown(monkeypatch):
+    """For each run that showed a bar its bytes in all, and at its end its bytes and rows done."""
+    ended = []
+
+    @contextlib.contextmanager
+    def bar(total, read):
+        yield
+        ended.append((total, *read()))
+
+    monkeypatch.setattr(running, "progress_bar", bar)
+    return ended
+
+
 def test_two_workers_in_processes_of_their_own_find_the_same_labels(
-    classify, predictor, tmp_path, monkeypatch
+    classify, predictor, tmp_path, shown, monkeypatch
 ):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for the workers
     folder = tmp_path / "corpus"
     folder.mkdir()
     for number in range(8):
         (folder / f"{number}.txt").write_text("\n".join(TEXTS))
-    before = PROGRESS.rows_done
     found = classify(
         f"--input={folder}", "--direct_running_mode=multi_processing", "--direct_num_workers=2"
     )
     assert (found.code, found.err) == (0, "")
-    assert PROGRESS.rows_done == before  # nothing was done here
+    assert shown == []  # by a bar: what is done elsewhere is not known here
     assert len(found.parts) == 2  # a part of each worker
     labels = dict(zip(TEXTS, predicted(predictor, TEXTS)[0], strict=True))
     assert found.column("label") == [labels[text] for text in found.column("text")]
@@ -137,6 +152,29 @@ def test_the_tokenizer_is_built_once(classify, tmp_path, monkeypatch):
     (tmp_path / "a.txt").write_text("x")
     assert classify(f"--input={tmp_path}/a.txt").code == 0
     assert len(built) == 1
+
+
+def test_runs_of_one_process_show_each_its_own_progress(classify, tmp_path, shown):
+    for rows in (3, 7):
+        (tmp_path / "a.txt").write_text("good film\n" * rows)
+        done = classify(f"--input={tmp_path}/a.txt", "--if_exists=overwrite")
+        assert done.code == 0
+    assert shown == [(30, 30, 3), (70, 70, 7)]
+
+
+def test_runs_at_the_same_time_show_each_its_own_progress(tiny_preset, tmp_path, shown):
+    amounts = (2_000, 5_000)
+
+    def label(rows):
+        path = tmp_path / f"{rows}.txt"
+        path.write_text("".join(f"good film {row % 1000:03}\n" for row in range(rows)))
+        folder = tmp_path / f"out-{rows}"
+        flags = (f"--input={path}", f"--preset={tiny_preset}", f"--output={folder}")
+        return classify_command.main(flags), Run(0, "", "", folder).table.num_rows
+
+    with contextlib.redirect_stdout(io.StringIO()), ThreadPoolExecutor() as pool:
+        assert list(pool.map(label, amounts)) == [(0, rows) for rows in amounts]
+    assert sorted(shown) == [(14 * rows, pytest.approx(14 * rows), rows) for rows in amounts]
 
 
 def test_without_arguments_the_sample_is_labelled(tmp_path, monkeypatch):

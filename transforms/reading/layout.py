@@ -1,7 +1,7 @@
 """Which columns a reader yields, and the batches it yields them in."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -109,15 +109,21 @@ class ReadBatch:
     Attributes:
         rows: A record batch of the layout's schema.
         rejected: A record batch of the schema `REJECTED`.
+        stored_bytes: Bytes of the file, compressed as it is, that were read for them.
     """
 
     rows: pa.RecordBatch
     rejected: pa.RecordBatch
+    stored_bytes: float = 0
 
     @property
     def num_rows(self) -> int:
         """Rows that were found, rejected ones included."""
         return self.rows.num_rows + self.rejected.num_rows
+
+    def of_bytes(self, stored_bytes: float) -> "ReadBatch":
+        """Returns the batch with the bytes that were read for it."""
+        return replace(self, stored_bytes=stored_bytes)
 
     def head(self, count: int) -> "ReadBatch":
         """Returns the first `count` rows in file order, rejected ones included."""
@@ -130,6 +136,7 @@ class ReadBatch:
         return ReadBatch(
             self.rows.slice(0, int(np.searchsorted(rows, end))),
             self.rejected.slice(0, int(np.searchsorted(rejected, end))),
+            self.stored_bytes,
         )
 
 

@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from transforms.errors import InputError
 from transforms.files import CorpusFile, is_remote, open_binary
-from transforms.progress import PROGRESS
 from transforms.reading.formats.arrow_footer import MAGIC, stored_batches
 from transforms.reading.formats.arrow_soundness import sound
 from transforms.reading.formats.typed_columns import (
@@ -156,9 +155,8 @@ def _read_file(
             reason = f"record batch {number} cannot be read: {error}"
             yield from unread_rows(layout, rejects, range(position, after), reason)
         else:
-            yield from _cut(layout, batch, position, rejects)
+            yield from _cut(layout, batch, position, rejects, found.num_bytes)
         position = after
-        PROGRESS.bytes_read += found.num_bytes
 
 
 def _read_stream(
@@ -183,26 +181,25 @@ def _read_stream(
             reason = f"the record batch at row {position} cannot be read: {error}"
             yield from unread_rows(layout, rejects, range(position, after), reason)
         else:
-            yield from _cut(layout, batch, position, rejects)
-        position = after
-        reached = opened.source.tell()
-        PROGRESS.bytes_read += reached - counted
-        counted = reached
+            yield from _cut(layout, batch, position, rejects, opened.source.tell() - counted)
+        position, counted = after, opened.source.tell()
     if fault:
         yield from unread_rows(layout, rejects, range(position, position + 1), fault)
 
 
 def _cut(
-    layout: Layout, batch: pa.RecordBatch, position: int, rejects: Rejects
+    layout: Layout, batch: pa.RecordBatch, position: int, rejects: Rejects, stored_bytes: int
 ) -> Iterator[ReadBatch]:
     """Cuts a record batch, which may have millions of rows, into small ones."""
+    bytes_a_row = stored_bytes / max(batch.num_rows, 1)
     rows = batch.num_rows * BATCH_BYTES // max(batch.nbytes, 1)
     rows = min(max(rows, 1), BATCH_ROWS)
     for start in range(0, batch.num_rows, rows):
         part = batch.slice(start, rows)
         columns = [_compact(part.column(column.name), column.type) for column in layout.fields]
         part = pa.RecordBatch.from_arrays(columns, [column.name for column in layout.fields])
-        yield from checked_batches(layout, part, position + start, rejects)
+        for read in checked_batches(layout, part, position + start, rejects):
+            yield read.of_bytes(bytes_a_row * read.num_rows)
 
 
 def _compact(column: pa.Array, type_: pa.DataType) -> pa.Array:

@@ -11,7 +11,6 @@ from fastavro import schemaless_reader
 
 from transforms.errors import InputError
 from transforms.files import CorpusFile, open_binary
-from transforms.progress import PROGRESS
 from transforms.reading.formats.avro_blocks import (
     Block,
     Header,
@@ -182,9 +181,10 @@ class _Table:
             self._mend()
             columns = self._columns(self._records)
         positions = np.array(self._positions, np.int64)
-        PROGRESS.bytes_read += self._stored_bytes
+        batch = checked(self._layout, columns, positions, self._rejects)
+        batch = batch.of_bytes(self._stored_bytes)
         self._clear()
-        return checked(self._layout, columns, positions, self._rejects)
+        return batch
 
     def _columns(self, records: list[_Record]) -> list[pa.Array]:
         return [

@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from transforms.errors import InputError
 from transforms.files import CorpusFile
-from transforms.progress import PROGRESS
 from transforms.reading.layout import (
     BATCH_BYTES,
     BATCH_ROWS,
@@ -102,11 +101,9 @@ def _read(layout: Layout, unit: ReadUnit, split: _Split) -> Iterator[ReadBatch]:
     table = _Table(layout, unit.path, _column_names(unit.path, header))
     for record in records:
         if table.add(record):
-            PROGRESS.bytes_read += file.take_stored_bytes()
-            yield table.take()
-    PROGRESS.bytes_read += file.take_stored_bytes()
+            yield table.take().of_bytes(file.take_stored_bytes())
     if table.num_rows:
-        yield table.take()
+        yield table.take().of_bytes(file.take_stored_bytes())
 
 
 class _Records:

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from transforms.errors import InputError
 from transforms.files import CorpusFile
-from transforms.progress import PROGRESS
 from transforms.reading.blocks import read_blocks
 from transforms.reading.formats.json_types import column_array, infer_type
 from transforms.reading.formats.json_values import has_long_integer, json_text, parse_json
@@ -110,8 +109,7 @@ def _read_block(layout: Layout, block: LineBlock, rejects: Rejects) -> Iterator[
     rows = _numbered_lines(block)
     while chunk := list(islice(rows, BATCH_ROWS)):
         share = sum(len(line) + 1 for _, line in chunk) / len(block.data)
-        PROGRESS.bytes_read += block.stored_bytes * share
-        yield _batch(layout, chunk, rejects)
+        yield _batch(layout, chunk, rejects).of_bytes(block.stored_bytes * share)
 
 
 def _numbered_lines(block: LineBlock) -> Iterator[tuple[int, bytes]]:

@@ -8,7 +8,6 @@ import pyarrow.parquet as pq
 
 from transforms.errors import InputError
 from transforms.files import CorpusFile, is_remote, open_binary
-from transforms.progress import PROGRESS
 from transforms.reading.formats.typed_columns import (
     checked_batches,
     is_of_storage,
@@ -85,8 +84,7 @@ def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
             try:
                 for batch in _read_row_group(layout, file, number, position, rejects):
                     position += batch.num_rows
-                    PROGRESS.bytes_read += bytes_a_row * batch.num_rows
-                    yield batch
+                    yield batch.of_bytes(bytes_a_row * batch.num_rows)
             except _BrokenRowGroupError as error:
                 yield from unread_rows(layout, rejects, range(position, after), str(error))
                 position = after

@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.files import CorpusFile
-from transforms.progress import PROGRESS
 from transforms.reading.blocks import read_blocks
 from transforms.reading.layout import (
     Layout,
@@ -47,8 +46,8 @@ def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
 def _read_block(layout: Layout, block: LineBlock, rejects: Rejects) -> Iterator[ReadBatch]:
     lines, positions = _split(block)
     for first, after in batch_bounds(pc.binary_length(lines).to_numpy()):
-        PROGRESS.bytes_read += block.stored_bytes * (after - first) / len(lines)
-        yield _batch(layout, lines[first:after], positions[first:after], rejects)
+        batch = _batch(layout, lines[first:after], positions[first:after], rejects)
+        yield batch.of_bytes(block.stored_bytes * (after - first) / len(lines))
 
 
 def _split(block: LineBlock) -> tuple[pa.Array, np.ndarray]:
