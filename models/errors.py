@@ -15,6 +15,11 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     return "" if found is None else f"did you mean {found!r}? "
 
 
+def quoted(names: Iterable[str]) -> str:
+    """Returns names as a message lists them: in quotation marks, with commas between them."""
+    return ", ".join(map(repr, names))
+
+
 class UserError(ValueError):
     """A mistake in what the user gave; the message says what was wrong and what would be right.
 

@@ -257,7 +257,7 @@ def _build(plan: Plan, runs_here: bool, progress: "RunProgress", pipeline: "beam
 
 def _facts(plan: Plan) -> dict[str, Any]:
     """Returns what the manifest says of the command."""
-    from transforms.files import fingerprint, of_each
+    from transforms.files import fingerprint, map_files
 
     files = plan.corpus.files
     return {
@@ -273,7 +273,7 @@ def _facts(plan: Plan) -> dict[str, Any]:
         },
         "inputs": [
             {"source": file.path, "bytes": file.size, "fingerprint": digest}
-            for file, digest in zip(files, of_each(files, fingerprint), strict=True)
+            for file, digest in zip(files, map_files(files, fingerprint), strict=True)
         ],
         "versions": {
             "textbeam": __version__,

@@ -67,7 +67,7 @@ def match(pattern: str) -> list[CorpusFile]:
     return sorted(found, key=lambda file: file.path)
 
 
-def of_each(files: Sequence[CorpusFile], look: Callable[[CorpusFile], _T]) -> list[_T]:
+def map_files(files: Sequence[CorpusFile], look: Callable[[CorpusFile], _T]) -> list[_T]:
     """Returns what a function finds in each file; the files are waited for side by side."""
     with ThreadPoolExecutor(_WAITING) as pool:
         return list(pool.map(look, files))
@@ -176,7 +176,7 @@ def _is_visible(path: str, pattern: str) -> bool:
 
 
 def _match_remote(pattern: str) -> list[CorpusFile]:
-    with _storage_errors(pattern):
+    with _lookup_errors(pattern):
         if _GLOB_CHARACTERS.search(pattern):
             found = _match_with_beam(pattern)
         else:
@@ -198,7 +198,7 @@ def _match_with_beam(pattern: str) -> "list[FileMetadata]":
 
 
 @contextmanager
-def _storage_errors(path: str) -> Iterator[None]:
+def _lookup_errors(path: str) -> Iterator[None]:
     from apache_beam.io.filesystem import BeamIOError
 
     try:

@@ -6,6 +6,7 @@
 
 from typing import Any
 
+from models.errors import quoted
 from models.presets.preset import EmbeddingSettings, Pooling, Preset, check_fields
 
 MODULES = "modules.json"
@@ -74,7 +75,7 @@ def embedding(preset: Preset) -> EmbeddingSettings:
     if kinds not in _STEPS:
         raise preset.error(
             MODULES,
-            f"the modules {', '.join(map(repr, kinds))} are not supported; can be "
+            f"the modules {quoted(kinds)} are not supported; can be "
             f"{' or '.join(', '.join(known) for known in _STEPS)}",
         )
     if steps[0][1]:

@@ -5,9 +5,10 @@ The format is a message of protocol buffers
 fields are needed.
 """
 
-import struct
 from collections.abc import Iterable
 from typing import Any
+
+from models.tokenizers.protobuf import bytes_field, float_field, number_field
 
 # Field numbers, and the numbers of a piece's types.
 _PIECES, _NORMALIZER = 1, 3
@@ -21,30 +22,9 @@ _LARGEST_SCORE = 3.4e38
 _SPECIALS = (("<unk>", _UNKNOWN), ("<s>", _CONTROL), ("</s>", _CONTROL))
 
 
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
-def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _bytes(field: int, value: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(value)) + value
-
-
-def _float(field: int, value: float) -> bytes:
-    return _varint(field << 3 | 5) + struct.pack("<f", value)
-
-
 def _piece(text: str, score: float, kind: int | None = None) -> bytes:
-    message = _bytes(_PIECE, text.encode()) + _float(_SCORE, score)
-    return _bytes(_PIECES, message + (_number(_TYPE, kind) if kind else b""))
+    message = bytes_field(_PIECE, text.encode()) + float_field(_SCORE, score)
+    return bytes_field(_PIECES, message + (number_field(_TYPE, kind) if kind else b""))
 
 
 def is_scored(piece: Any) -> bool:
@@ -70,4 +50,4 @@ def sentence_piece_model(pieces: Iterable[tuple[str, float]], characters: bytes)
     """
     model = [_piece(text, 0.0, kind) for text, kind in _SPECIALS]
     model += [_piece(text, score) for text, score in pieces]
-    return b"".join(model) + _bytes(_NORMALIZER, _bytes(_CHARACTERS, characters))
+    return b"".join(model) + bytes_field(_NORMALIZER, bytes_field(_CHARACTERS, characters))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from models.errors import UserError
+from models.errors import UserError, quoted
 from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber, SeveralLabels
 from transforms.reading.corpus import Corpus, plan_corpus
 from transforms.reading.units import read_unit, split_file
@@ -206,7 +206,7 @@ def _plan(
     corpus = plan()
     there = [column.name for column in corpus.fields]
     if label_column not in there:
-        listed = ", ".join(map(repr, there))
+        listed = quoted(there)
         raise UserError(
             f"no column {label_column!r} for --label_column in {corpus.files[0].path!r}, which "
             f"has {listed}"

@@ -11,7 +11,7 @@ import pytest
 import zstandard
 
 from transforms.errors import InputError
-from transforms.files import CorpusFile, fingerprint, match, of_each, open_binary
+from transforms.files import CorpusFile, fingerprint, map_files, match, open_binary
 from transforms.reading.decompress import BrokenStreamError, InputStream
 
 COMPRESS = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.compress}
@@ -165,7 +165,7 @@ def test_files_are_waited_for_side_by_side_and_answered_in_order():
         together.wait()  # breaks unless all are looked at
         return file.size
 
-    assert of_each(files, look) == [0, 1, 2, 3]
+    assert map_files(files, look) == [0, 1, 2, 3]
 
 
 def test_a_fingerprint_of_a_short_file_changes_with_its_length(tmp_path):

@@ -1,11 +1,11 @@
 """What a run is going to read, found out before any work is done."""
 
-import difflib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from models.errors import nearest, quoted
 from transforms.errors import InputError
 from transforms.files import CorpusFile, distinct, match
 from transforms.reading.decompress import compression_suffix
@@ -122,11 +122,11 @@ def _require_uncompressed(files: Iterable[CorpusFile], record: InputFormat) -> N
 def _require(names: Sequence[str], head: Head, flag: str) -> None:
     for name in names:
         if name not in head.columns:
-            nearest = difflib.get_close_matches(name, head.columns, 1)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            near = nearest(name, head.columns)
+            hint = f"; did you mean {near!r}?" if near else ""
             raise InputError(
                 f"no column {name!r} for {flag} in {head.path!r}, "
-                f"which has {_listed(head.columns)}{hint}"
+                f"which has {quoted(head.columns)}{hint}"
             )
 
 
@@ -147,12 +147,12 @@ def _require_alike(heads: Sequence[Head], kept: Sequence[str], all_columns: bool
         lacking = [name for name in kept if name not in head.columns]
         if lacking:
             raise InputError(
-                f"{head.path!r} has no column {_listed(lacking)}, which {first.path!r} has"
+                f"{head.path!r} has no column {quoted(lacking)}, which {first.path!r} has"
             )
         more = [name for name in head.columns if name not in first.columns]
         if all_columns and more:
             raise InputError(
-                f"{head.path!r} has the column {_listed(more)}, which {first.path!r} has not; "
+                f"{head.path!r} has the column {quoted(more)}, which {first.path!r} has not; "
                 "name the columns to keep with --columns to leave it out"
             )
         for name in kept:
@@ -168,7 +168,3 @@ def _text_type(name: str, type_: pa.DataType, record: InputFormat) -> pa.DataTyp
     if record.is_typed and not (pa.types.is_string(type_) or pa.types.is_binary(type_)):
         raise InputError(f"column {name!r} holds no text but {type_}; a text column is a string")
     return pa.string()
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names))

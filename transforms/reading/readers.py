@@ -7,7 +7,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from transforms.errors import InputError
-from transforms.files import CorpusFile, of_each
+from transforms.files import CorpusFile, map_files
 from transforms.reading.layout import Layout, ReadBatch
 
 _T = TypeVar("_T")
@@ -81,4 +81,4 @@ def read_each(files: Sequence[CorpusFile], read: Callable[[str], _T]) -> list[_T
         except OSError as error:
             raise InputError(f"cannot read {file.path!r}: {error}") from error
 
-    return of_each(files, read_file)
+    return map_files(files, read_file)

@@ -55,7 +55,7 @@ class OutputFolder(Protocol):
     def read(self, name: str) -> bytes | None:
         """Returns the content of a small file, or None when there is none."""
 
-    def publish(self, name: str, content: bytes, temporary: str) -> None:
+    def write_whole(self, name: str, content: bytes, temporary: str) -> None:
         """Writes a small file, which no reader ever sees in part."""
 
     def rename(self, pairs: Sequence[tuple[str, str]]) -> None:
@@ -167,7 +167,7 @@ class _LocalFolder:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def publish(self, name: str, content: bytes, temporary: str) -> None:
+    def write_whole(self, name: str, content: bytes, temporary: str) -> None:
         unfinished = self._root / f"{temporary}.json"
         with open(unfinished, "wb") as file:
             file.write(content)
@@ -273,7 +273,7 @@ class _RemoteFolder:
         with self._systems.open(self._full(name), compression_type=self._plain) as file:
             return file.read()
 
-    def publish(self, name: str, content: bytes, temporary: str) -> None:
+    def write_whole(self, name: str, content: bytes, temporary: str) -> None:
         if self._is_object_store:  # an object appears whole, when its writer is closed
             self._write(name, content)
         else:

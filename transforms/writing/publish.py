@@ -71,13 +71,13 @@ def publish(
         else:
             renames = _renames_to_do(folder, plan, named, published=result_files(folder))
         folder.rename(renames)
-        _remove_strays(folder, {*named, *_listed(earlier)})
+        _remove_strays(folder, {*named, *_paths_in(earlier)})
         manifest = build_manifest(plan.run_id, plan.started, schema, facts, named, tallies)
         if earlier is not None:
             manifest = append_manifest(earlier, manifest)
         folder.remove_tree(plan.temporary)
         content = json.dumps(manifest, indent=2, ensure_ascii=False)
-        folder.publish(MANIFEST, content.encode(), plan.temporary)
+        folder.write_whole(MANIFEST, content.encode(), plan.temporary)
         return manifest
 
 
@@ -131,7 +131,7 @@ def _renames_to_do(
     return [(part.path, name) for name, part in named.items() if part.path in waiting]
 
 
-def _listed(manifest: Mapping[str, Any] | None) -> set[str]:
+def _paths_in(manifest: Mapping[str, Any] | None) -> set[str]:
     if manifest is None:
         return set()
     return {part["path"] for part in (*manifest["parts"], *manifest["rejected_parts"])}

@@ -56,7 +56,7 @@ def test_publishing_replaces_a_file_and_leaves_no_other(folder):
     folder.reserve(TEMPORARY)
     folder.remove_tree(TEMPORARY)
     for content in (b"one", b"two"):
-        folder.publish("m.json", content, TEMPORARY)
+        folder.write_whole("m.json", content, TEMPORARY)
     assert folder.read("m.json") == b"two"
     assert folder.files() == {"m.json": 3}
 

@@ -283,7 +283,7 @@ def test_a_folder_in_a_bucket_behaves_as_a_local_one(gcs_bucket):
     folder = open_folder(output)
     plan = prepare(output)
     assert plan.folder == output
-    folder.publish("_MANIFEST.json", b'{"runs": []}', plan.temporary)
+    folder.write_whole("_MANIFEST.json", b'{"runs": []}', plan.temporary)
     with folder.create("part-00000-of-00001.parquet") as file:
         file.write(b"x")
     with folder.create(f"_temporary-{RUN}/x.parquet") as file:

@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
+from models.errors import quoted
 from transforms.errors import InputError
 from transforms.files import CorpusFile
 from transforms.reading.layout import (
@@ -213,7 +214,7 @@ def _column_names(path: str, record: _Record) -> list[str]:
         if invalid := _not_utf8(name):
             raise InputError(f"the name of column {number} of {path!r} is no text: {invalid}")
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise InputError(f"the header of {path!r} names {_listed(twice)} more than once")
+        raise InputError(f"the header of {path!r} names {quoted(twice)} more than once")
     return names
 
 
@@ -226,17 +227,13 @@ def _not_utf8(value: str) -> str | None:
     return not_utf8(value.encode("utf-8", "surrogateescape"))
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(map(repr, names))
-
-
 class _Table:
     """Collects the rows of a batch."""
 
     def __init__(self, layout: Layout, path: str, names: list[str]) -> None:
         missing = [column.name for column in layout.fields if column.name not in names]
         if missing:
-            raise InputError(f"{path!r} has no column {_listed(missing)} any more")
+            raise InputError(f"{path!r} has no column {quoted(missing)} any more")
         self._layout = layout
         self._width = len(names)
         self._indices = [names.index(column.name) for column in layout.fields]

@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from models.errors import quoted
 from transforms.errors import InputError
 from transforms.files import CorpusFile
 from transforms.reading.blocks import read_blocks
@@ -181,14 +182,14 @@ def _misfit(layout: Layout, value: dict[str, Any]) -> str | None:
     """Returns what keys an object lacks or has too many, or that its text is none."""
     for name in layout.text_columns:
         if name not in value:
-            return f"no {name!r} in the object, which has {_listed(value)}"
+            return f"no {name!r} in the object, which has {quoted(value) or 'no keys'}"
         if type(value[name]) is not str:
             return f"{name!r} is not a string but {_described(value[name])}"
     if layout.all_columns:
         unknown = value.keys() - {column.name for column in layout.fields}
         if unknown:
             return (
-                f"unplanned key {_listed(sorted(unknown))}, which the samples at the head of the "
+                f"unplanned key {quoted(sorted(unknown))}, which the samples at the head of the "
                 "files do not have; name the columns to keep with --columns to ignore others"
             )
     return None
@@ -212,10 +213,6 @@ def _fits(column: InputColumn, objects: list[dict[str, Any]]) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(map(repr, names)) or "no keys"
 
 
 def _described(value: Any) -> str:

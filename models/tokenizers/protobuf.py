@@ -1,0 +1,74 @@
+"""The wire format of protocol buffers, as far as SentencePiece's models need it.
+
+A message is a sequence of fields, each a number and a type before its content
+(https://protobuf.dev/programming-guides/encoding).
+"""
+
+import struct
+from collections.abc import Iterator
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_FIXED_BYTES = {_FIXED64: 8, _FIXED32: 4}
+
+
+def byte_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yields number and content of each field of a message that holds bytes.
+
+    Raises:
+        IndexError: It is no message, or not all of one.
+    """
+    at, end = 0, len(message)
+    while at < end:
+        tag, at = _read_varint(message, at)
+        kind = tag & 7
+        if kind == _BYTES:
+            length, at = _read_varint(message, at)
+            if at + length > end:
+                raise IndexError(length)
+            yield tag >> 3, message[at : at + length]
+            at += length
+        elif kind == _VARINT:
+            _, at = _read_varint(message, at)
+        elif kind in _FIXED_BYTES:
+            at += _FIXED_BYTES[kind]
+        else:
+            raise IndexError(kind)
+
+
+def number_field(field: int, value: int) -> bytes:
+    """Returns a field that holds a number that is not negative."""
+    return _varint(field << 3 | _VARINT) + _varint(value)
+
+
+def bytes_field(field: int, value: bytes) -> bytes:
+    """Returns a field that holds bytes."""
+    return _varint(field << 3 | _BYTES) + _varint(len(value)) + value
+
+
+def float_field(field: int, value: float) -> bytes:
+    """Returns a field that holds a float32."""
+    return _varint(field << 3 | _FIXED32) + struct.pack("<f", value)
+
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+    """Returns a number and where it ends."""
+    value = message[at]
+    if value < 0x80:
+        return value, at + 1
+    value &= 0x7F
+    shift = 7
+    while True:
+        at += 1
+        value |= (message[at] & 0x7F) << shift
+        if message[at] < 0x80:
+            return value, at + 1
+        shift += 7
