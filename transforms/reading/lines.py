@@ -67,10 +67,11 @@ def line_blocks(
         first = _first_line(stream, start, stop) if start else 0
         if first is None:
             return
-        counted = 0 if stop is None else first
+        is_range = bool(start) or stop is not None
+        counted = first if is_range else 0
         for block in _Cutter(stream, first, stop, block_bytes).blocks():
             # In a range, what was read past its end is the next one's to count.
-            reached = stream.consumed if stop is None else block.offset + len(block.data)
+            reached = block.offset + len(block.data) if is_range else stream.consumed
             yield replace(block, stored_bytes=reached - counted)
             counted = reached
 

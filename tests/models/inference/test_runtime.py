@@ -54,6 +54,7 @@ def test_lines_of_python_are_held_back_and_shown_too():
 def test_an_interrupt_shows_nothing_of_what_was_held_back():
     held = "import os\nfrom models.inference.runtime import quiet_stderr\nwith quiet_stderr():\n"
     stopped = run_python(held + " os.write(2, b'banner')\n raise KeyboardInterrupt\n")
+    assert "KeyboardInterrupt" in stopped.stderr
     assert "banner" not in stopped.stderr
 
 
