@@ -1,65 +1,58 @@
-"""The base of backbones: presets and named weights of a functional Keras model."""
+"""The base class of backbones: presets and named weights of a functional Keras model."""
 
 import math
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
-import numpy as np
 from typing_extensions import Self
 
 from models.encoder import Embeddings, Encoder, kernel_initializer, unset_weights
-from models.families.record import FAMILIES, Family
+from models.families.member import FamilyMember
+from models.families.record import Family
+from models.named_weights import arrays, assign, dense_weights, norm_weights
 from models.presets import keras_hub, registry
 from models.presets.keras_hub_preset import BACKBONE_WEIGHTS, CONFIG, METADATA, classes
 from models.presets.lookup import open_preset
 from models.presets.preset import BACKBONE_FIELDS, Preset
-from models.presets.registry import FamilyPresets
-from models.serialization import register
 
-# Several times the largest of these families, and 16 GB: nothing else contradicts a description
-# that lies where no weights are loaded.
+# Several times the largest model of these families, and 16 GB: when no weights are loaded, nothing
+# else contradicts a false configuration.
 _MAX_PARAMETERS = 4_000_000_000
 
 
-class Backbone(keras.Model):
+class Backbone(FamilyMember, keras.Model):
     """A transformer encoder from token ids to a vector for each token.
 
     Takes a dict of `token_ids`, `padding_mask` and, if there are segments, `segment_ids`, each
-    int32 `[batch, length]`. Returns `[batch, length, hidden_dim]`; with a pooler a dict of that as
-    `sequence_output`, and `pooled_output` `[batch, hidden_dim]`, the vector of the first token
-    through one more dense layer.
+    int32 `[batch, length]`. Returns `[batch, length, hidden_dim]`; with a pooler, a dict of that as
+    `sequence_output` and of `pooled_output`, `[batch, hidden_dim]`: the first token's vector after
+    one more dense layer.
+
+    >>> backbone = BertBackbone.from_preset("sentiment_tiny_en")
+    >>> backbone(BertPreprocessor.from_preset("sentiment_tiny_en")(["A day."])).keys()
+    dict_keys(['sequence_output', 'pooled_output'])
 
     A subclass is a family: it says what the checkpoints of that family have in common.
 
     Args:
         vocabulary_size: Number of token ids.
-        num_layers: Encoder layers.
-        num_heads: Attention heads of a layer; divides `hidden_dim`.
+        num_layers: Number of encoder layers.
+        num_heads: Attention heads per layer; must divide `hidden_dim`.
         hidden_dim: Width of a token's vector.
-        intermediate_dim: Width inside of the feed-forward networks.
-        dropout: Share dropped in training.
-        max_sequence_length: Positions; no sequence may be longer.
-        num_segments: Segment ids, in a family that has them.
-        activation: `gelu` (the exact one), `gelu_approximate` or `relu`; the family's if `None`.
-        layer_norm_epsilon: Added to variances; the family's if `None`.
+        intermediate_dim: Width inside the feed-forward networks.
+        dropout: Dropout rate in training.
+        max_sequence_length: Number of positions; no sequence may be longer.
+        num_segments: Number of segment ids, in a family that has them.
+        activation: `gelu` (the exact form), `gelu_approximate` or `relu`; the family's if `None`.
+        layer_norm_epsilon: Added to the variance; the family's if `None`.
         dtype: Compute and weight type, such as `bfloat16`; Keras's default if `None`.
-        name: Of the model.
+        name: Name of the model.
         trainable: Whether training changes the weights.
     """
-
-    family: ClassVar[str]
-    presets = FamilyPresets()
-    record: ClassVar[Family]
-    """What is known of the family."""
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls.record = FAMILIES[cls.family]
-        register(cls)
 
     def __init__(
         self,
@@ -154,7 +147,7 @@ class Backbone(keras.Model):
         }
 
     def architecture(self) -> dict[str, Any]:
-        """Returns those of the constructor's arguments that say what is computed."""
+        """Returns the constructor's arguments that determine what is computed."""
         has_segments = self.record.num_segments > 0
         fields = [name for name in BACKBONE_FIELDS if has_segments or name != "num_segments"]
         return {name: getattr(self, name) for name in fields}
@@ -168,27 +161,27 @@ class Backbone(keras.Model):
         """Returns the vectors of all tokens, `[batch, length, hidden_dim]`, for inference.
 
         Args:
-            features: What the model takes.
+            features: The model's inputs.
         """
         return self.encoder(self._embed(features), features["padding_mask"])
 
     def first(self, features: Mapping[str, Any]) -> Any:
         """Returns the vector of each row's first token, `[batch, hidden_dim]`, for inference.
 
-        Through the pooler, where there is one. The other tokens' vectors are computed as far as
-        this one depends on them.
+        It has passed through the pooler, if there is one. The other tokens' vectors are computed
+        only as far as this one depends on them.
 
         Args:
-            features: What the model takes.
+            features: The model's inputs.
         """
         first = self.first_token(features)
         return first if self.pooler is None else self.pooler(first)
 
     def first_token(self, features: Mapping[str, Any]) -> Any:
-        """Returns what `first` does, without the pooler.
+        """Returns the same as `first`, but without the pooler.
 
         Args:
-            features: What the model takes.
+            features: The model's inputs.
         """
         return self.encoder.first(self._embed(features), features["padding_mask"])
 
@@ -200,16 +193,16 @@ class Backbone(keras.Model):
     def from_preset(
         cls, preset: str | Path | Preset, load_weights: bool = True, **overrides: Any
     ) -> Self:
-        """Makes the backbone of a preset.
+        """Creates the backbone of a preset.
 
         Args:
             preset: A preset's name or folder.
-            load_weights: Whether to load its weights; else they are random.
+            load_weights: Whether to load its weights; otherwise they are random.
             **overrides: Arguments of the constructor to use instead of the preset's, such as
                 `dtype` or `dropout`.
 
         Raises:
-            PresetError: There is no such preset, or its files are not what they should be.
+            PresetError: There is no such preset, or its files are invalid.
         """
         registered = registry.find(str(preset))
         if registered and registered.family == cls.family and not load_weights:
@@ -224,7 +217,7 @@ class Backbone(keras.Model):
                     preset.config_file, f"asks for more than {_MAX_PARAMETERS} parameters"
                 )
             return cls._make(preset, config)
-        # Before the model is made: a description that lies asks for no memory.
+        # Checked before the model is created, so that a false configuration allocates no memory.
         weights = preset.backbone_weights(complete)
         with unset_weights():
             backbone = cls._make(preset, config)
@@ -244,7 +237,7 @@ class Backbone(keras.Model):
 
     @classmethod
     def _complete(cls, config: Mapping[str, Any], preset: Preset) -> dict[str, Any]:
-        """Returns a description with the constructor's defaults for what it does not say."""
+        """Returns a configuration with the constructor's defaults for what it leaves out."""
         complete = {
             "dropout": 0.1,
             "max_sequence_length": 512,
@@ -257,11 +250,11 @@ class Backbone(keras.Model):
             if field not in complete:
                 raise preset.error(preset.config_file, f"lacks {field!r}")
         if complete["hidden_dim"] % complete["num_heads"]:
-            raise preset.error(preset.config_file, "hidden_dim is no multiple of num_heads")
+            raise preset.error(preset.config_file, "hidden_dim is not a multiple of num_heads")
         return complete
 
     def check_vocabulary(self, preset: Preset, num_tokens: int) -> None:
-        """Raises `PresetError` if its tokenizer has more tokens than there are embeddings."""
+        """Raises `PresetError` if a tokenizer has more tokens than there are embeddings."""
         if num_tokens > self.vocabulary_size:
             raise preset.error(
                 preset.vocabulary_file,
@@ -273,25 +266,25 @@ class Backbone(keras.Model):
         """Keeps training from changing the embeddings and the first encoder layers.
 
         Args:
-            num_layers: How many layers; fewer than there are.
+            num_layers: How many encoder layers to freeze; fewer than there are.
 
         Raises:
-            ValueError: There are no more layers than that.
+            ValueError: `num_layers` is not below the number of layers.
         """
         if not 0 <= num_layers < self.num_layers:
-            raise ValueError(f"of {self.num_layers} layers no {num_layers} can be frozen")
+            raise ValueError(f"cannot freeze {num_layers} of {self.num_layers} layers")
         self.embeddings.trainable = False
         for layer in self.encoder.layers[:num_layers]:
             layer.trainable = False
 
     def enable_lora(self, rank: int) -> None:
-        """Lets training change little: a product of two thin matrices beside each attention kernel.
+        """Limits training to a product of two low-rank matrices beside each attention kernel.
 
-        All else is frozen but the biases of these kernels and the pooler. Hu et al., 2021, *LoRA:
-        Low-Rank Adaptation of Large Language Models*. What is saved has the products in it.
+        Everything else is frozen, except the biases of these kernels and the pooler. Saved weights
+        include the products. Hu et al., 2021, *LoRA: Low-Rank Adaptation of Large Language Models*.
 
         Args:
-            rank: Width of the thin matrices.
+            rank: Rank of the matrices.
         """
         self.embeddings.trainable = False
         for layer in self.encoder.layers:
@@ -306,15 +299,15 @@ class Backbone(keras.Model):
             layer.attention_output.enable_lora(rank)
 
     def layout(self) -> list[keras_hub.H5Weight]:
-        """Returns where a preset keeps each weight."""
+        """Returns where a preset stores each weight."""
         return keras_hub.backbone_layout(self.record, self.architecture())
 
     def named_weights(self) -> dict[str, keras.Variable]:
-        """Returns the weights by the names that presets are read and written by."""
+        """Returns the weights by the names under which presets are read and written."""
         named = {
             "embeddings/token": self.embeddings.token.embeddings,
             "embeddings/position": self.embeddings.position,
-            **_norm("embeddings/norm", self.embeddings.norm),
+            **norm_weights("embeddings/norm", self.embeddings.norm),
         }
         if self.embeddings.segment is not None:
             named["embeddings/segment"] = self.embeddings.segment.embeddings
@@ -323,10 +316,10 @@ class Backbone(keras.Model):
             named |= {
                 **dense_weights(f"{name}/qkv", layer.qkv),
                 **dense_weights(f"{name}/attention_output", layer.attention_output),
-                **_norm(f"{name}/attention_norm", layer.attention_norm),
+                **norm_weights(f"{name}/attention_norm", layer.attention_norm),
                 **dense_weights(f"{name}/intermediate", layer.intermediate),
                 **dense_weights(f"{name}/output", layer.output_dense),
-                **_norm(f"{name}/output_norm", layer.output_norm),
+                **norm_weights(f"{name}/output_norm", layer.output_norm),
             }
         if self.pooler is not None:
             named |= dense_weights("pooler", self.pooler)
@@ -335,12 +328,12 @@ class Backbone(keras.Model):
     def save_to_preset(
         self, folder: str | os.PathLike[str], weights_dtype: str = "float32"
     ) -> None:
-        """Writes a preset folder that Keras Hub reads too.
+        """Writes a preset folder that Keras Hub can read too.
 
         Args:
-            folder: Made if need be; its files are replaced.
+            folder: Created if needed; its files are replaced.
             weights_dtype: Type of the weights in the file: `float32`, or `float16` for half the
-                size. They are read into the model's own type.
+                size. Loading converts them to the model's own type.
         """
         folder = keras_hub.folder_to_write(folder, weights_dtype)
         keras_hub.write_json(folder, CONFIG, self.description())
@@ -360,8 +353,8 @@ class Backbone(keras.Model):
     def description(self) -> dict[str, Any]:
         """Returns the content of `config.json`.
 
-        What Keras Hub's class has no argument for is written only where it is not what that class
-        does.
+        Settings that Keras Hub's class has no argument for are written only where they differ from
+        what that class does.
         """
         config = self.architecture()
         if self.activation == self.record.activation:
@@ -373,46 +366,18 @@ class Backbone(keras.Model):
 
 
 def _check_segments(record: Family, num_segments: int) -> None:
-    """Raises `ValueError` unless a family's backbone can have so many segments."""
+    """Raises `ValueError` unless a family's backbone can have that many segments."""
     if num_segments and not record.num_segments:
         raise ValueError(f"num_segments={num_segments}: {record.name} has no segments")
     if record.num_segments and num_segments < 1:
         raise ValueError(f"num_segments={num_segments}: {record.name} needs at least one segment")
 
 
-def _norm(name: str, layer: keras.layers.LayerNormalization) -> dict[str, keras.Variable]:
-    return {f"{name}/gamma": layer.gamma, f"{name}/beta": layer.beta}
-
-
-def dense_weights(name: str, layer: keras.layers.Dense) -> dict[str, keras.Variable]:
-    """Returns a dense layer's two weights by name."""
-    return {f"{name}/kernel": layer.kernel, f"{name}/bias": layer.bias}
-
-
 def _draw_pooler(pooler: keras.layers.Dense, preset: Preset) -> None:
-    """Gives a pooler that is not stored the weights of a new one."""
+    """Initializes a pooler that the preset does not store."""
     pooler.kernel.assign(kernel_initializer()(pooler.kernel.shape, pooler.kernel.dtype))
     warnings.warn(
         f"preset {preset.name!r} stores no pooler; the pooled output comes from a random one until "
         "it is trained",
         stacklevel=3,
     )
-
-
-def arrays(weights: Mapping[str, keras.Variable]) -> dict[str, np.ndarray]:
-    """Returns the values of weights as NumPy arrays."""
-    return {name: keras.ops.convert_to_numpy(weight) for name, weight in weights.items()}
-
-
-def assign(weights: Mapping[str, keras.Variable], values: Iterable[tuple[str, np.ndarray]]) -> None:
-    """Sets weights to values by name, one after another.
-
-    Raises:
-        KeyError: A weight is left that has no value.
-    """
-    unset = set(weights)
-    for name, value in values:
-        weights[name].assign(value)
-        unset.discard(name)
-    if unset:
-        raise KeyError(f"no values for {sorted(unset)}")

@@ -1,4 +1,4 @@
-"""The base of classifiers: Keras models that take raw strings."""
+"""The base class of classifiers: Keras models that take raw strings."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,30 +10,35 @@ import numpy as np
 import tensorflow as tf
 from typing_extensions import Self
 
-from models.backbone import Backbone, arrays, assign, dense_weights
+from models.backbone import Backbone
 from models.encoder import kernel_initializer
-from models.families.record import FAMILIES, Family
+from models.families.member import FamilyMember
 from models.inputs import as_segments
+from models.named_weights import arrays, assign, dense_weights
 from models.preprocessor import Preprocessor
 from models.presets import keras_hub
 from models.presets.keras_hub_preset import LABELS, TASK, TASK_WEIGHTS, classes
 from models.presets.lookup import open_preset
 from models.presets.preset import Preset, check_labels, check_size
-from models.presets.registry import FamilyPresets
-from models.serialization import deserialize_parts, register
+from models.serialization import deserialize_parts
 from models.training.batches import check_targets, random_generator, split_off, token_batches
 
-# Arguments of the constructor that `from_preset` does not hand to the backbone.
+# Arguments of the constructor that `from_preset` does not pass to the backbone.
 _HEAD_ARGUMENTS = ("preprocessor", "activation", "dropout", "labels", "hidden_dim", "name")
 _BATCH_SIZE = 32
 
 
-class Classifier(keras.Model):
-    """A backbone and a head that gives a score for each class; comes compiled.
+class Classifier(FamilyMember, keras.Model):
+    """A backbone with a head that gives a score for each class; already compiled.
 
-    `fit`, `evaluate` and `predict` take raw strings, or pairs as a tuple of first and second
-    texts, if the classifier has a preprocessor; else what the backbone takes. Scores are logits
-    unless `activation` says otherwise.
+    If the classifier has a preprocessor, `fit`, `evaluate` and `predict` take raw strings, or pairs
+    as a tuple of first and second texts; otherwise they take the backbone's inputs. Scores are
+    logits unless `activation` says otherwise.
+
+    >>> classifier = BertClassifier.from_preset("sentiment_tiny_en", num_classes=3)
+    >>> _ = classifier.fit(["fine", "so-so", "poor"], np.array([0, 1, 2]), verbose=0)
+    >>> classifier.predict(["A fine day."], verbose=0).shape
+    (1, 3)
 
     The head is a dense layer on the vector of the first token, with another dense layer before it
     in families whose backbone has no pooler.
@@ -41,27 +46,18 @@ class Classifier(keras.Model):
     Args:
         backbone: The encoder.
         num_classes: Number of classes.
-        preprocessor: Makes the backbone's inputs from strings; `None` if they are given as such.
-        activation: Of the scores; `None` leaves them logits.
-        hidden_dim: Width of the head's first layer, in a family that has it; the backbone's if
+        preprocessor: Turns strings into the backbone's inputs; `None` if those are given directly.
+        activation: Activation of the scores; `None` leaves them as logits.
+        hidden_dim: Width of the head's first layer, in a family that has one; the backbone's if
             `None`.
-        dropout: Share dropped in training; the family's if `None`.
+        dropout: Dropout rate in training; the family's if `None`.
         labels: Names of the classes; `LABEL_0`, … if `None`.
-        name: Of the model.
+        name: Name of the model.
         trainable: Whether training changes the weights.
     """
 
-    family: ClassVar[str]
-    presets = FamilyPresets()
     backbone_class: ClassVar[type[Backbone]]
     preprocessor_class: ClassVar[type[Preprocessor]]
-    record: ClassVar[Family]
-    """What is known of the family."""
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls.record = FAMILIES[cls.family]
-        register(cls)
 
     def __init__(
         self,
@@ -105,7 +101,7 @@ class Classifier(keras.Model):
         super().__init__(inputs=backbone.input, outputs=outputs, name=name)
 
         # === Config ===
-        self.dtype_policy = policy  # asked by `compile`, which scales a loss in float16
+        self.dtype_policy = policy  # read by `compile`, which scales the loss in float16
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.pooled_dense = pooled_dense
@@ -121,21 +117,21 @@ class Classifier(keras.Model):
 
     @property
     def is_multi_label(self) -> bool:
-        """Whether the classes do not exclude each other."""
+        """Whether the classes are not mutually exclusive."""
         return bool(self.activation == keras.activations.sigmoid)
 
     @property
     def gives_a_number(self) -> bool:
-        """Whether a row gets one score and no label, as by a regression or a cross-encoder."""
+        """Whether a row gets one score and no label, as with a regression or cross-encoder."""
         return self.num_classes == 1
 
     def scores(self, features: Mapping[str, Any]) -> Any:
         """Returns the score of each class, `[batch, num_classes]`, for inference.
 
-        The model's own outputs, without computing what they do not depend on.
+        These are the model's own outputs, without computing what they do not depend on.
 
         Args:
-            features: What the backbone takes.
+            features: The backbone's inputs.
         """
         first = self.backbone.first(features)
         return self.logits(first if self.pooled_dense is None else self.pooled_dense(first))
@@ -151,13 +147,13 @@ class Classifier(keras.Model):
         """Compiles as `keras.Model.compile` does, with defaults for fine-tuning.
 
         Args:
-            optimizer: `auto` is Adam with the learning rate 5e-5.
-            loss: `auto` is sparse categorical cross-entropy; binary cross-entropy where the
-                activation is `sigmoid`: there classes do not exclude each other; the mean squared
-                error of a head of one number without it.
-            metrics: `auto` is accuracy; of a number the root of the mean squared error.
-            **kwargs: Of `keras.Model.compile`. `jit_compile` is off unless asked for: every batch
-                has a length of its own, and XLA compiles anew for each.
+            optimizer: `auto` is Adam with a learning rate of 5e-5.
+            loss: `auto` is sparse categorical cross-entropy; binary cross-entropy if the activation
+                is `sigmoid`, where classes are not mutually exclusive; otherwise, for a head with
+                one output, the mean squared error.
+            metrics: `auto` is accuracy; for a number, the root mean squared error.
+            **kwargs: Arguments of `keras.Model.compile`. `jit_compile` is off unless asked for:
+                batches differ in length, and XLA compiles anew for each length.
         """
         if optimizer == "auto":
             optimizer = keras.optimizers.Adam(5e-5)
@@ -196,17 +192,17 @@ class Classifier(keras.Model):
         Args:
             x: Texts, a tuple of first and second texts, or a `tf.data.Dataset` of batches of
                 `(x, y)`.
-            y: int `[rows]`: the class of each row; where the activation is `sigmoid` 0 or 1 for
+            y: int `[rows]`: the class of each row; if the activation is `sigmoid`, 0 or 1 for
                 each class, `[rows, num_classes]`.
-            batch_size: Rows of a step; 32 if `None`.
+            batch_size: Rows per step; 32 if `None`.
             sample_weight: float `[rows]`.
             validation_data: `(x, y)`, `(x, y, sample_weight)` or a dataset.
-            validation_split: Share of the rows, the last ones, to validate on in place of
+            validation_split: Share of the rows, taken from the end, to validate on instead of
                 `validation_data`.
-            shuffle: Whether rows come in another order in every epoch.
-            token_dropout: Share of the tokens that are hidden behind the mask token, chosen anew
-                each time a row is seen. Raw strings only.
-            **kwargs: Of `keras.Model.fit`.
+            shuffle: Whether to shuffle the rows in every epoch.
+            token_dropout: Share of the tokens that are replaced by the mask token, chosen anew each
+                time a row is seen. For raw strings only.
+            **kwargs: Arguments of `keras.Model.fit`.
 
         Raises:
             ValueError: There are no rows, or not as many classes or weights as texts.
@@ -247,11 +243,11 @@ class Classifier(keras.Model):
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any
     ) -> Any:
-        """Trains one step as `keras.Model.train_on_batch` does; `x` as in `fit`, no dataset."""
+        """Trains one step as `keras.Model.train_on_batch` does; `x` as in `fit`, not a dataset."""
         return super().train_on_batch(self._features(x), y, sample_weight, **kwargs)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
-        """Evaluates as `keras.Model.test_on_batch` does; `x` as in `fit`, no dataset."""
+        """Evaluates as `keras.Model.test_on_batch` does; `x` as in `fit`, not a dataset."""
         return super().test_on_batch(self._features(x), y, sample_weight, **kwargs)
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
@@ -259,7 +255,7 @@ class Classifier(keras.Model):
         return super().predict_on_batch(self._features(x))
 
     def _features(self, x: Any) -> Any:
-        """Returns what the backbone takes."""
+        """Returns the backbone's inputs."""
         return x if self.preprocessor is None else self.preprocessor(x)
 
     def _batches(
@@ -304,17 +300,17 @@ class Classifier(keras.Model):
         num_classes: int | None = None,
         **overrides: Any,
     ) -> Self:
-        """Makes a classifier of a classifier's preset, or with a new head of a backbone's.
+        """Creates a classifier from a classifier's preset, or from a backbone's with a new head.
 
         Args:
             preset: A preset's name or folder.
-            load_weights: Whether to load weights; else they are random.
-            num_classes: Classes of a new, random head. The preset's head is kept if `None`.
+            load_weights: Whether to load weights; otherwise they are random.
+            num_classes: Number of classes of a new, random head; `None` keeps the preset's head.
             **overrides: `preprocessor`, `activation`, `dropout`, `labels`, `hidden_dim` and `name`
                 are the classifier's; the others go to the backbone.
 
         Raises:
-            PresetError: There is no such preset, or its files are not what they should be.
+            PresetError: There is no such preset, or its files are invalid.
             ValueError: The preset has no head and `num_classes` is not given.
         """
         preset = open_preset(preset, cls.family)
@@ -325,7 +321,7 @@ class Classifier(keras.Model):
         if num_classes is None:
             if not preset.has_classifier:
                 raise ValueError(
-                    f"preset {preset.name!r} has no classifier; num_classes puts a new one on it"
+                    f"preset {preset.name!r} has no classifier; pass num_classes to add a new one"
                 )
             head = {"labels": preset.labels, **preset.head_config, **head}
             num_classes = len(preset.labels)
@@ -345,7 +341,7 @@ class Classifier(keras.Model):
         return classifier
 
     def named_head_weights(self) -> dict[str, keras.Variable]:
-        """Returns the head's weights by the names that presets are read and written by."""
+        """Returns the head's weights by the names under which presets are read and written."""
         named = dense_weights("logits", self.logits)
         if self.pooled_dense is not None:
             named |= dense_weights("pooled_dense", self.pooled_dense)
@@ -354,10 +350,10 @@ class Classifier(keras.Model):
     def save_to_preset(
         self, folder: str | os.PathLike[str], weights_dtype: str = "float32"
     ) -> None:
-        """Writes a preset folder that Keras Hub reads too.
+        """Writes a preset folder that Keras Hub can read too.
 
         Args:
-            folder: Made if need be; its files are replaced.
+            folder: Created if needed; its files are replaced.
             weights_dtype: Type of the weights in the files, `float32` or `float16`.
         """
         folder = keras_hub.folder_to_write(folder, weights_dtype)
@@ -400,7 +396,7 @@ class Classifier(keras.Model):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
-        """Makes a classifier of what `get_config` returned."""
+        """Creates a classifier from what `get_config` returned."""
         return cls(**deserialize_parts(config, ("backbone", "preprocessor"), custom_objects))
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The base of preprocessors: from strings to the inputs of a backbone."""
+"""The base class of preprocessors: from strings to the inputs of a backbone."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,40 +10,37 @@ import pyarrow as pa
 import tensorflow as tf
 from typing_extensions import Self
 
-from models.families.record import FAMILIES, Family
+from models.families.member import FamilyMember
 from models.inputs import as_segments, check_pairs
 from models.packing import TRUNCATIONS, Tokens, Truncation, pack
 from models.presets import keras_hub
 from models.presets.keras_hub_preset import PREPROCESSOR, classes
 from models.presets.lookup import open_preset
 from models.presets.preset import Preset
-from models.presets.registry import FamilyPresets
-from models.serialization import deserialize_parts, register
+from models.serialization import deserialize_parts
 from models.tokenizers.tokenizer import Tokenizer
 from models.windows import Windows, pack_windows, split_windows
 
 DEFAULT_SEQUENCE_LENGTH = 512
-"""What KerasNLP's preprocessors cut to unless told otherwise, in tokens."""
+"""The length to which KerasNLP's preprocessors truncate by default, in tokens."""
 
 
-class Preprocessor:
-    """Tokenizes single texts or pairs, puts the special tokens around them, and pads.
+class Preprocessor(FamilyMember):
+    """Tokenizes single texts or pairs, adds the special tokens around them, and pads.
+
+    >>> preprocessor = BertPreprocessor.from_preset("sentiment_tiny_en", sequence_length=8)
+    >>> preprocessor(["A fine day."])["token_ids"].numpy().tolist()
+    [[2, 70, 1243, 1226, 53, 3, 0, 0]]
 
     Args:
-        tokenizer: Of the same family.
-        sequence_length: Tokens of a row, special ones included: longer rows are cut, shorter ones
-            padded.
-        truncate: How a pair is cut: `round_robin` or `waterfall`.
+        tokenizer: A tokenizer of the same family.
+        sequence_length: Tokens per row, special ones included: longer rows are truncated, shorter
+            ones padded.
+        truncate: How a pair is truncated: `round_robin` or `waterfall`.
     """
 
-    family: ClassVar[str]
-    presets = FamilyPresets()
     tokenizer_class: ClassVar[type[Any]]
     """A subclass of `Tokenizer`; each has a constructor of its own."""
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        register(cls)
 
     def __init__(
         self,
@@ -60,13 +57,8 @@ class Preprocessor:
         self._special_ids = {token: tokenizer.token_to_id(token) for token in specials}
 
     @property
-    def record(self) -> Family:
-        """What is known of its family."""
-        return FAMILIES[self.family]
-
-    @property
     def features(self) -> list[str]:
-        """Names of the arrays it makes."""
+        """Names of the arrays that it returns."""
         return ["token_ids", "padding_mask", *(["segment_ids"] if self.record.num_segments else [])]
 
     @property
@@ -78,15 +70,15 @@ class Preprocessor:
     def from_preset(
         cls, preset: str | Path | Preset, sequence_length: int | None = None, **overrides: Any
     ) -> Self:
-        """Makes the preprocessor of a preset, with its tokenizer.
+        """Creates the preprocessor of a preset, with its tokenizer.
 
         Args:
             preset: A preset's name or folder.
-            sequence_length: Tokens of a row; the preset's own if `None`.
+            sequence_length: Tokens per row; the preset's own if `None`.
             **overrides: Arguments of the constructor to use instead of the preset's.
 
         Raises:
-            PresetError: There is no such preset, or its files are not what they should be.
+            PresetError: There is no such preset, or its files are invalid.
         """
         preset = open_preset(preset, cls.family)
         tokenizer = overrides.pop("tokenizer", None) or cls.tokenizer_class.from_preset(preset)
@@ -94,7 +86,7 @@ class Preprocessor:
         return cls(tokenizer, length, **{**preset.preprocessor_settings, **overrides})
 
     def save_to_preset(self, folder: str | os.PathLike[str]) -> None:
-        """Writes the files of preprocessor and tokenizer into a preset folder."""
+        """Writes the files of the preprocessor and its tokenizer into a preset folder."""
         self.tokenizer.save_to_preset(folder)
         keras_hub.write_json(Path(folder), PREPROCESSOR, self.description())
 
@@ -118,7 +110,7 @@ class Preprocessor:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Makes a preprocessor of what `get_config` returned."""
+        """Creates a preprocessor from what `get_config` returned."""
         return cls(**deserialize_parts(config, ("tokenizer",)))
 
     def encode(
@@ -129,11 +121,11 @@ class Preprocessor:
         """Returns the packed rows of a batch, without padding.
 
         Args:
-            texts: Strings `[rows]`, none of them null: single texts, or the first ones of pairs.
-            pair_texts: Strings `[rows]`: the second ones.
+            texts: Strings `[rows]`, none of them null: single texts, or the first texts of pairs.
+            pair_texts: Strings `[rows]`: the second texts of pairs.
 
         Returns:
-            The rows, and int64 `[rows]`: the tokens that each had before it was cut.
+            The rows, and int64 `[rows]`: how many tokens each had before truncation.
         """
         return pack(
             self._tokens(texts, pair_texts),
@@ -146,7 +138,7 @@ class Preprocessor:
     def _tokens(
         self, texts: pa.Array | Sequence[str], pair_texts: pa.Array | Sequence[str] | None
     ) -> list[Tokens]:
-        """Returns the tokens of single texts, or of first and second ones."""
+        """Returns the tokens of single texts, or of first and second texts."""
         if pair_texts is None:
             return [self.tokenizer.encode(texts)]
         check_pairs(texts, pair_texts)
@@ -160,8 +152,8 @@ class Preprocessor:
         """Returns the packed rows of a batch, long ones as windows; see `pack_windows`.
 
         Args:
-            texts: Strings `[rows]`, none of them null: single texts, or the first ones of pairs.
-            pair_texts: Strings `[rows]`: the second ones.
+            texts: Strings `[rows]`, none of them null: single texts, or the first texts of pairs.
+            pair_texts: Strings `[rows]`: the second texts of pairs.
         """
         encoded = self._tokens(texts, pair_texts)
         return pack_windows(encoded, self.record, self._special_ids, self.sequence_length)
@@ -182,7 +174,7 @@ class Preprocessor:
 
         Returns:
             A dict of int32 tensors `[batch, sequence_length]` (`[sequence_length]` for one text):
-            `token_ids`, `padding_mask` and, in families with segments, `segment_ids`. With `y` a
+            `token_ids`, `padding_mask` and, in families with segments, `segment_ids`. With `y`, a
             tuple of the dict, `y` and, where given, `sample_weight`.
         """
         features = self._features(x)

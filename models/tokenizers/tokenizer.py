@@ -1,4 +1,4 @@
-"""The base of tokenizers: from texts to the ids of a vocabulary, and back."""
+"""The base class of tokenizers: from texts to the ids of a vocabulary, and back."""
 
 import os
 from abc import ABC, abstractmethod
@@ -11,22 +11,26 @@ import pyarrow as pa
 import tensorflow as tf
 from typing_extensions import Self
 
-from models.families.record import FAMILIES
+from models.families.member import FamilyMember
 from models.inputs import as_texts, as_token_ids
 from models.packing import Tokens
 from models.presets import keras_hub
 from models.presets.keras_hub_preset import TOKENIZER, classes
 from models.presets.lookup import open_preset
 from models.presets.preset import Preset
-from models.presets.registry import FamilyPresets
-from models.serialization import register
 
 
-class Tokenizer(ABC):
+class Tokenizer(FamilyMember, ABC):
     """Tokenizes text into the ids of a vocabulary, without special tokens.
 
-    A text that spells a special token, such as `"[SEP]"`, is tokenized as any other text. A
+    A text that spells a special token, such as `"[SEP]"`, is tokenized like any other text. A
     subclass calls this constructor with its vocabulary.
+
+    >>> tokenizer = BertTokenizer.from_preset("sentiment_tiny_en")
+    >>> tokenizer("A fine day.").numpy().tolist()
+    [70, 1243, 1226, 53]
+    >>> tokenizer.detokenize([70, 1243, 1226, 53])
+    'a fine day .'
 
     Args:
         tokens: The tokens in the order of their ids.
@@ -35,17 +39,11 @@ class Tokenizer(ABC):
         ValueError: The vocabulary lacks a special token or holds a token twice.
     """
 
-    family: ClassVar[str]
-    presets = FamilyPresets()
     special_tokens: ClassVar[tuple[str, ...]]
-    """The tokens that no text is tokenized into, `unk_token` aside."""
+    """The tokens that no text is tokenized into, except `unk_token`."""
     unk_token: ClassVar[str]
     pad_token: ClassVar[str]
     mask_token: ClassVar[str]
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        register(cls)
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self._tokens = list(tokens)
@@ -61,14 +59,14 @@ class Tokenizer(ABC):
 
     @classmethod
     def from_preset(cls, preset: str | Path | Preset, **overrides: Any) -> Self:
-        """Makes the tokenizer of a preset.
+        """Creates the tokenizer of a preset.
 
         Args:
             preset: A preset's name or folder.
             **overrides: Arguments of the constructor to use instead of the preset's.
 
         Raises:
-            PresetError: There is no such preset, or its files are not what they should be.
+            PresetError: There is no such preset, or its files are invalid.
         """
         preset = open_preset(preset, cls.family)
         arguments = {**preset.tokenizer_arguments, **overrides}
@@ -90,12 +88,12 @@ class Tokenizer(ABC):
         """Returns the content of `tokenizer.json`."""
         config = {"config_file": TOKENIZER, **self.settings()}
         return keras_hub.description(
-            self.family, classes(FAMILIES[self.family])[TOKENIZER][0], config, dtype="int32"
+            self.family, classes(self.record)[TOKENIZER][0], config, dtype="int32"
         )
 
     @abstractmethod
     def settings(self) -> Mapping[str, Any]:
-        """Returns the arguments that Keras Hub's tokenizer takes beside the vocabulary."""
+        """Returns the arguments that Keras Hub's tokenizer takes besides the vocabulary."""
 
     @abstractmethod
     def assets(self) -> Mapping[str, bytes]:
@@ -103,11 +101,11 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def get_config(self) -> dict[str, Any]:
-        """Returns what `from_config` makes a tokenizer of."""
+        """Returns what `from_config` creates a tokenizer from."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Makes a tokenizer of what `get_config` returned."""
+        """Creates a tokenizer from what `get_config` returned."""
         return cls(**config)
 
     @abstractmethod
@@ -130,7 +128,7 @@ class Tokenizer(ABC):
                 or ragged tensor, such as `tokenize` returns.
 
         Raises:
-            IndexError: An id is that of no token.
+            IndexError: No token has one of the ids.
         """
         rows, is_single = as_token_ids(token_ids)
         texts = [self.spell(row) for row in rows]
@@ -145,13 +143,13 @@ class Tokenizer(ABC):
         return list(self._tokens)
 
     def id_to_token(self, token_id: int) -> str:
-        """Returns the token of an id; raises `IndexError` where there is none."""
+        """Returns the token with an id; raises `IndexError` if there is none."""
         if not 0 <= token_id < len(self._tokens):
             raise IndexError(f"id {token_id} is not among the {len(self._tokens)} ids")
         return self._tokens[token_id]
 
     def token_to_id(self, token: str) -> int:
-        """Returns the id of a token, that of the unknown token where the vocabulary lacks it."""
+        """Returns the id of a token, or that of the unknown token if the vocabulary lacks it."""
         return self._ids.get(token, self.unk_token_id)
 
     @tf.autograph.experimental.do_not_convert
@@ -187,5 +185,5 @@ class Tokenizer(ABC):
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, inputs: str | Sequence[str]) -> tf.Tensor | tf.RaggedTensor:
-        """Does what `tokenize` does."""
+        """Does the same as `tokenize`."""
         return self.tokenize(inputs)

@@ -8,7 +8,7 @@ from models import (
     BertClassifier,
     PresetError,
 )
-from models.backbone import arrays, assign
+from models.named_weights import arrays, assign
 from models.presets.lookup import open_preset
 from models.presets.preset import EmbeddingSettings
 from tests.models.presets.hugging_face_folders import (
@@ -41,7 +41,7 @@ from tests.models.presets.hugging_face_refusals import (
         ("add_cross_attention", True, "add_cross_attention must be False"),
         ("quantization_config", {"load_in_8bit": True}, "quantization_config must be None"),
         ("pruned_heads", {"1": [0]}, "pruned_heads must be {}"),
-        ("num_attention_heads", 3, "hidden_size 4 is no multiple of num_attention_heads 3"),
+        ("num_attention_heads", 3, "hidden_size 4 is not a multiple of num_attention_heads 3"),
         ("hidden_dropout_prob", float("nan"), "hidden_dropout_prob must be a number from 0 up"),
         ("layer_norm_eps", "1e-5", "layer_norm_eps must be a number from 0 up to 1"),
         ("num_hidden_layers", 10**6, "num_hidden_layers must be at most 1000"),
@@ -120,8 +120,8 @@ def test_code_that_a_preset_brings_is_not_run(bert, tmp_path):
         ({"num_labels": 2}, "id2label names 3 classes, num_labels is 2"),
         ({"num_labels": "3"}, "num_labels must be a positive integer"),
         ({"num_labels": 10**9, "id2label": None}, "num_labels must be at most"),
-        ({"problem_type": "regression"}, "a model of regression"),
-        ({"id2label": {"0": "score"}}, "a model of regression"),
+        ({"problem_type": "regression"}, "a regression model"),
+        ({"id2label": {"0": "score"}}, "a regression model"),
         ({"problem_type": "ranking"}, "problem_type 'ranking' is not one of single_label"),
         ({"classifier_dropout": 2}, "classifier_dropout must be a number from 0 up to 1"),
     ],
@@ -210,13 +210,13 @@ def module(kind, path=""):
         ([module("custom.Transformer"), MODULES[1]], "'custom.Transformer', 'Pooling' are not"),
         (
             MODULES[:1],
-            "the modules 'Transformer' are not supported; can be Transformer, Pooling or",
+            "the modules 'Transformer' are not supported; must be Transformer, Pooling or",
         ),
         ([{**MODULES[0], "path": "0_Bert"}, MODULES[1]], "the model must be in the folder itself"),
-        ([MODULES[0], {**MODULES[1], "path": "../1_Pooling"}], "is no name of a folder"),
-        ([MODULES[0], {**MODULES[1], "path": ".."}], "'..' is no name of a folder"),
-        ([MODULES[0], {**MODULES[1], "path": "/etc"}], "'/etc' is no name of a folder"),
-        ([MODULES[0], {**MODULES[1], "path": "a\nb"}], r"'a\nb' is no name of a folder"),
+        ([MODULES[0], {**MODULES[1], "path": "../1_Pooling"}], "is not the name of a folder"),
+        ([MODULES[0], {**MODULES[1], "path": ".."}], "'..' is not the name of a folder"),
+        ([MODULES[0], {**MODULES[1], "path": "/etc"}], "'/etc' is not the name of a folder"),
+        ([MODULES[0], {**MODULES[1], "path": "a\nb"}], r"'a\nb' is not the name of a folder"),
         ([{**MODULES[0], "type": "a\nb"}], "the modules 'a\\nb' are not supported"),
         ([MODULES[0], {"type": 1}], "each module must be an object with `type` and `path`"),
         ([], "must be an array of modules"),

@@ -16,7 +16,7 @@ from models import (
     PresetError,
     RobertaBackbone,
 )
-from models.backbone import arrays
+from models.named_weights import arrays
 from models.presets.lookup import open_preset
 from tests.models.presets.hugging_face_folders import (
     LENGTH,
@@ -269,7 +269,7 @@ CONFIG_OF = {
 def test_an_index_does_not_lead_out_of_the_folder(bert, shard):
     (bert / WEIGHTS).unlink()
     write(bert, INDEX, {"weight_map": {"classifier.bias": shard}})
-    assert_refused(bert, INDEX, f"{shard!r} is no name of a safetensors file")
+    assert_refused(bert, INDEX, f"{shard!r} is not the name of a safetensors file")
 
 
 def test_a_missing_shard_is_named(bert):
