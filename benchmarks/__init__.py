@@ -1,1 +1,1 @@
-"""What backs the README's sentences about speed and memory; each module runs by itself."""
+"""Benchmarks behind what the README says about speed and memory; each module runs by itself."""

@@ -1,4 +1,4 @@
-"""`classify` beside Beam's own way, whole processes, alternating.
+"""`classify` against Beam's own way, in whole processes, alternating.
 
     python3 -m venv rival && rival/bin/pip install -r benchmarks/rivals/requirements.txt
     python -m benchmarks.beam_huggingface rival/bin/python
@@ -20,7 +20,7 @@ _RIVAL = str(Path(__file__).parent / "rivals" / "beam_huggingface.py")
 def main() -> None:
     """Prints seconds, rows a second and the ratio, for each number of rows."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("rival_python", help="Python of the environment of the rival")
+    parser.add_argument("rival_python", help="Python of the rival's environment")
     parser.add_argument("--rows", type=int, nargs="+", default=[10_001, 100_010])
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()

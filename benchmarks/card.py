@@ -1,4 +1,4 @@
-"""How busy a graphics card is, by `nvidia-smi`."""
+"""How busy a GPU is, according to `nvidia-smi`."""
 
 import subprocess
 import tempfile
@@ -15,7 +15,7 @@ class CardUse:
     """Samples the share of time in which a kernel ran, between entry and exit.
 
     Attributes:
-        percent: Median of the samples; `None` where there is no `nvidia-smi`, or no sample.
+        percent: Median of the samples; `None` if there is no `nvidia-smi`, or no sample.
     """
 
     percent: float | None = None

@@ -2,9 +2,9 @@
 
     python -m benchmarks.compute
 
-Both work as the predictor does: a thread of Python for each of its streams, each operation on one
-core. The peak is that of the best of several sizes of `tf.matmul` in float32. Operations are those
-of `benchmarks/flops.py`; the time is that of everything, gelu and normalization included.
+Both work as the predictor does: a Python thread for each of its streams, each operation on one
+core. The peak is the best of several sizes of `tf.matmul` in float32. Operations are counted as in
+`benchmarks/flops.py`; the time is that of everything, gelu and normalization included.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from models.inference import runtime
 
 LENGTH = 128
 SIZES = ((1024, 768, 3072), (1024, 3072, 768), (1024, 384, 1536), (1024, 1024, 1024), (2048,) * 3)
-"""Rows, width and columns of the products that the peak is looked for in."""
+"""Rows, width and columns of the products, the fastest of which is the peak."""
 
 Work = tuple[Callable[[], Any], int]
 """A call to time, and its floating-point operations."""
@@ -31,8 +31,8 @@ def main() -> None:
     """Prints GFLOP/s of the peak and of each encoder, and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
-    parser.add_argument("--batch_tokens", type=int, default=1024, help="area of a micro-batch")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of each measurement")
+    parser.add_argument("--batch_tokens", type=int, default=1024, help="area of micro-batches")
     args = parser.parse_args()
     runtime.start()
     streams = runtime.num_streams("CPU")
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def measure(work: Work, pool: ThreadPoolExecutor, streams: int, seconds: float) -> float:
-    """Returns the GFLOP/s of all streams together, each calling for so many seconds."""
+    """Returns the GFLOP/s of all streams together, each calling for this many seconds."""
     call, flops = work
     began = time.perf_counter()
     end = began + seconds
@@ -76,7 +76,7 @@ def measure(work: Work, pool: ThreadPoolExecutor, streams: int, seconds: float) 
 
 
 def matmul(rows: int, width: int, columns: int) -> Work:
-    """Returns a product of two matrices."""
+    """Returns the work of one matrix product."""
     import tensorflow as tf
 
     a, b = tf.random.normal((rows, width)), tf.random.normal((width, columns))
@@ -84,7 +84,7 @@ def matmul(rows: int, width: int, columns: int) -> Work:
 
 
 def encoder(shape: Shape, batch_tokens: int) -> Work:
-    """Returns a micro-batch through an encoder of random weights, up to the vectors of tokens."""
+    """Returns the work of a micro-batch in an encoder with random weights, up to token vectors."""
     import tensorflow as tf
 
     from models import BertBackbone

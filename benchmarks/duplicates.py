@@ -1,8 +1,8 @@
-"""What exact duplicates save: texts of which 40% are copies beside as many without a copy.
+"""What exact duplicates save: texts of which 40% are copies, against as many without copies.
 
     python -m benchmarks.duplicates [--embed=FOLDER]
 
-Labels with the bundled preset, or embeds with a preset's folder; loaded and warm, tokenization
+Labels with the bundled preset, or embeds with the preset in a folder; loaded and warm, tokenization
 included.
 """
 
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def make_corpora(texts: int) -> dict[str, list[str]]:
-    """Returns as many texts of which none is a copy, and of which `SHARE` are, in random order."""
+    """Returns two shuffled corpora of this many texts: one without copies, one with `SHARE`."""
     shuffle = random.Random(0)
     distinct = shuffle.sample(list(dict.fromkeys(news_lines())), texts)
     originals = distinct[: texts - round(SHARE * texts)]

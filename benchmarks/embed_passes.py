@@ -1,4 +1,4 @@
-"""The product's side of the steady state: `python -m benchmarks.embed_passes PRESET CORPUS`."""
+"""The product in the steady state: `python -m benchmarks.embed_passes PRESET CORPUS`."""
 
 import sys
 

@@ -1,12 +1,12 @@
-"""How well `pipelines.finetune` with its defaults does, by rows, data and size of the model.
+"""How well `pipelines.finetune` does with its defaults, by rows, data and size of the model.
 
 python -m benchmarks.finetuning [--preset=PRESET …] [--set=NAME:ROWS …] [--flag=--epochs=3 …]
 
 Trains each preset on each set, labels a test set that the training does not see, and prints both
 accuracies beside TF-IDF with logistic regression on the same rows, and the seconds of the command.
-The sets: `mails`, made up by `examples/mails.py`, five queues; `sst`, phrases of film reviews to
-learn from and whole sentences to test; `agnews`, news of four topics. The last two are read from
-`../shared/data`. Needs scikit-learn.
+The sets: `mails`, made up by `examples/mails.py`, with five queues; `sst`, phrases of film reviews
+to learn from and whole sentences to test on; `agnews`, news on four topics. The last two are read
+from `../shared/data`. Needs scikit-learn.
 """
 
 import argparse
@@ -39,16 +39,16 @@ SETS = (
     "agnews:4000",
 )
 
-# Rows that are kept apart to test on.
+# Rows that are held out to test on.
 _NEWS_TESTED = 2_000
 _MAILS_TESTED = 2_000
 
 
 def read_tsv(name: str, header: bool) -> Rows:
-    """Returns texts and labels of a file of `DATA`; exits where it is not there."""
+    """Returns texts and labels of a file of `DATA`; exits if it does not exist."""
     path = DATA / name
     if not path.is_file():
-        sys.exit(f"this benchmark reads {path}, which is not there")
+        sys.exit(f"this benchmark reads {path}, which does not exist")
     lines = path.read_text(encoding="utf-8").splitlines()[1 if header else 0 :]
     return [(fields[0], fields[1]) for fields in (line.split("\t") for line in lines)]
 
@@ -107,8 +107,8 @@ def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--preset", action="append", help="default: sentiment_tiny_en")
-    parser.add_argument("--set", action="append", help=f"of {', '.join(SETS)}; default: all")
-    parser.add_argument("--flag", action="append", default=[], help="of pipelines.finetune")
+    parser.add_argument("--set", action="append", help=f"from {', '.join(SETS)}; default: all")
+    parser.add_argument("--flag", action="append", default=[], help="flag of finetune")
     args = parser.parse_args()
     print("| set | majority | TF-IDF | preset | accuracy | seconds |\n|---|---|---|---|---|---|")
     for each in args.set or SETS:

@@ -14,7 +14,7 @@ class Shape:
         num_layers: Encoder layers.
         hidden_dim: Width of a token's vector.
         num_heads: Attention heads of a layer.
-        intermediate_dim: Width inside of the feed-forward networks.
+        intermediate_dim: Width inside the feed-forward networks.
         vocabulary_size: Number of token ids.
     """
 
@@ -39,12 +39,13 @@ class Shape:
         """Returns the operations of all layers for rows of tokens, two for each multiply-add.
 
         A token goes through four products of `hidden_dim` by `hidden_dim` (query, key, value and
-        the output of attention) and two of `hidden_dim` by `intermediate_dim`. Of a row of L tokens
-        attention makes L × L scores of `hidden_dim` multiply-adds over all heads, and as many to
-        weight the values. Nothing else is counted: no biases, normalizations, softmax or gelu.
+        the output of attention) and two of `hidden_dim` by `intermediate_dim`. For a row of L
+        tokens attention takes L × L scores of `hidden_dim` multiply-adds over all heads, and as
+        many to weight the values. Nothing else is counted: no biases, normalizations, softmax or
+        gelu.
 
         Args:
-            lengths: int64 `[rows]`: tokens of each row, padding included where it is computed.
+            lengths: int64 `[rows]`: tokens of each row, padding included if it is computed.
         """
         lengths = np.asarray(lengths, np.int64)
         width = self.hidden_dim

@@ -1,13 +1,13 @@
-"""What a graphics card does: the predictor beside sentence-transformers and plain Keras.
+"""Speed on a GPU: the predictor against sentence-transformers and plain Keras.
 
     python -m benchmarks.gpu [--rival_python=rival/bin/python]
 
-Embeds texts of random words through encoders of random weights in the shapes of BERT base and
-all-MiniLM-L6-v2; nothing is downloaded. Prints real tokens a second, the share of places that were
-padding, the seconds that only the first pass takes (graphs and their compilation), how much of the
-card's matrix-multiplication peak in the same precision the real tokens take (measured in the same
-run; `benchmarks/flops.py` says what is counted), and the utilisation that nvidia-smi shows. Done in
-eight minutes: what would start later is left out.
+Embeds texts of random words through encoders with random weights in the shapes of BERT base and
+all-MiniLM-L6-v2; nothing is downloaded. Prints real tokens a second, the share of positions that
+were padding, the seconds that only the first pass takes (graphs and their compilation), how much of
+the GPU's matrix-multiplication peak in the same precision the real tokens take (measured in the
+same run; `benchmarks/flops.py` says what is counted), and the utilisation that nvidia-smi shows.
+Finishes within eight minutes: what would start later is left out.
 """
 
 import argparse
@@ -34,17 +34,17 @@ class Clock:
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Returns them; negative when over."""
+        """Returns the seconds left; negative when time is up."""
         return self._end - time.monotonic()
 
 
 def main() -> int:
-    """Prints the table; returns 2 where there is no card, 1 where a part failed."""
+    """Prints the table; returns 2 if there is no GPU, 1 if a part failed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: only shows that it works")
     parser.add_argument("--rival_python", default=sys.executable, help="Python of the rival")
-    parser.add_argument("--minutes", type=float, default=7.5, help="after which no part goes on")
+    parser.add_argument("--minutes", type=float, default=7.5, help="time limit of all parts")
     args = parser.parse_args()
     clock = Clock(args.minutes * 60)
     size = QUICK if args.quick else FULL
@@ -90,8 +90,8 @@ def _run(
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Returns what a part reported, and what went wrong with it."""
     if clock.left() <= 0:
-        return [], "left out: the time is over"
-    # On the CPU no library may find a card.
+        return [], "left out: time is up"
+    # On the CPU no library may find a GPU.
     env = {**os.environ, **({"CUDA_VISIBLE_DEVICES": "-1"} if device == "cpu" else {})}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True
@@ -100,11 +100,11 @@ def _run(
         output, errors = process.communicate(timeout=clock.left())
         error = None
         if process.returncode:
-            error = f"failed: {(errors.strip() or 'without a word').splitlines()[-1]}"
+            error = f"failed: {(errors.strip() or 'without a message').splitlines()[-1]}"
     except subprocess.TimeoutExpired:
         process.kill()
         output, _ = process.communicate()
-        error = "stopped: the time is over"
+        error = "stopped: time is up"
     reports = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     return reports, error
 

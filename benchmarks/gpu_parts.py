@@ -1,4 +1,4 @@
-"""What `benchmarks/gpu.py` starts: the peak, the predictor and plain Keras, a process each.
+"""What `benchmarks/gpu.py` starts: the peak, the predictor and plain Keras, each in a process.
 
 python -m benchmarks.gpu_parts full|quick SHAPE gpu|cpu PART
 """
@@ -56,14 +56,14 @@ def _product_speed(rows: int, width: int, columns: int, precision: str) -> float
         began = time.perf_counter()
         for _ in range(PRODUCTS):
             result = tf.matmul(a, b)
-        result[0, 0].numpy()  # the device works behind Python: this waits for it
+        result[0, 0].numpy()  # the device works asynchronously: this waits for it
         return PRODUCTS * 2 * rows * width * columns / (time.perf_counter() - began) / 1e12
 
     return median([repeat() for _ in range(6)][1:])
 
 
 def textbeam(size: Size, shape: Shape, device: str) -> None:
-    """Reports texts to vectors, and tokens to vectors."""
+    """Reports the passes from texts to vectors, and from tokens to vectors."""
     from models import Predictor
 
     real = lengths(size.rows)
@@ -77,7 +77,7 @@ def textbeam(size: Size, shape: Shape, device: str) -> None:
     assert (tokens.lengths == real).all()
 
     def computed(run: Callable[[], Any]) -> Callable[[], Any]:
-        """Returns a pass in which nothing is known from an earlier one."""
+        """Returns a pass that remembers nothing from an earlier one."""
 
         def forgetful() -> Any:
             predictor.forget()
@@ -103,7 +103,7 @@ def textbeam(size: Size, shape: Shape, device: str) -> None:
 
 
 def keras_predict(size: Size, shape: Shape, device: str) -> None:
-    """Reports texts to vectors through `predict` of a Keras model, padded to one length."""
+    """Reports passes from texts to vectors through `keras.Model.predict`, padded to one length."""
     import keras
     from keras import ops
 

@@ -1,4 +1,4 @@
-"""The texts that a card is measured on, and how a pass over them is timed and reported."""
+"""The texts that a GPU is measured on, and how a pass over them is timed and reported."""
 
 import json
 import sys
@@ -21,11 +21,11 @@ class Size:
 
     Attributes:
         shapes: Encoders by name.
-        rows: Texts of a pass.
+        rows: Texts per pass.
         passes: Passes that are counted.
-        fixed_lengths: Lengths that `keras.Model.predict` pads and cuts to.
-        batch_sizes: Rows of a batch of sentence-transformers.
-        matmuls: Rows, width and columns of the products that the peak is looked for in.
+        fixed_lengths: Lengths that texts are padded and cut to for `keras.Model.predict`.
+        batch_sizes: Rows per batch of sentence-transformers.
+        matmuls: Rows, width and columns of the products, the fastest of which is the peak.
     """
 
     shapes: dict[str, Shape]
@@ -52,7 +52,7 @@ QUICK = Size(
     batch_sizes=(32,),
     matmuls=((256, 256, 256),),
 )
-"""What shows that all of it works, in seconds on a CPU."""
+"""Shows that all of it works, in seconds on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ class Pass:
 
     Attributes:
         first: Seconds of the first pass, in which graphs are made and compiled.
-        seconds: Of each later pass.
+        seconds: Seconds of each later pass.
         tokens: Real tokens of a pass, special ones included.
-        places: Tokens and padding of a pass, if it is known.
+        places: Positions of a pass, tokens and padding, if known.
         flops: Floating-point operations of the real tokens.
         precision: Type that was computed in.
-        busy: Percent of time in which the card was busy in the later passes, if it is known.
+        busy: Percent of time in which the GPU was busy in the later passes, if known.
     """
 
     first: float
@@ -84,7 +84,7 @@ def vocabulary(shape: Shape) -> list[str]:
 
 
 def lengths(rows: int) -> np.ndarray:
-    """Returns tokens of each text, special ones included: half of them up to 60, few up to 512."""
+    """Returns the tokens of each text, special ones included: half up to 60, a few up to 512."""
     random = np.random.default_rng(0)
     return np.clip(random.lognormal(np.log(60), 0.8, rows).astype(np.int64), 8, MAX_TOKENS)
 
@@ -100,7 +100,7 @@ def make_texts(shape: Shape, rows: int) -> list[str]:
 
 
 def time_passes(run: Callable[[], object], count: int) -> tuple[float, list[float], float | None]:
-    """Returns seconds of the first pass, of the later ones, and how busy the card was in these."""
+    """Returns the seconds of the first pass and the later ones, and how busy the GPU was then."""
     seconds = [_seconds(run)]
     with CardUse() as use:
         seconds += [_seconds(run) for _ in range(count)]
@@ -114,11 +114,11 @@ def _seconds(run: Callable[[], object]) -> float:
 
 
 def report(name: str, result: Pass) -> None:
-    """Prints a result for the process that asked."""
+    """Prints a result for the process that started this one."""
     print(json.dumps({"name": name, **asdict(result)}), flush=True)
 
 
 def arguments() -> tuple[Size, Shape, str]:
-    """Returns the size, the shape and its device that the command line names."""
+    """Returns the size, the shape and the device that the command line names."""
     size = QUICK if sys.argv[1] == "quick" else FULL
     return size, size.shapes[sys.argv[2]], sys.argv[3]

@@ -1,10 +1,10 @@
-"""Seconds and memory that loading a backbone of BERT's base size takes, in both preset formats.
+"""Seconds and memory that loading a backbone of BERT base's size takes, in both preset formats.
 
 python -m benchmarks.loading
 
-A process of its own loads each preset, its weights random. Memory is what its peak grows by once
-TensorFlow runs, beside the size of the weights. Seconds stand beside those that reading the file
-and making the model with random weights take, and beside those of making it with none.
+Each preset, with random weights, is loaded by a process of its own. Memory is what the peak grows
+by once TensorFlow runs, compared with the size of the weights. Seconds are compared with those of
+reading the file and making the model with random weights, and of making it without weights.
 """
 
 import json
@@ -33,7 +33,7 @@ SHAPE = {
 def peak_bytes() -> int:
     """Returns the largest resident memory that this process has had.
 
-    On Linux that of the process which started it counts too, so that one must stay small.
+    On Linux the memory of the process that started it counts too, so that one must stay small.
     """
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
@@ -69,7 +69,7 @@ FORMATS = {"Keras Hub": write_keras_hub, "Hugging Face": write_hugging_face}
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """Loads a preset in this process; returns its seconds, bytes and what they are compared to."""
+    """Loads a preset in this process; returns the seconds, bytes and what they compare with."""
     from models import BertBackbone
     from models.encoder import unset_weights
 
@@ -103,7 +103,7 @@ def own_process(*arguments: str) -> str:
 
 
 def main() -> None:
-    """Prints for each format the ratios of time and of memory."""
+    """Prints the ratios of time and of memory for each format."""
     if len(sys.argv) == 2:
         print(json.dumps(measure(Path(sys.argv[1]))))
         return

@@ -1,4 +1,4 @@
-"""Timing whole processes, alternating, and the corpora they are timed on."""
+"""Timing whole processes in alternation, and the corpora that they are timed on."""
 
 import os
 import statistics
@@ -18,7 +18,7 @@ class Run:
 
     Attributes:
         wall: Seconds from its start to its end.
-        cpu: Seconds of all its cores together.
+        cpu: CPU seconds, of all cores together.
         peak_mb: Its largest resident memory, in MB.
     """
 
@@ -28,7 +28,7 @@ class Run:
 
 
 def run(command: Sequence[str], env: Mapping[str, str] | None = None) -> Run:
-    """Runs a command to its end, its output thrown away; exits if it fails."""
+    """Runs a command to its end, discarding its output; exits if it fails."""
     began = time.monotonic()
     process = subprocess.Popen(
         command,
@@ -54,9 +54,9 @@ def alternate(
     """Runs commands in turn, A B A B …, after one run of each that is not counted.
 
     Args:
-        commands: What is timed.
+        commands: The commands to time.
         repeats: Runs of each.
-        warm_up: What is run before, not counted; the same if `None`.
+        warm_up: The commands to run first, uncounted; the same ones if `None`.
     """
     for command in (warm_up or commands).values():
         run(command)
@@ -73,10 +73,10 @@ def median(values: Sequence[float]) -> float:
 
 
 def news_lines() -> list[str]:
-    """Returns the 10,001 texts of AG News; exits where the file is not there."""
+    """Returns the 10,001 texts of AG News; exits if the file does not exist."""
     path = DATA / "agnews.tsv"
     if not path.is_file():
-        sys.exit(f"this benchmark reads {path}, which is not there")
+        sys.exit(f"this benchmark reads {path}, which does not exist")
     with path.open(encoding="utf-8") as lines:
         return [line.rstrip("\n").split("\t")[0] for line in lines]
 
@@ -92,7 +92,7 @@ def write_news(path: Path, rows: int) -> Path:
 
 
 def write_random_preset(folder: Path) -> Path:
-    """Writes a classifier preset of the 2 × 128 shape, its weights random, its vocabulary real."""
+    """Writes a 2 × 128 classifier preset with random weights and a real vocabulary."""
     import keras
 
     from models import BertBackbone, BertClassifier, BertPreprocessor, BertTokenizer

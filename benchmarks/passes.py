@@ -1,4 +1,4 @@
-"""Timing passes inside processes that are loaded and warm, in turn.
+"""Timing passes, in turn, inside processes that are loaded and warm.
 
 A process loads its model, then runs one pass for each line it reads and answers with its seconds.
 """
@@ -42,7 +42,7 @@ def alternate_passes(commands: Mapping[str, Sequence[str]], repeats: int) -> dic
 
 
 class _Server:
-    """A process that runs passes, until this is left."""
+    """A process that runs passes until this context is left."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
@@ -76,6 +76,6 @@ class _Server:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # Standard input closes, and the process comes to its end.
+        # Standard input closes, and so the process ends.
         self._process.__exit__(kind, error, trace)
         self._errors.close()

@@ -1,9 +1,9 @@
-"""What the pipeline itself costs a row: Parquet to Parquet with a model that does nothing.
+"""What the pipeline itself costs per row: Parquet to Parquet with a model that does nothing.
 
     python -m benchmarks.pipeline_cost
 
-Reads a Parquet file, hands each record batch to RunInference and back, and writes Parquet, the
-manifest with its digests included. Tokenization is measured by itself.
+Reads a Parquet file, passes each record batch through RunInference, and writes Parquet, the
+manifest with its digests included. Tokenization is measured separately.
 """
 
 import shutil
@@ -53,7 +53,7 @@ class NullHandler(ModelHandler[pa.RecordBatch, Predicted, Any]):
 
 
 def main() -> None:
-    """Prints rows a second of one core, each run and the median."""
+    """Prints rows a second per core, for each run and the median."""
     with tempfile.TemporaryDirectory() as folder:
         corpus = _write_corpus(Path(folder))
         speeds = []
@@ -100,7 +100,7 @@ def _run(corpus: Corpus, output: str) -> None:
 
 
 def _add_counts(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Puts in the columns that Tokenize would count."""
+    """Adds the columns of counts that Tokenize would add."""
     batch = batch.append_column("num_tokens", pa.repeat(pa.scalar(1, pa.int32()), len(batch)))
     return batch.append_column("truncated", pa.repeat(pa.scalar(False), len(batch)))
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.predictor [PRESET]
 
-Each row is a process of its own, since TensorFlow's threads are set once: micro-batches of an
-area, in one stream whose operations take all cores, or in one or two streams a core whose
+Each row is a process of its own, since TensorFlow's threads are set only once: micro-batches of a
+token area, in one stream whose operations take all cores, or in one or two streams per core whose
 operations take one.
 """
 
@@ -41,7 +41,7 @@ def main() -> None:
 def measure(preset: str, area: int, streams: int) -> None:
     """Prints the median of several passes."""
     runtime.start(streams=streams > 1)
-    # The number of streams is no option of the product: it is what is compared here.
+    # The number of streams is not an option of the product: it is what is compared here.
     runtime.num_streams = lambda device: streams
     from models.inference.predictor import Predictor
 

@@ -1,9 +1,9 @@
-"""Speed and memory of ten times as many texts: 10,000 and 100,000, whole processes, alternating.
+"""Speed and memory with ten times as many texts: 10,000 and 100,000, whole processes, alternating.
 
     python -m benchmarks.scaling [--embed=FOLDER]
 
-Labels with the bundled preset, or embeds with a preset's folder. The start, which all have, is
-measured with 100 texts and taken off before speeds are compared.
+Labels with the bundled preset, or embeds with the preset in a folder. Startup, which all have, is
+measured with 100 texts and subtracted before speeds are compared.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _middle(runs: list[Run]) -> tuple[float, float]:
-    """Returns the medians of seconds and of MB."""
+    """Returns the median seconds and the median MB."""
     return median([run.wall for run in runs]), median([run.peak_mb for run in runs])
 
 

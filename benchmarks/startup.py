@@ -1,10 +1,10 @@
-"""The time to the first result beside what no program can do without.
+"""The time to the first result, against what no program can do without.
 
     python -m benchmarks.startup [--embed=FOLDER]
 
-A command over one text, from its start to Parquet on disk; beside it processes that import
+A command over one text, from its start to Parquet on disk, against processes that import
 TensorFlow, that import it and Beam, and that import it and load the weights into the backbone.
-Labels with the bundled preset, or embeds with a preset's folder; whole processes, alternating.
+Labels with the bundled preset, or embeds with the preset in a folder; whole processes, alternating.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""Texts of AG News per CPU-second, tokenized here and with `tokenizers`, alternating.
+"""Texts of AG News tokenized per CPU-second, by us and by `tokenizers`, alternating.
 
     python -m benchmarks.tokenizers
 
-The vocabularies are trained on the corpus itself: 30,000 tokens of WordPiece, 50,000 byte pairs and
-32,000 pieces of SentencePiece at most. Both sides give flat ids and row splits in NumPy. Each pass
-begins with a new tokenizer of ours, since that of RoBERTa remembers words.
+The vocabularies are trained on the corpus itself: at most 30,000 WordPiece tokens, 50,000 byte
+pairs and 32,000 SentencePiece pieces. Both sides give flat ids and row splits in NumPy. Each pass
+starts with a new tokenizer on our side, since RoBERTa's remembers words.
 """
 
 import io
@@ -61,7 +61,7 @@ def compare(family: str, lines: list[str], make: Make, theirs: Encode) -> None:
 
 
 def encoder(tokenizer: "tokenizers.Tokenizer") -> Encode:
-    """Returns what tokenizes a batch in the fastest way that `tokenizers` has."""
+    """Returns a function that tokenizes a batch in the fastest way that `tokenizers` has."""
 
     def encode(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         rows = [
@@ -74,7 +74,7 @@ def encoder(tokenizer: "tokenizers.Tokenizer") -> Encode:
 
 
 def bert(lines: list[str]) -> tuple[Make, Encode]:
-    """Returns what makes our uncased tokenizer of BERT, and theirs."""
+    """Returns a function that makes our uncased BERT tokenizer, and theirs."""
     from tokenizers import BertWordPieceTokenizer
 
     from models import BertTokenizer
@@ -86,7 +86,7 @@ def bert(lines: list[str]) -> tuple[Make, Encode]:
 
 
 def roberta(lines: list[str]) -> tuple[Make, Encode]:
-    """Returns what makes our tokenizer of RoBERTa, and theirs."""
+    """Returns a function that makes our RoBERTa tokenizer, and theirs."""
     from tokenizers import ByteLevelBPETokenizer
 
     from models.tokenizers.byte_pair import BytePairTokenizer
@@ -102,7 +102,7 @@ def roberta(lines: list[str]) -> tuple[Make, Encode]:
 
 
 def xlm_roberta(lines: list[str]) -> tuple[Make, Encode]:
-    """Returns what makes our tokenizer of XLM-R, and theirs."""
+    """Returns a function that makes our XLM-R tokenizer, and theirs."""
     import sentencepiece
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 

@@ -1,10 +1,10 @@
-"""How all cores of a machine are used best: streams in one process, threads, or processes.
+"""How to use all cores of a machine best: streams in one process, threads, or processes.
 
     python -m benchmarks.workers [--embed=FOLDER]
 
 The same command with Beam's workers of each kind, whole processes, alternating. A worker of Beam is
 a thread, or a process with a model of its own; in each the predictor runs its streams. The texts
-lie in several files, so that every worker has some.
+are in several files, so that every worker gets some.
 """
 
 import argparse

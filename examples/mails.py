@@ -83,11 +83,11 @@ DETAILS = [
 
 
 def mails(rows: int, seed: int) -> Iterator[tuple[str, str]]:
-    """Yields mails with their queues, as many of each queue as there can be.
+    """Yields mails with their queues, the same number for each queue as far as possible.
 
     Args:
         rows: How many.
-        seed: Of what they say.
+        seed: Seed for the texts.
     """
     generator = random.Random(seed)
     queues = [sorted(PROBLEMS)[number % len(PROBLEMS)] for number in range(rows)]
@@ -114,7 +114,7 @@ def main() -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--rows", type=int, default=600, help="how many; default: 600")
-    parser.add_argument("--seed", type=int, default=0, help="of what they say; default: 0")
+    parser.add_argument("--seed", type=int, default=0, help="seed for the texts; default: 0")
     args = parser.parse_args()
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["text", "queue"])

@@ -1,9 +1,9 @@
 """Keras models, tokenizers and preprocessors for text, their presets, and the batch predictor.
 
 The API is KerasNLP's: for each family a tokenizer, a preprocessor, a backbone and a classifier,
-made by `from_preset()` or by the constructor. Nothing here knows of Beam.
+created with `from_preset()` or with the constructor. Nothing here knows about Beam.
 
-TensorFlow is imported when the first model class is, not with this package.
+TensorFlow is imported with the first model class, not with this package.
 """
 
 import importlib

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from models.backbone import Backbone
     from models.preprocessor import Preprocessor
 
-# Below it a vector's length counts as zero.
+# A length below this counts as zero.
 _SHORTEST = 1e-12
 
 
@@ -28,10 +28,10 @@ def resolve_embedding(
         preset: The preset.
         pooling: One of `POOLINGS`; the preset's own if `None`.
         normalize: Whether vectors are divided by their length; the preset's own if `None`.
-        dimensions: Numbers of a vector to keep; all if `None`.
+        dimensions: How many dimensions of a vector to keep; all if `None`.
 
     Raises:
-        UserError: There is no such pooling, or a vector has not so many numbers.
+        UserError: There is no such pooling, or vectors do not have that many dimensions.
         PresetError: The preset has no pooler.
     """
     own = preset.embedding
@@ -48,24 +48,29 @@ def resolve_embedding(
     width = preset.backbone_config["hidden_dim"]
     if dimensions is not None and not 1 <= dimensions <= width:
         raise UserError(
-            f"preset {preset.name!r} makes vectors of {width} dimensions: {dimensions} of them "
-            "cannot be kept"
+            f"preset {preset.name!r} makes vectors of {width} dimensions: cannot keep {dimensions}"
         )
     normalize = own.normalize if normalize is None else normalize
     return EmbeddingSettings(pooling, normalize), width if dimensions is None else dimensions
 
 
 class Embedder:
-    """A backbone whose vectors of the tokens become one vector of the text.
+    """A backbone whose token vectors become one vector for the text.
+
+    >>> backbone = BertBackbone.from_preset("sentiment_tiny_en")
+    >>> preprocessor = BertPreprocessor.from_preset("sentiment_tiny_en")
+    >>> embedder = Embedder(backbone, preprocessor, EmbeddingSettings("mean", normalize=True))
+    >>> embedder.vectors(preprocessor(["A fine day.", "A fine night."])).shape
+    TensorShape([2, 128])
 
     Args:
         backbone: The encoder.
-        preprocessor: Makes the backbone's inputs from strings.
-        settings: How the vectors become one.
-        dimensions: Numbers of a vector to keep, from its start; all if `None`.
+        preprocessor: Turns strings into the backbone's inputs.
+        settings: How the token vectors become one.
+        dimensions: How many dimensions of a vector to keep, from its start; all if `None`.
 
     Raises:
-        UserError: The backbone has no pooler or not so many dimensions.
+        UserError: The backbone lacks a pooler that is needed, or has fewer dimensions.
     """
 
     def __init__(
@@ -83,14 +88,15 @@ class Embedder:
         self.dimensions = backbone.hidden_dim if dimensions is None else dimensions
         if not 1 <= self.dimensions <= backbone.hidden_dim:
             raise UserError(
-                f"vectors of {backbone.hidden_dim} dimensions have no {dimensions} to keep"
+                f"the backbone makes vectors of {backbone.hidden_dim} dimensions: "
+                f"cannot keep {dimensions}"
             )
 
     def vectors(self, features: Mapping[str, Any]) -> Any:
         """Returns the vector of each row, float32 `[batch, dimensions]`, as TensorFlow operations.
 
         Args:
-            features: What the backbone takes.
+            features: The backbone's inputs.
         """
         import tensorflow as tf
 
@@ -101,7 +107,7 @@ class Embedder:
         return vectors
 
     def _pool(self, features: Mapping[str, Any]) -> Any:
-        """Returns one vector a row, float32 `[batch, hidden_dim]`."""
+        """Returns one vector per row, float32 `[batch, hidden_dim]`."""
         import tensorflow as tf
 
         pooling = self.settings.pooling
@@ -118,7 +124,7 @@ class Embedder:
         return total / tf.maximum(num_tokens, 1.0)
 
     def normalized(self, vectors: np.ndarray) -> np.ndarray:
-        """Returns means of vectors, divided by their length if that is what the settings say.
+        """Returns means of vectors, divided by their length if the settings say so.
 
         Args:
             vectors: float32 `[rows, dimensions]`.

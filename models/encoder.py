@@ -13,12 +13,12 @@ from models.layer_norm import LayerNorm
 from models.serialization import register
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
-    # Google's BERT and KerasNLP compute gelu through tanh; Hugging Face's "gelu" is the exact one.
+    # Google's BERT and KerasNLP approximate gelu with tanh; Hugging Face's "gelu" is exact.
     "gelu_approximate": lambda x: tf.nn.gelu(x, approximate=True),
     "gelu": lambda x: tf.nn.gelu(x, approximate=False),
     "relu": tf.nn.relu,
 }
-"""Feed-forward activations by the name they have in a configuration."""
+"""Feed-forward activations by their name in a configuration."""
 
 
 _is_loading = contextvars.ContextVar("_is_loading", default=False)
@@ -26,9 +26,10 @@ _is_loading = contextvars.ContextVar("_is_loading", default=False)
 
 @contextlib.contextmanager
 def unset_weights() -> Iterator[None]:
-    """Makes models all of whose kernels and embeddings are about to be loaded.
+    """Leaves the kernels and embeddings of models created in the body uninitialized.
 
-    Until then they hold anything: nothing is drawn or written for them, and no memory touched.
+    For models whose weights are about to be loaded: nothing is drawn or written for them, and no
+    memory is touched.
     """
     token = _is_loading.set(True)
     try:
@@ -38,30 +39,30 @@ def unset_weights() -> Iterator[None]:
 
 
 class _Unset(keras.initializers.Initializer):
-    """Leaves a weight what its memory holds."""
+    """Leaves a weight with whatever its memory holds."""
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         return tf.raw_ops.Empty(shape=shape, dtype=tf.as_dtype(dtype or keras.config.floatx()))
 
 
 def kernel_initializer() -> keras.initializers.Initializer:
-    """Returns the initializer of every kernel and embedding of BERT: normal, cut at 2 sigma."""
+    """Returns the initializer of BERT's kernels and embeddings: normal, truncated at 2 sigma."""
     if _is_loading.get():
         return _Unset()
     return keras.initializers.TruncatedNormal(stddev=0.02)
 
 
 class Embeddings(keras.layers.Layer):
-    """Sums the embeddings of tokens, positions and (where there are any) segments; normalizes.
+    """Sums the embeddings of tokens, positions and (if any) segments, and normalizes the sum.
 
     Args:
         vocabulary_size: Number of token ids.
         hidden_dim: Width of an embedding.
         max_sequence_length: Number of positions; no sequence may be longer.
         num_segments: Number of segment ids, 0 for a family without segments.
-        dropout: Share of the sum's elements dropped in training.
+        dropout: Dropout rate of the normalized sum in training.
         layer_norm_epsilon: Added to the variance.
-        **kwargs: Of `keras.layers.Layer`.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class Embeddings(keras.layers.Layer):
         Args:
             token_ids: int32 `[batch, length]`.
             segment_ids: int32 `[batch, length]`, for a family with segments.
-            training: Whether to drop out.
+            training: Whether to apply dropout.
         """
         length = ops.shape(token_ids)[1]
         if isinstance(length, int) and length > self.max_sequence_length:
@@ -141,15 +142,15 @@ class Embeddings(keras.layers.Layer):
 class Encoder(keras.layers.Layer):
     """A stack of encoder layers.
 
-    Between its first and its last layer tokens stand in one row after the other,
-    `[batch * length, hidden_dim]`: TensorFlow joins a bias to a product of two matrices, which it
-    does not to one of a batch of matrices.
+    Between its first and its last layer, the tokens of all rows form one matrix,
+    `[batch * length, hidden_dim]`: TensorFlow fuses the addition of a bias with a product of two
+    matrices, but not with a batched product.
 
     Args:
         num_layers: Number of layers.
         hidden_dim: Width of a token's vector.
         layer: The other arguments of each `EncoderLayer`.
-        **kwargs: Of `keras.layers.Layer`.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(
@@ -173,9 +174,9 @@ class Encoder(keras.layers.Layer):
         """Returns the tokens' vectors, `[batch, length, hidden_dim]`.
 
         Args:
-            hidden: `[batch, length, hidden_dim]`, of `Embeddings`.
+            hidden: `[batch, length, hidden_dim]`, from `Embeddings`.
             padding_mask: `[batch, length]`, 1 at real tokens.
-            training: Whether to drop out.
+            training: Whether to apply dropout.
         """
         shape = ops.shape(hidden)
         bias = self._attention_bias(padding_mask)
@@ -185,13 +186,13 @@ class Encoder(keras.layers.Layer):
         return ops.reshape(hidden, shape)
 
     def first(self, hidden: Any, padding_mask: Any) -> Any:
-        """Returns the vectors of the first tokens alone, `[batch, hidden_dim]`, for inference.
+        """Returns only the vectors of the first tokens, `[batch, hidden_dim]`, for inference.
 
-        Of the last layer only what they depend on is computed; in a model of two layers that saves
-        two products in five.
+        The last layer computes only what they depend on; in a model with two layers that saves two
+        in five matrix products.
 
         Args:
-            hidden: `[batch, length, hidden_dim]`, of `Embeddings`.
+            hidden: `[batch, length, hidden_dim]`, from `Embeddings`.
             padding_mask: `[batch, length]`, 1 at real tokens.
         """
         bias = self._attention_bias(padding_mask)
@@ -201,7 +202,7 @@ class Encoder(keras.layers.Layer):
         return self.layers[-1](hidden, bias, first_only=True)
 
     def _attention_bias(self, padding_mask: Any) -> Any:
-        """Returns what is added to attention scores: 0 at real tokens, very little at padding."""
+        """Returns what is added to attention scores: 0 at real tokens, very negative at padding."""
         # The largest float16 is 65,504.
         lowest = -3e4 if self.compute_dtype == "float16" else -1e9
         bias = (1.0 - ops.cast(padding_mask, self.compute_dtype)) * lowest
@@ -217,10 +218,10 @@ class Encoder(keras.layers.Layer):
 
 
 def _affine(layer: keras.layers.Dense, inputs: Any) -> Any:
-    """Returns what a dense layer without activation does, `[rows, units]` of `[rows, width]`.
+    """Applies a dense layer without its activation, from `[rows, width]` to `[rows, units]`.
 
-    TensorFlow on a CPU computes the product, this kind of addition and a gelu behind it in one pass
-    over memory, which it does not find in the graph that calling the layer gives.
+    On a CPU, TensorFlow fuses the product, this kind of addition and a gelu after it into one pass
+    over memory; it does not recognize them in the graph that calling the layer produces.
     """
     return tf.nn.bias_add(ops.matmul(inputs, layer.kernel), layer.bias)
 
@@ -230,20 +231,20 @@ register(Encoder)
 
 
 class EncoderLayer(keras.layers.Layer):
-    """Self-attention and a feed-forward network, each added to its input and normalized after.
+    """Self-attention and a feed-forward network, each added to its input and then normalized.
 
     Queries, keys and values come from one matrix product. Follows "Attention Is All You Need"
-    (https://arxiv.org/abs/1706.03762) with the order of normalization of BERT
+    (https://arxiv.org/abs/1706.03762) with BERT's order of normalization
     (https://arxiv.org/abs/1810.04805).
 
     Args:
         hidden_dim: Width of a token's vector.
-        num_heads: Attention heads; divides `hidden_dim`.
+        num_heads: Attention heads; must divide `hidden_dim`.
         intermediate_dim: Width between the two products of the feed-forward network.
         activation: A key of `ACTIVATIONS`.
-        dropout: Share dropped in training, of attention weights and of both outputs.
+        dropout: Dropout rate in training, of the attention weights and of both outputs.
         layer_norm_epsilon: Added to the variance.
-        **kwargs: Of `keras.layers.Layer`.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(
@@ -258,7 +259,7 @@ class EncoderLayer(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         if hidden_dim % num_heads:
-            raise ValueError(f"hidden_dim={hidden_dim} is no multiple of num_heads={num_heads}")
+            raise ValueError(f"hidden_dim={hidden_dim} is not a multiple of num_heads={num_heads}")
         if activation not in ACTIVATIONS:
             raise ValueError(
                 f"activation={activation!r} is not known; choose from {sorted(ACTIVATIONS)}"
@@ -301,8 +302,8 @@ class EncoderLayer(keras.layers.Layer):
         Args:
             hidden: `[batch * length, hidden_dim]`.
             bias: `[batch, 1, 1, length]`, added to attention scores.
-            training: Whether to drop out.
-            first_only: Whether to compute it for the first token of each row alone,
+            training: Whether to apply dropout.
+            first_only: Whether to compute only the first token of each row,
                 `[batch, hidden_dim]`, for inference.
         """
         if first_only:
@@ -324,7 +325,7 @@ class EncoderLayer(keras.layers.Layer):
         return self._feed_forward(first, context, None)
 
     def _attend(self, hidden: Any, bias: Any, training: bool | None) -> Any:
-        """Returns what the tokens take from each other, of the shape of `hidden`."""
+        """Returns the attention context of each token, of the shape of `hidden`."""
         batch, length = ops.shape(bias)[0], ops.shape(bias)[3]
         head_dim = self.hidden_dim // self.num_heads
         qkv = ops.reshape(_affine(self.qkv, hidden), (batch, length, 3, self.num_heads, head_dim))
@@ -333,13 +334,13 @@ class EncoderLayer(keras.layers.Layer):
         return ops.reshape(context, (-1, self.hidden_dim))
 
     def _mix(self, query: Any, key: Any, value: Any, bias: Any, training: bool | None) -> Any:
-        """Returns the values weighted for each query; `[batch, heads, …, head_dim]` all."""
+        """Returns the weighted values for each query; all are `[batch, heads, …, head_dim]`."""
         scores = ops.matmul(query * query.shape[-1] ** -0.5, ops.swapaxes(key, -1, -2))
         weights = self.dropout(tf.nn.softmax(scores + bias), training=training)
         return ops.matmul(weights, value)
 
     def _feed_forward(self, hidden: Any, context: Any, training: bool | None) -> Any:
-        """Returns the output of the layer for tokens of which the attention is known."""
+        """Returns the layer's output for tokens whose attention context is known."""
         attended = _affine(self.attention_output, context)
         hidden = self.attention_norm(hidden + self.dropout(attended, training=training))
         fed_forward = self.activation(_affine(self.intermediate, hidden))

@@ -1,22 +1,22 @@
-"""The errors that a user can mend, and what they say of a name that nobody knows."""
+"""Errors that a user can fix, and the hints that they give for an unknown name."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """Returns the choice that an unknown name was probably meant for, if one is near enough."""
+    """Returns the choice that an unknown name probably stands for, if one is close enough."""
     return next(iter(difflib.get_close_matches(name, list(choices), n=1)), None)
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Returns a sentence that names the nearest choice and ends in a space, or nothing."""
+    """Returns a sentence that names the nearest choice and ends in a space, or an empty string."""
     found = nearest(name, choices)
     return "" if found is None else f"did you mean {found!r}? "
 
 
 def quoted(names: Iterable[str]) -> str:
-    """Returns names as a message lists them: in quotation marks, with commas between them."""
+    """Returns names as a message lists them: quoted and separated by commas."""
     return ", ".join(map(repr, names))
 
 
@@ -32,7 +32,7 @@ class PresetError(UserError):
 
 
 class RunError(RuntimeError):
-    """Work that failed for a reason that is no mistake of the user's, which the message says.
+    """Work that failed through no mistake of the user's; the message says why.
 
     The command line prints the message alone and exits with code 1.
     """

@@ -1,4 +1,4 @@
-"""The shapes in which texts are given to tokenizers, preprocessors and classifiers."""
+"""The forms in which tokenizers, preprocessors and classifiers accept texts."""
 
 from collections.abc import Sized
 from typing import Any
@@ -7,14 +7,14 @@ import numpy as np
 
 
 def as_texts(inputs: Any) -> tuple[list[str], bool]:
-    """Returns a text or a batch of texts as a list, and whether it was one text.
+    """Returns a text or a batch of texts as a list, and whether it was a single text.
 
     Args:
         inputs: A string, or a list, NumPy array, tensor or Arrow array of strings. Bytes are read
             as UTF-8.
 
     Raises:
-        TypeError: Something is no string.
+        TypeError: A value is not a string.
     """
     if isinstance(inputs, (str, bytes)):
         return [_as_text(inputs)], True
@@ -28,12 +28,12 @@ def as_texts(inputs: Any) -> tuple[list[str], bool]:
 
 
 def as_token_ids(inputs: Any) -> tuple[list[list[int]], bool]:
-    """Returns the token ids of a text or of a batch as lists, and whether it was one text.
+    """Returns the token ids of a text or a batch as lists, and whether it was a single text.
 
     Args:
         inputs: Integers, or a batch of rows of them: a list, NumPy array, tensor or ragged tensor.
     """
-    if hasattr(inputs, "row_splits"):  # a ragged tensor, without importing TensorFlow to ask
+    if hasattr(inputs, "row_splits"):  # a ragged tensor, recognized without importing TensorFlow
         return inputs.to_list(), False
     if hasattr(inputs, "shape"):
         array = np.asarray(inputs)
@@ -52,14 +52,14 @@ def _as_text(value: Any) -> str:
 
 
 def as_segments(inputs: Any) -> tuple[list[list[str]], bool]:
-    """Returns single texts or pairs as one or two lists, and whether it was one row.
+    """Returns single texts or pairs as one or two lists, and whether they were a single row.
 
     Args:
-        inputs: What `as_texts` takes, or a tuple of two such things: the first texts and the
-            second texts of pairs.
+        inputs: Whatever `as_texts` takes, or a tuple of two of those: the first and the second
+            texts of pairs.
 
     Raises:
-        ValueError: First and second texts are not as many.
+        ValueError: There are not as many first texts as second texts.
     """
     segments = inputs if isinstance(inputs, tuple) else (inputs,)
     if len(segments) not in (1, 2):
@@ -71,6 +71,6 @@ def as_segments(inputs: Any) -> tuple[list[list[str]], bool]:
 
 
 def check_pairs(first: Sized, second: Sized) -> None:
-    """Raises `ValueError` unless first and second texts are as many."""
+    """Raises `ValueError` unless there are as many first texts as second texts."""
     if len(first) != len(second):
         raise ValueError(f"{len(first)} first texts for {len(second)} second texts")

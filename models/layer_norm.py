@@ -14,9 +14,9 @@ _is_one_pass = contextvars.ContextVar("_is_one_pass", default=False)
 
 @contextlib.contextmanager
 def one_pass_norms() -> Iterator[None]:
-    """Makes graphs that are traced within, for inference on a CPU, normalize in one pass.
+    """Makes graphs traced in the body, for inference on a CPU, normalize in one pass.
 
-    Where TensorFlow cannot, they normalize as ever.
+    Where TensorFlow cannot do that, they normalize as usual.
     """
     token = _is_one_pass.set(_one_pass_works())
     try:
@@ -36,15 +36,15 @@ class LayerNorm(keras.layers.LayerNormalization):
 
 
 def _in_one_pass(inputs: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
-    """Returns normalized vectors by way of a batch normalization with each vector as a channel.
+    """Normalizes vectors through a batch normalization that treats each vector as a channel.
 
-    That is how Keras 2 normalized layers, and what the graph rewriter of TensorFlow looks for to
-    put oneDNN's layer normalization in its place: one pass over memory where there were six. An
-    embedding model of 6 layers of 384 does 5% more texts a second (`benchmarks/embed.py`).
+    This is how Keras 2 normalized layers, and the pattern that TensorFlow's graph rewriter replaces
+    with oneDNN's layer normalization: one pass over memory instead of six. An embedding model with
+    6 layers of width 384 handles 5% more texts per second (`benchmarks/embed.py`).
     """
     shape = tf.shape(inputs)
     rows = tf.reduce_prod(shape[:-1])
-    unknown = tf.constant([], tf.float32)  # one tensor, or the rewriter does not see it
+    unknown = tf.constant([], tf.float32)  # one tensor, or the rewriter misses the pattern
     normalized = tf.raw_ops.FusedBatchNormV3(
         x=tf.reshape(inputs, (1, rows, inputs.shape[-1], 1)),
         scale=tf.fill([rows], 1.0),
@@ -60,9 +60,9 @@ def _in_one_pass(inputs: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
 
 @functools.cache
 def _one_pass_works() -> bool:
-    """Returns whether this TensorFlow has the operation with channels first on a CPU.
+    """Returns whether this TensorFlow supports the operation with channels first on a CPU.
 
-    It has where it computes with oneDNN.
+    It does if it computes with oneDNN.
     """
     inputs = tf.constant([[1.0, 2.0, 6.0], [0.0, 0.0, 3.0]])
     gamma, beta = tf.constant([1.0, 2.0, 3.0]), tf.constant([0.5, 0.0, 1.0])

@@ -10,7 +10,7 @@ from models.families.record import Family
 
 Truncation = Literal["round_robin", "waterfall"]
 TRUNCATIONS: tuple[Truncation, ...] = get_args(Truncation)
-"""How a pair may be cut; see `kept_lengths`."""
+"""How a pair may be truncated; see `kept_lengths`."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ class Tokens:
         """Returns chosen rows as the dense inputs of a backbone.
 
         Args:
-            rows: Indices of the rows, in the order wanted.
+            rows: Indices of the rows, in the desired order.
             length: Columns of the result; no row may be longer.
-            pad_id: Token id of padding.
-            num_rows: Rows of the result; those behind the chosen ones are all padding. As many as
+            pad_id: Id of the padding token.
+            num_rows: Rows of the result; those after the chosen ones are all padding. As many as
                 are chosen if `None`.
 
         Returns:
@@ -88,10 +88,10 @@ def kept_lengths(
     """Returns how many tokens of each text fit.
 
     Args:
-        lengths: One or two arrays `[rows]`: tokens of the first texts, and of the second.
+        lengths: One or two arrays `[rows]`: token counts of the first and of the second texts.
         budget: Tokens that a row has room for.
-        truncate: `waterfall` fills the first text's room first; `round_robin` gives each text in
-            turn one place until there is none, the first text before the second.
+        truncate: `waterfall` gives the first text all the room it needs; `round_robin` gives the
+            texts one token each in turn until the room is used up, starting with the first text.
     """
     first = lengths[0]
     if len(lengths) == 1:
@@ -111,17 +111,17 @@ def pack(
     sequence_length: int,
     truncate: Truncation = "round_robin",
 ) -> tuple[Tokens, np.ndarray]:
-    """Cuts tokenized texts to a length and puts the special tokens around them.
+    """Truncates tokenized texts to a length and adds the special tokens around them.
 
     Args:
-        texts: The tokens of one text a row, or of the first and the second texts of pairs.
-        family: Whose special tokens are put around the texts.
-        special_ids: Id of each special token.
-        sequence_length: Tokens of a row at most, special ones included.
-        truncate: How a pair is cut.
+        texts: The tokens of one text per row, or of the first and second texts of pairs.
+        family: The family whose special tokens surround the texts.
+        special_ids: The id of each special token.
+        sequence_length: Maximum number of tokens per row, special ones included.
+        truncate: How a pair is truncated.
 
     Returns:
-        The rows, and int64 `[rows]`: the tokens that each row had before the cut, special ones
+        The rows, and int64 `[rows]`: how many tokens each row had before truncation, special ones
         included.
 
     Raises:

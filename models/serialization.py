@@ -1,6 +1,6 @@
-"""What Keras needs to save models and to load them again (https://keras.io/guides/serialization).
+"""What Keras needs to save models and load them again (https://keras.io/guides/serialization).
 
-It finds a class by a registered name, and leaves it to the class to make its parts again.
+It finds a class by its registered name, and leaves it to the class to recreate its parts.
 """
 
 from collections.abc import Mapping
@@ -12,19 +12,19 @@ _PACKAGE = "textbeam"
 
 
 def register(kind: type) -> None:
-    """Makes a class known to `keras.saving.load_model` and its like."""
+    """Makes a class known to `keras.saving.load_model` and the like."""
     keras.saving.register_keras_serializable(_PACKAGE)(kind)
 
 
 def deserialize_parts(
     config: Mapping[str, Any], parts: tuple[str, ...], custom_objects: Any = None
 ) -> dict[str, Any]:
-    """Returns a configuration with those of its values made that Keras has described.
+    """Returns a configuration whose serialized parts have been turned back into objects.
 
     Args:
-        config: What `get_config` returned, perhaps as it came back from a file.
+        config: What `get_config` returned, possibly after a round trip through a file.
         parts: The keys of objects that have a configuration of their own.
-        custom_objects: Classes by name, beside the registered ones.
+        custom_objects: Classes by name, in addition to the registered ones.
     """
     made = dict(config)
     for part in parts:

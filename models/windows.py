@@ -1,7 +1,7 @@
-"""Texts longer than a row, as windows that overlap, and the one result of a text's windows.
+"""Splitting texts longer than a row into overlapping windows, and combining their results.
 
-The windows of a text stand one after another as if they were one long row. Every window but the
-last has exactly the length of a row, so that the long row can be cut into them again.
+The windows of a text are stored one after another, as if they were one long row. Every window but
+the last is exactly as long as a row, so that the long row can be cut into windows again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ from models.packing import Tokens, kept_lengths, pack
 
 LongText = Literal["truncate", "windows"]
 LONG_TEXTS: tuple[LongText, ...] = get_args(LongText)
-"""What becomes of a text that is longer than a row: it is cut, or it becomes windows."""
+"""What happens to a text that is longer than a row: it is truncated, or split into windows."""
 
 _OVERLAP = 4
-"""One token in so many of a window stands in the next one too.
+"""One in this many tokens of a window is repeated in the next window.
 
-What a window's end cuts apart is whole in the next window, with words before it. A quarter makes a
-long text cost a third more than without overlap; a half would double it.
+What the end of a window cuts apart is whole in the next one, with some words before it. An overlap
+of a quarter makes a long text cost a third more than no overlap; a half would double the cost.
 """
 
 
@@ -31,21 +31,21 @@ def pack_windows(
     special_ids: Mapping[str, int],
     sequence_length: int,
 ) -> tuple[Tokens, np.ndarray, np.ndarray]:
-    """Puts special tokens around tokenized texts, and around each window of a long one.
+    """Adds special tokens around tokenized texts, and around each window of a long one.
 
-    Of a pair the first text stands in every window and the windows run over the second; only where
-    both are long the first is cut, to half of the room.
+    In a pair, every window holds the first text and the windows run over the second; only if both
+    are long is the first truncated, to half the room.
 
     Args:
-        texts: The tokens of one text a row, or of the first and the second texts of pairs.
-        family: Whose special tokens stand around the texts.
-        special_ids: Id of each special token.
-        sequence_length: Tokens of a window, special ones included.
+        texts: The tokens of one text per row, or of the first and second texts of pairs.
+        family: The family whose special tokens surround the texts.
+        special_ids: The id of each special token.
+        sequence_length: Tokens per window, special ones included.
 
     Returns:
-        The rows, those of several windows longer than `sequence_length`; int64 `[rows]`, the
-        tokens of each row, special ones counted once; and bool `[rows]`, whether a first text was
-        cut.
+        The rows, longer than `sequence_length` where they hold several windows; int64 `[rows]`,
+        how many tokens each row has, special ones counted once; and bool `[rows]`, whether the
+        first text was truncated.
 
     Raises:
         ValueError: There is no room for a token of each text beside the special ones.
@@ -61,7 +61,7 @@ def pack_windows(
     long = lengths[-1]
     kept_first = kept_lengths(lengths, room, "round_robin")[:-1]
     rooms = room - np.sum([np.zeros_like(long), *kept_first], axis=0)
-    strides = np.maximum(1, rooms - rooms // _OVERLAP)  # no room is left beside an empty text
+    strides = np.maximum(1, rooms - rooms // _OVERLAP)  # an empty text may be left no room
     counts = 1 + np.maximum(0, -((rooms - long) // strides))
     bounds = np.concatenate([[0], np.cumsum(counts)])
     row = np.repeat(np.arange(len(long)), counts)
@@ -78,7 +78,7 @@ def pack_windows(
 
 
 def _cut(tokens: Tokens, rows: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> Tokens:
-    """Returns a piece of each of some rows, from a start within the row."""
+    """Returns a slice of each of the given rows; starts are counted within the row."""
     splits = np.concatenate([[0], np.cumsum(lengths)])
     source = np.arange(splits[-1]) + np.repeat(tokens.splits[rows] + starts - splits[:-1], lengths)
     return Tokens(tokens.ids[source], splits)
@@ -91,7 +91,7 @@ class Windows:
     Attributes:
         tokens: The windows as rows.
         bounds: int64 `[rows + 1]`; the windows of row `i` are `bounds[i]` up to `bounds[i + 1]`.
-        weights: int64 `[windows]`: tokens of the row that no window before has.
+        weights: int64 `[windows]`: how many of the row's tokens are in no earlier window.
     """
 
     tokens: Tokens
@@ -100,7 +100,7 @@ class Windows:
 
     @property
     def long_rows(self) -> np.ndarray:
-        """int64: the rows of more than one window."""
+        """int64: the rows with more than one window."""
         return np.flatnonzero(np.diff(self.bounds) > 1)
 
     def combine(self, outputs: np.ndarray) -> np.ndarray:
@@ -126,9 +126,9 @@ def split_windows(
 
     Args:
         tokens: The rows.
-        family: Whose special tokens stand around the texts.
-        special_ids: Id of each special token.
-        sequence_length: Tokens of a window, special ones included.
+        family: The family whose special tokens surround the texts.
+        special_ids: The id of each special token.
+        sequence_length: Tokens per window, special ones included.
     """
     counts = np.maximum(1, -(-tokens.lengths // sequence_length))
     bounds = np.concatenate([[0], np.cumsum(counts)])
@@ -146,9 +146,9 @@ def split_windows(
 
 
 def _num_repeated(window: np.ndarray, family: Family, special_ids: Mapping[str, int]) -> int:
-    """Returns how many tokens of a full window the next one has too: overlap, pair's first text."""
+    """Returns how many tokens of a full window the next repeats: special, first text, overlap."""
     opening, closing = family.packing.single.index(0), special_ids[str(family.packing.single[-1])]
-    # No text has the id of a special token: the first closing token ends the first text.
+    # No text contains a special token's id, so the first closing token ends the first text.
     first_length = int(np.argmax(window == closing)) - opening
     is_pair = first_length < len(window) - family.packing.num_special(1)
     fixed = family.packing.num_special(1)

@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
-    """Returns what the command does."""
+    """Returns the command's job."""
     from transforms.schemas import label_fields
 
     labels = preset.labels
@@ -79,12 +79,12 @@ def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
     for flag in ("probabilities", "top_k", "threshold"):
         if gives_a_number and getattr(args, flag) not in (None, False):
             raise UserError(
-                f"--{flag} is for presets with labels; preset {preset.name!r} gives a text a number"
+                f"--{flag} is for presets with labels; preset {preset.name!r} gives texts a number"
             )
     if args.threshold is not None and not is_multi_label:
         raise UserError(
             f"--threshold={args.threshold:g} is for presets whose labels do not exclude each "
-            f"other; a text has one label of preset {preset.name!r}"
+            f"other; preset {preset.name!r} gives each text one label"
         )
     threshold = None
     if is_multi_label:

@@ -1,4 +1,4 @@
-"""What the commands that read a corpus, infer and write results have in common."""
+"""What the commands that read a corpus, run a model and write results have in common."""
 
 import functools
 import platform
@@ -40,12 +40,12 @@ class Job:
     Attributes:
         command: Its name, which is that of a predictor's task.
         fields: Columns that inference adds.
-        infer: Makes the transform from tokenized rows to rows with these columns, of what runs the
-            model and the names of the text columns.
-        model: What the manifest says of the model beside what it says of every model.
+        infer: Makes the transform from tokenized rows to rows with these columns, from the model
+            handler and the names of the text columns.
+        model: What the manifest says about the model besides what it says about every model.
         settings: What all rows of one folder must share, for the metadata of every part.
-        arguments: Those of `Predictor.from_preset` that are of this task alone.
-        prefix: Stands before every text that is tokenized.
+        arguments: Arguments of `Predictor.from_preset` for this task alone.
+        prefix: Put before every text for tokenizing.
         label_column: The column whose values the manifest counts.
     """
 
@@ -61,7 +61,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is known of a run before any work is done."""
+    """All that is known about a run before any work is done."""
 
     args: "argparse.Namespace"
     preset: "Preset"
@@ -74,7 +74,7 @@ class Plan:
 
 
 MakeJob = Callable[["argparse.Namespace", "Preset"], Job]
-"""Makes a command's job of its flags and the preset.
+"""Makes a command's job from its flags and the preset.
 
 Raises `UserError` for flags that do not fit the preset.
 """
@@ -84,12 +84,12 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     """Plans a run, runs it and prints its summary; returns the exit code.
 
     Args:
-        parser: Of the command's flags.
+        parser: Parser of the command's flags.
         argv: The flags.
         make_job: Makes the command's job.
 
     Raises:
-        UserError: Something is not there, or does not fit together.
+        UserError: Something does not exist, or does not fit together.
     """
     args, beam_flags = parser.parse(argv)
     if not args.preset:
@@ -124,7 +124,7 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     manifest = read_manifest(args.output)
     if manifest is None or last_run(manifest) != plan.output.run_id:
         print_error(
-            f"{args.output} holds nothing of this run: its job did not start, or did not finish"
+            f"{args.output} holds no results of this run: its job did not start, or did not finish"
         )
         return 1
     with report():
@@ -147,10 +147,10 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
 
 
 def _plan(args: "argparse.Namespace", make_job: MakeJob) -> Plan:
-    """Checks all that can be checked before any work.
+    """Checks all that can be checked before any work is done.
 
     Raises:
-        UserError: Something is not there, or does not fit together.
+        UserError: Something does not exist, or does not fit together.
     """
     import pyarrow as pa
 
@@ -205,12 +205,12 @@ def _build(plan: Plan, runs_here: bool, progress: "RunProgress", pipeline: "beam
     """Applies the transforms of a run.
 
     Args:
-        plan: Of the run.
-        runs_here: Whether this process does the work. Elsewhere tokenizing, which takes processors,
-            and inference, which takes accelerators, are kept apart, so that each scales alone; here
-            the runner would hold in memory all that is between them.
+        plan: The plan of the run.
+        runs_here: Whether this process does the work. Elsewhere tokenization, which takes CPUs, and
+            inference, which takes accelerators, are kept apart, so that each scales by itself; here
+            the runner would hold everything between them in memory.
         progress: Counts what is done.
-        pipeline: Takes the transforms.
+        pipeline: The pipeline to apply the transforms to.
     """
     import apache_beam as beam
 
@@ -256,7 +256,7 @@ def _build(plan: Plan, runs_here: bool, progress: "RunProgress", pipeline: "beam
 
 
 def _facts(plan: Plan) -> dict[str, Any]:
-    """Returns what the manifest says of the command."""
+    """Returns what the manifest says about the command."""
     from transforms.files import fingerprint, map_files
 
     files = plan.corpus.files

@@ -17,7 +17,7 @@ from models.inference import runtime
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Columns of a file or a pipe: more than any line has.
+# Width assumed for a file or a pipe: more columns than any line has.
 _UNBROKEN = 10_000
 
 
@@ -29,13 +29,12 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
         argv: The arguments; those of the process if `None`.
 
     Returns:
-        What the command returned; 2 for a mistake of the user's, 1 for work that failed or where
-        nobody reads what it prints, 128 and the number of the signal (SIGINT: 130) for an
-        interrupt.
+        What the command returned; 2 for a mistake of the user's, 1 for work that failed or output
+        that nobody reads, 128 plus the number of the signal (SIGINT: 130) for an interrupt.
     """
     try:
         with warnings.catch_warnings():
-            if not sys.warnoptions:  # python -W … shows what libraries warn programmers of
+            if not sys.warnoptions:  # python -W … shows what libraries warn programmers about
                 warnings.simplefilter("ignore")
             return command(sys.argv[1:] if argv is None else argv)
     except UserError as error:
@@ -48,7 +47,7 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
         print_error(f"interrupted; {str(interrupt) or 'nothing was added to the output'}")
         return 128 + _interrupts[-1]
     except BrokenPipeError:
-        print_error("nobody reads what is printed any more; nothing was added to the output")
+        print_error("standard output was closed; nothing was added to the output")
         return 1
 
 
@@ -58,7 +57,7 @@ def print_error(message: str) -> None:
 
 
 def report_console() -> "Console":
-    """Returns a console for what a command reports; it breaks no line but on a terminal."""
+    """Returns a console for what a command reports; it breaks lines only on a terminal."""
     from rich.console import Console
 
     console = Console(highlight=False, emoji=False)
@@ -68,30 +67,30 @@ def report_console() -> "Console":
 
 
 def printable(text: str) -> str:
-    """Returns a text on one line, without what would steer a terminal."""
+    """Returns a text on one line, without characters that control a terminal."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 @contextlib.contextmanager
 def telling() -> Iterator[None]:
-    """Lets the body print how the work goes, which goes on whether or not anybody can read it."""
-    with contextlib.suppress(OSError, SystemExit):  # rich makes the latter of a broken pipe
+    """Lets the body print progress; the work goes on whether or not anybody can read it."""
+    with contextlib.suppress(OSError, SystemExit):  # rich turns a broken pipe into the latter
         yield
 
 
 @contextlib.contextmanager
 def report() -> Iterator[None]:
-    """Lets the body print what a run has done, which is done whether or not anybody can read it."""
+    """Lets the body print what a run has done, whether or not anybody can read it."""
     try:
         yield
-    except (BrokenPipeError, SystemExit):  # rich makes the latter of the former
+    except (BrokenPipeError, SystemExit):  # rich turns the former into the latter
         pass
     except OSError as error:
-        print_error(f"the results are written, but not their summary: {error.strerror or error}")
+        print_error(f"the results are written, but not the summary: {error.strerror or error}")
 
 
 def run_process(main: Callable[[], int]) -> NoReturn:
-    """Runs a command as all that its process does, from its first import to the exit code.
+    """Runs a command as the whole work of its process, from the first import to the exit code.
 
     The process ends without waiting for the threads and modules that Python would tear down.
     """
@@ -107,10 +106,10 @@ def run_process(main: Callable[[], int]) -> NoReturn:
     os._exit(code)
 
 
-# What ends a process that is no longer wanted: a scheduler, or a terminal that is closed.
+# The signals that end a process no longer wanted: from a scheduler, or from a closed terminal.
 _ENDINGS = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
-_interrupts: list[int] = [signal.SIGINT]  # the signals that stopped the command, the last one last
+_interrupts: list[int] = [signal.SIGINT]  # the signals that stopped the command, the latest last
 
 
 def _interrupt(number: int, _: object) -> None:
@@ -121,14 +120,14 @@ def _interrupt(number: int, _: object) -> None:
 
 
 def _prepare_streams() -> None:
-    """Makes the standard streams such that to print is never an error of Python."""
+    """Prepares the standard streams so that Python can always print to them."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            # Takes the descriptor that was closed: the next file to be opened would get it, and
+            # Takes the closed descriptor: otherwise the next file to be opened would get it, and
             # with it what native code prints.
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # its encoding may lack letters of a text
+        sys.stdout.reconfigure(errors="replace")  # its encoding may lack characters of a text
 
 
 @contextlib.contextmanager
@@ -140,7 +139,7 @@ def progress_bar(
     Args:
         total: The work, in any unit.
         read: Returns how much of the work is done, and how many rows.
-        seconds: Between two looks at it.
+        seconds: Seconds between two updates.
     """
     if not sys.stderr.isatty():
         yield
@@ -148,7 +147,7 @@ def progress_bar(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    # Its own descriptor: TensorFlow's start holds back what goes to standard error.
+    # Its own descriptor: while TensorFlow starts, what goes to standard error is held back.
     terminal = os.fdopen(os.dup(2), "w")
     bar = Progress(
         BarColumn(),
@@ -168,7 +167,7 @@ def progress_bar(
             done, rows = read()
             if rows == 0:
                 continue
-            # The first rows come when the model is loaded: the clock of the speed starts there.
+            # The first rows come once the model is loaded: the speed is timed from there.
             began = began or (time.monotonic(), done, rows)
             spent = time.monotonic() - began[0]
             speed = left = ""
@@ -190,13 +189,13 @@ def progress_bar(
 
 @contextlib.contextmanager
 def transfer_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Shows the bytes that were transferred while the body runs, on a terminal only.
+    """Shows the bytes that have been transferred while the body runs, on a terminal only.
 
     Args:
         title: What is transferred.
 
     Yields:
-        Takes the bytes that are there and those that there will be; `None` without a terminal.
+        A function of the bytes transferred so far and in all; `None` without a terminal.
     """
     if not sys.stderr.isatty():
         yield None

@@ -49,7 +49,7 @@ def make_parser() -> options.Parser:
         help="divide vectors by their length; default: the preset's",
     )
     normalize.add_argument(
-        "--no_normalize", action="store_false", dest="normalize", help="leave them as they are"
+        "--no_normalize", action="store_false", dest="normalize", help="leave vectors as they are"
     )
     group.add_argument(
         "--dimensions",
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
-    """Returns what the command does."""
+    """Returns the command's job."""
     from models.embedder import resolve_embedding
     from transforms.schemas import vector_field
 

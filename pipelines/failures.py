@@ -1,6 +1,6 @@
 """What to tell the user about a pipeline that failed.
 
-A runner hands over what a worker raised as text: a RuntimeError, or an error of its own, whose
+A runner passes on what a worker raised as text: a RuntimeError, or an error of its own, whose
 message holds the tracebacks that Python printed there, with Beam's own frames around them.
 """
 
@@ -9,7 +9,7 @@ import re
 
 from models.errors import RunError, UserError
 
-# Characters of the message of an error that is none of ours; the whole is in the log.
+# Characters shown of the message of an error that is not ours; the log has all of it.
 _MESSAGE_CHARACTERS = 500
 
 _TRACEBACK = "Traceback (most recent call last):"
@@ -22,7 +22,7 @@ _OUR_PACKAGES = ("models", "pipelines", "transforms")
 
 
 def root_cause(error: BaseException) -> UserError | RunError:
-    """Returns what a pipeline failed from, whatever runner wrapped it on its way.
+    """Returns what made a pipeline fail, whichever runner wrapped it on the way.
 
     Args:
         error: What the runner raised.
@@ -72,8 +72,8 @@ def _raised_in_text(text: str) -> list[tuple[str, str]]:
 
 def _last_raised(raised: list[tuple[str, str]]) -> str:
     *before, last = raised
-    # Beam names the step in a copy of an exception; one that it cannot copy is a RuntimeError
-    # whose message is the type and message of the first.
+    # Beam names the step in a copy of an exception; one that it cannot copy becomes a RuntimeError
+    # whose message is the type and message of the original.
     for name, message in before:
         line = _one_line(f"{name}: {message}" if message else name)
         if last[0] == "RuntimeError" and _one_line(last[1]) == line:

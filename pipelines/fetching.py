@@ -1,4 +1,4 @@
-"""Presets that are fetched while a person waits."""
+"""Fetching presets while a person waits."""
 
 import contextlib
 import sys
@@ -14,8 +14,8 @@ def fetch(preset: KnownPreset, *, refresh: bool = False) -> Path:
     """Returns the local folder of a remote preset; shows a progress bar while it is fetched.
 
     Args:
-        preset: One with a URI.
-        refresh: Whether to look for a newer state and take that.
+        preset: A preset with a URI.
+        refresh: Whether to look for a newer version, and fetch that.
 
     Raises:
         PresetError: It cannot be fetched.
@@ -29,7 +29,7 @@ def open_named(name: str) -> Preset:
     """Opens a preset; shows a progress bar while it is fetched.
 
     Args:
-        name: Of a bundled or registered preset, a folder, or a URI.
+        name: Name of a bundled or registered preset, a folder, or a URI.
 
     Raises:
         PresetError: There is no such preset, or it cannot be fetched.

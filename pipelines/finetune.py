@@ -1,9 +1,9 @@
 """Trains a classifier on labelled texts: `python -m pipelines.finetune`.
 
 Starts from a preset (a backbone or a classifier) or, with `--config`, from scratch, with a
-vocabulary trained on the corpus. Keeps the epoch that is best on the validation data, says how well
-it does beside models that need no training, and writes a preset for
-`python -m pipelines.classify --preset=…`. `docs/finetuning.md` says how settings are chosen.
+vocabulary trained on the corpus. Keeps the epoch that is best on the validation data, compares it
+with simpler models, and writes a preset for `python -m pipelines.classify --preset=…`.
+`docs/finetuning.md` says how settings are chosen.
 """
 
 import argparse
@@ -80,7 +80,7 @@ _RECORDED = (
     "weights_dtype",
 )
 
-# What the rows and their labels tell, however their files are spelled.
+# What the rows and their labels already say, however their files are named.
 _TOLD_BY_ROWS = ("input", "validation", "input_format", "text_column", "text_pair_column")
 
 
@@ -122,7 +122,7 @@ def _finetune(argv: Sequence[str]) -> int:
         if args.freeze_layers:
             classifier.backbone.freeze_layers(args.freeze_layers)
         found = _look(classifier, data, weights is not None)
-        # The classes are in the order of the classifier, which may be that of its preset.
+        # The classes take the order of the classifier, which may be that of its preset.
         order = [labels.index(label) for label in classifier.labels]
         data = replace(data, labels=[data.labels[index] for index in order])
         weights = None if weights is None else weights[order]
@@ -162,7 +162,7 @@ def _finetune(argv: Sequence[str]) -> int:
     shown = args.output if written == output else str(written)
     with report():
         print_figures(figures)
-        ended = ", when the time was over" if training.is_out_of_time else ""
+        ended = ", when time ran out" if training.is_out_of_time else ""
         print(
             f"\nkept epoch {training.best_epoch + 1} of {len(training.history['loss'])}{ended}\n"
             f"wrote {shown}; to use it:\n"
@@ -174,7 +174,7 @@ def _finetune(argv: Sequence[str]) -> int:
 def _find_start(
     args: argparse.Namespace,
 ) -> tuple["Preset | None", dict[str, Any], int]:
-    """Returns the preset or the shape to start from, and the tokens of a text at most."""
+    """Returns the preset or the shape to start from, and the maximum tokens of a text."""
     from pipelines.fetching import open_named
 
     preset = open_named(args.preset) if args.preset else None
@@ -188,7 +188,7 @@ def _find_start(
     options.check_sequence_length(length, family, 2 if args.text_pair_column else 1)
     for flag in ("freeze_layers", "lora_rank"):
         if getattr(args, flag) and not preset:
-            raise UserError(f"--{flag} is for a --preset: what is frozen must have learned before")
+            raise UserError(f"--{flag} needs a --preset: frozen weights must be trained already")
     if args.task == "regression" and args.weights_dtype == "float16":
         raise UserError("--weights_dtype=float16 would round the numbers of --task=regression")
     if args.freeze_layers and args.freeze_layers >= num_layers:
@@ -199,11 +199,11 @@ def _find_start(
 
 
 def _check_tensorboard(folder: str | None) -> None:
-    """Raises `UserError` where logs are asked for and the package that writes them is missing."""
+    """Raises `UserError` if logs are asked for and the package that writes them is missing."""
     if folder is None:
         return
     if importlib.util.find_spec("tensorboard") is None:
-        raise UserError("--tensorboard needs a package more: pip install tensorboard")
+        raise UserError("--tensorboard needs another package: pip install tensorboard")
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
@@ -238,7 +238,7 @@ def _label_names(found: list[str], names: list[str] | None) -> list[str]:
 
 
 def _class_weights(args: argparse.Namespace, data: "TrainingData") -> np.ndarray | None:
-    """Returns how much a row of each class counts, if not all the same."""
+    """Returns how much a row of each class counts; `None` if all count the same."""
     if args.class_weights == "none" or not isinstance(data.kind, OneLabel):
         return None
     return class_weights(data.kind.counts(data.train.labels), data.labels)
@@ -258,7 +258,7 @@ def _look(classifier: "Classifier", data: "TrainingData", is_weighted: bool) -> 
 
 
 def _recipe(args: argparse.Namespace, classifier: "Classifier", num_rows: int) -> Recipe:
-    """Returns the settings that the flags give, and chooses the others."""
+    """Returns the settings that the flags give, with the others chosen."""
     chosen = choose_recipe(
         num_rows,
         classifier.backbone.hidden_dim,
@@ -288,7 +288,7 @@ def _train(
     state: Path,
     key: str,
 ) -> tuple["Training", float]:
-    """Trains; returns what it gave and the seconds it took."""
+    """Trains; returns the result and the seconds it took."""
     from models.training.train import Resumable, train
     from pipelines.finetuning.progress import TrainingProgress
 
@@ -298,7 +298,7 @@ def _train(
     )
     mean, deviation = 0.0, 1.0
     if isinstance(data.kind, OneNumber):
-        # Numbers of any size are learned as well as those around 0.
+        # Once scaled, numbers of any size are learned as well as those around 0.
         mean, deviation = data.kind.scale(learned)
         learned, judged = (
             ((numbers - mean) / deviation).astype("float32") for numbers in (learned, judged)
@@ -322,34 +322,34 @@ def _train(
     if isinstance(data.kind, OneNumber):
         scale_head(classifier, deviation, mean)
     if training.problem:
-        print_error(f"what the training needs to go on was not written: {training.problem}")
+        print_error(f"the state to resume the training from was not saved: {training.problem}")
     return training, time.monotonic() - began
 
 
 @contextlib.contextmanager
 def _going_on(state: Path, key: str) -> Iterator[None]:
-    """Says of an interrupt that the same command goes on, if there is a state to go on from."""
+    """Says on an interrupt that the same command resumes, if there is a state to resume from."""
     from models.training.state import is_state_of
 
     try:
         yield
     except KeyboardInterrupt:
         if is_state_of(state, key):
-            raise KeyboardInterrupt("the same command goes on from the last epoch") from None
+            raise KeyboardInterrupt("the same command resumes from the last epoch") from None
         raise
 
 
 def _tell_resumed(epoch: int) -> None:
-    """Tells whether a training goes on that was stopped."""
+    """Says whether a stopped training is resumed."""
     with telling():
         if epoch:
-            print(f"goes on from epoch {epoch + 1}", flush=True)
+            print(f"resuming from epoch {epoch + 1}", flush=True)
         else:
-            print("a training that was stopped had other data or settings: begins anew", flush=True)
+            print("the stopped training had other data or settings: starting over", flush=True)
 
 
 def _tensorboard(folder: str | None) -> list["keras.callbacks.Callback"]:
-    """Returns what writes logs for TensorBoard."""
+    """Returns the callback that writes logs for TensorBoard, if any."""
     if folder is None:
         return []
     import keras
@@ -360,7 +360,7 @@ def _tensorboard(folder: str | None) -> list["keras.callbacks.Callback"]:
 def _key(
     args: argparse.Namespace, data: "TrainingData", length: int, recipe: Recipe, start: Any
 ) -> str:
-    """Returns a digest of all that shapes a training, which must be the same to go on with it."""
+    """Returns a digest of all that shapes a training, which must be the same to resume it."""
     rows = hashlib.sha256()
     for part in (data.train, data.validation):
         for row in zip(*part.segments, part.labels, strict=True):
@@ -373,7 +373,7 @@ def _key(
 
 
 def _measure(classifier: "Classifier", data: "TrainingData", is_weighted: bool) -> "Figures":
-    """Judges the classifier by the validation rows."""
+    """Judges the classifier on the validation rows."""
     import keras
 
     from pipelines.finetuning.figures import measure

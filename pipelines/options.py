@@ -76,7 +76,7 @@ def _check_beam_flags(argv: Sequence[str], ours: Sequence[str]) -> None:
 
 
 def _unknown(argument: str, flags: Sequence[str], where: str) -> UserError:
-    """Returns the error about an argument that nothing takes."""
+    """Returns the error for an argument that nothing takes."""
     if not argument.startswith("-"):
         return UserError(
             f"{argument!r} belongs to no option; several files are given as one glob in quotes, or "
@@ -96,7 +96,7 @@ def _beam_parser() -> argparse.ArgumentParser:
         raise UserError(f"{message}; --help_beam lists the options of Apache Beam")
 
     parser = _BeamArgumentParser(usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False)
-    # Beam's parser class is its own; argparse prints and exits here.
+    # Beam has a parser class of its own, in which an error would print and exit.
     parser.error = error  # type: ignore[method-assign]
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(parser)
@@ -126,11 +126,11 @@ def positive(value: str) -> int:
 def check_sequence_length(
     length: int, family: str, num_texts: int, long_text: str = "truncate"
 ) -> None:
-    """Raises `UserError` where a length leaves no room for text.
+    """Raises `UserError` if a length leaves no room for text.
 
     Args:
         length: Tokens of a row.
-        family: Of the model, a key of `FAMILIES`.
+        family: Family of the model, a key of `FAMILIES`.
         num_texts: Texts of a row: 1, or 2 for pairs.
         long_text: What becomes of longer texts; a window needs room for each text.
     """
@@ -185,7 +185,7 @@ def probability(value: str) -> float:
 
 
 def _number(value: str) -> float:
-    """Returns a number; what is none is NaN, which lies in no range."""
+    """Returns a number; anything else becomes NaN, which lies in no range."""
     try:
         return float(value)
     except ValueError:
@@ -202,7 +202,7 @@ def text(value: str) -> str:
 
 
 def expand_home(value: str) -> str:
-    """Returns a path with the home folder for `~`, which shells leave behind a `=`; for `type=`."""
+    """Returns a path with `~` expanded, which shells do not do after a `=`; for `type=`."""
     return os.path.expanduser(value)
 
 
@@ -212,9 +212,9 @@ def names(value: str) -> list[str]:
 
 
 def columns(value: str) -> list[str]:
-    """Returns the names in a list that is written as a record of CSV; for `type=` of a flag.
+    """Returns the names in a list that is written as a CSV record; for `type=` of a flag.
 
-    White space is left around a name: there may be a column that is called so.
+    White space around a name is kept: there may be a column with that exact name.
     """
     try:
         found = next(csv.reader([value]), [])
@@ -238,14 +238,14 @@ class Limit:
         if re.fullmatch(r"\d+(\.\d+)?%", value):
             return cls(share=float(value[:-1]) / 100)
         raise argparse.ArgumentTypeError(
-            f"must be a number of rows or a share as 1%, not {value!r}"
+            f"must be a number of rows or a share such as 1%, not {value!r}"
         )
 
     def __str__(self) -> str:
         return f"{self.rows}" if self.share is None else f"{100 * self.share:g}%"
 
     def allows(self, rejected: int, read: int) -> bool:
-        """Returns whether as many rejected rows of those read are within the limit."""
+        """Returns whether this many rejected rows, of those read, are within the limit."""
         most = self.rows if self.rows is not None else (self.share or 0.0) * read
         return rejected <= most
 
@@ -258,19 +258,19 @@ def add_corpus_flags(parser: Parser) -> None:
         action="append",
         type=expand_home,
         metavar="PATH",
-        help="file, glob or folder, local or such as gs://; may be given again. "
-        "Without it the bundled sample reviews are read",
+        help="file, glob or folder, local or remote (gs://…); may be given more than once; "
+        "default: the bundled sample reviews",
     )
     add_column_flags(group)
     group.add_argument(
         "--columns",
         type=columns,
         metavar="A,B",
-        help="input columns to keep beside the text, in quotes where they hold a comma; "
+        help="input columns to keep besides the text, in quotes if they contain a comma; "
         "default: all",
     )
     group.add_argument(
-        "--limit", type=positive, metavar="N", help="read only the first N rows, for a try"
+        "--limit", type=positive, metavar="N", help="read only the first N rows, as a trial"
     )
 
 
@@ -279,8 +279,8 @@ def add_column_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--input_format",
         choices=FORMATS,
-        help="default: by the files' extensions, .gz, .bz2 and .zst seen through; arrow is "
-        "Arrow IPC, files and streams, and Feather",
+        help="default: by the files' extensions, ignoring .gz, .bz2 and .zst; arrow is Arrow IPC, "
+        "files and streams, and Feather",
     )
     group.add_argument("--text_column", default="text", metavar="NAME", help="default: text")
     group.add_argument(
@@ -304,7 +304,7 @@ def add_output_flags(parser: Parser) -> None:
         "--max_rejected",
         type=Limit.parse,
         metavar="N|N%",
-        help="exit with code 1 if more rows are rejected; default: any number may be",
+        help="exit with code 1 if more rows are rejected; default: no limit",
     )
 
 
@@ -315,27 +315,28 @@ def add_model_flags(parser: Parser, default_preset: str | None) -> None:
         "--preset",
         type=expand_home,
         default=default_preset,
-        help="name of a preset or its folder; "
+        help="name or folder of a preset; "
         + (f"default: {default_preset}" if default_preset else "required"),
     )
     group.add_argument(
         "--sequence_length",
         type=positive,
         metavar="TOKENS",
-        help="tokens of a text that the model reads at a time; default: the preset's",
+        help="how many tokens of a text the model reads at a time; default: the preset's",
     )
     group.add_argument(
         "--long_text",
         choices=("truncate", "windows"),
         default="truncate",
-        help="longer texts are cut, and counted, or become overlapping windows whose results are "
-        "averaged; default: truncate",
+        help="cut longer texts, and count them, or split them into overlapping windows whose "
+        "results are averaged; default: truncate",
     )
     group.add_argument(
         "--batch_tokens",
         type=positive,
         metavar="TOKENS",
-        help="rows times longest row of a micro-batch; default: chosen for the device",
+        help="rows times longest row of a micro-batch (its token area); default: chosen for the "
+        "device",
     )
     group.add_argument(
         "--precision",
@@ -346,7 +347,7 @@ def add_model_flags(parser: Parser, default_preset: str | None) -> None:
 
 
 def add_beam_flags(parser: Parser) -> None:
-    """Adds what says how to see Beam's own flags."""
+    """Adds the flag that lists Beam's own flags."""
     group = parser.add_argument_group("Apache Beam")
     group.add_argument(
         "--help_beam",

@@ -1,4 +1,4 @@
-"""Copies of a preset's folder, on this machine or in a bucket, that jobs then read."""
+"""Copies of a preset's folder, on this machine or in a bucket, for jobs to read."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from models.errors import UserError
 from models.hubs.checksums import checksums
 from models.hubs.remote import RemoteUri
 
-# What makes a folder a preset: it comes last, so that no job takes half a copy for one.
+# The file that makes a folder a preset: it comes last, so that no job takes half a copy for one.
 _LAST = "config.json"
 
 
@@ -17,14 +17,14 @@ def copy_preset(folder: Path, output: str) -> bool:
     """Copies a preset's folder; an output that is equal already is left alone.
 
     Args:
-        folder: Of the preset.
-        output: A folder to make, local or `gs://…`.
+        folder: The preset's folder.
+        output: The folder to make, local or `gs://…`.
 
     Returns:
         Whether anything was copied.
 
     Raises:
-        UserError: Something else is there, or it cannot be written to.
+        UserError: Something else is there, or the output cannot be written to.
     """
     files = {
         path.relative_to(folder).as_posix(): path
@@ -72,7 +72,7 @@ def _copy_to_bucket(files: Mapping[str, Path], output: str) -> bool:
     expected = _digests(files, "crc32c")
     found = {name: blob.crc32c for name, blob in buckets.list_blobs(remote).items()}
     missing = files.keys() - found.keys()
-    # Without its configuration it is what an interrupted copy left, which is completed.
+    # Without its configuration it is what an interrupted copy left; it is completed.
     if found:
         _check_equal(output, found, expected, partial=_LAST in missing)
     if not missing:
@@ -91,7 +91,7 @@ def _digests(files: Mapping[str, Path], kind: str) -> dict[str, str]:
 def _check_equal(
     output: str, found: Mapping[str, str], expected: Mapping[str, str], partial: bool = False
 ) -> None:
-    """Raises `UserError` unless the same files are there; with `partial`, or some of them."""
+    """Raises `UserError` unless the same files are there, or with `partial` some of them."""
     for name in sorted(found.keys() | expected.keys()):
         if found.get(name) != expected.get(name) and not (partial and name not in found):
             how = (

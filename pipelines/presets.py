@@ -1,7 +1,7 @@
-"""Presets: which there are, what they are, and copies of them: `python -m pipelines.presets`.
+"""Lists, describes and copies presets: `python -m pipelines.presets`.
 
-A preset that is not on this machine is brought to the cache first. A job on many workers reads its
-weights from a bucket: `fetch NAME --output=gs://…` puts them there.
+A preset that is not on this machine is fetched into the cache first. A job on many workers reads
+its weights from a bucket: `fetch NAME --output=gs://…` puts them there.
 """
 
 import json
@@ -26,10 +26,10 @@ _EXAMPLES = """examples:
   python -m pipelines.presets fetch hf://owner/name@revision --output=my_preset/
   python -m pipelines.presets digest my_preset/
 
-fetched presets are kept in the folder that the environment variable TEXTBEAM_CACHE names, else in
+fetched presets are kept in the folder that the environment variable TEXTBEAM_CACHE names, or in
 ~/.cache/textbeam
 """
-# Where the table of presets has room for their descriptions.
+# Console width from which the table of presets has room for descriptions.
 _WIDE = 130
 
 
@@ -49,10 +49,10 @@ def make_parser() -> Parser:
         return command
 
     add("list", "list the presets that have names", _list)
-    named = "name of a preset, its folder or its URI"
-    show = add("show", "show what is known of a preset", _show)
+    named = "name, folder or URI of a preset"
+    show = add("show", "show what is known about a preset", _show)
     show.add_argument("preset", type=expand_home, metavar="NAME", help=named)
-    fetch = add("fetch", "bring a preset to this machine, and copy it if --output is given", _fetch)
+    fetch = add("fetch", "fetch a preset to this machine, and copy it if --output is given", _fetch)
     fetch.add_argument("preset", type=expand_home, metavar="NAME", help=named)
     fetch.add_argument(
         "--output",
@@ -63,9 +63,9 @@ def make_parser() -> Parser:
     fetch.add_argument(
         "--refresh",
         action="store_true",
-        help="look for a newer state even if the preset is in the cache, and mend what is damaged",
+        help="look for a newer version even if the preset is cached, and repair damaged files",
     )
-    digest = add("digest", "print the digest of a preset, which results name it by", _digest)
+    digest = add("digest", "print the digest by which results identify a preset", _digest)
     digest.add_argument("preset", type=expand_home, metavar="NAME", help=named)
     return parser
 
@@ -163,7 +163,7 @@ def _local_folder(preset: "KnownPreset", refresh: bool = False) -> Path:
     if preset.uri is None:
         if preset.folder is None or refresh:
             raise PresetError(
-                f"preset {preset.name!r} comes from no hub: there is nothing to refresh; leave out "
+                f"preset {preset.name!r} is not from a hub: there is nothing to refresh; leave out "
                 "--refresh"
             )
         return preset.folder
@@ -171,7 +171,7 @@ def _local_folder(preset: "KnownPreset", refresh: bool = False) -> Path:
 
 
 def _facts(preset: "KnownPreset") -> dict[str, Any]:
-    """Returns all that is known of a preset, for programs; what is not known is `None`."""
+    """Returns all that is known about a preset, for programs; what is unknown is `None`."""
     from models.hubs import store
 
     registered = preset.registered
@@ -222,7 +222,7 @@ def _millions(count: int | None) -> str:
 
 
 def _print_facts(facts: dict[str, Any]) -> None:
-    """Prints what there is of names and values, one a line."""
+    """Prints names and the values that are not empty, one per line."""
     from rich.markup import escape
     from rich.table import Table
 

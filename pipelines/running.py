@@ -31,9 +31,9 @@ _DATAFLOW = "DataflowRunner"
 
 
 def runner_of(beam_flags: Sequence[str]) -> str:
-    """Returns the class name of the runner that options of Beam ask for, without importing Beam.
+    """Returns the class name of the runner that Beam options ask for, without importing Beam.
 
-    Beam takes the name of a runner in any case, with its module, and without `Runner` at its end.
+    Beam takes the name of a runner in any case, with its module, and without `Runner` at the end.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--runner")
@@ -51,10 +51,10 @@ def is_local(runner: str) -> bool:
 
 
 def check_reach(runner: str, preset: str, inputs: Sequence[str], output: str) -> None:
-    """Raises `UserError` for what workers of Dataflow cannot reach, or would each fetch.
+    """Raises `UserError` for what Dataflow workers cannot reach, or would each fetch.
 
     Args:
-        runner: Its class name.
+        runner: Class name of the runner.
         preset: Name of a bundled or registered preset, a folder, or a URI.
         inputs: Files, globs and folders; none for the bundled sample.
         output: Folder to write to.
@@ -74,7 +74,7 @@ def check_reach(runner: str, preset: str, inputs: Sequence[str], output: str) ->
     for flag, path in (*(("--input", path) for path in inputs), ("--output", output)):
         if not is_remote(path):
             raise UserError(
-                f"{flag}={path} is on this machine only, and workers of Dataflow are on others; "
+                f"{flag}={path} is on this machine only, and Dataflow workers are on others; "
                 "give a path in a bucket, gs://…"
             )
 
@@ -88,16 +88,16 @@ def run_pipeline(
     """Builds a pipeline and runs it to its end.
 
     Without a `--runner` it runs in this process and shows a progress bar on a terminal. A job that
-    runs elsewhere is cancelled when the wait for its end is interrupted.
+    runs elsewhere is cancelled if the wait for its end is interrupted.
 
     Args:
         build: Applies the transforms.
         beam_flags: Options of Beam.
         total_bytes: Bytes to read, for the progress bar.
-        progress: What the pipeline counts into.
+        progress: Where the pipeline counts what it has done.
 
     Raises:
-        UserError: The options do not fit together, or a step failed by a mistake of the user's.
+        UserError: The options do not fit together, or a step failed through a user's mistake.
         RunError: A step failed for another reason.
     """
     import apache_beam as beam
@@ -125,7 +125,7 @@ def run_pipeline(
             pipeline = beam.Pipeline(options=options)
             build(pipeline)
             if not is_here:
-                runtime.resume_collection()  # no TensorFlow will start in this process
+                runtime.resume_collection()  # TensorFlow will not start in this process
             result = pipeline.run()
             try:
                 result.wait_until_finish()
@@ -135,7 +135,7 @@ def run_pipeline(
                 raise
     except Exception as error:
         cause = root_cause(error)
-        if str(cause) == "KeyboardInterrupt":  # the local runner wraps it as it does any other
+        if str(cause) == "KeyboardInterrupt":  # the local runner wraps it like any other
             raise KeyboardInterrupt from None
         raise cause from error
 
@@ -168,7 +168,7 @@ def _check_runner(options: "PipelineOptions") -> None:
 
 @contextlib.contextmanager
 def _quiet_logs(runs_here: bool) -> Iterator[None]:
-    """Silences logs where what they tell is on the screen already.
+    """Silences logs if what they say is on the screen already.
 
     A run elsewhere keeps them: they say where to watch the job.
     """

@@ -33,12 +33,12 @@ def print_summary(
     """Prints what a run did, for a person.
 
     Args:
-        manifest: Of the output folder, the run included.
-        earlier: Of the output folder before, if the run appended to it.
+        manifest: Manifest of the output folder, the run included.
+        earlier: Manifest of the output folder before, if the run appended to it.
         output: The folder as the user wrote it.
         text_column: Name of the column with the text, for the examples.
-        renamed: New names of input columns whose names the output's own columns have.
-        start_seconds: What passed until the model was loaded, if this process loaded it.
+        renamed: New names of input columns whose names the output's own columns take.
+        start_seconds: Seconds until the model was loaded, if this process loaded it.
     """
     console = report_console()
     run = manifest["runs"][-1]

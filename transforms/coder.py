@@ -23,7 +23,7 @@ class RecordBatchCoder(beam.coders.Coder):
             return reader.read_next_batch()
 
     def is_deterministic(self) -> bool:
-        """Record batches are never keys."""
+        """Returns False: record batches are never keys."""
         return False
 
     def to_type_hint(self) -> type:

@@ -1,4 +1,4 @@
-"""What the user of a transform can mend."""
+"""Errors that the user of a transform can fix."""
 
 from models.errors import UserError
 
@@ -8,4 +8,4 @@ class InputError(UserError):
 
 
 class OutputError(UserError):
-    """An output folder that cannot be written, or that holds something already."""
+    """An output folder that cannot be written to, or that already holds something."""

@@ -1,7 +1,7 @@
 """Finding, opening and fingerprinting files, on this machine and in cloud storage.
 
-Local paths are served by the standard library, and a path with a scheme (`gs://`, `s3://`) by
-Beam's file systems. Beam takes seconds to import, so it is imported when such a path shows up.
+Local paths go through the standard library, and paths with a scheme (`gs://`, `s3://`) through
+Beam's file systems. Beam takes seconds to import, so it is imported only for such a path.
 """
 
 import glob
@@ -24,7 +24,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _GLOB_CHARACTERS = re.compile(r"[*?\[]")
 _HIDDEN = ("_", ".")
 _SAMPLE_BYTES = 64 << 10
-_WAITING = 16  # threads that wait for the storage, not for the processor
+_WAITING = 16  # threads, which wait for storage rather than compute
 
 _T = TypeVar("_T")
 
@@ -34,8 +34,8 @@ class CorpusFile:
     """An input file.
 
     Attributes:
-        path: Where it is, as the user wrote it.
-        size: In bytes, as stored.
+        path: Its path, as the user wrote it.
+        size: Its size in bytes, as stored.
     """
 
     path: str
@@ -43,7 +43,7 @@ class CorpusFile:
 
 
 def is_remote(path: str) -> bool:
-    """Returns whether a path has a scheme, so that it is Beam's to open."""
+    """Returns whether a path has a scheme, and so must be opened by Beam."""
     return _SCHEME.match(path) is not None
 
 
@@ -51,15 +51,15 @@ def match(pattern: str) -> list[CorpusFile]:
     """Finds the files that a path, a glob or a folder stands for.
 
     Args:
-        pattern: A file, a folder (the files straight in it), or a glob, where `**` crosses
-            folders. Names that begin with `_` or `.` are hidden from folders, and from globs
-            whose last part does not begin so itself.
+        pattern: A file, a folder (the files directly in it), or a glob, where `**` crosses
+            folders. Names that begin with `_` or `.` are skipped in folders, and in globs whose
+            last part does not begin with either.
 
     Returns:
         The files, sorted by path.
 
     Raises:
-        InputError: Nothing is there, or it cannot be read.
+        InputError: Nothing is there, or what is there cannot be read.
     """
     if not pattern:
         raise InputError("an input path is empty; give a file, a glob or a folder")
@@ -68,13 +68,13 @@ def match(pattern: str) -> list[CorpusFile]:
 
 
 def map_files(files: Sequence[CorpusFile], look: Callable[[CorpusFile], _T]) -> list[_T]:
-    """Returns what a function finds in each file; the files are waited for side by side."""
+    """Returns what a function finds in each file; it waits for several files at once."""
     with ThreadPoolExecutor(_WAITING) as pool:
         return list(pool.map(look, files))
 
 
 def distinct(files: Iterable[CorpusFile]) -> tuple[CorpusFile, ...]:
-    """Returns each file once, by the first of its paths, such as `a.txt` and `./a.txt`."""
+    """Returns each file once, under its first path; `a.txt` and `./a.txt` are the same file."""
     found: dict[str, CorpusFile] = {}
     for file in files:
         path = file.path
@@ -83,10 +83,10 @@ def distinct(files: Iterable[CorpusFile]) -> tuple[CorpusFile, ...]:
 
 
 def open_binary(path: str) -> BinaryIO:
-    """Opens a file for reading, with seek and without any decompression.
+    """Opens a seekable file for reading, without any decompression.
 
     Raises:
-        OSError: It cannot be opened; `FileNotFoundError` where it is not there.
+        OSError: It cannot be opened; `FileNotFoundError` if it does not exist.
     """
     if not is_remote(path):
         return open(path, "rb")
@@ -97,11 +97,11 @@ def open_binary(path: str) -> BinaryIO:
 
 
 def fingerprint(file: CorpusFile) -> str:
-    """Returns what changes when a file's content does, without reading all of it.
+    """Returns a string that changes when a file's content does, without reading all of it.
 
     Returns:
-        For a local file `sha256-sampled:` and a digest of the size and of the first, middle and
-        last 64 KiB; in cloud storage the checksum that the store keeps.
+        For a local file, `sha256-sampled:` and a digest of the size and of the first, middle and
+        last 64 KiB; in cloud storage, the checksum that the store keeps.
     """
     if is_remote(file.path):
         from apache_beam.io.filesystems import FileSystems
@@ -118,9 +118,9 @@ def fingerprint(file: CorpusFile) -> str:
 def _match_local(pattern: str) -> list[CorpusFile]:
     if os.path.isdir(pattern):
         paths = [os.path.join(pattern, name) for name in os.listdir(pattern)]
-        nothing = f"the folder {pattern!r} holds no visible file straight in it"
+        nothing = f"the folder {pattern!r} has no visible files directly in it"
         if any(os.path.isdir(path) for path in paths):
-            nothing += f"; for the files of its folders too, write {os.path.join(pattern, '**')!r}"
+            nothing += f"; to include its subfolders, write {os.path.join(pattern, '**')!r}"
     elif os.path.exists(pattern):
         return [_local_file(pattern)]
     elif _GLOB_CHARACTERS.search(pattern):
@@ -141,13 +141,13 @@ def _local_file(path: str) -> CorpusFile:
         path.encode()
     except UnicodeEncodeError:
         raise InputError(
-            f"the path {os.fsencode(path)!r} is no UTF-8, and the output names the file of every "
+            f"the path {os.fsencode(path)!r} is not UTF-8, and the output names the file of every "
             "row: rename it"
         ) from None
     if not os.path.isfile(path):
         raise InputError(
-            f"{path!r} is a pipe or a device, and an input is read more than once: write what it "
-            "gives to a file first"
+            f"{path!r} is a pipe or a device, and an input is read more than once: write its "
+            "content to a file first"
         )
     if not os.access(path, os.R_OK):
         raise InputError(f"no permission to read {path!r}")
@@ -155,9 +155,9 @@ def _local_file(path: str) -> CorpusFile:
 
 
 def _check_link(path: str) -> None:
-    """Raises `InputError` for a symbolic link to nothing: its rows would be missing in silence."""
+    """Raises `InputError` for a dangling symbolic link: its rows would be missing silently."""
     if os.path.islink(path) and not os.path.exists(path):
-        raise InputError(f"{path!r} is a link to {os.readlink(path)!r}, which is not there")
+        raise InputError(f"{path!r} is a link to {os.readlink(path)!r}, which does not exist")
 
 
 def _near(path: str) -> str:

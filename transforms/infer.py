@@ -31,13 +31,13 @@ AddResults = Callable[[pa.RecordBatch, np.ndarray], pa.RecordBatch]
 class PredictorHandler(ModelHandler[pa.RecordBatch, Predicted, "Predictor"]):
     """Runs a preset over tokenized record batches.
 
-    A record batch is a batch as it is: the predictor sorts it and cuts it into micro-batches, so
-    Beam is told to batch no further. Weights are read once a process.
+    A record batch is already a batch: the predictor sorts it and cuts it into micro-batches, so
+    Beam is told not to batch further. Weights are read once per process.
 
     Args:
-        preprocessor: That of `Tokenize`; its preset is run.
+        preprocessor: The one that `Tokenize` uses; its preset is run.
         task: `classify` or `embed`.
-        progress: Counts the rows that are through the model.
+        progress: Counts the rows that have been through the model.
         **arguments: Other arguments of `models.inference.predictor.Predictor.from_preset`.
     """
 
@@ -90,7 +90,7 @@ class _Infer(beam.PTransform):
 
     Args:
         handler: Runs the model.
-        text_columns: What a rejected row keeps.
+        text_columns: Names of the columns that a rejected row keeps.
         add: Adds the columns.
         dtype: Type of the numbers that `add` is given, `float32` or `float16`.
     """
@@ -108,10 +108,10 @@ class _Infer(beam.PTransform):
 
     @no_annotations
     def expand(self, rows: beam.PCollection[pa.RecordBatch]) -> StageOutput:
-        """Returns the rows with their results and the rejected ones.
+        """Returns the rows with their results, and the rejected rows.
 
-        A tally has `padded_tokens`, the places of micro-batches that held no token, and
-        `precision`, the rows computed in each type.
+        A tally has `padded_tokens`, the padding positions of the micro-batches, and `precision`,
+        the number of rows computed in each type.
         """
         predicted = rows | RunInference(self._handler.with_no_batching())
         return run_stage(predicted, self._add_results, "AddResults")
@@ -120,14 +120,24 @@ class _Infer(beam.PTransform):
 class Classify(_Infer):
     """Adds the label of each row, and its score, to tokenized record batches.
 
+    >>> from transforms.tokenize import Tokenize
+    >>> preprocessor = SharedPreprocessor("sentiment_tiny_en")
+    >>> handler = PredictorHandler(preprocessor, "classify")
+    >>> batch = pa.RecordBatch.from_pydict({"text": ["A fine day.", "A dull day."]})
+    >>> with beam.Pipeline("FnApiRunner") as pipeline:
+    ...     tokenized = pipeline | beam.Create([batch]) | Tokenize(preprocessor)
+    ...     labelled = tokenized.rows | Classify(handler, ["negative", "positive"], ["text"])
+    ...     _ = labelled.rows | beam.Map(lambda batch: print(batch.column("label").to_pylist()))
+    ['positive', 'negative']
+
     Args:
         handler: Runs the model.
         labels: Names of the classes.
-        text_columns: What a rejected row keeps.
+        text_columns: Names of the columns that a rejected row keeps.
         probabilities: Whether to add the probability of each class.
         top_k: How many of the likeliest classes to add as a list; none if 0.
-        threshold: Probability of at least which a class is one of the row's `labels`, where the
-            classes do not exclude each other; `None` where they do.
+        threshold: Lowest probability at which a class is one of the row's `labels`, if the
+            classes are not mutually exclusive; `None` if they are.
     """
 
     def __init__(
@@ -154,7 +164,7 @@ class Embed(_Infer):
 
     Args:
         handler: Runs the model.
-        text_columns: What a rejected row keeps.
+        text_columns: Names of the columns that a rejected row keeps.
         dtype: Type of the numbers of a vector, `float32` or `float16`.
     """
 
@@ -193,7 +203,7 @@ class _AddResults(beam.DoFn):
 
 
 def _infinite(outputs: np.ndarray) -> list[int]:
-    """Returns the rows with a number that is infinite."""
+    """Returns the indices of the rows that contain an infinite number."""
     return np.flatnonzero(np.isinf(outputs).any(axis=1)).tolist()
 
 
@@ -205,16 +215,17 @@ def add_labels(
     top_k: int,
     threshold: float | None = None,
 ) -> pa.RecordBatch:
-    """Returns a record batch with the columns of `label_fields` behind its own.
+    """Returns a record batch with the columns of `label_fields` after its own.
 
     Args:
-        batch: `[rows]`.
-        outputs: float32 `[rows, labels]`: the probability of each class; of one alone, its score.
+        batch: The record batch, `[rows]`.
+        outputs: float32 `[rows, labels]`: the probability of each class, or the score of a single
+            one.
         labels: Names of the classes.
         probabilities: Whether to add all probabilities.
         top_k: How many of the likeliest classes to add; none if 0.
-        threshold: Probability of at least which a class is one of the row's `labels`; `None`
-            where classes exclude each other.
+        threshold: Lowest probability at which a class is one of the row's `labels`; `None` if the
+            classes are mutually exclusive.
     """
     if len(labels) == 1:
         score = label_fields(labels, probabilities, top_k)[0]
@@ -243,9 +254,9 @@ def _ranked(names: pa.Array, outputs: np.ndarray, counts: np.ndarray) -> pa.List
     """Returns the likeliest classes of each row with their probabilities, the likeliest first.
 
     Args:
-        names: Of the classes.
+        names: Names of the classes.
         outputs: float32 `[rows, labels]`.
-        counts: int64 `[rows]`: how many classes of each row.
+        counts: int64 `[rows]`: how many classes to return for each row.
     """
     order = np.argsort(-outputs, axis=1, kind="stable")
     is_kept = np.arange(outputs.shape[1]) < counts[:, None]
@@ -258,10 +269,10 @@ def _ranked(names: pa.Array, outputs: np.ndarray, counts: np.ndarray) -> pa.List
 
 
 def add_vectors(batch: pa.RecordBatch, outputs: np.ndarray) -> pa.RecordBatch:
-    """Returns a record batch with the column of `vector_field` behind its own.
+    """Returns a record batch with the column of `vector_field` after its own.
 
     Args:
-        batch: `[rows]`.
+        batch: The record batch, `[rows]`.
         outputs: float32 or float16 `[rows, dimensions]`.
     """
     dimensions = outputs.shape[1]

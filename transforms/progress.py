@@ -1,4 +1,4 @@
-"""How far a run is, for a progress bar to read."""
+"""How far along a run is, for a progress bar to read."""
 
 import time
 import uuid
@@ -11,15 +11,15 @@ _RUNS: "WeakValueDictionary[str, RunProgress]" = WeakValueDictionary()
 class RunProgress:
     """What one run has done: counters that only grow.
 
-    A copy that a runner makes for its steps is the object itself, as long as it stays in the
-    process: so the local runner's work shows on the bar of the command. In the process of a worker
-    elsewhere it becomes another one, which nobody reads. It is for display alone: there is no lock,
-    and workers in threads may lose a count.
+    The copies that a runner makes for its steps are the object itself as long as they stay in the
+    process, so the local runner's work shows on the command's progress bar. In a worker process
+    elsewhere the copy is a separate object, which nobody reads. It is only for display: there is
+    no lock, and workers in threads may lose a count.
 
     Attributes:
-        bytes_read: Bytes of input files.
-        rows_done: Rows that are through the model.
-        model_ready: When the model was loaded, by `time.monotonic`; `None` before.
+        bytes_read: Bytes read from the input files.
+        rows_done: Rows that have been through the model.
+        model_ready: When the model was loaded, by `time.monotonic`; `None` until then.
     """
 
     def __init__(self) -> None:
@@ -33,11 +33,11 @@ class RunProgress:
         _RUNS[identity] = self
 
     def set_model_ready(self) -> None:
-        """Notes that the work begins."""
+        """Records that the model is loaded and the work begins."""
         self.model_ready = time.monotonic()
 
     def add_done(self, rows: int) -> None:
-        """Counts rows that are through the model."""
+        """Counts rows that have been through the model."""
         self.rows_done += rows
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -45,7 +45,7 @@ class RunProgress:
 
 
 def _find(identity: str) -> RunProgress:
-    """Returns the progress of a run of this process, or a new one for a run of another."""
+    """Returns the progress of a run in this process, or a new one for a run in another."""
     found = _RUNS.get(identity)
     if found is None:
         found = RunProgress.__new__(RunProgress)

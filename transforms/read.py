@@ -21,13 +21,20 @@ from transforms.stage import StageOutput, rejected, run_stage, tally
 class ReadCorpus(beam.PTransform):
     """Reads the files of a corpus.
 
-    Every row that is found comes out either in `rows` or in `rejected`, batches of a unit of work
-    in file order.
+    Every row that is found comes out either in `rows` or in `rejected`; the batches of a unit of
+    work are in file order.
+
+    >>> from transforms.reading.corpus import plan_corpus
+    >>> corpus = plan_corpus(["pipelines/sample/reviews.jsonl"])
+    >>> with beam.Pipeline("FnApiRunner") as pipeline:
+    ...     read = pipeline | ReadCorpus(corpus, limit=2)
+    ...     _ = read.rows | beam.Map(lambda batch: print(batch.column("product").to_pylist()))
+    ['Mountain lodge', "Film: Grandmother's Heist"]
 
     Args:
         corpus: What to read.
-        limit: Read only so many rows, the first in the order of the files, rejected ones included;
-            they are read by one worker.
+        limit: Read only this many rows, the first in the order of the files, rejected ones
+            included; one worker reads them.
         progress: Counts the bytes that are read.
     """
 
@@ -41,13 +48,13 @@ class ReadCorpus(beam.PTransform):
 
     @no_annotations
     def expand(self, begin: beam.pvalue.PBegin) -> StageOutput:
-        """Returns the rows of the schema of the corpus and the rejected ones.
+        """Returns the rows, in the schema of the corpus, and the rejected rows.
 
-        A tally is that of a unit of work: `rows_read`, the rows that were found, rejected ones
+        A tally covers one unit of work: `rows_read`, the rows that were found, rejected ones
         included, and `files`, the same by path.
         """
         if self._limit is None:
-            # The reader needs the columns alone; a list of files may be long.
+            # The reader needs only the columns; the list of files may be long.
             columns = replace(self._corpus, files=())
             units = (
                 begin
@@ -67,7 +74,7 @@ def _split(file: CorpusFile, corpus: Corpus) -> Iterator[ReadUnit]:
 
 
 class _Reader(beam.DoFn):
-    """Hands out and counts what is read."""
+    """Yields and counts what is read."""
 
     def __init__(self, corpus: Corpus, progress: RunProgress) -> None:
         self._corpus = corpus
@@ -75,7 +82,7 @@ class _Reader(beam.DoFn):
         self._rows_read = Metrics.counter("textbeam", "rows_read")
 
     def _outputs(self, batches: Iterable[tuple[str, ReadBatch]], *paths: str) -> Iterator[Any]:
-        files = Counter(dict.fromkeys(paths, 0))  # a file without rows is told too
+        files = Counter(dict.fromkeys(paths, 0))  # a file without rows is counted too
         for path, batch in batches:
             files[path] += batch.num_rows
             self._rows_read.inc(batch.num_rows)

@@ -1,4 +1,4 @@
-"""The schema of rejected rows, and the making of them."""
+"""The schema of rejected rows, and how they are made."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ REJECTED = pa.schema(
         pa.field("error", pa.string(), nullable=False),
     ]
 )
-"""Rows that could not be processed, with the reason. `raw` may be bytes that are no UTF-8."""
+"""Rows that could not be processed, with the reason. `raw` may hold invalid UTF-8."""
 
 
 def rejected_batch(
@@ -43,13 +43,13 @@ def reject_rows(
     """Takes rows out of a record batch.
 
     Args:
-        batch: With the columns `source` and `position`.
-        errors: What is wrong with a row, by its index.
-        columns: Names of the text columns: their values are what a rejected row keeps.
-        stage: Where they failed.
+        batch: A record batch with the columns `source` and `position`.
+        errors: What is wrong with each rejected row, by its index.
+        columns: Names of the text columns, whose values a rejected row keeps.
+        stage: The stage that rejects them.
 
     Returns:
-        The rejected rows, of the schema `REJECTED`, and the others.
+        The rejected rows, in the schema `REJECTED`, and the other rows.
     """
     rows = sorted(errors)
     taken = batch.take(pa.array(rows, pa.int64()))

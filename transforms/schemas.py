@@ -8,7 +8,7 @@ SOURCE = pa.field("source", pa.string(), nullable=False)
 """Path of the file a row came from."""
 
 POSITION = pa.field("position", pa.int64(), nullable=False)
-"""Byte offset of the line in text and JSON Lines, decompressed, or row number in other formats."""
+"""Byte offset of the line in decompressed text or JSON Lines, or row number in other formats."""
 
 
 def token_fields(has_segments: bool) -> list[pa.Field]:
@@ -25,7 +25,7 @@ def token_fields(has_segments: bool) -> list[pa.Field]:
 def label_fields(
     labels: Sequence[str], probabilities: bool, top_k: int, is_multi_label: bool = False
 ) -> list[pa.Field]:
-    """Returns the columns that `Classify` adds; of a model that gives a number, its score alone."""
+    """Returns the columns that `Classify` adds; for a model that gives a number, only its score."""
     score = pa.float32()
     if len(labels) == 1:
         return [pa.field("score", score)]
@@ -41,5 +41,5 @@ def label_fields(
 
 
 def vector_field(dimensions: int, dtype: str) -> pa.Field:
-    """Returns the column that `Embed` adds, of numbers of `float32` or `float16`."""
+    """Returns the column that `Embed` adds, vectors of `float32` or `float16`."""
     return pa.field("embedding", pa.list_(pa.from_numpy_dtype(dtype), dimensions))

@@ -1,4 +1,4 @@
-"""A preprocessor that the steps of a pipeline have in common."""
+"""A preprocessor that the steps of a pipeline share."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 class SharedPreprocessor:
-    """The preprocessor of a preset, made once in a process by the first step that needs it.
+    """The preprocessor of a preset, made once per process by the first step that needs it.
 
     Args:
         preset: A preset's name or folder, readable on every worker; a planned preset is checked to
-            be what it was.
-        sequence_length: Tokens of a row at most; the preset's own if `None`.
+            be unchanged.
+        sequence_length: Maximum tokens per row; the preset's own if `None`.
     """
 
     def __init__(
@@ -28,10 +28,10 @@ class SharedPreprocessor:
         self._shared = Shared()
 
     def acquire(self) -> "Preprocessor":
-        """Returns it, made if need be.
+        """Returns the preprocessor, and makes it if need be.
 
         Raises:
-            PresetError: There is no such preset, or it is another than was planned with.
+            PresetError: There is no such preset, or it is not the one that was planned.
         """
         return self._shared.acquire(self._load)
 

@@ -19,7 +19,7 @@ class StageOutput(NamedTuple):
     Attributes:
         rows: Record batches with the columns of the input and those that the stage adds.
         rejected: Record batches of the schema `REJECTED`.
-        tallies: Dicts of counts, which the manifest adds up; each stage says which.
+        tallies: Dicts of counts, which the manifest adds up; each stage documents its own.
     """
 
     rows: beam.PCollection[pa.RecordBatch]
@@ -31,9 +31,9 @@ def run_stage(inputs: beam.PCollection, work: beam.DoFn, label: str = "Run") -> 
     """Runs a stage.
 
     Args:
-        inputs: What it works on.
+        inputs: What the stage works on.
         work: Yields record batches, and what `rejected` and `tally` return.
-        label: Of its step.
+        label: Label of the stage's step.
     """
     outputs = inputs | label >> beam.ParDo(work).with_outputs(_REJECTED, _TALLIES, main=_ROWS)
     outputs[_ROWS].element_type = pa.RecordBatch
@@ -43,12 +43,12 @@ def run_stage(inputs: beam.PCollection, work: beam.DoFn, label: str = "Run") -> 
 
 
 def tally(counts: dict[str, Any]) -> TaggedOutput:
-    """Returns counts as a stage yields them."""
+    """Returns counts for a stage to yield."""
     return TaggedOutput(_TALLIES, counts)
 
 
 def rejected(batch: pa.RecordBatch) -> TaggedOutput:
-    """Counts rejected rows, of the schema `REJECTED`, and returns them as a stage yields them."""
+    """Counts rejected rows, in the schema `REJECTED`, and returns them for a stage to yield."""
     Metrics.counter("textbeam", "rows_rejected").inc(len(batch))
     return TaggedOutput(_REJECTED, batch)
 
@@ -56,9 +56,9 @@ def rejected(batch: pa.RecordBatch) -> TaggedOutput:
 def take_rejected(
     batch: pa.RecordBatch, errors: Mapping[int, str], columns: Sequence[str], stage: str
 ) -> tuple[TaggedOutput, pa.RecordBatch]:
-    """Takes rows out of a record batch; returns them as a stage yields them, and the others.
+    """Takes rows out of a record batch; returns them for a stage to yield, and the other rows.
 
-    Arguments as of `reject_rows`.
+    The arguments are those of `reject_rows`.
     """
     taken, kept = reject_rows(batch, errors, columns, stage)
     return rejected(taken), kept

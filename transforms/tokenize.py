@@ -16,8 +16,8 @@ from transforms.schemas import token_fields
 from transforms.shared_preprocessor import SharedPreprocessor
 from transforms.stage import StageOutput, run_stage, take_rejected
 
-# Texts that one thread tokenizes at a time: enough that starting costs nothing, few enough that a
-# record batch keeps all cores busy.
+# Texts that one thread tokenizes at a time: enough to make starting a task cheap, few enough for a
+# record batch to keep all cores busy.
 _TEXTS_A_TASK = 512
 
 
@@ -25,7 +25,17 @@ class Tokenize(beam.PTransform):
     """Adds the token ids of a text column, or of a pair of text columns, to record batches.
 
     Adds `token_ids`, `segment_ids` for families that have them, `num_tokens` (special tokens
-    included, before the cut) and `truncated`.
+    included, before truncation) and `truncated`.
+
+    >>> batch = pa.RecordBatch.from_pydict({"text": ["A fine day.", "A day."]})
+    >>> with beam.Pipeline("FnApiRunner") as pipeline:
+    ...     batches = pipeline | beam.Create([batch])
+    ...     tokenized = batches | Tokenize(SharedPreprocessor("sentiment_tiny_en"))
+    ...     _ = tokenized.rows | beam.Map(lambda batch: print(batch.column("num_tokens")))
+    [
+      6,
+      5
+    ]
 
     Args:
         preprocessor: Makes the token ids.
@@ -33,8 +43,8 @@ class Tokenize(beam.PTransform):
         text_pair_column: Name of the column of second texts, for pairs.
         long_text: `truncate` cuts longer rows; with `windows` the `token_ids` of a longer row are
             those of its windows, one after another, which a predictor with the same `long_text`
-            takes apart again.
-        prefix: Stands before every text that is tokenized, not in its column.
+            splits up again.
+        prefix: Put before every text for tokenizing; the column is left as it is.
     """
 
     def __init__(
@@ -51,7 +61,7 @@ class Tokenize(beam.PTransform):
 
     @no_annotations
     def expand(self, rows: beam.PCollection[pa.RecordBatch]) -> StageOutput:
-        """Returns the rows with the columns of `token_fields`, and the rejected ones."""
+        """Returns the rows with the columns of `token_fields`, and the rejected rows."""
         return run_stage(rows, self._tokenize)
 
 
@@ -99,7 +109,7 @@ class _TokenizeBatch(beam.DoFn):
     def _encode(
         self, batch: pa.RecordBatch, start: int, end: int, failed: dict[int, str]
     ) -> list[tuple[Tokens, np.ndarray, np.ndarray]]:
-        """Tokenizes rows; those that cannot be go into `failed`, and take no other along."""
+        """Tokenizes rows; those that fail go into `failed` and do not affect the others."""
         texts = [batch.column(name).slice(start, end - start) for name in self._columns]
         try:
             if self._prefix:
@@ -123,13 +133,13 @@ class _TokenizeBatch(beam.DoFn):
 def add_tokens(
     batch: pa.RecordBatch, tokens: Tokens, num_tokens: np.ndarray, truncated: np.ndarray
 ) -> pa.RecordBatch:
-    """Returns a record batch with the columns of `token_fields` behind its own.
+    """Returns a record batch with the columns of `token_fields` after its own.
 
     Args:
-        batch: `[rows]`.
+        batch: The record batch, `[rows]`.
         tokens: The packed rows.
-        num_tokens: int64 `[rows]`: tokens of each row before it was cut.
-        truncated: bool `[rows]`: whether it was.
+        num_tokens: int64 `[rows]`: tokens of each row before truncation.
+        truncated: bool `[rows]`: whether each row was truncated.
     """
     splits = pa.array(tokens.splits, pa.int32())
     columns = [pa.ListArray.from_arrays(splits, pa.array(tokens.ids, pa.int32()))]

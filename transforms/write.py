@@ -1,8 +1,8 @@
 """Writing results: record batches to Parquet parts, published when all are there.
 
-Each bundle writes parts of its own into the run's temporary folder. When all are there, one
-element counts the rows, renames the parts, and writes the manifest last. Parts of bundles that
-failed and were tried again are never counted; they go with the temporary folder.
+Each bundle writes its own parts into the run's temporary folder. When all are there, a single
+final step counts the rows, renames the parts, and writes the manifest last. Parts of bundles that
+failed and were retried are never counted; they are removed with the temporary folder.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ from transforms.writing.publish import publish
 
 
 class Streams(TypedDict):
-    """What `WriteResults` is applied to."""
+    """The PCollections that `WriteResults` is applied to."""
 
     rows: beam.PCollection[pa.RecordBatch]
     rejected: Sequence[beam.PCollection[pa.RecordBatch]]
@@ -43,29 +43,29 @@ class Streams(TypedDict):
 class WriteResults(beam.PTransform):
     """Writes record batches and rejected rows to the output folder of a plan.
 
-    Applied to a dict of `rows` (a PCollection of record batches), `rejected` (PCollections of
-    record batches of the schema `transforms.rejected.REJECTED`, one a stage) and `tallies`
+    It is applied to a dict of `rows` (a PCollection of record batches), `rejected` (PCollections
+    of record batches in the schema `transforms.rejected.REJECTED`, one per stage) and `tallies`
     (PCollections of dicts of counters, summed by key, nested ones too). The tallies must count
-    `rows_read`, and may count `padded_tokens` (as the manifest's `tokens.padded`), `files` (rows
-    by source) and others, which the manifest lists as its `counters`. It gives a PCollection with
-    one element, the manifest.
+    `rows_read`, and may count `padded_tokens` (the manifest's `tokens.padded`), `files` (rows by
+    source) and others, which the manifest lists as its `counters`. The result is a PCollection
+    with one element, the manifest.
 
-    A first run names its parts `part-00000-of-00004.parquet`. Appended parts keep counting where
-    the earlier ones end, so that they sort after them, and carry the run's id, so that two runs
+    A first run names its parts `part-00000-of-00004.parquet`. Appended parts continue the
+    numbering, so that they sort after the earlier ones, and carry the run's id, so that two runs
     never share a name: `part-00004-of-00006-<run id>.parquet`.
 
-    In the workers it raises `OutputError` where storage refuses a write or the folder was changed
-    by another run, `RuntimeError` where rows were lost or doubled on the way (nothing is
-    published), and `TypeError` where a record batch has other columns than the schema.
+    In the workers it raises `OutputError` if storage refuses a write or another run changed the
+    folder, `RuntimeError` if rows were lost or duplicated on the way (nothing is published), and
+    `TypeError` if a record batch has columns other than the schema's.
 
     Args:
         plan: From `transforms.writing.output.prepare_output`.
         schema: Columns of the record batches.
         metadata: Key-value metadata of every part.
-        facts: Of the command, put at the top level of the manifest; each entry of their `inputs`
-            (`source`, `bytes`, `fingerprint`) is given the `rows` of its source.
-        label_column: Column of which the manifest counts the values: strings, or lists of structs
-            with a string `label`.
+        facts: Facts about the command, put at the top level of the manifest; each entry of their
+            `inputs` (`source`, `bytes`, `fingerprint`) is given the `rows` of its source.
+        label_column: Column whose values the manifest counts: strings, or lists of structs with a
+            string `label`.
 
     Raises:
         OutputError: An input is among the results to overwrite.
@@ -95,7 +95,7 @@ class WriteResults(beam.PTransform):
     def _extract_input_pvalues(
         self, streams: Streams
     ) -> tuple[Streams, dict[str, beam.PCollection]]:
-        # Beam asks this of transforms with many inputs; by default it takes a list for data.
+        # Beam calls this on transforms with several inputs; by default it treats a list as data.
         inputs = {"rows": streams["rows"]}
         for name in ("rejected", "tallies"):
             inputs |= {f"{name}{i}": stream for i, stream in enumerate(streams[name])}
@@ -108,12 +108,12 @@ class WriteResults(beam.PTransform):
 
     @no_annotations  # Beam has no type hint for a dict of streams
     def expand(self, streams: Streams) -> beam.PCollection[dict[str, Any]]:
-        """Returns the PCollection of the one manifest."""
+        """Returns a PCollection whose one element is the manifest."""
         count = partial(count_results, label_column=self._label_column)
         writer = _WriteParts(self._plan, self._schema, False, count)
         reject_writer = _WriteParts(self._plan, self._rejected_schema, True, count_rejected)
-        # Every writer is fused with the stage before it. A Flatten of record batches would be
-        # held in memory by the local runner; the parts and counters are few.
+        # Every writer is fused with the stage before it. The local runner would hold a Flatten of
+        # record batches in memory; the parts and counters are few.
         small = [streams["rows"] | "WriteParts" >> beam.ParDo(writer)]
         for i, rejected in enumerate(streams["rejected"]):
             small.append(rejected | f"WriteRejected{i}" >> beam.ParDo(reject_writer))
@@ -121,7 +121,7 @@ class WriteResults(beam.PTransform):
             total = beam.CombineGlobally(sum_counters).without_defaults()
             small.append(tallies | f"SumTallies{i}" >> total)
         pipeline = streams["rows"].pipeline
-        small.append(pipeline | "NoCounters" >> beam.Create([{}]))  # a run without rows ends too
+        small.append(pipeline | "NoCounters" >> beam.Create([{}]))  # a run without rows ends, too
         return (
             small
             | "Gather" >> beam.Flatten()
@@ -205,7 +205,7 @@ def _project(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 class _Finish(beam.DoFn):
-    """Publishes the parts of a run, once with all of them."""
+    """Publishes the parts of a run, all of them at once."""
 
     def __init__(self, plan: OutputPlan, schema: pa.Schema, facts: dict[str, Any]) -> None:
         self._plan = plan

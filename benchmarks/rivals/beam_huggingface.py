@@ -3,8 +3,8 @@
     python beam_huggingface.py MODEL_FOLDER INPUT OUTPUT
     python beam_huggingface.py --make MODEL_FOLDER TEXTS
 
-Runs in an environment of its own (requirements.txt beside it), since Beam's handler does not import
-with the transformers of today.
+Runs in an environment of its own (requirements.txt beside it), since Beam's handler cannot be
+imported with a current transformers.
 """
 
 import sys
@@ -44,7 +44,7 @@ def as_row(result: PredictionResult) -> dict[str, object]:
 
 
 def make_model(folder: str, texts: str) -> None:
-    """Writes a random BERT of 2 layers of 128, with a vocabulary of 30,000 of the texts."""
+    """Writes a random BERT of 2 layers of 128, with a vocabulary of 30,000 from the texts."""
     from tokenizers import BertWordPieceTokenizer
     from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 

@@ -27,7 +27,7 @@ def main(model: str, corpus: str, output: str) -> None:
         (
             pipeline
             | beam.io.ReadFromText(corpus)
-            # The vector takes the place of the text that it is of, hence a second one.
+            # The vector replaces the text that it is made from, hence a second copy.
             | beam.Map(lambda text: {"text": text, "embedding": text})
             | MLTransform(write_artifact_location=artifacts).with_transform(embeddings)
             | beam.Map(as_row)

@@ -1,8 +1,8 @@
 """keras-hub: its tokenizer and packer, then `predict` of its backbone with mean pooling on top.
 
-`predict` takes rows of one length, to which all texts are padded or cut. The model would take 256
-tokens, in twice the time: few texts of news are longer than 128. keras-hub's BERT computes gelu
-through tanh, so that its vectors are not quite the model's.
+`predict` takes rows of one length, to which all texts are padded or cut. The model could take 256
+tokens, in twice the time, but few news texts are longer than 128. keras-hub's BERT approximates
+gelu with tanh, so that its vectors are not quite the model's.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ BATCH_SIZE = 32
 
 
 def load(folder: str) -> Embed:
-    """Loads a model's folder in the format of Hugging Face."""
+    """Loads a model's folder in the Hugging Face format."""
     backbone = keras_hub.models.BertBackbone.from_preset(folder)
     tokenizer = keras_hub.models.BertTokenizer.from_preset(folder)
     preprocessor = keras_hub.models.BertTextClassifierPreprocessor(

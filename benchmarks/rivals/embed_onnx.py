@@ -1,12 +1,12 @@
-"""ONNX Runtime by a careful hand.
+"""ONNX Runtime, used with care.
 
     python -m benchmarks.rivals.embed_onnx --make MODEL FOLDER
 
 exports a model. Texts are tokenized in parallel, sorted by length and cut into batches of 32 rows
 for one session on all cores; mean pooling and normalization are NumPy's. All is float32. The
-runtime's own optimizer joins biases to gelus and scales to products, and finds normalizations;
-graphs that `onnxruntime.transformers` fused further, down to one operator of attention, were slower
-on two cores of an AMD EPYC.
+runtime's own optimizer fuses biases into gelus and scales into products, and finds normalizations;
+graphs that `onnxruntime.transformers` fused further, down to a single attention operator, were
+slower on two cores of an AMD EPYC.
 """
 
 import os
@@ -41,7 +41,7 @@ def embedder(
 
     Args:
         folder: What `make` wrote.
-        batches: From the lengths of rows to the rows of each batch.
+        batches: Maps the lengths of rows to the rows of each batch.
         threads: Cores that one operation runs on.
         streams: Batches that are computed at a time.
     """
@@ -80,14 +80,14 @@ def embedder(
 
 
 def batches(lengths: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields the rows of batches of like length, the longest first."""
+    """Yields the rows of batches of similar length, the longest first."""
     order = np.argsort(-lengths, kind="stable")
     for start in range(0, len(order), BATCH_ROWS):
         yield order[start : start + BATCH_ROWS]
 
 
 def mean_of_tokens(hidden: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Returns the mean of the tokens of each row, of length 1."""
+    """Returns the mean of each row's token vectors, normalized to length 1."""
     weights = mask.astype(np.float32)[:, None] / mask.sum(1)[:, None, None].astype(np.float32)
     means = (weights @ hidden)[:, 0]
     return means / np.linalg.norm(means, axis=1, keepdims=True)
@@ -110,7 +110,7 @@ def make(model: str, folder: str) -> None:
         ) -> torch.Tensor:
             return self.network(token_ids, mask, segment_ids).last_hidden_state
 
-    # Fusions are found in attention that is written out, in a graph of the older exporter.
+    # Fusions are found only if attention is written out, in a graph from the older exporter.
     network = BertModel.from_pretrained(model, attn_implementation="eager", add_pooling_layer=False)
     Path(folder).mkdir(parents=True)
     shutil.copy(f"{model}/tokenizer.json", folder)

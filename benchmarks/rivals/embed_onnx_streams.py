@@ -1,4 +1,4 @@
-"""ONNX Runtime with the batching of the product: what is left is the runtime itself.
+"""ONNX Runtime with the product's batching: what is left to compare is the runtime itself.
 
 Batches by token area, each in a stream of its own on one core. On two cores of an AMD EPYC areas of
 1,024 and 2,048 were slower, and so was one stream on both cores.
@@ -20,7 +20,7 @@ def load(folder: str) -> Embed:
 
 
 def batches(lengths: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields the rows of batches of like length and area, the longest first."""
+    """Yields the rows of batches of similar length and area, the longest first."""
     order = np.argsort(-lengths, kind="stable")
     at = 0
     while at < len(order):

@@ -1,4 +1,4 @@
-"""What the scripts of the rivals share: their arguments, the corpus and the result.
+"""What the rivals' scripts share: their arguments, the corpus and the result.
 
 python -m benchmarks.rivals.SCRIPT MODEL CORPUS OUTPUT    embeds a text file into Parquet
 python -m benchmarks.rivals.SCRIPT MODEL CORPUS           runs passes; see benchmarks/passes.py
@@ -19,7 +19,7 @@ def run_rival(load: Callable[[str], Embed]) -> None:
     """Runs a rival as the command line says.
 
     Args:
-        load: From a model's folder to a function from texts to vectors, float32 `[rows, dim]`.
+        load: Makes a model's folder a function from texts to vectors, float32 `[rows, dim]`.
     """
     model, corpus, *output = sys.argv[1:]
     embed = load(model)

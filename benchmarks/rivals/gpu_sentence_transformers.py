@@ -1,4 +1,4 @@
-"""sentence-transformers on a card, half precision: started by `benchmarks/gpu.py`."""
+"""sentence-transformers on a GPU, in half precision; started by `benchmarks/gpu.py`."""
 
 import tempfile
 from pathlib import Path
@@ -21,7 +21,7 @@ from benchmarks.gpu_work import (
 
 
 def main() -> None:
-    """Reports texts to vectors, for each batch size."""
+    """Reports the passes from texts to vectors, for each batch size."""
     size, shape, device = arguments()
     with tempfile.TemporaryDirectory() as folder:
         _write_model(Path(folder), shape)
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _write_model(folder: Path, shape: Shape) -> None:
-    """Writes an encoder of random weights in the format of Hugging Face."""
+    """Writes an encoder with random weights in the Hugging Face format."""
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=shape.vocabulary_size,

@@ -20,7 +20,7 @@ class DistilBertPreprocessor(Preprocessor):
 
 
 class DistilBertBackbone(Backbone):
-    """DistilBERT's encoder, without segments and pooler; see `Backbone`."""
+    """DistilBERT's encoder, without segments or a pooler; see `Backbone`."""
 
     family = "distil_bert"
 

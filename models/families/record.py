@@ -1,6 +1,6 @@
-"""What is to be known of each model family: one record, from which every table follows.
+"""What there is to know about each model family: one record, from which every table follows.
 
-Free of TensorFlow, so that a command line and a plan are quick to ask.
+Nothing here imports TensorFlow, so that a command line and a plan are quick.
 """
 
 from collections.abc import Mapping
@@ -8,25 +8,25 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 TokenizerKind = Literal["wordpiece", "byte_pair", "sentence_piece"]
-"""How a family cuts texts into tokens."""
+"""How a family splits texts into tokens."""
 
 
 @dataclass(frozen=True)
 class Packing:
-    """Where special tokens stand around one text and around a pair.
+    """Where special tokens go around one text and around a pair.
 
-    In `single` and `pair` a string is a special token and a number the text of that index.
+    In `single` and `pair`, a string is a special token and a number is the text with that index.
 
     Attributes:
-        single: Such as `("[CLS]", 0, "[SEP]")`.
-        pair: Such as `("[CLS]", 0, "[SEP]", 1, "[SEP]")`.
+        single: Layout of one text, such as `("[CLS]", 0, "[SEP]")`.
+        pair: Layout of a pair, such as `("[CLS]", 0, "[SEP]", 1, "[SEP]")`.
     """
 
     single: tuple[str | int, ...]
     pair: tuple[str | int, ...]
 
     def pieces(self, num_texts: int) -> tuple[str | int, ...]:
-        """Returns what stands around one text or around two."""
+        """Returns the layout of one text or of two."""
         return self.single if num_texts == 1 else self.pair
 
     def num_special(self, num_texts: int) -> int:
@@ -36,11 +36,11 @@ class Packing:
 
 @dataclass(frozen=True)
 class LayerNames:
-    """What Hugging Face calls the encoder's layers and the parts of one.
+    """What Hugging Face calls the encoder's layers and their parts.
 
     Attributes:
-        path: Of the layers, before their numbers.
-        query_key_value: Three linear layers, one layer here.
+        path: Path of the layers, without their numbers.
+        query_key_value: Three linear layers, which are one layer here.
         attention_output: A linear layer.
         attention_norm: A normalization.
         intermediate: A linear layer.
@@ -63,16 +63,16 @@ class HuggingFaceFormat:
 
     Attributes:
         model_type: What `config.json` calls the family.
-        prefix: Before the names of a backbone's weights in a model with a head.
-        arguments: For each field of `config.json` the backbone's argument that it is.
-        defaults: What missing fields stand for: older files have only what is unusual.
+        prefix: What precedes the names of a backbone's weights in a model with a head.
+        arguments: The backbone's argument for each field of `config.json`.
+        defaults: The values of missing fields: older files hold only what is unusual.
         activation: The field that names the activation.
-        dropouts: Fields for the dropout of a classifier's head; the first counts that is not null.
+        dropouts: Fields for the dropout of a classifier's head; the first that is not null counts.
         layer: Names of the encoder's layers.
         head: The linear layers of a classifier's head; the last one gives the scores.
-        other_heads: Beginnings of the names of weights that belong to heads of other tasks.
-        fixed: Arguments of the backbone that no field gives.
-        pads_first: Whether the first positions are those of padding.
+        other_heads: Prefixes of the names of weights that belong to heads of other tasks.
+        fixed: Arguments of the backbone that no field provides.
+        pads_first: Whether the first positions are reserved for padding.
     """
 
     model_type: str
@@ -94,18 +94,18 @@ class Family:
 
     Attributes:
         name: What the project calls it.
-        prefix: Of its classes, here and at Keras Hub.
-        tokenizer: How it cuts texts into tokens.
-        packing: Where special tokens stand.
+        prefix: Prefix of its classes' names, here and in Keras Hub.
+        tokenizer: How it splits texts into tokens.
+        packing: Where special tokens go.
         hugging_face: How Hugging Face's checkpoints of it are written.
-        num_segments: Segment ids; 0 if tokens have none.
+        num_segments: Number of segment ids; 0 if tokens have none.
         has_pooler: Whether its backbone ends in a dense layer over the first token.
-        activation: Of the feed-forward networks at Keras Hub.
-        layer_norm_epsilon: Added to variances at Keras Hub.
-        head_activation: Of the first layer of a classifier's head; `None` where the backbone's
-            pooler is in its place.
+        activation: Activation of the feed-forward networks in Keras Hub.
+        layer_norm_epsilon: Added to the variance in Keras Hub.
+        head_activation: Activation of the first layer of a classifier's head; `None` where the
+            backbone's pooler takes its place.
         drops_first: Whether there is dropout before that layer too.
-        head_dropout: Of a classifier's head at Keras Hub.
+        head_dropout: Dropout rate of a classifier's head in Keras Hub.
     """
 
     name: str

@@ -20,7 +20,7 @@ class RobertaPreprocessor(Preprocessor):
 
 
 class RobertaBackbone(Backbone):
-    """RoBERTa's encoder, without segments and pooler; see `Backbone`."""
+    """RoBERTa's encoder, without segments or a pooler; see `Backbone`."""
 
     family = "roberta"
 

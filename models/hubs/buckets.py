@@ -1,4 +1,4 @@
-"""Presets in buckets of Google Cloud Storage: `gs://bucket/path`."""
+"""Presets in Google Cloud Storage buckets: `gs://bucket/path`."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +16,7 @@ from models.hubs.remote import RemoteFile, RemoteUri, Snapshot, explained
 _WORKERS = 8
 # Larger files are fetched in slices, several at a time.
 _SLICED_BYTES = 64 << 20
-# Seconds after which a bucket that does not answer is given up.
+# Seconds to wait for a bucket to answer before giving up.
 _RETRY = DEFAULT_RETRY.with_timeout(20)
 _TIMEOUT = 20
 
@@ -43,9 +43,9 @@ class BucketSnapshot(Snapshot):
             raise remote.error("no such folder, or an empty one")
 
     def download(self, files: Iterable[RemoteFile], folder: Path) -> None:
-        """Brings files into a folder; see `Snapshot.download`.
+        """Downloads files into a folder; see `Snapshot.download`.
 
-        A file that is not whole has its own name here too: its checksum tells.
+        Here an incomplete file may have its own name too; its checksum gives it away.
         """
         small = []
         with explained(self._remote, _explain):
@@ -82,21 +82,21 @@ def list_blobs(remote: RemoteUri) -> dict[str, storage.Blob]:
         found = _client().list_blobs(
             remote.parts["bucket"], prefix=prefix, timeout=_TIMEOUT, retry=_RETRY
         )
-        # Some tools keep empty blobs in the place of folders.
+        # Some tools keep empty blobs as placeholders for folders.
         return {
             blob.name.removeprefix(prefix): blob for blob in found if not blob.name.endswith("/")
         }
 
 
 def upload(remote: RemoteUri, files: dict[str, Path]) -> None:
-    """Copies files into a folder of a bucket; Cloud Storage checks what it gets.
+    """Copies files into a folder of a bucket; Cloud Storage checks what it receives.
 
     Args:
         remote: The folder's `gs://` URI.
-        files: Local file by path in the folder.
+        files: The local file for each path in the folder.
 
     Raises:
-        PresetError: There is no such bucket, no access to it, or a transfer was damaged.
+        PresetError: There is no such bucket, no access to it, or a file was damaged in transit.
     """
     with explained(remote, _explain):
         bucket = _client().bucket(remote.parts["bucket"])
@@ -113,7 +113,7 @@ def upload(remote: RemoteUri, files: dict[str, Path]) -> None:
 
 
 def _client() -> storage.Client:
-    """Returns a client; without credentials it sees what is public."""
+    """Returns a client; without credentials it sees only what is public."""
     try:
         return storage.Client(project=None)
     except DefaultCredentialsError:
@@ -125,11 +125,11 @@ def _explain(remote: RemoteUri, error: Exception) -> PresetError:
         return remote.error("no such bucket or file")
     if isinstance(error, (Forbidden, Unauthorized)):
         return remote.error(
-            "Cloud Storage grants no access: gcloud auth application-default login gives "
-            "credentials, GOOGLE_APPLICATION_CREDENTIALS names a file with them"
+            "Cloud Storage denies access: run gcloud auth application-default login, or set "
+            "GOOGLE_APPLICATION_CREDENTIALS to a file with credentials"
         )
     if isinstance(error, DataCorruption):
-        return remote.error("a file was damaged on its way: its checksum is another")
+        return remote.error("a file was damaged in transit: its checksum does not match")
     if isinstance(error, GoogleAPICallError):
-        return remote.unreachable(f"Cloud Storage answers {error.code}")
+        return remote.unreachable(f"Cloud Storage answered {error.code}")
     return remote.unreachable(error)

@@ -1,4 +1,4 @@
-"""Checksums of files, of the kinds that hubs tell."""
+"""Checksums of files, of the kinds that hubs report."""
 
 import base64
 import hashlib
@@ -10,7 +10,7 @@ _BLOCK = 1 << 20
 
 
 def _git_blob(size: int) -> Any:
-    """Git's name of a file's content: a SHA-1 over its size and its bytes."""
+    """Git's name for a file's content: a SHA-1 over its size and its bytes."""
     return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
 
 
@@ -26,20 +26,20 @@ _NEW: dict[str, Callable[[int], Any]] = {
     "git": _git_blob,
     "crc32c": _crc32c,
 }
-# Google writes its checksums in base64, all others are written in hexadecimal digits.
+# Google writes its checksums in base64; all others are hexadecimal.
 _BASE64 = ("md5", "crc32c")
 
 
 def checksums(path: Path, kinds: Iterable[str]) -> dict[str, str]:
-    """Reads a file once for all its checksums.
+    """Computes several checksums of a file while reading it once.
 
     Args:
         path: The file.
-        kinds: Of `sha256`, `git` (the SHA-1 by which Git names a content), both hexadecimal, and
-            `md5` and `crc32c` in base64, as Google writes them.
+        kinds: Any of `sha256` and `git` (the SHA-1 by which Git names content), both hexadecimal,
+            and `md5` and `crc32c`, both in base64, as Google writes them.
 
     Returns:
-        The checksum for each kind.
+        The checksum of each kind.
     """
     size = path.stat().st_size
     running = {kind: _NEW[kind](size) for kind in kinds}

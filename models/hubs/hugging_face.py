@@ -1,4 +1,4 @@
-"""Presets in repositories of the Hugging Face Hub: `hf://owner/name[@revision]`."""
+"""Presets in repositories on the Hugging Face Hub: `hf://owner/name[@revision]`."""
 
 import contextlib
 import functools
@@ -22,7 +22,7 @@ from huggingface_hub.utils import (
 from models.errors import PresetError
 from models.hubs.remote import RemoteFile, RemoteUri, Snapshot, explained, retry_if_lost
 
-# Seconds for an answer about a repository or a file.
+# Seconds to wait for an answer about a repository or a file.
 _TIMEOUT = 15
 
 
@@ -30,10 +30,10 @@ class HuggingFaceSnapshot(Snapshot):
     """A repository at one commit.
 
     The environment variable `HF_ENDPOINT` names another hub, `HF_TOKEN` gives access to private
-    repositories, `HF_HUB_OFFLINE` forbids all requests.
+    repositories, and `HF_HUB_OFFLINE` forbids all requests.
 
     Args:
-        remote: An `hf://` URI; without a revision the newest commit of the main branch is taken.
+        remote: An `hf://` URI; without a revision, the latest commit on the main branch is used.
 
     Raises:
         PresetError: There is no such repository or revision, or the hub does not answer.
@@ -42,7 +42,7 @@ class HuggingFaceSnapshot(Snapshot):
     def __init__(self, remote: RemoteUri) -> None:
         self._remote = remote
         self._repository = remote.parts["repository"]
-        # Asked for here: the library reads it only once, when it is imported.
+        # Read here: the library itself reads it only once, when it is imported.
         self._api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
         revision = remote.parts.get("revision")
         with explained(remote, _explain):
@@ -50,7 +50,7 @@ class HuggingFaceSnapshot(Snapshot):
                 self._repository, revision=revision, timeout=_TIMEOUT, files_metadata=True
             )
         if info.sha is None:
-            raise remote.error("the hub does not tell its commit")
+            raise remote.error("the hub does not report its commit")
         self._commit = info.sha
         self.source = f"hf://{self._repository}@{self._commit}"
         self.files = [
@@ -67,9 +67,9 @@ class HuggingFaceSnapshot(Snapshot):
         ]
 
     def download(self, files: Iterable[RemoteFile], folder: Path) -> None:
-        """Brings files into a folder; see `Snapshot.download`."""
+        """Downloads files into a folder; see `Snapshot.download`."""
         with explained(self._remote, _explain), _without_bars():
-            # An interrupted process left them, and no other can go on with them.
+            # An interrupted process left them, and no other process can resume them.
             for orphan in (folder / ".cache").rglob("*.incomplete"):
                 orphan.unlink()
             for file in files:
@@ -82,7 +82,7 @@ class HuggingFaceSnapshot(Snapshot):
                         local_dir=folder,
                         etag_timeout=_TIMEOUT,
                     ),
-                    # The hub's own answers are final: the library has asked again where it helps.
+                    # The hub's own answers are final: the library has retried where that helps.
                     lambda error: not isinstance(error, HfHubHTTPError),
                 )
 
@@ -94,18 +94,18 @@ def _explain(remote: RemoteUri, error: Exception) -> PresetError:
         )
     if isinstance(error, RepositoryNotFoundError):
         return remote.error(
-            "no such repository; if it is a private one, set HF_TOKEN to a token that may read it"
+            "no such repository; if it is private, set HF_TOKEN to a token that can read it"
         )
     if isinstance(error, RevisionNotFoundError):
         revision = remote.parts.get("revision")
         return remote.error(f"no revision {revision!r} in this repository")
     if isinstance(error, HfHubHTTPError):
-        return remote.unreachable(f"the hub answers {error.response.status_code}")
+        return remote.unreachable(f"the hub answered {error.response.status_code}")
     return remote.unreachable(_root(error))
 
 
 def _root(error: BaseException) -> BaseException:
-    """Returns what an error was raised from."""
+    """Returns the root cause of an error."""
     return _root(error.__cause__) if error.__cause__ is not None else error
 
 

@@ -1,4 +1,4 @@
-"""Presets among the models of Kaggle: `kaggle://owner/model/framework/variation[/version]`."""
+"""Presets among the models on Kaggle: `kaggle://owner/model/framework/variation[/version]`."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -39,7 +39,7 @@ class KaggleSnapshot(Snapshot):
     and `KAGGLE_KEY`, or a file in `~/.kaggle/`. Public models need none.
 
     Args:
-        remote: A `kaggle://` URI; without a version the newest one is taken.
+        remote: A `kaggle://` URI; without a version, the latest one is used.
 
     Raises:
         PresetError: There is no such model or version, or Kaggle does not answer.
@@ -91,13 +91,13 @@ class KaggleSnapshot(Snapshot):
             page = answer.next_page_token or ""
 
     def download(self, files: Iterable[RemoteFile], folder: Path) -> None:
-        """Brings files into a folder; see `Snapshot.download`."""
+        """Downloads files into a folder; see `Snapshot.download`."""
         with explained(self._remote, _explain), _client() as client:
             for file in files:
                 self._download(client, file, folder / file.name)
 
     def _download(self, client: Any, file: RemoteFile, path: Path) -> None:
-        """Fetches one file; after a lost connection it goes on where that stopped."""
+        """Fetches one file; after a lost connection, it resumes where it stopped."""
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.part")
         expected = retry_if_lost(
@@ -109,7 +109,7 @@ class KaggleSnapshot(Snapshot):
         part.replace(path)
 
     def _append(self, client: Any, file: RemoteFile, part: Path) -> str | None:
-        """Writes what a file still lacks; returns the checksum of all of it, if Kaggle tells it."""
+        """Writes what a file still lacks; returns the whole file's checksum, if Kaggle gives it."""
         request = self._request(
             ApiDownloadModelInstanceVersionRequest, version_number=self._version, path=file.name
         )
@@ -123,7 +123,7 @@ class KaggleSnapshot(Snapshot):
             if not done or done > total or whole.headers.get("Accept-Ranges") != "bytes":
                 _write(whole, part, "wb")
                 return expected
-        # The address that Kaggle sent us on to is signed, so it needs no credentials.
+        # The URL that Kaggle redirected us to is signed, so it needs no credentials.
         rest = {"Range": f"bytes={done}-"}
         with requests.get(whole.url, stream=True, timeout=_TIMEOUTS, headers=rest) as answer:
             answer.raise_for_status()
@@ -132,7 +132,7 @@ class KaggleSnapshot(Snapshot):
 
 
 class _WithTimeouts(HTTPAdapter):
-    """Sends requests that say nothing of time limits with ours."""
+    """Sends every request with our timeouts."""
 
     def send(self, request: Any, *args: Any, **options: Any) -> Any:
         return super().send(request, *args, **{**options, "timeout": _TIMEOUTS})
@@ -140,7 +140,7 @@ class _WithTimeouts(HTTPAdapter):
 
 @contextlib.contextmanager
 def _client() -> Iterator[Any]:
-    """Makes Kaggle's client, which on its own would wait for ever for an answer."""
+    """Creates Kaggle's client, which by default would wait forever for an answer."""
     with build_kaggle_client() as client:
         session = client.http_client()._session
         for scheme in ("https://", "http://"):
@@ -161,8 +161,8 @@ def _explain(remote: RemoteUri, error: Exception) -> PresetError:
             return remote.error("Kaggle has no such model or version")
         if status in (requests.codes.unauthorized, requests.codes.forbidden):
             return remote.error(
-                "no such model at Kaggle, or no access to it: accept its terms on its page, then "
+                "no such model on Kaggle, or no access to it: accept its terms on its page, then "
                 "set KAGGLE_API_TOKEN"
             )
-        return remote.unreachable(f"Kaggle answers {status}")
+        return remote.unreachable(f"Kaggle answered {status}")
     return remote.unreachable(error)

@@ -1,4 +1,4 @@
-"""Presets that are elsewhere: the URIs that name them, and which of their files are wanted."""
+"""Remote presets: the URIs that name them, and which of their files are needed."""
 
 import contextlib
 import errno
@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from models.errors import PresetError
 
-# Those of the two formats of presets. What could run code, such as pickles, is not among them.
+# The files of the two preset formats, without any that could run code, such as pickles.
 _WANTED = (
     *("config.json", "tokenizer.json", "preprocessor.json", "task.json", "metadata.json"),
     *("labels.json", "assets/*"),
@@ -37,8 +37,8 @@ class Scheme:
     """A kind of URI.
 
     Attributes:
-        form: How it is written, for people.
-        pattern: What it looks like after `scheme://`, its parts in named groups.
+        form: How it is written, for messages.
+        pattern: What it looks like after `scheme://`, with its parts in named groups.
     """
 
     form: str
@@ -62,7 +62,7 @@ SCHEMES = {
         re.compile(r"(?P<bucket>[a-z0-9][a-z0-9._-]*)/(?P<path>[^/\s][^\r\n]*?)/*"),
     ),
 }
-"""Where presets can be brought from."""
+"""Where presets can be fetched from."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class RemoteUri:
     """A checked URI of a preset.
 
     Attributes:
-        text: The URI, without slashes at its end.
+        text: The URI, without trailing slashes.
         scheme: A key of `SCHEMES`.
-        parts: The named parts that its form has; those left out are missing.
+        parts: The named parts of its form, except those left out of the URI.
     """
 
     text: str
@@ -81,7 +81,7 @@ class RemoteUri:
 
     @classmethod
     def parse(cls, uri: str) -> "RemoteUri":
-        """Reads a URI; raises `PresetError` that names the right form."""
+        """Parses a URI; raises a `PresetError` that shows the right form."""
         name, separator, rest = uri.partition("://")
         scheme = SCHEMES.get(name)
         if scheme is None or not separator:
@@ -98,15 +98,15 @@ class RemoteUri:
         return PresetError(f"preset {self.text!r}: {problem}")
 
     def unreachable(self, reason: object) -> PresetError:
-        """Returns the error of a hub that does not answer, which says what can be done."""
+        """Returns the error for a hub that does not answer, which says what to do about it."""
         return self.error(
-            f"cannot be fetched ({_in_short(str(reason))}); where there is a network, "
+            f"cannot be fetched ({_in_short(str(reason))}); on a machine with network access, "
             f"python -m pipelines.presets fetch {self.text} --output=FOLDER "
-            "makes a folder to give as the preset"
+            "makes a folder that can be used as the preset"
         )
 
 
-# What a person wants to know of a failed connection, among all that the clients tell.
+# What a person wants to know about a failed connection, among all that the clients report.
 _ESSENCE = re.compile(
     r"failed to resolve '[^']*'|name or service not known|connection refused|timed out"
     r"|certificate verify failed[^()]*",
@@ -123,19 +123,19 @@ def _in_short(reason: str) -> str:
 
 
 def is_uri(preset: object) -> bool:
-    """Returns whether a preset is named by a URI, not by a name or a folder."""
+    """Returns whether a preset is given as a URI, not as a name or a folder."""
     return isinstance(preset, str) and "://" in preset
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a preset where it comes from.
+    """A file of a remote preset.
 
     Attributes:
-        name: Its path in the preset, with slashes.
-        size: In bytes, as the hub lists it.
+        name: Its path within the preset, with slashes.
+        size: Its size in bytes, as the hub lists it.
         digest: Kind and value of its checksum, such as `("sha256", "0fe1…")`; `None` if the hub
-            does not list it and the client alone checks what comes. The kinds are those of
+            does not list it and only the client checks what arrives. The kinds are those of
             `models.hubs.checksums`.
     """
 
@@ -149,7 +149,7 @@ class Snapshot(ABC):
 
     Attributes:
         source: Its URI with the revision that was found.
-        files: All that it has.
+        files: All of its files.
     """
 
     source: str
@@ -157,14 +157,14 @@ class Snapshot(ABC):
 
     @abstractmethod
     def download(self, files: Iterable[RemoteFile], folder: Path) -> None:
-        """Brings files into a folder.
+        """Downloads files into a folder.
 
-        A file has its own name only when it is whole; what an earlier call left unfinished under
-        other names may be gone on with.
+        A file gets its own name only once it is complete; what an earlier call left unfinished
+        under other names may be resumed.
 
         Args:
-            files: Some of `files`.
-            folder: There already.
+            files: Some of the snapshot's `files`.
+            folder: An existing folder.
 
         Raises:
             PresetError: The hub does not answer, or what it sent is damaged.
@@ -175,7 +175,7 @@ _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO
 
 
 def is_disk_error(error: Exception) -> bool:
-    """Returns whether this machine's disk is the trouble, not the network."""
+    """Returns whether this machine's disk is the problem, not the network."""
     return isinstance(error, OSError) and error.errno in _DISK_ERRORS
 
 
@@ -187,7 +187,7 @@ def explained(
 
     Args:
         remote: The preset.
-        explain: Returns the error for one of the client's; each client has kinds of its own.
+        explain: Returns the error for one of the client's; each client has its own kinds.
     """
     try:
         yield
@@ -199,17 +199,17 @@ def explained(
         raise explain(remote, error) from None
 
 
-# How often a file is asked for, and the first wait in seconds, which doubles from one to the next.
+# How many times a file is requested, and the first wait in seconds, which doubles each time.
 _ATTEMPTS = 4
 _FIRST_WAIT = 0.5
 
 
 def retry_if_lost(work: Callable[[], _T], is_lost: Callable[[Exception], bool]) -> _T:
-    """Does some work, again if the connection was lost meanwhile, but only so often.
+    """Does some work, and retries it a limited number of times if the connection is lost.
 
     Args:
-        work: Goes on where it was interrupted when it is called again.
-        is_lost: Whether one of its errors means a lost connection.
+        work: Resumes where it was interrupted when it is called again.
+        is_lost: Returns whether one of its errors means a lost connection.
     """
     for attempt in range(_ATTEMPTS - 1):
         try:
@@ -225,19 +225,18 @@ def files_of_a_preset(remote: RemoteUri, files: Iterable[RemoteFile]) -> list[Re
     """Returns the files that a preset needs, in the order of their names.
 
     Raises:
-        PresetError: A file would be written elsewhere than in the preset's folder, or there is no
-            preset.
+        PresetError: A file would be written outside the preset's folder, or there is no preset.
     """
     chosen = []
     for file in sorted(files, key=lambda file: file.name):
         if not _is_within(file.name):
-            raise remote.error(f"names a file {file.name!r}, which is outside of its folder")
+            raise remote.error(f"names a file {file.name!r}, which is outside its folder")
         if any(fnmatch.fnmatchcase(file.name, pattern) for pattern in _WANTED) and not any(
             fnmatch.fnmatchcase(file.name.lower(), pattern) for pattern in _REFUSED
         ):
             chosen.append(file)
     if not any(file.name == "config.json" for file in chosen):
-        raise remote.error("no preset is there: it has no config.json")
+        raise remote.error("not a preset: it has no config.json")
     return chosen
 
 

@@ -1,8 +1,8 @@
-"""The cache of remote presets: each is brought to this machine once, whole and checked.
+"""The cache of remote presets: each is fetched to this machine once, complete and checked.
 
 An entry is a folder with `manifest.json`, which has the size and the SHA-256 of every file, and
-`preset/`, the files themselves. It is filled under another name and renamed when all of it is
-there, so that no reader ever sees half a file.
+`preset/`, the files themselves. It is filled under another name and renamed once it is complete, so
+that no reader ever sees half a file.
 """
 
 import contextlib
@@ -24,9 +24,9 @@ from models.hubs.checksums import checksums
 from models.hubs.remote import RemoteFile, RemoteUri, Snapshot, files_of_a_preset
 
 OnProgress = Callable[[int, int], None]
-"""Takes the bytes that are there and those that there will be."""
+"""Takes the number of bytes fetched so far and the total."""
 
-# Imported when a preset is fetched: each takes up to a second.
+# Imported when a preset is fetched: each import takes up to a second.
 _HUBS = {
     "hf": ("models.hubs.hugging_face", "HuggingFaceSnapshot"),
     "kaggle": ("models.hubs.kaggle", "KaggleSnapshot"),
@@ -35,9 +35,9 @@ _HUBS = {
 
 _MANIFEST = "manifest.json"
 _PRESET = "preset"
-# What an unfinished entry is of: another version is not gone on with.
+# Names the version that an unfinished entry is of: it is not resumed for another one.
 _SOURCE = "source"
-# Left free on the disk beside what is fetched.
+# Space left free on the disk, in addition to what is fetched.
 _SPARE_BYTES = 64 << 20
 _SECONDS_BETWEEN_REPORTS = 0.2
 
@@ -45,8 +45,8 @@ _SECONDS_BETWEEN_REPORTS = 0.2
 def cache_folder() -> Path:
     """Returns the folder of the cache.
 
-    It is what the environment variable `TEXTBEAM_CACHE` says, else `textbeam` in `XDG_CACHE_HOME`,
-    else `~/.cache/textbeam`.
+    It is the folder that the environment variable `TEXTBEAM_CACHE` names, else `textbeam` in
+    `XDG_CACHE_HOME`, else `~/.cache/textbeam`.
     """
     if folder := os.environ.get("TEXTBEAM_CACHE"):
         return Path(folder).expanduser()
@@ -55,16 +55,16 @@ def cache_folder() -> Path:
 
 
 def cached(uri: str) -> Path | None:
-    """Returns the folder of a preset that was fetched before; asks no network.
+    """Returns the folder of a preset that was fetched before, without using the network.
 
-    A file that is missing or of another size makes the whole entry count as not fetched; `verify`
-    looks closer.
+    If a file is missing or has another size, the whole entry counts as not fetched; `verify` checks
+    more closely.
 
     Args:
-        uri: Such as `hf://owner/name`.
+        uri: The preset's URI, such as `hf://owner/name`.
 
     Raises:
-        PresetError: The URI is of no known form.
+        PresetError: The URI has no known form.
     """
     entry = _entry(RemoteUri.parse(uri))
     manifest = _read_manifest(entry)
@@ -79,24 +79,24 @@ def cached(uri: str) -> Path | None:
 
 
 def fetch(uri: str, on_progress: OnProgress | None = None, *, refresh: bool = False) -> Path:
-    """Returns the local folder of a remote preset, and brings it to the cache before if need be.
+    """Returns the local folder of a remote preset, fetching it into the cache first if needed.
 
-    What is in the cache is used as it is, without any network. So a URI without a revision, a
+    What is in the cache is used as it is, without using the network. So a URI without a revision, a
     branch, and a folder in a bucket stay what they were when they were first fetched, until they
-    are fetched with `refresh`; the manifest has the commit or version that was found.
+    are fetched with `refresh`; the manifest records the commit or version that was found.
 
-    Of several processes that ask for the same preset one fetches it, and the others wait. After an
-    interruption the next call goes on with the files that are whole.
+    If several processes ask for the same preset, one fetches it and the others wait. After an
+    interruption, the next call keeps the files that are complete.
 
     Args:
         uri: `hf://owner/name[@revision]`, `kaggle://owner/model/framework/variation[/version]` or
             `gs://bucket/path`.
-        on_progress: Called now and then, from a thread of its own, while bytes come in.
-        refresh: Whether to look for a newer state and take that.
+        on_progress: Called from time to time, from a thread of its own, while data arrives.
+        refresh: Whether to look for a newer version and fetch it.
 
     Raises:
-        PresetError: The URI is of no known form; the preset does not exist, cannot be reached or
-            is damaged; the cache cannot be written.
+        PresetError: The URI has no known form; the preset does not exist, cannot be reached or is
+            damaged; or the cache cannot be written.
     """
     remote = RemoteUri.parse(uri)
     if not refresh and (folder := cached(uri)):
@@ -110,8 +110,8 @@ def fetch(uri: str, on_progress: OnProgress | None = None, *, refresh: bool = Fa
             _fill(remote, _snapshot(remote), entry, on_progress)
     except OSError as error:
         raise remote.error(
-            f"the cache {cache_folder()} cannot be used ({error.strerror or error}); the "
-            "environment variable TEXTBEAM_CACHE names another folder"
+            f"the cache {cache_folder()} cannot be used ({error.strerror or error}); set the "
+            "environment variable TEXTBEAM_CACHE to another folder"
         ) from None
     return entry / _PRESET
 
@@ -120,18 +120,18 @@ def verify(uri: str) -> None:
     """Reads every file of a fetched preset and compares it with the manifest.
 
     Raises:
-        PresetError: The preset is not in the cache, or one of its files was damaged since.
+        PresetError: The preset is not in the cache, or one of its files has been damaged.
     """
     remote = RemoteUri.parse(uri)
     entry = _entry(remote)
     manifest = _read_manifest(entry)
     if manifest is None or cached(uri) is None:
-        raise remote.error("is not in the cache, or not all of it")
+        raise remote.error("is not in the cache, or is incomplete there")
     for name, file in manifest["files"].items():
         if checksums(entry / _PRESET / name, ["sha256"])["sha256"] != file["sha256"]:
             raise remote.error(
-                f"{name} in the cache was damaged since it was fetched; "
-                f"python -m pipelines.presets fetch {uri} --refresh mends it"
+                f"{name} in the cache has been damaged since it was fetched; "
+                f"python -m pipelines.presets fetch {uri} --refresh repairs it"
             )
 
 
@@ -147,7 +147,7 @@ def _snapshot(remote: RemoteUri) -> Snapshot:
 
 
 def _entry(remote: RemoteUri) -> Path:
-    """Returns the folder of an entry: a name for people, and a digest that makes it unique."""
+    """Returns the folder of an entry: a readable name, and a digest that makes it unique."""
     digest = hashlib.sha256(remote.text.encode()).hexdigest()[:12]
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", remote.text)[-80:].strip("-.")
     return cache_folder() / "presets" / f"{readable}-{digest}"
@@ -163,7 +163,7 @@ def _read_manifest(entry: Path) -> dict[str, Any] | None:
 def _fill(
     remote: RemoteUri, snapshot: Snapshot, entry: Path, on_progress: OnProgress | None
 ) -> None:
-    """Makes an entry anew; the one that is there, if any, is replaced at the end."""
+    """Makes a new entry; an existing one is replaced at the end."""
     files = files_of_a_preset(remote, snapshot.files)
     partial = entry.with_name(f"{entry.name}.partial")
     folder = partial / _PRESET
@@ -189,7 +189,7 @@ def _fill(
 
 
 def _go_on_or_start_anew(partial: Path, source: str) -> None:
-    """Makes the folder to fetch into; what is left there of another version is removed."""
+    """Makes the folder to fetch into; anything left there of another version is removed."""
     marker = partial / _SOURCE
     if not marker.is_file() or marker.read_text("utf-8") != source:
         shutil.rmtree(partial, ignore_errors=True)
@@ -198,7 +198,7 @@ def _go_on_or_start_anew(partial: Path, source: str) -> None:
 
 
 def _take_over(entry: Path, folder: Path, source: str, files: Sequence[RemoteFile]) -> None:
-    """Links the files of an earlier entry that were not damaged since; they need no fetching."""
+    """Links the undamaged files of an earlier entry, which need not be fetched again."""
     manifest = _read_manifest(entry)
     if manifest is None:
         return
@@ -210,7 +210,7 @@ def _take_over(entry: Path, folder: Path, source: str, files: Sequence[RemoteFil
         if not old.is_file() or checksums(old, ["sha256"])["sha256"] != known["sha256"]:
             continue
         new.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(OSError):  # there already, or a file system without links
+        with contextlib.suppress(OSError):  # already there, or a file system without links
             os.link(old, new)
 
 
@@ -228,26 +228,26 @@ def _check_space(remote: RemoteUri, folder: Path, total: int) -> None:
     free = shutil.disk_usage(folder).free
     if total - there + _SPARE_BYTES > free:
         raise remote.error(
-            f"{(total - there) / 1e9:.1f} GB are to be fetched, and the disk of the cache "
-            f"{cache_folder()} has {free / 1e9:.1f} GB free; the environment variable "
-            "TEXTBEAM_CACHE names another folder"
+            f"{(total - there) / 1e9:.1f} GB must be fetched, but the disk of the cache "
+            f"{cache_folder()} has {free / 1e9:.1f} GB free; set the environment variable "
+            "TEXTBEAM_CACHE to another folder"
         )
 
 
 def _checked(remote: RemoteUri, folder: Path, file: RemoteFile) -> dict[str, Any]:
-    """Returns what the manifest says of a file; a damaged one is removed, to be fetched again."""
+    """Returns the manifest's record of a file; a damaged one is removed, to be fetched again."""
     path = folder / file.name
     found = checksums(path, ["sha256", *([file.digest[0]] if file.digest else [])])
     if file.digest and found[file.digest[0]] != file.digest[1]:
         path.unlink()
         raise remote.error(
-            f"{file.name} is damaged: its checksum is not the one that the hub tells; try again"
+            f"{file.name} is damaged: its checksum is not the one that the hub reports; try again"
         )
     return {"bytes": path.stat().st_size, "sha256": found["sha256"]}
 
 
 def _remove_others(folder: Path, kept: Sequence[str] | dict[str, Any]) -> None:
-    """Removes what is no file of the preset: a client's notes, files that are no longer there."""
+    """Removes what is not part of the preset: a client's notes, files that it no longer has."""
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir():
             with contextlib.suppress(OSError):  # one that is not empty
@@ -257,7 +257,7 @@ def _remove_others(folder: Path, kept: Sequence[str] | dict[str, Any]) -> None:
 
 
 def _replace(partial: Path, entry: Path) -> None:
-    """Renames a folder to the entry; a reader of the old one keeps what it has opened."""
+    """Renames a folder to the entry; readers of the old one keep the files they have open."""
     old = entry.with_name(f"{entry.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if entry.exists():
@@ -269,7 +269,7 @@ def _replace(partial: Path, entry: Path) -> None:
 
 @contextlib.contextmanager
 def _reports(folder: Path, total: int, on_progress: OnProgress | None) -> Iterator[None]:
-    """Tells how much is there while the body runs: the clients write to the same folder."""
+    """Reports how much has arrived while the body runs: the clients write to the same folder."""
     if on_progress is None:
         yield
         return

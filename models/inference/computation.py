@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 """Lengths that XLA compiles for, in tokens; a shorter row is padded to the next of them.
 
-Each is at most half as long again as the one before, 16 and 32 apart, so that little of a row is
-padding; more of them would cost more compilations.
+Apart from 16 and 32, each is at most half as long again as the one before, so that little of a row
+is padding; more lengths would cost more compilations.
 """
 
 
 def length_ladder(sequence_length: int, max_sequence_length: int) -> tuple[int, ...]:
-    """Returns the lengths to pad rows to where every shape is compiled, shortest first.
+    """Returns the lengths to pad rows to when every shape is compiled, shortest first.
 
     Args:
-        sequence_length: What texts are cut to: the length that is the most common.
-        max_sequence_length: Longest row that the backbone has positions for.
+        sequence_length: The length that texts are truncated to, which is the most common one.
+        max_sequence_length: The longest row that the backbone has positions for.
     """
     ends = {sequence_length, max_sequence_length}
     return tuple(sorted(ends | {length for length in LENGTHS if length < max_sequence_length}))
@@ -37,11 +37,11 @@ class Computation:
     """A compiled function from a micro-batch's features to float32 `[rows, width]`.
 
     Args:
-        outputs: From the features to the results, as TensorFlow operations.
+        outputs: Computes the results from the features, as TensorFlow operations.
         features: Names of the features; each is int32 `[rows, length]`.
-        width: Numbers of a row's result.
-        use_xla: Whether XLA compiles it, anew for every shape. Else TensorFlow runs operation by
-            operation, and any shape will do.
+        width: Numbers in a row's result.
+        use_xla: Whether XLA compiles it, anew for every shape. Otherwise TensorFlow runs operation
+            by operation, and any shape will do.
     """
 
     def __init__(
@@ -91,10 +91,10 @@ class Computation:
 
 
 def computation_of(model: "Classifier | Embedder", use_xla: bool = False) -> Computation:
-    """Returns the computation of a model's results: of its classes, or of vectors.
+    """Returns the computation of a model's results: its classes' probabilities, or vectors.
 
     Raises:
-        UserError: A classifier's scores are no probabilities.
+        UserError: A classifier's scores are not probabilities.
     """
     if isinstance(model, Embedder):
         features = list(model.backbone.input)
@@ -103,7 +103,7 @@ def computation_of(model: "Classifier | Embedder", use_xla: bool = False) -> Com
 
 
 def _classification(classifier: "Classifier", use_xla: bool) -> Computation:
-    """Returns the computation of the probability of each class; of a head of one, its score."""
+    """Returns the computation of each class's probability; of a head with one output, its score."""
     import keras
     import tensorflow as tf
 
@@ -115,7 +115,7 @@ def _classification(classifier: "Classifier", use_xla: bool) -> Computation:
     }.get(classifier.activation)
     if to_probabilities is None:
         name = keras.activations.serialize(classifier.activation)
-        raise UserError(f"scores with the activation {name!r} are no probabilities of classes")
+        raise UserError(f"scores with the activation {name!r} are not class probabilities")
 
     def probabilities(features: Mapping[str, Any]) -> Any:
         return to_probabilities(tf.cast(classifier.scores(features), tf.float32))

@@ -1,12 +1,6 @@
 """Batched inference: many texts in, one row of results for each out, in order.
 
-The hot loop of the project, usable without Beam:
-
-    predictor = Predictor.from_preset("sentiment_tiny_en")
-    probabilities = predictor(["What a film!", "Two hours I won't get back."])
-
-    predictor = Predictor.from_preset("my_preset/", task="embed", pooling="mean")
-    vectors = predictor(["a text", "another"])
+The hot loop of the project, usable without Beam.
 """
 
 import hashlib
@@ -39,14 +33,14 @@ if TYPE_CHECKING:
 
 Task = Literal["classify", "embed"]
 TASKS: tuple[Task, ...] = get_args(Task)
-"""What a predictor computes of a text: the probability of each class, or a vector."""
+"""What a predictor computes for a text: the probability of each class, or a vector."""
 
 BATCH_TOKENS = {"CPU": 1024, "GPU": 16_384}
 """Token area (rows times the longest row) of a micro-batch for each device.
 
-On a CPU what a micro-batch needs stays in the caches of its core; `benchmarks/predictor.py`
-compares areas. On a GPU it is large enough that its matrix products fill the device, and small
-enough that the last one of a record batch, which has empty rows, is a small part of it.
+On a CPU, what a micro-batch needs stays in its core's caches; `benchmarks/predictor.py` compares
+areas. On a GPU, it is large enough that its matrix products fill the device, and small enough that
+the last one of a record batch, which has empty rows, is a small part of that batch.
 """
 
 
@@ -58,8 +52,8 @@ class Prediction:
         outputs: float32 `[rows, width]`: the probability of each class, or a vector; NaN in failed
             rows.
         errors: What went wrong with a row, by its index.
-        padded_tokens: Places of the micro-batches that held padding, not a token.
-        precision: Type that was computed in.
+        padded_tokens: Positions in the micro-batches that held padding, not a token.
+        precision: The compute type.
     """
 
     outputs: np.ndarray
@@ -71,27 +65,33 @@ class Prediction:
 class Predictor:
     """Runs a classifier or an embedder over batches of token sequences of any lengths.
 
+    >>> predictor = Predictor.from_preset("sentiment_tiny_en")
+    >>> predictor.labels
+    ['negative', 'positive']
+    >>> predictor(["What a lovely day!", "Cold soup, slow service."]).argmax(axis=1).tolist()
+    [1, 0]
+
     A batch is sorted by length and cut into micro-batches by token area, so that little is padding;
     identical sequences are computed once, and not again while their results are among the recent
     ones (`models.inference.recent`); a micro-batch that does not fit into memory is halved;
-    a row that fails alone takes no other along.
+    a row that fails by itself does not take others with it.
 
     On a GPU, XLA compiles the model for a few shapes: rows are padded to one of the lengths of
     `length_ladder`, and a micro-batch to as many rows as fit into the token area. While one
     micro-batch is computed, another thread prepares the next.
 
     Args:
-        model: What is computed, with its preprocessor.
+        model: The model to run, with its preprocessor.
         device: `"CPU"` or `"GPU"`.
         batch_tokens: Token area of a micro-batch; chosen for the device if `None`.
-        long_text: Whether a text longer than the preprocessor's length is cut, or becomes windows
-            whose results are averaged.
+        long_text: Whether a text longer than the preprocessor's length is truncated, or split into
+            windows whose results are averaged.
         computation: Computes a micro-batch; the model's own for the device if `None`.
 
     Attributes:
-        labels: Names of the classes; none if vectors are computed.
-        width: Numbers of a row's result.
-        precision: Type that is computed in.
+        labels: Names of the classes; empty if vectors are computed.
+        width: Numbers in a row's result.
+        precision: The compute type.
     """
 
     def __init__(
@@ -147,29 +147,29 @@ class Predictor:
         Args:
             preset: A preset's name or folder.
             task: `classify` for the probability of each class, `embed` for vectors.
-            sequence_length: Tokens of a row at most; the preset's own if `None`.
-            preprocessor: One that the preset's tokenizer is in already, with its own length.
+            sequence_length: Maximum tokens per row; the preset's own if `None`.
+            preprocessor: One that already has the preset's tokenizer, with its own length.
             batch_tokens: Token area of a micro-batch; chosen for the device if `None`.
             precision: Compute type; `auto` is half precision on a GPU, float32 on a CPU.
-            long_text: Whether longer texts are cut (`truncate`) or become `windows`.
+            long_text: Whether longer texts are truncated (`truncate`) or split into `windows`.
             pooling: How the vectors of a text's tokens become one; the preset's own if `None`.
             normalize: Whether vectors are divided by their length; the preset's own if `None`.
-            dimensions: Numbers of a vector to keep; all if `None`.
+            dimensions: How many dimensions of a vector to keep; all if `None`.
 
         Raises:
-            UserError: An argument has no such choice, or is one of the other task's.
+            UserError: An argument is not one of its choices, or belongs to the other task.
             PresetError: There is no such preset, it has no classifier or pooler, or its files are
-                not what they should be.
+                invalid.
         """
         preset = open_preset(preset)
         settings = None
-        # What does not fit together fails before TensorFlow starts.
+        # Arguments that do not fit together fail before TensorFlow starts.
         if task == "embed":
             settings, dimensions = resolve_embedding(preset, pooling, normalize, dimensions)
         elif task not in TASKS:
             raise UserError(f"task {task!r} is not one of {', '.join(TASKS)}")
         elif (pooling, normalize, dimensions) != (None, None, None):
-            raise UserError("pooling, normalize and dimensions are of the task 'embed'")
+            raise UserError("pooling, normalize and dimensions belong to the task 'embed'")
         elif not preset.has_classifier:
             raise preset.no_classifier()
         device = runtime.start()
@@ -200,8 +200,8 @@ class Predictor:
             pair_texts: Strings `[rows]`: the second texts, where rows are pairs.
 
         Raises:
-            TypeError: Something is no string.
-            ValueError: First and second texts are not as many.
+            TypeError: A value is not a string.
+            ValueError: There are not as many first texts as second texts.
             RuntimeError: The model failed on a row.
         """
         texts = as_texts(texts)[0]
@@ -219,9 +219,9 @@ class Predictor:
         """Computes the outputs of packed rows.
 
         Args:
-            tokens: The rows. With `long_text="windows"` those longer than the preprocessor's
-                length are of several windows, as `Preprocessor.encode_windows` packs them.
-            on_rows: Called with the number of rows that are done, from time to time.
+            tokens: The rows. With `long_text="windows"`, those longer than the preprocessor's
+                length consist of several windows, as `Preprocessor.encode_windows` packs them.
+            on_rows: Called from time to time with the number of rows that have just been done.
         """
         if self.long_text == "truncate":
             return self._predict(tokens, np.arange(len(tokens)), on_rows)
@@ -237,7 +237,7 @@ class Predictor:
         return Prediction(outputs, errors, found.padded_tokens, found.precision)
 
     def forget(self) -> None:
-        """Forgets the results of recent rows, so that the same rows are computed anew."""
+        """Forgets the results of recent rows, so that the same rows are computed again."""
         self._recent.clear()
 
     def _predict(
@@ -247,7 +247,7 @@ class Predictor:
 
         Args:
             tokens: The rows.
-            counted: Indices of the rows that `on_rows` is to hear of.
+            counted: Indices of the rows to report to `on_rows`.
             on_rows: Called with their number.
         """
         first, inverse, keys = distinct_rows(tokens)
@@ -261,7 +261,7 @@ class Predictor:
         work = _Work(tokens, first, outputs)
 
         def run(chosen: np.ndarray) -> int:
-            """Computes distinct rows; returns how many places were padding."""
+            """Computes distinct rows; returns how many positions were padding."""
             padded = self._run(work, chosen)
             done = int(copies[chosen].sum())
             if on_rows is not None and done:
@@ -283,11 +283,11 @@ class Predictor:
         """Computes one micro-batch, in halves if it fails as a whole.
 
         Args:
-            work: Takes the results.
+            work: Receives the results.
             chosen: Indices of its distinct rows.
 
         Returns:
-            How many places were padding.
+            How many positions were padding.
         """
         rows = work.first[chosen]
         lengths = work.tokens.lengths[rows]
@@ -304,7 +304,7 @@ class Predictor:
             outputs = self._compute(features)[: len(chosen)]
         except Exception as error:
             if _is_out_of_memory(error) and num_rows > 1:
-                # The micro-batches to come are cut to what fits.
+                # Later micro-batches are cut to what fits.
                 self._batch_tokens = min(self._batch_tokens, num_rows // 2 * length)
             elif not middle:
                 work.errors[int(chosen[0])] = _one_line(error)
@@ -323,9 +323,9 @@ class _Work:
 
     Attributes:
         tokens: Its rows.
-        first: int64 `[distinct]`: the row to compute of each distinct sequence.
-        outputs: float32 `[distinct, width]`: takes the results.
-        errors: Takes what went wrong with a distinct row, by its index.
+        first: int64 `[distinct]`: the row to compute for each distinct sequence.
+        outputs: float32 `[distinct, width]`: receives the results.
+        errors: Receives what went wrong with a distinct row, by its index.
     """
 
     tokens: Tokens
@@ -335,14 +335,14 @@ class _Work:
 
 
 def distinct_rows(tokens: Tokens) -> tuple[np.ndarray, np.ndarray, list[bytes]]:
-    """Finds the rows that are the same sequence.
+    """Finds the rows that hold the same sequence.
 
     Args:
         tokens: Packed rows.
 
     Returns:
         int64 `[distinct]`, the first row of each distinct sequence; int64 `[rows]`, the index of
-        each row's sequence among them; and a key for each distinct sequence, of 16 bytes.
+        each row's sequence among them; and a key of 16 bytes for each distinct sequence.
     """
     flat = [ids.tobytes() for ids in (tokens.ids, tokens.segment_ids) if ids is not None]
     item = tokens.ids.itemsize
@@ -363,12 +363,12 @@ def distinct_rows(tokens: Tokens) -> tuple[np.ndarray, np.ndarray, list[bytes]]:
 def micro_batches(
     lengths: np.ndarray, batch_tokens: int, ladder: Sequence[int] = ()
 ) -> Iterator[np.ndarray]:
-    """Cuts rows into micro-batches of like length, the longest first.
+    """Groups rows into micro-batches of similar length, the longest first.
 
     Args:
         lengths: int64 `[rows]`: tokens in each row.
-        batch_tokens: Token area of a micro-batch at most, unless one row alone is longer.
-        ladder: Lengths that rows are padded to; to the longest of their micro-batch if empty.
+        batch_tokens: Maximum token area of a micro-batch, unless one row alone is longer.
+        ladder: Lengths that rows are padded to; if empty, to the longest of their micro-batch.
 
     Yields:
         Indices of the rows of a micro-batch.

@@ -1,4 +1,4 @@
-"""Results of the rows that were computed last, for rows that come again."""
+"""Results of the most recently computed rows, for rows that recur."""
 
 import threading
 from collections.abc import Sequence
@@ -11,17 +11,17 @@ MAX_BYTES = 64 << 20
 """Memory for results: 44,000 vectors of 384 numbers."""
 
 MAX_ROWS = 1 << 17
-"""Rows at most, however small their results are: what finds them takes memory too."""
+"""Maximum number of rows, however small their results: the index takes memory too."""
 
 
 class RecentResults:
-    """The results of recent rows by a key, the oldest making way for new ones.
+    """The results of recent rows by key, the oldest making way for new ones.
 
     Safe to use from several threads.
 
     Args:
-        width: Numbers of a result.
-        max_rows: Results that are kept; as many as `MAX_BYTES` and `MAX_ROWS` allow if `None`.
+        width: Numbers per result.
+        max_rows: How many results to keep; as many as `MAX_BYTES` and `MAX_ROWS` allow if `None`.
     """
 
     def __init__(self, width: int, max_rows: int | None = None) -> None:
@@ -38,10 +38,10 @@ class RecentResults:
         """Returns the results of the keys that are known.
 
         Args:
-            keys: What names each row.
+            keys: The key of each row.
 
         Returns:
-            int64 `[found]`, the indices of these keys, and float32 `[found, width]`.
+            int64 `[found]`, the indices of these keys, and float32 `[found, width]`, their results.
         """
         with self._lock:
             slots = [self._slots.get(key, -1) for key in keys]
@@ -50,10 +50,10 @@ class RecentResults:
             return found, self._values[slot_of[found]]
 
     def add(self, keys: Sequence[bytes], values: np.ndarray) -> None:
-        """Keeps results; of more than there is room for the last ones.
+        """Keeps results; only the last ones if there is no room for all.
 
         Args:
-            keys: What names each row, none of them twice.
+            keys: The key of each row, none of them twice.
             values: float32 `[rows, width]`.
         """
         capacity = len(self._keys)

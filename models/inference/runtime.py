@@ -1,4 +1,4 @@
-"""TensorFlow's start: quiet, quick, and on a CPU with one thread for every operation."""
+"""Starting TensorFlow: quietly, quickly, and on a CPU with one thread for every operation."""
 
 import contextlib
 import functools
@@ -43,17 +43,18 @@ _collection_paused = threading.Event()
 
 
 def pause_collection() -> None:
-    """Stops Python's search for garbage until TensorFlow has started.
+    """Pauses Python's garbage collection until TensorFlow has started.
 
-    What is imported and planned by then is a million objects that live to the end, searched again
-    and again (`benchmarks/startup.py` times a short run). For processes that run one command.
+    By then, imports and planning have made a million objects that live to the end, and would be
+    scanned again and again (`benchmarks/startup.py` times a short run). For processes that run one
+    command.
     """
     gc.disable()
     _collection_paused.set()
 
 
 def resume_collection() -> None:
-    """Ends what `pause_collection` began; what is there by now is never searched again."""
+    """Ends what `pause_collection` began; the objects that exist by now are never scanned again."""
     if _collection_paused.is_set():
         _collection_paused.clear()
         gc.freeze()
@@ -69,9 +70,9 @@ def start(streams: bool = True) -> str:
     Safe to call again, and from several threads.
 
     Args:
-        streams: Whether work will come in streams, as the predictor's does: on a CPU every
-            operation then gets one thread (`benchmarks/predictor.py` compares).
-            Nothing is changed where TensorFlow runs already.
+        streams: Whether work will come in parallel streams, as the predictor's does: on a CPU,
+            every operation then gets one thread (`benchmarks/predictor.py` compares).
+            Has no effect if TensorFlow is already running.
 
     Raises:
         UserError: Keras was imported with another backend.
@@ -86,7 +87,7 @@ def _start(streams: bool) -> str:
         import tensorflow as tf
 
         if streams and not tf.config.list_physical_devices("GPU"):
-            with contextlib.suppress(RuntimeError):  # TensorFlow runs already
+            with contextlib.suppress(RuntimeError):  # TensorFlow is already running
                 tf.config.threading.set_intra_op_parallelism_threads(1)
         device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
 
@@ -96,7 +97,7 @@ def _start(streams: bool) -> str:
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise UserError(
-            f"Keras runs on the backend {backend!r}; set KERAS_BACKEND=tensorflow before it is "
+            f"Keras uses the backend {backend!r}; set KERAS_BACKEND=tensorflow before it is "
             "imported"
         )
     return device
@@ -108,7 +109,7 @@ def num_cores() -> int:
 
 
 def num_streams(device: str) -> int:
-    """Returns how many micro-batches to have under way at a time on a device.
+    """Returns how many micro-batches a device should have in flight at a time.
 
     Two for each GPU or core: while one is computed, the next is padded and handed over.
     """

@@ -1,8 +1,8 @@
 """Where Hugging Face's checkpoints keep the weights of each family.
 
 PyTorch's linear layers keep their kernels as `[outputs, inputs]`, the transpose of Keras's, and
-queries, keys and values are three layers. RoBERTa's positions begin behind that of padding, and
-every token of it is of segment 0, whose embedding is added to the positions here.
+queries, keys and values are three layers. RoBERTa's positions begin after that of padding, and all
+its tokens belong to segment 0, whose embedding is added to the positions here.
 """
 
 import re
@@ -27,7 +27,7 @@ def _joined(*values: np.ndarray) -> np.ndarray:
 
 
 def _transposed(*values: np.ndarray) -> np.ndarray:
-    """Returns one kernel of those of one linear layer, or of several side by side."""
+    """Returns the kernel of one linear layer, or those of several side by side."""
     kernel = np.empty((values[0].shape[1], sum(map(len, values))), values[0].dtype)
     start = 0
     for value in values:
@@ -76,7 +76,7 @@ def _encoder_layer(index: int, config: Mapping[str, Any], names: LayerNames) -> 
 _POSITIONS = "embeddings.position_embeddings.weight"
 _SEGMENTS = "embeddings.token_type_embeddings.weight"
 POOLER = "pooler.dense"
-"""BERT's pooler, which checkpoints without its pretraining's second task lack."""
+"""BERT's pooler, missing from checkpoints pretrained without next-sentence prediction."""
 
 
 def backbone_weights(
@@ -85,10 +85,10 @@ def backbone_weights(
     """Returns where a checkpoint keeps the weights of a backbone.
 
     Args:
-        family: Of the backbone.
+        family: The backbone's family.
         config: All arguments of its constructor.
-        stored: What else is known of the checkpoint: `pooler`, whether it has one;
-            `unused_positions`, those of padding; `segments`, its segment embeddings.
+        stored: What else is known about the checkpoint: `pooler`, whether it has one;
+            `unused_positions`, how many are for padding; `segments`, how many have embeddings.
     """
     hidden = config["hidden_dim"]
     names = family.hugging_face.layer
@@ -139,9 +139,9 @@ def head_weights(
     """Returns where a checkpoint keeps the weights of a classifier's head.
 
     Args:
-        family: Of the classifier.
-        width: Of the backbone.
-        hidden_dim: Width of the head's first layer, in a family that has it.
+        family: The classifier's family.
+        width: Width of the backbone.
+        hidden_dim: Width of the head's first layer, in a family that has one.
         num_classes: Number of classes.
     """
     *first, last = family.hugging_face.head
@@ -154,22 +154,22 @@ def head_weights(
 
 
 def head_names(family: Family) -> tuple[str, ...]:
-    """Returns beginnings of the names of a classifier's head."""
+    """Returns the prefixes of the names of a classifier head's weights."""
     return tuple(f"{name.split('.')[0]}." for name in family.hugging_face.head)
 
 
 def ignored_names(family: Family) -> tuple[str, ...]:
-    """Returns beginnings of the names of what a checkpoint may hold that no output depends on.
+    """Returns the prefixes of the names of stored arrays that no output depends on.
 
-    They are those of heads of other tasks, and of constants.
+    They belong to the heads of other tasks, and to constants.
     """
     return (*_CONSTANTS, *family.hugging_face.other_heads)
 
 
 def rename(family: Family, name: str) -> str:
-    """Returns the name that is looked for, of a name in a file.
+    """Returns the name to look up for a name in a file.
 
-    A model with a head has the family's before it; old checkpoints call the weights of a
+    A model with a head puts the family's prefix before it; old checkpoints call the weights of a
     normalization gamma and beta.
     """
     return _OLD_NORM.sub(

@@ -1,7 +1,7 @@
 """Preset folders in the format of Hugging Face, read without TensorFlow.
 
-`config.json` describes model and labels, `model.safetensors` or its shards hold the weights. See
-`models.presets.hugging_face_tokenizer` for the tokenizer's files, and
+`config.json` describes the model and its labels; `model.safetensors` or its shards hold the
+weights. See `models.presets.hugging_face_tokenizer` for the tokenizer's files, and
 `models.presets.sentence_transformers` for those that say how texts become vectors.
 """
 
@@ -39,12 +39,12 @@ ACTIVATIONS: dict[str, str] = {
     "gelu_python_tanh": "gelu_approximate",
     "relu": "relu",
 }
-"""Activations by the names that they have there."""
+"""Activations by Hugging Face's names for them."""
 
 _MULTI_LABEL = "multi_label_classification"
 _PROBLEM_TYPES = (None, "single_label_classification", _MULTI_LABEL)
 
-# Values that leave no choice here, by field; fields may be missing.
+# The supported values of each field; fields may be missing.
 _ONLY: dict[str, tuple[Any, ...]] = {
     "position_embedding_type": ("absolute", None),
     "is_decoder": (False, None),
@@ -58,7 +58,7 @@ _ONLY: dict[str, tuple[Any, ...]] = {
 MODEL_TYPES: dict[str, Family] = {
     family.hugging_face.model_type: family for family in FAMILIES.values()
 }
-"""The family that each `model_type` is."""
+"""The family of each `model_type`."""
 
 
 class HuggingFacePreset(Preset):
@@ -97,7 +97,7 @@ class HuggingFacePreset(Preset):
         return self._family.name
 
     def _checked(self, names: Mapping[str, str]) -> dict[str, Any]:
-        """Returns the values of fields; each is of the type of the argument that it becomes."""
+        """Returns the values of fields, checked against the types of the arguments they become."""
         values = {name: self._config[name] for name in names}
         try:
             check_fields(values, {name: BACKBONE_FIELDS[names[name]] for name in names})
@@ -115,7 +115,7 @@ class HuggingFacePreset(Preset):
             field_of = {argument: name for name, argument in arguments.items()}
             width, heads = field_of["hidden_dim"], field_of["num_heads"]
             raise self.error(
-                CONFIG, f"{width} {values[width]} is no multiple of {heads} {values[heads]}"
+                CONFIG, f"{width} {values[width]} is not a multiple of {heads} {values[heads]}"
             )
         config["max_sequence_length"] -= self._unused_positions
         if config["max_sequence_length"] < 1:
@@ -136,7 +136,7 @@ class HuggingFacePreset(Preset):
 
     @property
     def _unused_positions(self) -> int:
-        """Positions before that of the first token."""
+        """How many positions come before that of the first token."""
         if not self._type.pads_first:
             return 0
         pad_id = self._config["pad_token_id"]
@@ -175,7 +175,7 @@ class HuggingFacePreset(Preset):
         labels = self._labels()
         problem = self._config.get("problem_type")
         if problem == "regression" or (problem != _MULTI_LABEL and len(labels) == 1):
-            raise self.error(CONFIG, "a model of regression, which has no classes, cannot be used")
+            raise self.error(CONFIG, "a regression model, which has no classes, cannot be used")
         if problem not in _PROBLEM_TYPES:
             choices = ", ".join(filter(None, _PROBLEM_TYPES))
             raise self.error(CONFIG, f"problem_type {problem!r} is not one of {choices}")

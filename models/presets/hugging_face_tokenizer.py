@@ -1,8 +1,8 @@
-"""The tokenizer's files in a preset folder of Hugging Face.
+"""The tokenizer's files in a preset folder in the format of Hugging Face.
 
-`tokenizer.json` holds the vocabulary and says how texts are normalized and split. Without it the
+`tokenizer.json` holds the vocabulary and says how texts are normalized and split. Without it, the
 vocabulary is in `vocab.txt`, or in `vocab.json` and `merges.txt`. `tokenizer_config.json` has
-settings that come before it. A `sentencepiece.bpe.model` says all by itself.
+settings that take precedence over it. A `sentencepiece.bpe.model` is complete in itself.
 """
 
 import base64
@@ -38,14 +38,14 @@ ALL_FILES = (
 _GENERIC_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")
 _META = "\u2581"  # what SentencePiece writes for a space
 
-# Values that leave no choice here, by field.
+# The supported values of each field.
 _Only = Mapping[str, tuple[Any, ...]]
 
 
 class TokenizerFiles(ABC):
-    """The tokenizer's files of a preset, read when they are asked for.
+    """The tokenizer's files of a preset, read on demand.
 
-    What is wrong in them raises `PresetError`.
+    Anything wrong in them raises `PresetError`.
 
     Args:
         preset: The preset.
@@ -54,9 +54,9 @@ class TokenizerFiles(ABC):
     specials: ClassVar[Mapping[str, str]]
     """Special tokens by the names of their settings."""
     settings_only: ClassVar[_Only] = {}
-    """What `tokenizer_config.json` may say, where that leaves no choice."""
+    """The supported values of some fields of `tokenizer_config.json`."""
     vocabulary: ClassVar[str]
-    """The file with the tokens where `tokenizer.json` does not hold them."""
+    """The file with the tokens if `tokenizer.json` does not hold them."""
 
     def __init__(self, preset: Preset) -> None:
         self._preset = preset
@@ -68,7 +68,7 @@ class TokenizerFiles(ABC):
 
     @cached_property
     def max_length(self) -> int | None:
-        """The length that texts are cut to, in tokens; `None` where no file says."""
+        """The length that texts are truncated to, in tokens; `None` if no file gives one."""
         length = self._settings.get("model_max_length")
         is_size = isinstance(length, int) and not isinstance(length, bool) and length > 0
         return length if is_size else None
@@ -88,7 +88,7 @@ class TokenizerFiles(ABC):
         """Returns the arguments of the tokenizer's constructor."""
 
     def _object(self, file: str) -> dict[str, Any]:
-        """Returns the content of a file, nothing where there is none."""
+        """Returns the content of a file; empty if there is no such file."""
         if not self._preset.has(file):
             return {}
         content = self._preset.json(file, MAX_VOCABULARY_BYTES)
@@ -106,7 +106,7 @@ class TokenizerFiles(ABC):
         return self._object(TOKENIZER)
 
     def _check_specials(self) -> None:
-        """Raises `PresetError` for special tokens of other names, and for added tokens."""
+        """Raises `PresetError` for special tokens with other names, and for added tokens."""
         for file, content in ((SETTINGS, self._settings), (SPECIAL_TOKENS, None)):
             for name, token in (content or self._object(file)).items():
                 token = token.get("content") if isinstance(token, dict) else token
@@ -137,12 +137,12 @@ class TokenizerFiles(ABC):
         return {token["content"]: token["id"] for token in added}
 
     def _check(self, file: str, name: str, part: Any, only: _Only) -> None:
-        """Raises `PresetError` unless a part of a file says what is supported."""
+        """Raises `PresetError` unless a part of a file has only supported values."""
         if not isinstance(part, dict):
             raise self._preset.error(file, f"{name} is {part!r:.60}, which is not supported")
         for field, values in only.items():
             value = part.get(field, None if field == "type" else values[0])
-            # True is no 1 here.
+            # True does not count as 1 here.
             if not any(value == known and type(value) is type(known) for known in values):
                 raise self._preset.error(
                     file,
@@ -151,13 +151,13 @@ class TokenizerFiles(ABC):
                 )
 
     def _check_part(self, name: str, only: _Only) -> Any:
-        """Returns a part of `tokenizer.json` that says what is supported."""
+        """Returns a part of `tokenizer.json`, checked for supported values."""
         part = self._json.get(name)
         self._check(TOKENIZER, name, part, only)
         return part
 
     def _ids(self, model: Mapping[str, Any]) -> dict[str, int]:
-        """Returns the ids by token in `tokenizer.json`, those of added tokens among them."""
+        """Returns the ids by token in `tokenizer.json`, including those of added tokens."""
         ids = model.get("vocab")
         if not isinstance(ids, dict) or not all(type(index) is int for index in ids.values()):
             raise self._error("model.vocab must be an object of ids by token")
@@ -215,7 +215,7 @@ class WordPieceFiles(TokenizerFiles):
         strip_accents = settings.get("strip_accents", normalizer.get("strip_accents"))
         if strip_accents is None:
             strip_accents = lowercase
-        # Lowercasing before does not strip accents.
+        # Lowercasing beforehand does not strip accents.
         lowercase = lowercase or lowers_before
         arguments = {"vocabulary": vocabulary, "lowercase": lowercase}
         return arguments | ({"strip_accents": strip_accents} if strip_accents != lowercase else {})
@@ -340,7 +340,7 @@ class SentencePieceFiles(TokenizerFiles):
             raise self._error(str(error)) from None
 
     def _pieces(self) -> list[tuple[str, float]]:
-        """Returns the tokens but the special ones, with their scores."""
+        """Returns the tokens except the special ones, with their scores."""
         pieces = self._check_part("model", self._model).get("vocab")
         if not isinstance(pieces, list) or not all(map(is_scored, pieces)):
             raise self._error("model.vocab must be an array of tokens with their scores")
@@ -372,7 +372,7 @@ class SentencePieceFiles(TokenizerFiles):
 
 
 def _sequence(part: Any, field: str) -> list[Any]:
-    """Returns the parts of a part that is a sequence, or itself."""
+    """Returns the parts of a part that is a sequence, or else the part itself."""
     if isinstance(part, dict) and part.get("type") == "Sequence":
         parts = part.get(field)
         return parts if isinstance(parts, list) else [parts]
@@ -384,4 +384,4 @@ FILES: dict[TokenizerKind, type[TokenizerFiles]] = {
     "byte_pair": BytePairFiles,
     "sentence_piece": SentencePieceFiles,
 }
-"""What reads a tokenizer's files."""
+"""The class that reads the files of each kind of tokenizer."""

@@ -1,7 +1,7 @@
-"""The weights and descriptions of Keras Hub's preset folders, both ways.
+"""Reading and writing the weights and descriptions of Keras Hub's preset folders.
 
 A backbone here keeps queries, keys and values in one kernel and has names of its own; a table says
-which arrays of the file each of its weights is made of.
+which arrays in the file make up each of its weights.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ VERSION = "0.32.0"
 
 @dataclass(frozen=True)
 class H5Weight:
-    """One weight of a model here, and what it is in the file.
+    """One weight of a model here, and the arrays that hold it in the file.
 
     Attributes:
         name: Its key in `named_weights()`.
@@ -115,7 +115,7 @@ def _backbone(
     Args:
         config: All arguments of its constructor.
         embeddings: Path of each embedding.
-        has_pooler: Whether there is one.
+        has_pooler: Whether the backbone has a pooler.
     """
     hidden = config["hidden_dim"]
     rows = {
@@ -142,7 +142,7 @@ def backbone_layout(family: Family, config: Mapping[str, Any]) -> list[H5Weight]
     """Returns where `model.weights.h5` keeps the weights of a backbone.
 
     Args:
-        family: Of the backbone.
+        family: The backbone's family.
         config: All arguments of its constructor.
     """
     if family.num_segments:
@@ -165,9 +165,9 @@ def head_layout(
     """Returns where `task.weights.h5` keeps the weights of a classifier's head.
 
     Args:
-        family: Of the classifier.
+        family: The classifier's family.
         config: All arguments of the backbone's constructor.
-        hidden_dim: Width of the head's first layer, in a family that has it.
+        hidden_dim: Width of the head's first layer, in a family that has one.
         num_classes: Number of classes.
     """
     width = config["hidden_dim"]
@@ -182,9 +182,9 @@ def head_layout(
 def _arrays(store: h5py.File) -> dict[str, h5py.Dataset]:
     """Returns the float arrays in a weights file by path; links out of the file are not followed.
 
-    Keras before 3.6 called the group `layers` `_layer_checkpoint_dependencies`. What an optimizer
-    left there is none of a model's; and Keras Hub before 0.26 wrote the backbone into the file of
-    the head too.
+    Keras before 3.6 called the group `layers` `_layer_checkpoint_dependencies`. Two kinds of arrays
+    are ignored: what an optimizer left there, and the backbone, which Keras Hub before 0.26 also
+    wrote into the head's file.
     """
     found = {}
 
@@ -209,7 +209,7 @@ def _is_bfloat16(array: h5py.Dataset) -> bool:
 class H5Weights(StoredWeights):
     """The weights that a layout names in a preset's HDF5 file.
 
-    Arrays are in the file's type; float32 where that is bfloat16.
+    Arrays have the file's type, or float32 where that is bfloat16.
 
     Args:
         preset: The preset.
@@ -217,8 +217,8 @@ class H5Weights(StoredWeights):
         layout: What must be in the file.
 
     Raises:
-        PresetError: The file is no HDF5; an array is missing, of another shape, stored outside of
-            the file, or unknown to the layout.
+        PresetError: The file is not HDF5; an array is missing, of another shape, stored outside the
+            file, or unknown to the layout.
     """
 
     def __init__(self, preset: Preset, file: str, layout: list[H5Weight]) -> None:
@@ -280,11 +280,11 @@ def _values(array: h5py.Dataset) -> np.ndarray:
 
 
 WEIGHTS_DTYPES = ("float32", "float16")
-"""Types that weights are written in."""
+"""Types that weights can be written in."""
 
 
 def folder_to_write(folder: str | os.PathLike[str], weights_dtype: str = "float32") -> Path:
-    """Returns a preset folder to write, made if need be.
+    """Returns a preset folder to write to, created if needed.
 
     Raises:
         UserError: It is not on this machine, or the type is not one of `WEIGHTS_DTYPES`.
@@ -293,7 +293,7 @@ def folder_to_write(folder: str | os.PathLike[str], weights_dtype: str = "float3
         choices = ", ".join(WEIGHTS_DTYPES)
         raise UserError(f"weights_dtype={weights_dtype!r} is not one of {choices}")
     if is_uri(folder):
-        raise UserError(f"{folder!r} is no folder on this machine; save to one and copy that")
+        raise UserError(f"{folder!r} is not a folder on this machine; save to one and copy it")
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     return path
@@ -311,14 +311,16 @@ def write_weights(
         dtype: Type to store, `float32` or `float16`.
 
     Raises:
-        ValueError: A weight is not finite, or would not be in that type.
+        ValueError: A weight is not finite, or would not be finite in that type.
     """
     with h5py.File(path, "w") as store:
         for weight in layout:
             with np.errstate(over="ignore"):
                 stored = weights[weight.name].astype(dtype)
             if not np.isfinite(stored).all():
-                raise ValueError(f"weight {weight.name!r} has numbers that are not finite {dtype}")
+                raise ValueError(
+                    f"weight {weight.name!r} has values that are not finite in {dtype}"
+                )
             parts = np.split(stored, len(weight.parts), axis=-1)
             for (part, shape), array in zip(weight.parts, parts, strict=True):
                 store.create_dataset(part, data=array.reshape(shape))
@@ -330,12 +332,12 @@ def description(
     """Returns the content of one of a preset's JSON files.
 
     Args:
-        family: Of the model.
+        family: The model's family.
         class_name: What the file describes.
         config: Arguments of the constructor in Keras Hub.
         dtype: Its `dtype`.
     """
-    # A capital begins a word unless it is in the middle of an abbreviation, as in XLMRoberta.
+    # A capital begins a word unless it is inside an abbreviation, as in XLMRoberta.
     module = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", class_name).lower()
     return {
         "module": f"keras_hub.src.models.{family}.{module}",

@@ -42,11 +42,11 @@ BYTE_PAIR_MERGES = "assets/tokenizer/merges.txt"
 SENTENCE_PIECE_MODEL = "assets/tokenizer/vocabulary.spm"
 
 OWN_SETTINGS = "textbeam"
-"""Key in `tokenizer.json` of settings that Keras Hub does not have; it passes over it."""
+"""Key in `tokenizer.json` for settings that Keras Hub does not have; it ignores the key."""
 
 
 def classes(family: Family) -> dict[str, tuple[str, ...]]:
-    """Returns the classes that each file may describe, first the one that is written.
+    """Returns the classes that each file may describe, beginning with the one that is written.
 
     The others are older names in Keras Hub, and preprocessors that pack a text in the same way.
     """
@@ -64,14 +64,14 @@ def classes(family: Family) -> dict[str, tuple[str, ...]]:
     }
 
 
-# Tasks of Keras Hub that label nothing: a preset of one is that of its backbone.
+# Keras Hub tasks that label nothing: such a preset counts as its backbone's.
 _OTHER_TASKS = ("MaskedLM", "TextEmbedder")
 
 # Fields of every Keras object, which say nothing about what it computes.
 _NEUTRAL_FIELDS = {"name", "trainable", "dtype"}
 
-# What Keras Hub writes about a tokenizer, and the values that leave no choice here: a vocabulary is
-# the file in the preset's own folder, wherever its description points.
+# What Keras Hub writes about a tokenizer, and the only values that are supported here: a vocabulary
+# is the file in the preset's own folder, wherever its description points.
 _WORDPIECE_FIELDS: Fields = {
     "config_file": str,
     "vocabulary": type(None),
@@ -113,8 +113,8 @@ _TOKENIZERS: dict[TokenizerKind, tuple[Fields, dict[str, Any], str]] = {
     "sentence_piece": (_SENTENCE_PIECE_FIELDS, _SENTENCE_PIECE_ONLY, SENTENCE_PIECE_MODEL),
 }
 
-# What Keras Hub writes about a preprocessor. The last four are of those for masked language models
-# and say nothing about how a text is packed.
+# What Keras Hub writes about a preprocessor. The last four belong to masked language models and
+# say nothing about how a text is packed.
 _PREPROCESSOR_FIELDS: Fields = {
     "tokenizer": (dict, type(None)),
     "config_file": str,
@@ -290,7 +290,8 @@ class KerasHubPreset(Preset):
         if len(labels) != num_classes or len(set(labels)) != num_classes:
             raise self.error(
                 LABELS,
-                f"{len(labels)} labels for {num_classes} classes; must be as many, distinct",
+                f"{len(labels)} labels for {num_classes} classes; there must be one distinct label "
+                "for each class",
             )
         return labels
 

@@ -1,4 +1,4 @@
-"""Finding presets."""
+"""Finding and opening presets."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -23,11 +23,11 @@ State = Literal["bundled", "local", "cached", "to fetch"]
 
 @dataclass(frozen=True)
 class KnownPreset:
-    """What is known of a preset that a user named, before it is fetched or opened.
+    """What is known about a preset that a user named, before it is fetched or opened.
 
     Attributes:
-        name: Its name, folder or URI; of an alias the name that it stands for.
-        folder: Where it is on this machine; `None` if it is to be fetched.
+        name: Its name, folder or URI; for an alias, the name that it stands for.
+        folder: Where it is on this machine; `None` if it has yet to be fetched.
         uri: Where it comes from; `None` for one that is only on this machine.
         registered: Its entry in the registry, if it has one.
     """
@@ -38,13 +38,13 @@ class KnownPreset:
     registered: RegisteredPreset | None = None
 
     def open(self, on_progress: Callable[[int, int], None] | None = None) -> Preset:
-        """Opens it; brings it into this machine's cache if it is not there.
+        """Opens it, fetching it into this machine's cache if needed.
 
         Args:
-            on_progress: Called with bytes fetched and bytes in all, from time to time.
+            on_progress: Called from time to time with the number of bytes fetched and the total.
 
         Raises:
-            PresetError: It cannot be fetched, or is no preset.
+            PresetError: It cannot be fetched, or is not a preset.
         """
         folder = self.folder or store.fetch(str(self.uri), on_progress)
         labels = self.registered.labels if self.registered else None
@@ -52,7 +52,7 @@ class KnownPreset:
 
     @cached_property
     def stored(self) -> Preset | None:
-        """Its folder, opened; `None` if it is to be fetched."""
+        """The opened preset; `None` if it has yet to be fetched."""
         return self.open() if self.folder else None
 
     @property
@@ -98,7 +98,7 @@ class KnownPreset:
 
     @property
     def sequence_length(self) -> int | None:
-        """Tokens that texts are cut to unless another length is asked for, if it is known."""
+        """The length that texts are truncated to by default, in tokens, if it is known."""
         if self.registered is not None:
             return self.registered.config["max_sequence_length"]
         return None if self.stored is None else self.stored.sequence_length
@@ -112,17 +112,17 @@ class KnownPreset:
 
     @property
     def description(self) -> str | None:
-        """One sentence for people."""
+        """A description in one sentence, if there is one."""
         if self.registered is not None:
             return self.registered.description
         if self.state == "bundled" and self.labels:
-            return f"Labels texts {' or '.join(self.labels)}; comes with this package."
+            return f"Labels texts as {' or '.join(self.labels)}; comes with this package."
         return None
 
 
 @dataclass(frozen=True)
 class PlannedPreset:
-    """A preset as a run was planned with it: what travels to the workers.
+    """A preset as it was when a run was planned: what is sent to the workers.
 
     Attributes:
         name: What opens it on a worker: a name, a URI, or the absolute path of a folder.
@@ -134,7 +134,7 @@ class PlannedPreset:
 
     @classmethod
     def of(cls, preset: Preset) -> "PlannedPreset":
-        """Returns what stands for an opened preset."""
+        """Returns the planned form of an opened preset."""
         is_path = preset.folder == Path(preset.name)
         return cls(os.path.abspath(preset.name) if is_path else preset.name, preset.digest)
 
@@ -142,7 +142,7 @@ class PlannedPreset:
         """Opens it.
 
         Raises:
-            PresetError: It is not there, or not what the run was planned with.
+            PresetError: It is missing, or has changed since the run was planned.
         """
         preset = find_preset(self.name).open()
         if preset.digest != self.digest:
@@ -158,16 +158,17 @@ def bundled_presets() -> list[str]:
 
 
 def all_presets() -> list[KnownPreset]:
-    """Returns the presets that have names: those bundled, then those of the registry."""
+    """Returns the presets that have names: the bundled ones, then those of the registry."""
     names = [*bundled_presets(), *(preset.name for preset in registry.PRESETS)]
     return [find_preset(name) for name in names]
 
 
 def find_preset(name: str) -> KnownPreset:
-    """Returns what is known of a preset; asks no network.
+    """Returns what is known about a preset, without using the network.
 
     Args:
-        name: Of a bundled or registered preset, a folder, or a URI (`hf://`, `kaggle://`, `gs://`).
+        name: The name of a bundled or registered preset, a folder, or a URI (`hf://`, `kaggle://`,
+            `gs://`).
 
     Raises:
         PresetError: There is no such preset.
@@ -183,22 +184,22 @@ def find_preset(name: str) -> KnownPreset:
         return KnownPreset(name, Path(name))
     hint = did_you_mean(name, [*bundled_presets(), *registry.names()])
     raise PresetError(
-        f"preset {name!r} is no folder, no URI and none of the names; {hint}"
-        "python -m pipelines.presets list shows them"
+        f"preset {name!r} is not a folder, a URI or a known name; {hint}"
+        "python -m pipelines.presets list shows the names"
     )
 
 
 def open_preset(preset: str | Path | Preset | PlannedPreset, family: str | None = None) -> Preset:
-    """Opens a preset; brings it into this machine's cache if it is remote.
+    """Opens a preset, fetching it into this machine's cache if it is remote.
 
     Args:
         preset: What `find_preset` takes, a planned preset, or what this function returned.
-        family: The family that it must be of; any if `None`. Asked of a registered preset before
-            gigabytes are fetched.
+        family: The family that it must belong to; any if `None`. For a registered preset, this is
+            checked before gigabytes are fetched.
 
     Raises:
-        PresetError: There is no such preset, it cannot be fetched, it is of another family, or it
-            has changed since a run was planned with it.
+        PresetError: There is no such preset, it cannot be fetched, it belongs to another family, or
+            it has changed since a run was planned with it.
     """
     if isinstance(preset, PlannedPreset):
         preset = preset.open()

@@ -1,4 +1,4 @@
-"""What is to be known of a stored model, whatever the format of its folder."""
+"""What there is to know about a stored model, whatever the format of its folder."""
 
 import functools
 import hashlib
@@ -18,12 +18,12 @@ from models.errors import PresetError, did_you_mean
 from models.families.record import FAMILIES
 from models.hubs.checksums import checksums
 
-# Far above any real description and vocabulary, of which one of 250,000 tokens takes 20 MB; far
-# below what would fill the memory.
+# Far above any real description or vocabulary (one of 250,000 tokens takes 20 MB), far below what
+# would fill memory.
 _MAX_JSON_BYTES = 4 << 20
 MAX_VOCABULARY_BYTES = 128 << 20
 
-# Of what an error says; a file can hold a name of megabytes.
+# Maximum length of a problem in an error; a file can hold a name of megabytes.
 _MAX_CHARACTERS = 600
 
 Fields = Mapping[str, type | tuple[type, ...]]
@@ -46,7 +46,7 @@ BACKBONE_FIELDS: dict[str, type | tuple[type, ...]] = {
 """What a backbone's configuration may hold."""
 
 # Sizes that cost memory before the shape of a stored array can contradict them: far above any real
-# model's, far below what would fill the memory.
+# model's, far below what would fill memory.
 _LARGEST = {
     **dict.fromkeys(("num_layers", "num_hidden_layers", "n_layers"), 1_000),
     **dict.fromkeys(("num_classes", "num_labels"), 1_000_000),
@@ -55,7 +55,7 @@ _LARGEST = {
 Pooling = Literal["cls", "mean", "max", "pooled"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 """How the vectors of a text's tokens become one: that of the first token, the mean, the maximum,
-or that of the first token through the backbone's pooler."""
+or that of the first token after the backbone's pooler."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class EmbeddingSettings:
 
 
 class StoredWeights(ABC):
-    """The weights of a model in a file; made only if all are there and of the right shape."""
+    """The weights of a model in a file; created only if all are there with the right shape."""
 
     @abstractmethod
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
@@ -80,7 +80,7 @@ class StoredWeights(ABC):
 
 
 class Preset(ABC):
-    """A preset folder, its files read when they are asked for and checked as they are.
+    """A preset folder, whose files are read on demand and checked as they are read.
 
     Nothing in the files is executed, and no path in them is followed.
 
@@ -88,7 +88,7 @@ class Preset(ABC):
         name: What the user called it.
         folder: Where it is.
 
-    What is wrong in the files raises `PresetError`, from any property.
+    Anything wrong in the files raises `PresetError`, from any property.
     """
 
     config_file: ClassVar[str] = "config.json"
@@ -112,7 +112,7 @@ class Preset(ABC):
 
     @property
     def has_pooler(self) -> bool:
-        """Whether the weights of a pooler are stored, without which "pooled" is no pooling."""
+        """Whether the weights of a pooler are stored, which the pooling "pooled" needs."""
         return FAMILIES[self.family].has_pooler
 
     @property
@@ -133,7 +133,7 @@ class Preset(ABC):
     @property
     @abstractmethod
     def is_multi_label(self) -> bool:
-        """Whether the classes do not exclude each other."""
+        """Whether the classes are not mutually exclusive."""
 
     @property
     @abstractmethod
@@ -147,13 +147,13 @@ class Preset(ABC):
 
     @property
     def preprocessor_settings(self) -> dict[str, Any]:
-        """Arguments of the preprocessor's constructor beside tokenizer and length."""
+        """Arguments of the preprocessor's constructor besides tokenizer and length."""
         return {}
 
     @property
     @abstractmethod
     def own_length(self) -> int | None:
-        """The length it was saved with, in tokens; `None` if it does not say."""
+        """The length it was saved with, in tokens; `None` if none is given."""
 
     @property
     def embedding(self) -> EmbeddingSettings:
@@ -189,7 +189,7 @@ class Preset(ABC):
         return PresetError(f"preset {self.name!r}: {file}: {problem}")
 
     def no_classifier(self) -> PresetError:
-        """Returns the error of a preset that has a backbone only."""
+        """Returns the error for a preset that has only a backbone."""
         return PresetError(
             f"preset {self.name!r} has no classifier, only a backbone; fine-tune it first: "
             "python -m pipelines.finetune --help"
@@ -203,11 +203,11 @@ class Preset(ABC):
 
     def has(self, file: str) -> bool:
         """Returns whether the preset has a file."""
-        # Unlike a path's own method false for a name that no file can have.
+        # Unlike the path's own method, this is false for a name that no file can have.
         return os.path.isfile(self.folder / file)
 
     def read(self, file: str, max_bytes: int = MAX_VOCABULARY_BYTES) -> bytes:
-        """Returns the content of a file of a size that may be."""
+        """Returns the content of a file, unless it is too large."""
         self._check_bytes(file, max_bytes)
         return self.path(file).read_bytes()
 
@@ -216,20 +216,20 @@ class Preset(ABC):
             raise self.error(file, f"larger than {max_bytes >> 20} MiB")
 
     def json(self, file: str, max_bytes: int = _MAX_JSON_BYTES) -> Any:
-        """Returns the content of a JSON file of a size that may be."""
+        """Returns the content of a JSON file, unless it is too large."""
         content = self.read(file, max_bytes)
         try:
             return json.loads(content)
         except (ValueError, RecursionError) as error:
-            raise self.error(file, f"no valid JSON ({error})") from None
+            raise self.error(file, f"not valid JSON ({error})") from None
 
     def parsed(self, file: str, parse: Callable[[Path], _Parsed]) -> _Parsed:
-        """Returns what a function makes of one of the preset's files, its errors with the name."""
+        """Returns what a function parses from one of the preset's files; errors name the file."""
         self._check_bytes(file, MAX_VOCABULARY_BYTES)
         try:
             return parse(self.path(file))
         except UnicodeDecodeError as error:
-            raise self.error(file, f"no UTF-8 ({error})") from None
+            raise self.error(file, f"not UTF-8 ({error})") from None
         except ValueError as error:
             raise self.error(file, str(error)) from None
 
@@ -240,22 +240,22 @@ class Preset(ABC):
 
     @property
     def max_sequence_length(self) -> int:
-        """Positions that the backbone has: no sequence may be longer."""
+        """Number of positions in the backbone: no sequence may be longer."""
         return self.backbone_config.get("max_sequence_length", 512)
 
     @property
     def sequence_length(self) -> int:
-        """The length it was saved with, in tokens; else all that the backbone has."""
+        """The length it was saved with, in tokens; otherwise the backbone's maximum."""
         return self.max_sequence_length if self.own_length is None else self.own_length
 
     def resolve_length(self, sequence_length: int | None) -> int:
-        """Returns the length to cut rows to.
+        """Returns the length to truncate rows to.
 
         Args:
             sequence_length: The one asked for; the preset's own if `None`.
 
         Raises:
-            PresetError: The backbone has no positions for as many tokens.
+            PresetError: The backbone does not have positions for that many tokens.
         """
         length = self.sequence_length if sequence_length is None else sequence_length
         if length > self.max_sequence_length:
@@ -267,7 +267,7 @@ class Preset(ABC):
 
     @cached_property
     def digest(self) -> str:
-        """`sha256:` and the hash over the names and contents of all files that shape the result."""
+        """`sha256:` and a hash of the names and contents of all files that shape the results."""
         total = hashlib.sha256()
         for file in sorted(self.files):
             path = self.path(file)
@@ -279,22 +279,22 @@ class Preset(ABC):
 
 @functools.lru_cache(maxsize=256)
 def _sha256(path: Path, state: tuple[int, ...]) -> str:
-    """Returns the hash of a file; one that was not written since is not read again.
+    """Returns the hash of a file; an unchanged file is not read again.
 
     Args:
         path: The file.
-        state: What changes when it is written.
+        state: What changes when the file is written.
     """
     return checksums(path, ["sha256"])["sha256"]
 
 
 def check_fields(config: Mapping[str, Any], fields: Fields) -> None:
-    """Raises `ValueError` for an unknown field or a value of a wrong type.
+    """Raises `ValueError` for an unknown field or a value of the wrong type.
 
     Args:
         config: Values by field.
         fields: The type of each field that may be there. `int` is a positive integer, `float` a
-            share: a number from 0 up to 1, which may be written without a point.
+            share: a number from 0 up to 1, which may be written as an integer.
     """
     for field, value in config.items():
         if field not in fields:
@@ -310,7 +310,7 @@ def check_fields(config: Mapping[str, Any], fields: Fields) -> None:
 
 
 def check_size(field: str, value: Any) -> int:
-    """Returns a field's value, a positive integer that a model may have; else `ValueError`."""
+    """Returns a size; raises `ValueError` unless it is a positive integer that a model may have."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{field} must be a positive integer, not {value!r}")
     if value > _LARGEST.get(field, value):
@@ -319,7 +319,7 @@ def check_size(field: str, value: Any) -> int:
 
 
 def _check_share(field: str, value: Any) -> None:
-    # Not a number fails the comparison.
+    # NaN fails the comparison.
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1:
         raise ValueError(f"{field} must be a number from 0 up to 1, not {value!r}")
 
@@ -333,7 +333,7 @@ def check_labels(labels: Sequence[str] | None, num_classes: int) -> list[str]:
     """Returns the names of the classes: those given, or `LABEL_0` and so on.
 
     Raises:
-        ValueError: They are not as many as the classes, no strings, or two are the same.
+        ValueError: There is not one for each class, one is not a string, or two are the same.
     """
     if labels is None:
         return default_labels(num_classes)
@@ -346,7 +346,7 @@ def check_labels(labels: Sequence[str] | None, num_classes: int) -> list[str]:
             raise ValueError(f"label {label!r} cannot be written in UTF-8")
     label, count = Counter(labels).most_common(1)[0]
     if count > 1:
-        raise ValueError(f"two labels are {label!r}")
+        raise ValueError(f"two labels are both {label!r}")
     return list(labels)
 
 
@@ -354,5 +354,5 @@ def is_text(value: Any) -> bool:
     """Returns whether a value is a string that UTF-8 can write; JSON can hold others too."""
     try:
         return isinstance(value, str) and value.encode() is not None
-    except UnicodeEncodeError:  # half of a surrogate pair
+    except UnicodeEncodeError:  # an unpaired surrogate
         return False

@@ -1,6 +1,6 @@
-"""The presets with names of their own: what is known of each without its files.
+"""The presets with names of their own: what is known about each without its files.
 
-The names and configurations are KerasNLP's; the files are today's at Kaggle, whose names are
+The names and configurations are KerasNLP's; the files are those now on Kaggle, whose names are
 accepted as aliases.
 """
 
@@ -18,7 +18,7 @@ class RegisteredPreset:
         config: Arguments of the backbone's constructor.
         lowercase: Whether its WordPiece tokenizer lowercases; `None` for tokenizers of other kinds.
         parameters: Weights of the backbone.
-        description: One sentence for people.
+        description: A description in one sentence.
         handle: Where its files are, a `kaggle://` URI with a version.
         aliases: Other names for it.
         labels: Names of the classes; `None` where there is only a backbone.
@@ -36,7 +36,7 @@ class RegisteredPreset:
 
     @property
     def num_classes(self) -> int | None:
-        """How many classes it knows; `None` where there is only a backbone."""
+        """How many classes it has; `None` where there is only a backbone."""
         return None if self.labels is None else len(self.labels)
 
 
@@ -51,7 +51,7 @@ _XLM_ROBERTA = 250_002
 def _shape(
     vocabulary_size: int, num_layers: int, hidden_dim: int, num_heads: int, **others: Any
 ) -> dict[str, Any]:
-    """Returns a backbone's arguments; feed-forward networks are four times as wide as a token."""
+    """Returns a backbone's arguments; its feed-forward networks are 4 times `hidden_dim` wide."""
     return {
         "vocabulary_size": vocabulary_size,
         "num_layers": num_layers,
@@ -75,7 +75,7 @@ PRESETS: tuple[RegisteredPreset, ...] = (
         config=_bert(_ENGLISH_UNCASED, 2, 128, 2),
         lowercase=True,
         parameters=4_385_920,
-        description="The smallest BERT: English, case ignored, for tries and for CPUs.",
+        description="The smallest BERT: English, uncased, for experiments and for CPUs.",
         handle="kaggle://keras/bert/keras/bert_tiny_en_uncased/3",
     ),
     RegisteredPreset(
@@ -84,7 +84,7 @@ PRESETS: tuple[RegisteredPreset, ...] = (
         config=_bert(_ENGLISH_UNCASED, 4, 512, 8),
         lowercase=True,
         parameters=28_763_648,
-        description="A small BERT: English, case ignored.",
+        description="A small BERT: English, uncased.",
         handle="kaggle://keras/bert/keras/bert_small_en_uncased/3",
     ),
     RegisteredPreset(
@@ -93,7 +93,7 @@ PRESETS: tuple[RegisteredPreset, ...] = (
         config=_bert(_ENGLISH_UNCASED, 8, 512, 8),
         lowercase=True,
         parameters=41_373_184,
-        description="BERT between small and base: English, case ignored.",
+        description="A BERT between small and base: English, uncased.",
         handle="kaggle://keras/bert/keras/bert_medium_en_uncased/3",
     ),
     RegisteredPreset(
@@ -102,7 +102,7 @@ PRESETS: tuple[RegisteredPreset, ...] = (
         config=_bert(_ENGLISH_UNCASED, 12, 768, 12),
         lowercase=True,
         parameters=109_482_240,
-        description="BERT's usual size: English, case ignored.",
+        description="BERT in its base size: English, uncased.",
         handle="kaggle://keras/bert/keras/bert_base_en_uncased/3",
     ),
     RegisteredPreset(
@@ -111,7 +111,7 @@ PRESETS: tuple[RegisteredPreset, ...] = (
         config=_bert(_ENGLISH_CASED, 12, 768, 12),
         lowercase=False,
         parameters=108_310_272,
-        description="BERT's usual size: English, case seen.",
+        description="BERT in its base size: English, cased.",
         handle="kaggle://keras/bert/keras/bert_base_en/3",
         aliases=("bert_base_en",),
     ),
@@ -121,7 +121,7 @@ PRESETS: tuple[RegisteredPreset, ...] = (
         config=_bert(_CHINESE, 12, 768, 12),
         lowercase=False,
         parameters=102_267_648,
-        description="BERT's usual size for Chinese, a token a character.",
+        description="BERT in its base size for Chinese, one token per character.",
         handle="kaggle://keras/bert/keras/bert_base_zh/3",
     ),
     RegisteredPreset(
@@ -130,7 +130,7 @@ PRESETS: tuple[RegisteredPreset, ...] = (
         config=_bert(_MULTILINGUAL_CASED, 12, 768, 12),
         lowercase=False,
         parameters=177_853_440,
-        description="BERT's usual size for about a hundred languages, case seen.",
+        description="BERT in its base size for about a hundred languages, cased.",
         handle="kaggle://keras/bert/keras/bert_base_multi/3",
         aliases=("bert_base_multi",),
     ),
@@ -140,7 +140,7 @@ PRESETS: tuple[RegisteredPreset, ...] = (
         config=_bert(_ENGLISH_UNCASED, 24, 1024, 16),
         lowercase=True,
         parameters=335_141_888,
-        description="The large BERT: English, case ignored, best on a GPU.",
+        description="The large BERT: English, uncased, best on a GPU.",
         handle="kaggle://keras/bert/keras/bert_large_en_uncased/3",
     ),
     RegisteredPreset(
@@ -149,7 +149,7 @@ PRESETS: tuple[RegisteredPreset, ...] = (
         config=_bert(_ENGLISH_CASED, 24, 1024, 16),
         lowercase=False,
         parameters=333_579_264,
-        description="The large BERT: English, case seen, best on a GPU.",
+        description="The large BERT: English, cased, best on a GPU.",
         handle="kaggle://keras/bert/keras/bert_large_en/3",
         aliases=("bert_large_en",),
     ),
@@ -159,7 +159,7 @@ PRESETS: tuple[RegisteredPreset, ...] = (
         config=_shape(_ROBERTA, 12, 768, 12),
         lowercase=None,
         parameters=124_052_736,
-        description="RoBERTa's usual size: English, case seen, any byte has a token.",
+        description="RoBERTa in its base size: English, cased, with a token for every byte.",
         handle="kaggle://keras/roberta/keras/roberta_base_en/3",
         aliases=("roberta_base_en",),
     ),
@@ -169,7 +169,7 @@ PRESETS: tuple[RegisteredPreset, ...] = (
         config=_shape(_ROBERTA, 24, 1024, 16),
         lowercase=None,
         parameters=354_307_072,
-        description="The large RoBERTa: English, case seen, best on a GPU.",
+        description="The large RoBERTa: English, cased, best on a GPU.",
         handle="kaggle://keras/roberta/keras/roberta_large_en/3",
         aliases=("roberta_large_en",),
     ),
@@ -179,7 +179,7 @@ PRESETS: tuple[RegisteredPreset, ...] = (
         config=_shape(_XLM_ROBERTA, 12, 768, 12),
         lowercase=None,
         parameters=277_450_752,
-        description="RoBERTa's usual size for a hundred languages, case seen.",
+        description="RoBERTa in its base size for a hundred languages, cased.",
         handle="kaggle://keras/xlm_roberta/keras/xlm_roberta_base_multi/3",
         aliases=("xlm_roberta_base_multi",),
     ),
@@ -199,7 +199,7 @@ PRESETS: tuple[RegisteredPreset, ...] = (
         config=_shape(_ENGLISH_UNCASED, 6, 768, 12),
         lowercase=True,
         parameters=66_362_880,
-        description="Half the layers of BERT's usual size, trained by it: English, case ignored.",
+        description="The base BERT distilled into half its layers: English, uncased.",
         handle="kaggle://keras/distil_bert/keras/distil_bert_base_en_uncased/3",
     ),
     RegisteredPreset(
@@ -208,7 +208,7 @@ PRESETS: tuple[RegisteredPreset, ...] = (
         config=_shape(_ENGLISH_CASED, 6, 768, 12),
         lowercase=False,
         parameters=65_190_912,
-        description="Half the layers of BERT's usual size, trained by it: English, case seen.",
+        description="The base BERT distilled into half its layers: English, cased.",
         handle="kaggle://keras/distil_bert/keras/distil_bert_base_en/3",
         aliases=("distil_bert_base_en",),
     ),
@@ -218,7 +218,7 @@ PRESETS: tuple[RegisteredPreset, ...] = (
         config=_shape(_MULTILINGUAL_CASED, 6, 768, 12),
         lowercase=False,
         parameters=134_734_080,
-        description="Half the layers of the multilingual BERT, trained by it, case seen.",
+        description="The multilingual BERT distilled into half its layers, cased.",
         handle="kaggle://keras/distil_bert/keras/distil_bert_base_multi/3",
         aliases=("distil_bert_base_multi",),
     ),
@@ -239,7 +239,7 @@ _BY_NAME = {name: preset for preset in PRESETS for name in (preset.name, *preset
 
 
 def find(name: str) -> RegisteredPreset | None:
-    """Returns the preset of a name or an alias; `None` where there is none."""
+    """Returns the preset with a name or an alias; `None` if there is none."""
     return _BY_NAME.get(name)
 
 

@@ -1,4 +1,4 @@
-"""Weights in files of the format safetensors (https://github.com/huggingface/safetensors)."""
+"""Weights in files in the safetensors format (https://github.com/huggingface/safetensors)."""
 
 import contextlib
 import struct
@@ -18,11 +18,11 @@ from models.presets.preset import Preset, StoredWeights
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 
-# Far above any real header, far below what would fill the memory.
+# Far above any real header, far below what would fill memory.
 _MAX_HEADER_BYTES = 4 << 20
 _FLOATS = ("F64", "F32", "F16", "BF16")
 
-# What other programs write, and pickles among them, which can run code.
+# What other programs write, including pickles, which can run code.
 _UNREAD = (
     *("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"),
     *("model.pt", "model.bin"),
@@ -31,12 +31,12 @@ _UNREAD = (
 
 @dataclass(frozen=True)
 class TensorWeight:
-    """One weight of a model here, and what it is in the file.
+    """One weight of a model here, and the arrays that hold it in the file.
 
     Attributes:
         name: Its key in `named_weights()`.
         parts: Name and shape of each array in the file.
-        combine: Makes the weight of these arrays.
+        combine: Makes the weight from these arrays.
     """
 
     name: str
@@ -49,7 +49,7 @@ class StoredArray:
     """An array in a file.
 
     Attributes:
-        file: Which of the preset's files.
+        file: Which of the preset's files it is in.
         name: Its name there.
         dtype: Its type, as the format spells it.
         shape: Its shape.
@@ -66,7 +66,7 @@ class Safetensors:
 
     Args:
         preset: The preset.
-        rename: Gives the name that a layout has for the name in the file.
+        rename: Returns a layout's name for the name in the file.
     """
 
     def __init__(self, preset: Preset, rename: Callable[[str], str]) -> None:
@@ -75,7 +75,7 @@ class Safetensors:
 
     @cached_property
     def files(self) -> list[str]:
-        """The files that hold the arrays, the index not among them."""
+        """The files that hold the arrays, not including the index."""
         if self._preset.has(WEIGHTS):
             return [WEIGHTS]
         if self._preset.has(INDEX):
@@ -100,7 +100,7 @@ class Safetensors:
         for shard in names.values():
             if not isinstance(shard, str) or not _is_plain(shard):
                 raise self._preset.error(
-                    INDEX, f"{shard!r} is no name of a safetensors file in the preset's folder"
+                    INDEX, f"{shard!r} is not the name of a safetensors file in the preset's folder"
                 )
             shards[shard] = None
         for shard in shards:
@@ -109,11 +109,11 @@ class Safetensors:
 
     @cached_property
     def arrays(self) -> dict[str, StoredArray]:
-        """What there is, by the names that a layout has."""
+        """The stored arrays by the names that a layout uses."""
         found: dict[str, StoredArray] = {}
         for file in self.files:
             with self.opened(file) as store:
-                for name in store.keys():  # noqa: SIM118 - it is no mapping
+                for name in store.keys():  # noqa: SIM118 - it is not a mapping
                     part = store.get_slice(name)
                     array = StoredArray(file, name, part.get_dtype(), tuple(part.get_shape()))
                     other = found.setdefault(self._rename(name), array)
@@ -125,14 +125,14 @@ class Safetensors:
 
     @contextlib.contextmanager
     def opened(self, file: str) -> Iterator[Any]:
-        """Opens one of the files, its header checked."""
+        """Opens one of the files after checking its header."""
         path = self._preset.path(file)
         try:
             with path.open("rb") as stream:
                 start = stream.read(8)
             size = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
             if size > min(_MAX_HEADER_BYTES, path.stat().st_size):
-                raise self._preset.error(file, f"no safetensors (a header of {size} bytes)")
+                raise self._preset.error(file, f"not safetensors (a header of {size} bytes)")
             with safe_open(path, framework="numpy") as store:
                 yield store
         except (SafetensorError, OSError, ValueError, OverflowError) as error:
@@ -154,10 +154,10 @@ class SafetensorsWeights(StoredWeights):
         preset: The preset.
         stored: Its arrays.
         layout: What must be there.
-        ignored: Beginnings of the names of arrays that may be there too.
+        ignored: Prefixes of the names of arrays that may be there too.
 
     Raises:
-        PresetError: The files are no safetensors; an array is missing, of another shape, of no
+        PresetError: The files are not safetensors; an array is missing, of another shape, not of a
             floating-point type, or unknown.
     """
 
@@ -180,7 +180,7 @@ class SafetensorsWeights(StoredWeights):
 
     def _values(self, name: str) -> np.ndarray:
         array = self._stored.arrays[name]
-        # Opened anew for each, since what has been read of an open file stays in memory.
+        # Reopened for each array, since what has been read from an open file stays in memory.
         with self._stored.opened(array.file) as store:
             return store.get_tensor(array.name).astype(np.float32, copy=False)
 

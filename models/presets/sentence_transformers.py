@@ -1,6 +1,6 @@
 """How sentence-transformers' files in a preset folder say that texts become vectors.
 
-`modules.json` names the steps: the model, pooling, perhaps normalization
+`modules.json` names the steps: the model, pooling and perhaps normalization
 (https://sbert.net/docs/package_reference/sentence_transformer/models.html).
 """
 
@@ -11,12 +11,12 @@ from models.presets.preset import EmbeddingSettings, Pooling, Preset, check_fiel
 
 MODULES = "modules.json"
 
-# The first that is there counts.
+# The first one that is there counts.
 _SETTINGS = tuple(
     f"sentence_{kind}_config.json" for kind in ("bert", "roberta", "distilbert", "xlm-roberta")
 )
 
-# Names of poolings, today's and those of versions before 6 with a field of its own for each.
+# Names of poolings: today's, and those of versions before 6, which have a field for each.
 _POOLINGS: dict[str, Pooling] = {"cls": "cls", "mean": "mean", "max": "max"}
 _POOLING_FIELDS = {
     "pooling_mode_cls_token": "cls",
@@ -45,7 +45,7 @@ def _object(preset: Preset, file: str) -> dict[str, Any]:
 
 
 def max_length(preset: Preset) -> int | None:
-    """Returns the length that texts are cut to, in tokens; `None` if no file says."""
+    """Returns the length that texts are truncated to, in tokens; `None` if no file gives one."""
     file, settings = _settings(preset)
     length = settings.get("max_seq_length")
     if length is None:
@@ -67,7 +67,7 @@ def lowers_texts(preset: Preset) -> bool:
 
 
 def embedding(preset: Preset) -> EmbeddingSettings:
-    """Returns how texts become vectors: the mean of the tokens' where no file says."""
+    """Returns how texts become vectors: by the mean of the tokens' vectors if no file says."""
     if not preset.has(MODULES):
         return EmbeddingSettings()
     steps = _modules(preset)
@@ -75,7 +75,7 @@ def embedding(preset: Preset) -> EmbeddingSettings:
     if kinds not in _STEPS:
         raise preset.error(
             MODULES,
-            f"the modules {quoted(kinds)} are not supported; can be "
+            f"the modules {quoted(kinds)} are not supported; must be "
             f"{' or '.join(', '.join(known) for known in _STEPS)}",
         )
     if steps[0][1]:
@@ -99,8 +99,8 @@ def _modules(preset: Preset) -> list[tuple[str, str]]:
         if not isinstance(kind, str) or not isinstance(path, str):
             raise preset.error(MODULES, "each module must be an object with `type` and `path`")
         if set(path) & set("/\\:") or path == ".." or not path.isprintable():
-            raise preset.error(MODULES, f"{path!r} is no name of a folder in the preset's own")
-        # A class of another package is code of the preset's author.
+            raise preset.error(MODULES, f"{path!r} is not the name of a folder in the preset's own")
+        # A class from another package is code by the preset's author.
         package, _, name = kind.rpartition(".")
         is_known = package.split(".")[0] == "sentence_transformers"
         found.append((name if is_known else kind, path))

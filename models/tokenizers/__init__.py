@@ -1,1 +1,1 @@
-"""WordPiece, byte pairs and Unigram, and the vocabularies behind them."""
+"""WordPiece, byte-pair and Unigram tokenizers, and the vocabularies behind them."""

@@ -1,8 +1,9 @@
-"""The base of tokenizers with a byte-level byte-pair vocabulary, as GPT-2 and RoBERTa have.
+"""The base class of tokenizers with a byte-level byte-pair vocabulary, as in GPT-2 and RoBERTa.
 
-Gives the ids of GPT-2's own tokenizer (https://github.com/openai/gpt-2): a text is split by a
+Gives the same ids as GPT-2's own tokenizer (https://github.com/openai/gpt-2): a text is split by a
 regular expression, and the UTF-8 bytes of each part, written as one printable character each, are
-merged pair by pair. The library `tokenizers` does so with each part once, not each time it occurs.
+merged pair by pair. The library `tokenizers` does this once per distinct part, not each time it
+occurs.
 """
 
 import json
@@ -22,10 +23,10 @@ from models.presets.vocabulary_files import read_merges, read_vocabulary
 from models.tokenizers.splitting import split
 from models.tokenizers.tokenizer import Tokenizer
 
-# Each call uses one thread: those who want more call from several.
+# Each call uses one thread: callers that want more call from several.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-# Parts of texts whose ids are remembered, and the characters of the longest: in all some 40 MB.
+# How many parts of texts have their ids cached, and their maximum characters: some 40 MB in all.
 _REMEMBERED = 1 << 17
 _LONGEST_REMEMBERED = 32
 
@@ -34,7 +35,7 @@ def _in_order(vocabulary: Mapping[str, int]) -> list[str]:
     """Returns the tokens in the order of their ids, which must be 0, 1, 2 and so on."""
     for token, token_id in vocabulary.items():
         if not isinstance(token_id, int) or isinstance(token_id, bool):
-            raise ValueError(f"token {token!r} has the id {token_id!r}, which is no integer")
+            raise ValueError(f"token {token!r} has the id {token_id!r}, which is not an integer")
     tokens = sorted(vocabulary, key=vocabulary.__getitem__)
     for index, token in enumerate(tokens):
         token_id = vocabulary[token]
@@ -52,12 +53,12 @@ class BytePairTokenizer(Tokenizer):
 
     Args:
         vocabulary: Ids by token, or a JSON file of them. It must hold the special tokens.
-        merges: Pairs of tokens with a space between them, the first to merge first; or a file
-            with one of them a line.
+        merges: Pairs of tokens separated by a space, the first to merge first; or a file with one
+            pair per line.
 
     Raises:
         ValueError: The vocabulary lacks a special token, the ids are not 0, 1, 2 and so on, or a
-            merge is no two tokens that together are one.
+            merge is not two tokens that together form another.
     """
 
     start_token = "<s>"
@@ -65,7 +66,7 @@ class BytePairTokenizer(Tokenizer):
     end_token = "</s>"
     unk_token = "<unk>"
     mask_token = "<mask>"
-    # No merge can make one: letters and angle brackets are parts of their own.
+    # No merge can form one: letters and angle brackets are in different parts.
     special_tokens = (start_token, pad_token, end_token, unk_token, mask_token)
 
     def __init__(
@@ -93,18 +94,20 @@ class BytePairTokenizer(Tokenizer):
         for index, merge in enumerate(self._merges):
             first, _, second = merge.partition(" ")
             if not first or not second or " " in second:
-                raise ValueError(f"merge {index}, {merge[:40]!r}, must be two tokens and a space")
+                raise ValueError(
+                    f"merge {index}, {merge[:40]!r}, must be two tokens separated by a space"
+                )
             if missing := [t for t in (first, second, first + second) if t not in self._ids]:
                 raise ValueError(f"merge {index}, {merge!r}: the vocabulary lacks {missing[0]!r}")
             pairs.append((first, second))
         return pairs
 
     def settings(self) -> dict[str, Any]:
-        """Returns the arguments that Keras Hub's tokenizer takes beside the vocabulary."""
+        """Returns the arguments that Keras Hub's tokenizer takes besides the vocabulary."""
         return {
             "sequence_length": None,
             "add_prefix_space": False,
-            # Its default is all of the special tokens: texts would spell them.
+            # By default these are all the special tokens, which texts could then spell.
             "unsplittable_tokens": [],
         }
 
@@ -136,13 +139,13 @@ class BytePairTokenizer(Tokenizer):
         part = distinct.indices.to_numpy()
         counts = lengths[part]
         ends = np.cumsum(counts)
-        # The place in `flat` of every token: its part's start plus its place within the part.
+        # The position in `flat` of every token: its part's start plus its position within the part.
         starts = (np.cumsum(lengths) - lengths)[part]
         source = np.arange(counts.sum()) + np.repeat(starts - (ends - counts), counts)
         return Tokens(flat[source], np.concatenate([[0], ends])[splits])
 
     def _ids_of(self, parts: list[str]) -> list[list[int]]:
-        """Returns the ids of each part, from memory where they are there."""
+        """Returns the ids of each part, from the cache where possible."""
         found = [self._remembered.get(part) for part in parts]
         unknown = [part for part, ids in zip(parts, found, strict=True) if ids is None]
         encodings = self._bpe.encode_batch_fast(unknown, add_special_tokens=False)
@@ -154,7 +157,7 @@ class BytePairTokenizer(Tokenizer):
         return [new[part] if ids is None else ids for part, ids in zip(parts, found, strict=True)]
 
     def spell(self, token_ids: Sequence[int]) -> str:
-        """Returns the text that ids spell; bytes that are no UTF-8 become U+FFFD."""
+        """Returns the text that ids spell; bytes that are not UTF-8 become U+FFFD."""
         for token_id in token_ids:
-            self.id_to_token(token_id)  # raises where there is none
+            self.id_to_token(token_id)  # raises if there is none
         return self._bpe.decode(token_ids, skip_special_tokens=False)

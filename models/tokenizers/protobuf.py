@@ -1,6 +1,6 @@
 """The wire format of protocol buffers, as far as SentencePiece's models need it.
 
-A message is a sequence of fields, each a number and a type before its content
+A message is a sequence of fields, each with a number and a type before its content
 (https://protobuf.dev/programming-guides/encoding).
 """
 
@@ -12,10 +12,10 @@ _FIXED_BYTES = {_FIXED64: 8, _FIXED32: 4}
 
 
 def byte_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yields number and content of each field of a message that holds bytes.
+    """Yields the number and the content of each field of a message that holds bytes.
 
     Raises:
-        IndexError: It is no message, or not all of one.
+        IndexError: It is not a message, or not a complete one.
     """
     at, end = 0, len(message)
     while at < end:
@@ -36,7 +36,7 @@ def byte_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def number_field(field: int, value: int) -> bytes:
-    """Returns a field that holds a number that is not negative."""
+    """Returns a field that holds a non-negative integer."""
     return _varint(field << 3 | _VARINT) + _varint(value)
 
 

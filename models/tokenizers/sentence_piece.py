@@ -1,6 +1,6 @@
-"""The base of tokenizers with a SentencePiece model, as XLM-RoBERTa has.
+"""The base class of tokenizers with a SentencePiece model, as in XLM-RoBERTa.
 
-Gives the ids of SentencePiece (https://github.com/google/sentencepiece), moved as in fairseq's
+Gives the ids of SentencePiece (https://github.com/google/sentencepiece), shifted as in fairseq's
 XLM-R (https://arxiv.org/abs/1911.02116): its vocabulary begins with `<s>`, `<pad>`, `</s>` and
 `<unk>`, where the model has `<unk>`, `<s>` and `</s>`, and ends with `<mask>`.
 """
@@ -21,7 +21,7 @@ from models.presets.keras_hub_preset import SENTENCE_PIECE_MODEL
 from models.tokenizers.character_map import check_character_maps
 from models.tokenizers.tokenizer import Tokenizer
 
-# The first ids of the SentencePiece model. Its pieces behind them are one id further here.
+# The first pieces of the SentencePiece model. The ids of those after them are one higher here.
 _MODEL_SPECIALS = ("<unk>", "<s>", "</s>")
 _OFFSET = 1
 _MODEL_UNKNOWN = _MODEL_SPECIALS.index("<unk>")
@@ -32,10 +32,10 @@ class SentencePieceTokenizer(Tokenizer):
 
     Args:
         proto: A serialized SentencePiece model whose first pieces are `<unk>`, `<s>` and `</s>`,
-            or a file with it.
+            or a file that holds one.
 
     Raises:
-        ValueError: It is no SentencePiece model, or one with other pieces than these.
+        ValueError: It is not a SentencePiece model, or begins with other pieces than these.
     """
 
     start_token = "<s>"
@@ -53,7 +53,7 @@ class SentencePieceTokenizer(Tokenizer):
             pieces = self._model.id_to_string(tf.range(self._model.vocab_size())).numpy()
             tokens = [piece.decode() for piece in pieces.tolist()]
         except (tf.errors.OpError, UnicodeDecodeError):
-            raise ValueError("no SentencePiece model") from None
+            raise ValueError("not a SentencePiece model") from None
         if (found := tuple(tokens[: len(_MODEL_SPECIALS)])) != _MODEL_SPECIALS:
             raise ValueError(
                 f"the SentencePiece model must begin with {', '.join(_MODEL_SPECIALS)}, not with "
@@ -63,7 +63,7 @@ class SentencePieceTokenizer(Tokenizer):
         super().__init__([*first, *tokens[len(_MODEL_SPECIALS) :], self.mask_token])
         self.start_token_id = self._ids[self.start_token]
         self.end_token_id = self._ids[self.end_token]
-        # A control piece that is marked as a piece of text.
+        # Then a control piece is marked as a piece of text.
         if (self.encode([self.start_token]).ids < self.unk_token_id).any():
             raise ValueError("the SentencePiece model lets texts spell <s>")
 
@@ -71,7 +71,7 @@ class SentencePieceTokenizer(Tokenizer):
         self._model = tensorflow_text.SentencepieceTokenizer(self._proto, tf.int32)
 
     def settings(self) -> dict[str, Any]:
-        """Returns the arguments that Keras Hub's tokenizer takes beside the vocabulary."""
+        """Returns the arguments that Keras Hub's tokenizer takes besides the vocabulary."""
         return {"proto": None, "sequence_length": None, "add_bos": False, "add_eos": False}
 
     def assets(self) -> dict[str, bytes]:
@@ -79,12 +79,12 @@ class SentencePieceTokenizer(Tokenizer):
         return {SENTENCE_PIECE_MODEL: self._proto}
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what `from_config` makes a tokenizer of: the model in base64, fit for JSON."""
+        """Returns what `from_config` creates a tokenizer from: the model in base64, for JSON."""
         return {"proto": base64.b64encode(self._proto).decode()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Makes a tokenizer of what `get_config` returned."""
+        """Creates a tokenizer from what `get_config` returned."""
         return cls(base64.b64decode(config["proto"]))
 
     def encode(self, texts: pa.Array | Sequence[str]) -> Tokens:
@@ -96,7 +96,7 @@ class SentencePieceTokenizer(Tokenizer):
         strings = texts.to_pylist() if isinstance(texts, pa.Array) else list(texts)
         try:
             ragged = self._model.tokenize(tf.constant(strings, tf.string))
-        except tf.errors.NotFoundError:  # keras.utils.clear_session() takes the model away
+        except tf.errors.NotFoundError:  # keras.utils.clear_session() removes the model
             self._load()
             ragged = self._model.tokenize(tf.constant(strings, tf.string))
         ids = ragged.flat_values.numpy() + _OFFSET
@@ -104,11 +104,11 @@ class SentencePieceTokenizer(Tokenizer):
         return Tokens(ids, ragged.row_splits.numpy())
 
     def spell(self, token_ids: Sequence[int]) -> str:
-        """Returns the text that ids spell; special tokens but `<unk>` spell nothing."""
+        """Returns the text that ids spell; special tokens except `<unk>` spell nothing."""
         silent = {self._ids[token] for token in self.special_tokens} - {self.unk_token_id}
         ids = []
         for token_id in token_ids:
-            self.id_to_token(token_id)  # raises where there is none
+            self.id_to_token(token_id)  # raises if there is none
             if token_id == self.unk_token_id:
                 ids.append(_MODEL_UNKNOWN)
             elif token_id not in silent:

@@ -1,10 +1,10 @@
 """Splitting many texts at once where GPT-2 splits them before it merges bytes.
 
-GPT-2 (https://github.com/openai/gpt-2) takes for one part: a contraction such as `'s`; letters,
-numbers or other characters of one kind, with the space before them; white space, of which the last
-character before something else is a part of its own or the space of the next.
+To GPT-2 (https://github.com/openai/gpt-2), each of these is one part: a contraction such as `'s`;
+letters, numbers or other characters of one kind, with the space before them; and white space, whose
+last character before something else is a part of its own or the space of the next part.
 
-Here this is found for ASCII, from the kinds of neighbouring bytes. What stands around other
+Here the parts are found for ASCII, from the kinds of neighbouring bytes. Text around other
 characters, from one plain space to the next, is left whole.
 """
 
@@ -24,7 +24,7 @@ _LONG_CONTRACTIONS = (b"re", b"ve", b"ll")
 
 
 def split(texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """Splits texts into parts that are tokenized alike alone and in their text.
+    """Splits texts into parts whose tokens are the same alone and within their text.
 
     Args:
         texts: Strings `[rows]`, none of them null, of the type `string` or `large_string`.
@@ -49,7 +49,7 @@ def _part_starts(content: np.ndarray, text_starts: np.ndarray) -> np.ndarray:
 
     Args:
         content: uint8, the texts, one after another.
-        text_starts: Where those begin that are not empty.
+        text_starts: Where the texts that are not empty begin.
     """
     kinds = _KINDS[content]
     is_white = kinds == _WHITE
@@ -57,7 +57,7 @@ def _part_starts(content: np.ndarray, text_starts: np.ndarray) -> np.ndarray:
     starts_text[text_starts] = True
     starts_text[-1] = True
 
-    # Of the next byte in the same text: whether it is there and no white space.
+    # Whether the same text has a next byte that is not white space.
     before_other = np.zeros(len(content), bool)
     before_other[:-1] = ~is_white[1:]
     before_other &= ~starts_text[1:]
@@ -65,7 +65,7 @@ def _part_starts(content: np.ndarray, text_starts: np.ndarray) -> np.ndarray:
 
     begins = np.empty(len(content), bool)
     begins[:1] = True
-    # Another kind than the byte before it, or the last white space before something else.
+    # A different kind from the byte before it, or the last white space before something else.
     np.not_equal(kinds[1:], kinds[:-1], out=begins[1:])
     begins |= is_white & before_other
     begins[1:] &= ~takes_next[:-1]
@@ -75,7 +75,7 @@ def _part_starts(content: np.ndarray, text_starts: np.ndarray) -> np.ndarray:
 
     foreign = np.flatnonzero(kinds == _NO_ASCII)
     if len(foreign):
-        # White space may be among them: only a space before ASCII that is none is sure to begin.
+        # Some may be white space: only a space before non-white ASCII is sure to begin a part.
         is_sure = starts_text[:-1] | takes_next
         is_sure[:-1] &= starts_text[:-2] | (kinds[1:] != _NO_ASCII)
         sure = np.flatnonzero(is_sure)
@@ -91,11 +91,11 @@ def _split_contractions(content: np.ndarray, begins: np.ndarray, starts_text: np
 
     Args:
         content: uint8, the texts, one after another.
-        begins: Where parts begin; changed.
-        starts_text: Where texts begin, and True behind the last.
+        begins: Where parts begin; changed in place.
+        starts_text: Where texts begin, and True after the last.
     """
     places = np.flatnonzero(begins & (content == _APOSTROPHE))
-    # Where a text ends, nothing follows that could be part of a contraction.
+    # Nothing after the end of a text can be part of a contraction.
     padded = np.append(content, np.zeros(2, np.uint8))
     first = np.where(starts_text[places + 1], 0, padded[places + 1])
     within = np.minimum(places + 2, len(content))

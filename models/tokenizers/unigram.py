@@ -1,6 +1,6 @@
-"""SentencePiece models written from the pieces of a Unigram vocabulary.
+"""Writing SentencePiece models from the pieces of a Unigram vocabulary.
 
-The format is a message of protocol buffers
+The format is a protocol buffer message
 (https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto), of which a few
 fields are needed.
 """
@@ -16,7 +16,7 @@ _PIECE, _SCORE, _TYPE = 1, 2, 3
 _UNKNOWN, _CONTROL = 2, 3
 _CHARACTERS = 2
 
-# Of a float32.
+# Just below the largest float32.
 _LARGEST_SCORE = 3.4e38
 
 _SPECIALS = (("<unk>", _UNKNOWN), ("<s>", _CONTROL), ("</s>", _CONTROL))
@@ -28,7 +28,7 @@ def _piece(text: str, score: float, kind: int | None = None) -> bytes:
 
 
 def is_scored(piece: Any) -> bool:
-    """Returns whether a value is a piece and its score."""
+    """Returns whether a value is a piece with its score."""
     return (
         isinstance(piece, list)
         and len(piece) == 2

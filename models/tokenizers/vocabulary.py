@@ -9,7 +9,7 @@ from models.tokenizers.wordpiece import MAX_TOKEN_BYTES
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
-# Characters that a vocabulary can begin a word with at most, and as many to go on with.
+# Maximum number of characters that can begin a word, and of those that can continue one.
 _ALPHABET = 1000
 
 
@@ -18,8 +18,8 @@ def train_wordpiece(texts: Iterable[str], size: int, lowercase: bool) -> list[st
 
     Args:
         texts: The corpus.
-        size: Tokens at most, unless the characters of the corpus alone are more; a small corpus
-            gives fewer.
+        size: Maximum number of tokens, unless the characters of the corpus alone are more; a small
+            corpus gives fewer.
         lowercase: Whether texts are lowercased and stripped of accents.
     """
     trainer = BertWordPieceTokenizer(lowercase=lowercase, strip_accents=lowercase)
@@ -29,19 +29,19 @@ def train_wordpiece(texts: Iterable[str], size: int, lowercase: bool) -> list[st
         vocab_size=size,
         min_frequency=2,
         limit_alphabet=_ALPHABET,
-        # The trainer numbers the continuing characters in an order that changes from run to run,
-        # and that decides between equally frequent tokens; so they are numbered before.
+        # The trainer numbers the continuing characters in an order that changes from run to run and
+        # that decides between equally frequent tokens, so they are numbered beforehand.
         special_tokens=[*SPECIAL_TOKENS, *_continuing_characters(trainer, texts)],
         show_progress=False,
     )
     ids = trainer.get_vocab()
-    # Which the trainer may learn and tensorflow-text cannot match.
+    # The trainer may learn longer ones, which tensorflow-text cannot match.
     spellable = [token for token in ids if len(token.encode()) <= MAX_TOKEN_BYTES]
     return sorted(spellable, key=ids.__getitem__)
 
 
 def _continuing_characters(trainer: BertWordPieceTokenizer, texts: Sequence[str]) -> list[str]:
-    """Returns the tokens of single characters that are not the first of a word."""
+    """Returns the tokens of single characters that continue a word."""
     counts: Counter[str] = Counter()
     for text in texts:
         normalized = trainer.normalizer.normalize_str(text)

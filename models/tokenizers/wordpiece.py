@@ -1,8 +1,8 @@
 """BERT's tokenization: cleaning, splitting into words, WordPiece.
 
-Gives the ids of Google's own tokenizer for BERT (https://github.com/google-research/bert), whose
-words of more than 100 characters become one unknown token, as Hugging Face's do. Text that spells
-a special token is text.
+Gives the same ids as Google's own tokenizer for BERT (https://github.com/google-research/bert),
+except that words of more than 100 characters become one unknown token, as in Hugging Face's. Text
+that spells a special token is ordinary text.
 """
 
 import functools
@@ -22,23 +22,23 @@ from models.packing import Tokens
 
 MAX_CHARACTERS_PER_WORD = 100
 MAX_TOKEN_BYTES = 256
-"""The longest token that tensorflow-text takes into a vocabulary, in bytes of UTF-8."""
+"""The longest token that tensorflow-text accepts in a vocabulary, in bytes of UTF-8."""
 
-# What the cleaning deletes: control characters but tab, newline and return; format characters;
+# What the cleaning deletes: control characters except tab, newline and return; format characters;
 # the replacement character.
 _DELETED = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}\p{Cf}\x{fffd}]"
 _ACCENTS = r"\p{Mn}"
 _SPACE, _LAST_PRINTABLE = 0x20, 0x7E
 _OTHER_WHITE_SPACE = list(b"\t\n\r")
-# No text without such a run of bytes that are no space has a long word once it is normalized:
-# decomposition makes at most three characters of one.
+# A text without a run of this many non-space bytes has no long word once it is normalized:
+# decomposition turns one character into at most three.
 _PERHAPS_LONG_WORD = MAX_CHARACTERS_PER_WORD // 3
 # CJK ideographs: each is a word.
 _IDEOGRAPHS = re.compile(
     "[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002b73f"
     "\U0002b740-\U0002b81f\U0002b820-\U0002ceaf\U0002f800-\U0002fa1f]"
 )
-# In no vocabulary, no white space, no punctuation: a word of its own that is always unknown.
+# In no vocabulary, and neither white space nor punctuation: a word that is always unknown.
 _UNKNOWN_WORD = "\U0010ffff"
 
 
@@ -47,14 +47,14 @@ _LONG_CHUNK = re.compile(rf"\S{{{MAX_CHARACTERS_PER_WORD + 1},}}")
 
 @functools.cache
 def _ends_word(character: str) -> bool:
-    """Returns whether a character that is no white space is a word of its own."""
+    """Returns whether a character other than white space is a word of its own."""
     if character.isascii():
         return character in string.punctuation
     return unicodedata.category(character)[0] == "P" or bool(_IDEOGRAPHS.match(character))
 
 
 def _replace_long_words(text: str) -> str:
-    """Puts the unknown word for every word over the limit in a normalized text."""
+    """Puts the unknown word in place of every word over the limit in a normalized text."""
 
     def replace(chunk: re.Match[str]) -> str:
         words = ("".join(word) for _, word in itertools.groupby(chunk[0], _ends_word))
@@ -75,7 +75,7 @@ class WordPiece:
         vocabulary: Tokens in the order of their ids; continuations begin with `##`.
         lowercase: Whether to lowercase.
         strip_accents: Whether to strip accents.
-        unknown_token: Token of words that the vocabulary cannot spell.
+        unknown_token: Token for words that the vocabulary cannot spell.
     """
 
     def __init__(
@@ -118,8 +118,8 @@ class WordPiece:
         """Normalizes texts with characters that are not plain."""
         cleaned = tf.strings.regex_replace(tf.constant(texts.to_pylist()), _DELETED, "")
         if self._lowercase:
-            # Not `tf.strings.lower`: it lowercases by the language of the machine, and Turkish has
-            # a lowercase of its own for "I".
+            # Not `tf.strings.lower`: it follows the machine's locale, and Turkish has its own
+            # lowercase of "I".
             cleaned = tf.constant([text.decode().lower() for text in cleaned.numpy()])
         if self._strip_accents:
             cleaned = tensorflow_text.normalize_utf8(cleaned, "NFD")
@@ -145,7 +145,7 @@ def _suspects(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     unprintable = np.flatnonzero(content - np.uint8(_SPACE) > _LAST_PRINTABLE - _SPACE)
     to_clean = unprintable[np.isin(content[unprintable], _OTHER_WHITE_SPACE, invert=True)]
 
-    # From space to space, whatever texts lie between: few are far apart.
+    # From space to space, across the bounds of texts: few are far apart.
     spaces = np.concatenate([[-1], np.flatnonzero(content == _SPACE), [len(content)]])
     wide = np.flatnonzero(np.diff(spaces) > _PERHAPS_LONG_WORD)
     begins_or_ends = np.zeros(len(texts) + 1, np.int64)

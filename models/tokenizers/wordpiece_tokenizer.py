@@ -1,4 +1,4 @@
-"""The base of tokenizers with a WordPiece vocabulary."""
+"""The base class of tokenizers with a WordPiece vocabulary."""
 
 import os
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ class WordPieceTokenizer(Tokenizer):
     """Tokenizes as Google's BERT does; see `models.tokenizers.wordpiece`.
 
     Args:
-        vocabulary: The tokens in the order of their ids, or a file with one token a line. It must
+        vocabulary: The tokens in the order of their ids, or a file with one token per line. It must
             hold the special tokens.
         lowercase: Whether to lowercase texts, as the vocabulary's makers did.
-        strip_accents: Whether to strip their accents; as `lowercase` if `None`.
+        strip_accents: Whether to strip their accents; same as `lowercase` if `None`.
 
     Raises:
         ValueError: The vocabulary lacks a special token, holds a token twice, or holds one that is
@@ -57,7 +57,7 @@ class WordPieceTokenizer(Tokenizer):
         self.sep_token_id = self._ids[self.sep_token]
 
     def settings(self) -> dict[str, Any]:
-        """Returns the arguments that Keras Hub's tokenizer takes beside the vocabulary."""
+        """Returns the arguments that Keras Hub's tokenizer takes besides the vocabulary."""
         return {
             "vocabulary": None,
             "sequence_length": None,
@@ -75,7 +75,7 @@ class WordPieceTokenizer(Tokenizer):
         description = super().description()
         if self.strip_accents != self.lowercase:
             # Keras Hub's own setting is no guide: in its presets of models that were trained on
-            # texts without accents it says that accents stay.
+            # texts without accents, it says that accents are kept.
             description[OWN_SETTINGS] = {"strip_accents": self.strip_accents}
         return description
 
@@ -104,6 +104,6 @@ class WordPieceTokenizer(Tokenizer):
         return self._wordpiece.encode(texts)
 
     def spell(self, token_ids: Sequence[int]) -> str:
-        """Returns the text that ids spell, words apart by one space each."""
+        """Returns the text that ids spell, with one space between words."""
         words = " ".join(map(self.id_to_token, token_ids))
         return words.replace(" ##", "")

@@ -1,1 +1,1 @@
-"""Training: its settings, its batches, its course and the judgement of what it made."""
+"""Training: its settings, its batches, its loop and state, and the evaluation of its results."""

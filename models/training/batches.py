@@ -1,4 +1,4 @@
-"""Batches of packed rows to train and evaluate with, each padded to its longest row."""
+"""Batches of packed rows for training and evaluation, each padded to its longest row."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,8 +10,8 @@ import tensorflow as tf
 from models.packing import Tokens
 from models.preprocessor import Preprocessor
 
-# Batches among which rows of like length are brought together in training: enough that little is
-# padding, few enough that an epoch stays shuffled.
+# How many batches' rows are sorted by length together in training: enough that little is padding,
+# few enough that an epoch stays shuffled.
 _BATCHES_SORTED_TOGETHER = 50
 
 
@@ -29,17 +29,16 @@ def token_batches(
     shuffle: bool,
     token_dropout: float,
 ) -> tf.data.Dataset:
-    """Returns batches of packed rows with their targets; shuffled anew in every epoch.
+    """Returns batches of packed rows with their targets, reshuffled in every epoch.
 
     Args:
         tokens: The rows.
         targets: Arrays `[rows, …]`, such as classes and weights.
-        preprocessor: That packed the rows.
-        batch_size: Rows of a batch.
-        random: Orders the rows and hides tokens; drawn from once an epoch begins, and no more when
-            it has ended.
-        shuffle: Whether rows come in another order in every epoch.
-        token_dropout: Share of the tokens that are hidden behind the mask token, chosen anew each
+        preprocessor: The preprocessor that packed the rows.
+        batch_size: Rows per batch.
+        random: Shuffles the rows and masks tokens; drawn from only while an epoch runs.
+        shuffle: Whether to shuffle the rows in every epoch.
+        token_dropout: Share of the tokens that are replaced by the mask token, chosen anew each
             time a row is seen.
     """
     lengths = tokens.lengths
@@ -76,23 +75,23 @@ def token_batches(
 
 
 def check_targets(targets: Sequence[np.ndarray], num_rows: int) -> None:
-    """Raises `ValueError` unless there are rows, and as many of each target."""
+    """Raises `ValueError` unless there are rows, and each target has as many."""
     for target in targets:
         if np.shape(target)[:1] != (num_rows,):
             raise ValueError(f"{num_rows} texts have targets of the shape {np.shape(target)}")
         if not num_rows:
-            raise ValueError("there are no rows to learn from or to judge by")
+            raise ValueError("there are no rows to train on or to evaluate on")
 
 
 def split_off(parts: tuple[Any, Any, Any], share: float) -> list[tuple[Any, Any, Any]]:
-    """Returns the first of some rows, and the last ones apart, as Keras splits them.
+    """Splits rows into the first and the last of them, as Keras does.
 
     Args:
-        parts: Texts or features, classes and weights of the rows; no weights may be `None`.
-        share: Of the rows that are split off.
+        parts: Texts or features, classes and weights of the rows; the weights may be `None`.
+        share: Share of the rows to split off.
 
     Raises:
-        ValueError: The rows are in a dataset, or one of the two would be empty.
+        ValueError: The rows are in a dataset, or one of the two splits would be empty.
     """
     if isinstance(parts[0], tf.data.Dataset) or parts[1] is None:
         raise ValueError("validation_split takes texts and classes, not a dataset")

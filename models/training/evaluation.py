@@ -1,4 +1,4 @@
-"""How well a classifier does, from its scores and what would have been right, in NumPy."""
+"""How well a classifier does, from its scores and the true targets, in NumPy."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,23 +6,23 @@ from typing import Any
 import numpy as np
 
 CALIBRATION_BINS = 10
-"""Of equal width, as Guo et al. have them (2017, *On Calibration of Modern Neural Networks*)."""
+"""Bins of equal width, as in Guo et al. (2017, *On Calibration of Modern Neural Networks*)."""
 
 CONFUSED_LABELS = 100
-"""Labels up to which a table of confusions is made: it has the square of their number."""
+"""Maximum number of labels for a confusion matrix, whose size is the square of their number."""
 
 _DRAWS = 500
-"""Samples of a bootstrap, enough for an interval of 95% to within a percent."""
+"""Bootstrap samples, enough for a 95% interval to within a percent."""
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
-"""From what is right and what was predicted to a figure; the higher the better."""
+"""From the true targets and the predictions to a number; higher is better."""
 
 
 def confusion_matrix(classes: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    """Returns int64 `[num_classes, num_classes]`: rows of each class by the predicted class.
+    """Returns int64 `[num_classes, num_classes]`: how many rows of a class got each prediction.
 
     Args:
-        classes: int64 `[rows]`: the right class.
+        classes: int64 `[rows]`: the true class.
         predicted: int64 `[rows]`.
         num_classes: Number of classes.
     """
@@ -31,12 +31,12 @@ def confusion_matrix(classes: np.ndarray, predicted: np.ndarray, num_classes: in
 
 
 def accuracy(classes: np.ndarray, predicted: np.ndarray) -> float:
-    """Returns the share of rows that are right."""
+    """Returns the share of rows that are predicted correctly."""
     return float(np.mean(classes == predicted))
 
 
 def macro_f1(classes: np.ndarray, predicted: np.ndarray) -> float:
-    """Returns the mean of the classes' F1, each counting the same however many rows it has."""
+    """Returns the mean F1 of the classes, each counting the same however many rows it has."""
     size = int(max(classes.max(), predicted.max())) + 1
     hits, found, there = (
         np.bincount(rows, minlength=size)
@@ -46,30 +46,30 @@ def macro_f1(classes: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def micro_f1(targets: np.ndarray, predicted: np.ndarray) -> float:
-    """Returns the F1 of all labels of all rows together; both are 0 or 1, `[rows, labels]`."""
+    """Returns the F1 over all labels of all rows; both arrays are 0 or 1, `[rows, labels]`."""
     right = np.sum((targets > 0) & (predicted > 0))
     return float(_f1(right, np.sum(predicted > 0), np.sum(targets > 0)))
 
 
 def negative_rmse(targets: np.ndarray, predicted: np.ndarray) -> float:
-    """Returns the root of the mean squared error, negative: the higher the better."""
+    """Returns the negative of the root mean squared error: higher is better."""
     return -float(np.sqrt(np.mean((targets - predicted) ** 2)))
 
 
 def evaluate_classes(
     probabilities: np.ndarray, classes: np.ndarray, labels: Sequence[str]
 ) -> dict[str, Any]:
-    """Judges a classifier that gives each row one of several labels.
+    """Evaluates a classifier that gives each row one of several labels.
 
     Args:
         probabilities: float32 `[rows, labels]`.
-        classes: int64 `[rows]`: the right class.
+        classes: int64 `[rows]`: the true class.
         labels: Names of the classes.
 
     Returns:
         `accuracy`, `macro_f1`, `labels` (precision, recall, F1 and rows of each), `calibration`,
-        and of up to `CONFUSED_LABELS` labels `confusion` (a list for each right label, a number for
-        each predicted one).
+        and, for up to `CONFUSED_LABELS` labels, `confusion` (a list for each true label, with a
+        number for each predicted one).
     """
     predicted = probabilities.argmax(axis=1)
     num_labels = len(labels)
@@ -92,16 +92,16 @@ def evaluate_classes(
 def evaluate_label_sets(
     probabilities: np.ndarray, targets: np.ndarray, labels: Sequence[str], threshold: float
 ) -> dict[str, Any]:
-    """Judges a classifier that gives each row any number of labels.
+    """Evaluates a classifier that gives each row any number of labels.
 
     Args:
         probabilities: float32 `[rows, labels]`.
-        targets: 0 or 1, `[rows, labels]`: which labels are right.
+        targets: 0 or 1, `[rows, labels]`: which labels are true.
         labels: Their names.
-        threshold: Probability of at least which a row has a label.
+        threshold: Lowest probability at which a row has a label.
 
     Returns:
-        `micro_f1`, `macro_f1`, `exact` (the share of rows all of whose labels are right), `labels`
+        `micro_f1`, `macro_f1`, `exact` (the share of rows with every label right), `labels`
         (precision, recall, F1 and rows of each) and `calibration`.
     """
     predicted, right = probabilities >= threshold, targets > 0
@@ -116,11 +116,11 @@ def evaluate_label_sets(
 
 
 def evaluate_numbers(predicted: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
-    """Judges a model that gives each row a number; both float `[rows]`.
+    """Evaluates a model that gives each row a number; both arrays are float `[rows]`.
 
     Returns:
         `rmse`, `mae`, `r2` (the share of the variance that is explained) and `pearson`; the last
-        two 0 where the numbers are all alike.
+        two are 0 where all numbers are equal.
     """
     variance = float(np.var(targets))
     is_constant = np.ptp(targets) == 0 or np.ptp(predicted) == 0
@@ -138,10 +138,10 @@ def calibration(confidence: np.ndarray, is_right: np.ndarray) -> dict[str, Any]:
 
     Args:
         confidence: float `[n]`: probabilities.
-        is_right: bool `[n]`: whether what they were given to is so.
+        is_right: bool `[n]`: whether each of them came true.
 
     Returns:
-        `error`, the expected calibration error: the mean distance of the two, by bins weighted by
+        `error`, the expected calibration error: the mean gap between the two over bins, weighted by
         their rows; and `bins`, those that have rows: mean `confidence`, `accuracy` and `rows`.
     """
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
@@ -164,16 +164,16 @@ def calibration(confidence: np.ndarray, is_right: np.ndarray) -> dict[str, Any]:
 def is_clearly_better(
     metric: Metric, targets: np.ndarray, ours: np.ndarray, theirs: np.ndarray
 ) -> bool:
-    """Returns whether one prediction is better than another, not by the choice of rows alone.
+    """Returns whether one prediction is better than another, beyond chance in the choice of rows.
 
     A paired bootstrap: better in 95% of samples of the rows (Koehn, 2004, *Statistical
     Significance Tests for Machine Translation Evaluation*).
 
     Args:
-        metric: Judges a prediction.
-        targets: `[rows, …]`: what is right.
-        ours: Of the same shape: the prediction that may be better.
-        theirs: The one beside it.
+        metric: Scores a prediction.
+        targets: `[rows, …]`: the true targets.
+        ours: The prediction that may be better, of the same shape.
+        theirs: The prediction to compare it with, of the same shape.
     """
     random = np.random.default_rng(0)
     wins = 0

@@ -1,4 +1,4 @@
-"""The settings of a training, chosen by the model's size and the number of rows."""
+"""Training settings, chosen by the model's size and the number of rows."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ class Recipe:
     """How a classifier is trained.
 
     Attributes:
-        epochs: Times that every row is seen at most.
-        batch_size: Rows of a step.
-        learning_rate: At its peak.
-        patience: Epochs that get no better after which the training ends; never if `None`.
+        epochs: Maximum number of epochs.
+        batch_size: Rows per step.
+        learning_rate: Peak learning rate.
+        patience: Epochs without improvement after which training stops; never if `None`.
     """
 
     epochs: int
@@ -21,19 +21,19 @@ class Recipe:
 
 
 LORA_LEARNING_RATE = 10
-"""How many times the rate of all weights the thin matrices of LoRA learn with."""
+"""Ratio of LoRA's learning rate to that for training all weights."""
 
 _FROM_SCRATCH_LEARNING_RATE = 5e-4
 
-# Rows up to which a step has as many rows as stands beside them.
+# Pairs: up to this many rows, this batch size.
 _BATCH_SIZES = ((200, 8), (5_000, 16), (100_000, 32))
 _LARGEST_BATCH = 64
 
-# Rows up to which every row is seen at least as often as stands beside them.
+# Pairs: up to this many rows, at least this many epochs.
 _EPOCHS = ((100_000, 3), (500_000, 2))
 _MOST_EPOCHS = 20
 
-# All epochs together, for the width of MiniLM; a narrower model learns slower, and costs less.
+# In all epochs together, for MiniLM's width; a narrower model learns more slowly, and costs less.
 _ROWS_SEEN = 8_000
 _WIDTH = 384
 
@@ -41,13 +41,13 @@ _WIDTH = 384
 def choose_recipe(
     num_rows: int, hidden_dim: int, *, from_scratch: bool = False, lora: bool = False
 ) -> Recipe:
-    """Chooses the settings of a training; `docs/finetuning.md` has the study behind them.
+    """Chooses training settings; `docs/finetuning.md` has the study behind them.
 
     Args:
-        num_rows: Rows to learn from.
+        num_rows: Number of rows to train on.
         hidden_dim: Width of the model: the wider it is, the smaller its learning rate.
         from_scratch: Whether its weights are random.
-        lora: Whether only the thin matrices of LoRA are learned.
+        lora: Whether only LoRA's matrices are trained.
     """
     batch_size = next((size for rows, size in _BATCH_SIZES if num_rows <= rows), _LARGEST_BATCH)
     least = next((epochs for rows, epochs in _EPOCHS if num_rows <= rows), 1)
@@ -61,5 +61,5 @@ def choose_recipe(
 
 
 def patience_of(epochs: int) -> int:
-    """Returns the epochs that get no better after which a training of so many ends."""
+    """Returns after how many epochs without improvement a training of that many stops."""
     return max(3, epochs // 2)

@@ -1,4 +1,4 @@
-"""What a training needs to go on after its process has died: a file for every epoch."""
+"""What a training needs to resume after its process has died: a file written every epoch."""
 
 import contextlib
 import json
@@ -12,12 +12,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-# Of a safetensors file, whose metadata are strings.
+# Key in a safetensors file's metadata, whose values are strings.
 _RECORD = "training"
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Returns what a state says of its training, empty where there is no whole state."""
+    """Returns what a state file records about its training; empty if no complete one is there."""
     with contextlib.suppress(OSError, SafetensorError, ValueError, KeyError, TypeError):
         with safe_open(path, "np") as stored:
             record: dict[str, Any] = json.loads(stored.metadata()[_RECORD])
@@ -27,23 +27,23 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def is_state_of(path: Path, key: str) -> bool:
-    """Returns whether there is a state of the training with a key."""
+    """Returns whether there is a state file for the training with a key."""
     return bool(read_record(path).get("key") == key)
 
 
 class TrainingState(keras.callbacks.Callback):
-    """Writes the state of a training before each epoch but the first and at its end; reads it.
+    """Saves a training's state before each epoch but the first and at the end, and restores it.
 
-    A training that goes on from it ends with the same weights as one that was never stopped. Stands
-    behind `keras.callbacks.SwapEMAWeights` and `BestEpoch` in the list of callbacks, so that the
-    weights are those that learn, and the best ones are known.
+    A training resumed from it ends with the same weights as one that was never stopped. Must come
+    after `keras.callbacks.SwapEMAWeights` and `BestEpoch` in the list of callbacks, so that the
+    weights are those being trained, and the best ones are known.
 
-    A training goes on where its state cannot be written.
+    If the state cannot be written, training continues.
 
     Args:
         path: The file.
-        key: Of the data and the settings: the state of another training is not read.
-        random: Orders the rows and hides tokens.
+        key: Identifies the data and the settings: the state of another training is not read.
+        random: Shuffles the rows and masks tokens.
         best: Keeps the best epoch.
     """
 
@@ -60,26 +60,26 @@ class TrainingState(keras.callbacks.Callback):
         """Why the state could not be written, if it could not."""
         record = read_record(path)
         self.is_of_another = bool(record) and record["key"] != key
-        """Whether the file is that of a training of other data or with other settings."""
+        """Whether the file belongs to a training on other data or with other settings."""
         self._record = {} if self.is_of_another else record
         self.epoch: int = self._record.get("epoch", 0)
         """The first epoch to train: those before it are in the state that was read."""
         self.is_finished: bool = self._record.get("is_finished", False)
-        """Whether the training had come to its end."""
+        """Whether the training had finished."""
         self.history: dict[str, list[float]] = self._record.get("history", {})
-        """What the epochs before gave."""
+        """The history of the epochs before."""
         self.seconds: float = self._record.get("seconds", 0.0)
-        """What they took."""
+        """How long they took."""
 
     def restore_best(self) -> None:
-        """Hands the best epoch so far to who keeps it."""
+        """Hands the best epoch so far to the callback that keeps it."""
         with safe_open(self._path, "np") as stored:
-            count = sum(name.startswith("best/") for name in stored.keys())  # noqa: SIM118 - no mapping
+            count = sum(name.startswith("best/") for name in stored.keys())  # noqa: SIM118 - not a mapping
             weights = [stored.get_tensor(f"best/{index}") for index in range(count)]
         self._best.restore(self._record["best"], weights)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Puts back what was read."""
+        """Restores what was read."""
         if not self.epoch:
             return
         with safe_open(self._path, "np") as stored:
@@ -99,7 +99,7 @@ class TrainingState(keras.callbacks.Callback):
         self._write(arrays, epoch=epoch, random=self._random.bit_generator.state)
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Writes what was learned, for what comes after the training."""
+        """Writes the result, for what comes after the training."""
         epochs = len(next(iter(self._history().values())))
         self._write({}, epoch=epochs, is_finished=True)
 
@@ -125,7 +125,7 @@ class TrainingState(keras.callbacks.Callback):
         return {name: self.history.get(name, []) + values for name, values in found.items()}
 
     def _variables(self) -> dict[str, keras.Variable]:
-        """Returns all that changes in training, the states of random generators too."""
+        """Returns all that changes in training, including the states of random generators."""
         if not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         named: dict[str, keras.Variable] = {}
@@ -138,12 +138,12 @@ class TrainingState(keras.callbacks.Callback):
 
 
 class BestEpoch(keras.callbacks.Callback):
-    """Leaves a model with the weights of its best epoch, and ends a training that gets no better.
+    """Leaves a model with the weights of its best epoch; stops a training that no longer improves.
 
     Args:
-        metric: Of validation, by which an epoch is judged; among equals by the validation loss.
-        is_loss: Whether less of the metric is better.
-        patience: Epochs without a better metric after which the training ends; never if `None`.
+        metric: The validation metric that epochs are compared by; the validation loss breaks ties.
+        is_loss: Whether a lower metric is better.
+        patience: Epochs without improvement after which training stops; never if `None`.
     """
 
     def __init__(self, metric: str, is_loss: bool = False, patience: int | None = None) -> None:
@@ -152,9 +152,9 @@ class BestEpoch(keras.callbacks.Callback):
         self._sign = -1 if is_loss else 1
         self._patience = patience
         self.weights: list[np.ndarray] = []
-        """The best ones so far."""
+        """The best weights so far."""
         self.epoch = 0
-        """The epoch that they are of, from 0."""
+        """The epoch that they are from, counting from 0."""
         self._score: tuple[float, float] | None = None
         self._waited = 0
 
@@ -174,11 +174,11 @@ class BestEpoch(keras.callbacks.Callback):
         self.model.set_weights(self.weights)
 
     def record(self) -> dict[str, Any]:
-        """Returns what `restore` takes, beside the weights."""
+        """Returns what `restore` takes besides the weights."""
         return {"epoch": self.epoch, "score": self._score, "waited": self._waited}
 
     def restore(self, record: dict[str, Any], weights: list[np.ndarray]) -> None:
-        """Takes up what an earlier process kept."""
+        """Restores what an earlier process kept."""
         self.epoch, self._waited = record["epoch"], record["waited"]
         first, second = record["score"]
         self._score = (first, second)

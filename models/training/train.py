@@ -1,6 +1,6 @@
 """Fine-tuning a classifier, or training one from scratch, with the settings that BERT's papers use.
 
-AdamW with warm-up and linear decay, gradients clipped, an exponential moving average of the
+AdamW with warm-up and linear decay, gradient clipping, an exponential moving average of the
 weights, and the best epoch kept.
 """
 
@@ -29,7 +29,7 @@ WARMUP_SHARE = 0.06
 """Share of the steps in which the learning rate grows from 0."""
 WEIGHT_DECAY = 0.01
 CLIP_NORM = 1.0
-"""Largest norm of all gradients together."""
+"""Maximum norm of all gradients together."""
 EMA_STEPS = 200
 """About how many of the last steps the moving average of the weights covers."""
 
@@ -63,34 +63,34 @@ register(WarmupThenDecay)
 
 
 class TimeLimit(keras.callbacks.Callback):
-    """Ends a training when its time is over; the epoch that it is in is judged as it stands.
+    """Stops a training when its time is up; the current epoch is evaluated as it stands.
 
     Args:
-        seconds: From the start of the training.
+        seconds: Time limit, from the start of the training.
     """
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
         self._seconds = seconds
         self.is_over = False
-        """Whether the training was ended."""
+        """Whether the training was stopped."""
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts the clock."""
         self._end = time.monotonic() + self._seconds
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Looks at the clock."""
+        """Checks the clock."""
         if time.monotonic() > self._end:
             self.is_over = True
             self.model.stop_training = True
 
 
 class FiniteLoss(keras.callbacks.Callback):
-    """Ends a training whose loss is no number any more: nothing that follows would be one."""
+    """Stops a training once its loss is not finite, since no later one would be."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Takes down the epoch, for the message."""
+        """Notes the epoch, for the message."""
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -105,11 +105,11 @@ class FiniteLoss(keras.callbacks.Callback):
 
 @dataclass(frozen=True)
 class Resumable:
-    """Where a training keeps what it needs to go on after its process has died.
+    """Where a training keeps what it needs to resume after its process has died.
 
     Attributes:
-        path: The file; its folder is there.
-        key: Of the data and the settings: what another training left is not taken up.
+        path: The file, in an existing folder.
+        key: Identifies the data and the settings: what another training left is not resumed.
     """
 
     path: Path
@@ -118,13 +118,13 @@ class Resumable:
 
 @dataclass(frozen=True)
 class Training:
-    """What a training gave.
+    """The result of a training.
 
     Attributes:
         history: `loss`, `val_loss` and the metrics of each epoch.
-        best_epoch: The epoch whose weights were kept, from 0.
-        resumed_epoch: The first epoch that was not taken up from an earlier process.
-        is_out_of_time: Whether the limit of time ended it.
+        best_epoch: The epoch whose weights were kept, counting from 0.
+        resumed_epoch: The first epoch that does not come from an earlier process.
+        is_out_of_time: Whether the time limit stopped it.
         problem: Why its state could not be written, if it could not.
     """
 
@@ -151,31 +151,32 @@ def train(
 ) -> Training:
     """Trains a classifier and leaves it with the weights of its best epoch.
 
-    The best one has the highest accuracy on the validation data; with class weights the highest
-    mean of the classes' recalls; where classes do not exclude each other the highest F1; of a model
-    that gives a number the lowest loss.
+    The best epoch has the highest accuracy on the validation data; with class weights, the highest
+    mean of the classes' recalls; if classes are not mutually exclusive, the highest F1; for a model
+    that gives a number, the lowest loss.
 
     Args:
         classifier: Trained in place.
         texts: Strings `[rows]`, or a tuple of first and second texts.
-        targets: As of `Classifier.fit`, `[rows, …]`.
+        targets: As in `Classifier.fit`, `[rows, …]`.
         validation: Texts and targets to choose the epoch on.
-        recipe: Epochs, rows of a step, learning rate and patience.
+        recipe: Epochs, batch size, learning rate and patience.
         class_weights: float `[classes]`: how much a row of each class counts; all the same if
             `None`.
-        token_dropout: Share of the tokens hidden in training; see `Classifier.fit`.
-        seconds: After which no step is begun, those of an earlier process included; rate and
-            average follow the steps that it will allow. No limit if `None`.
-        resumable: Where to keep what a later process can go on from.
-        on_resume: Is told the first epoch to train, from 0, if there is an earlier state; 0 if that
-            is of other data or settings.
-        callbacks: More of them.
+        token_dropout: Share of the tokens masked in training; see `Classifier.fit`.
+        seconds: Time after which no step begins, that of an earlier process included; learning rate
+            and moving average are set for the steps that fit into it. No limit if `None`.
+        resumable: Where to keep what a later process can resume from.
+        on_resume: Called with the first epoch to train, counting from 0, if there is an earlier
+            state; with 0 if that is of other data or settings.
+        callbacks: Additional callbacks.
 
     Raises:
-        RunError: The loss is no number any more.
+        RunError: The loss is no longer finite.
     """
     metric, weighted_metrics = judged_by(classifier, class_weights is not None)
-    # First the rows that judge: both draw from the seed, and a seed gives the same weights always.
+    # First the rows to evaluate on: both draw from the seed, and a seed must always give the same
+    # weights.
     judging = _batches(classifier, *validation, _balance(class_weights, validation[1]), recipe)
     random = random_generator()
     learning = _batches(
@@ -214,8 +215,8 @@ def train(
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     classifier.compile(optimizer=optimizer, weighted_metrics=weighted_metrics)
-    # The average is put in place before an epoch is judged, and the weights of its training back
-    # after: so the order matters.
+    # The order matters: the average is swapped in before an epoch is evaluated, and the weights
+    # being trained are swapped back after it.
     history = classifier.fit(
         learning,
         validation_data=judging,
@@ -241,20 +242,20 @@ def train(
     )
 
 
-# Steps that are timed and forgotten.
+# Steps that are timed and then undone.
 _TIMED_STEPS = 15
 
 
 def _seconds_a_step(
     classifier: Classifier, learning: tf.data.Dataset, judging: tf.data.Dataset, steps: int
 ) -> float:
-    """Returns what a step takes, with its share of judging an epoch; leaves the weights alone.
+    """Returns how long a step takes, with its share of an evaluation; leaves the weights alone.
 
     Args:
-        classifier: Learns a few steps, and forgets them.
-        learning: Batches to learn from.
-        judging: Batches to judge by.
-        steps: Of an epoch.
+        classifier: Trained for a few steps, which are then undone.
+        learning: Batches to train on.
+        judging: Batches to evaluate on.
+        steps: Steps per epoch.
     """
     weights = classifier.get_weights()
     classifier.compile(optimizer=keras.optimizers.AdamW(1e-9))
@@ -265,7 +266,7 @@ def _seconds_a_step(
 
 
 def _seconds_a_call(function: Callable[..., Any], batches: tf.data.Dataset) -> float:
-    """Returns the median time of calls: some of the first compile."""
+    """Returns the median time of calls, since some of the first ones compile."""
     took = []
     for batch in batches.take(_TIMED_STEPS):
         began = time.monotonic()
@@ -277,7 +278,7 @@ def _seconds_a_call(function: Callable[..., Any], batches: tf.data.Dataset) -> f
 def judged_by(
     classifier: Classifier, has_class_weights: bool
 ) -> tuple[str, list[keras.metrics.Metric] | None]:
-    """Returns the validation metric that the best epoch is chosen by, and what measures it."""
+    """Returns the validation metric that the best epoch is chosen by, and what computes it."""
     if classifier.gives_a_number:
         return "val_loss", None
     if classifier.is_multi_label:
@@ -290,7 +291,7 @@ def judged_by(
 
 
 def _balance(class_weights: np.ndarray | None, classes: np.ndarray) -> np.ndarray | None:
-    """Returns weights of rows with which each class counts the same, if classes have weights."""
+    """Returns row weights that make each class count the same, if classes have weights."""
     if class_weights is None:
         return None
     counts = np.bincount(classes, minlength=len(class_weights))
@@ -306,10 +307,10 @@ def _batches(
     random: np.random.Generator | None = None,
     token_dropout: float = 0.0,
 ) -> tf.data.Dataset:
-    """Returns batches to learn from, ordered by `random`, or in their order to judge by."""
+    """Returns batches to train on, shuffled by `random`, or to evaluate on, in their own order."""
     preprocessor = classifier.preprocessor
     if preprocessor is None:
-        raise ValueError("to train on texts a classifier needs a preprocessor")
+        raise ValueError("a classifier needs a preprocessor to train on texts")
     tokens, _ = preprocessor.encode(*as_segments(texts)[0])
     arrays = [targets] if weights is None else [targets, weights]
     check_targets(arrays, len(tokens))

@@ -1,1 +1,1 @@
-"""What `python -m pipelines.finetune` is made of."""
+"""The parts of `python -m pipelines.finetune`."""

@@ -1,4 +1,4 @@
-"""What a classifier must beat to be worth its cost: the most common label, and words counted."""
+"""What a classifier must beat to be worth its cost: the most common label, and word counts."""
 
 import contextlib
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ TF_IDF = "TF-IDF and logistic regression"
 TF_IDF_RIDGE = "TF-IDF and ridge regression"
 
 INSTALL = "pip install scikit-learn"
-"""What the second baseline needs."""
+"""How to install what the second baseline needs."""
 
 
 def predictions(data: TrainingData, is_weighted: bool) -> dict[str, np.ndarray]:
-    """Returns what each baseline says of the validation rows, in the shape of their targets.
+    """Returns what each baseline predicts for the validation rows, in the shape of their targets.
 
     Args:
-        data: The rows that it learns from, those that the classifier does, and the others.
+        data: The training rows, the classifier's own, and the validation rows.
         is_weighted: Whether rare labels count more in training.
     """
     targets = data.kind.targets(data.train.labels, data.labels)
@@ -29,7 +29,7 @@ def predictions(data: TrainingData, is_weighted: bool) -> dict[str, np.ndarray]:
     shape = (len(data.validation), *targets.shape[1:])
     is_number = isinstance(data.kind, OneNumber)
     found = {MEAN if is_number else MAJORITY: np.broadcast_to(majority, shape)}
-    with contextlib.suppress(ImportError):  # missing, or no longer fitting its NumPy
+    with contextlib.suppress(ImportError):  # missing, or incompatible with NumPy
         name = TF_IDF_RIDGE if is_number else TF_IDF
         found[name] = _words_counted(data, targets, is_weighted)
     return found

@@ -1,4 +1,4 @@
-"""A look at the rows that a classifier is to learn from, before the time is spent."""
+"""A look at the rows that a classifier is to learn from, before any time is spent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from pipelines.finetuning.labels import SKEWED, OneNumber, class_weights
 
 _LABELS_SHOWN = 20
 
-# Validation rows under which a figure says little, and a share of cut texts over which it matters.
+# Validation rows below which a figure says little, and share of cut texts above which it matters.
 _FEW_ROWS = 50
 _MANY_CUT = 0.05
 
 
 @dataclass(frozen=True)
 class DataReport:
-    """What there is to say of the rows.
+    """What there is to say about the rows.
 
     Attributes:
-        facts: A name and a sentence each.
-        warnings: What a person should know, a sentence each.
+        facts: Facts, each a name and a sentence.
+        warnings: What a person should know, one sentence each.
         record: The same in figures, for `training.json`.
     """
 
@@ -104,7 +104,7 @@ def _warnings(
         )
     if len(data.validation) < _FEW_ROWS:
         found.append(
-            f"only {len(data.validation)} rows judge the model: no figure below is certain to "
+            f"only {len(data.validation)} rows judge the model: figures below may be off by about "
             f"{100 / max(1, len(data.validation)) ** 0.5:.0f} points; --validation takes more"
         )
     return found

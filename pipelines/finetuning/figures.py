@@ -1,4 +1,4 @@
-"""How well a trained classifier does on the validation rows, beside much simpler models."""
+"""How well a trained classifier does on the validation rows, compared with simpler models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ _SHOWN_CHARACTERS = 70
 
 @dataclass(frozen=True)
 class Figures:
-    """What the validation rows say of a classifier.
+    """What the validation rows say about a classifier.
 
     Attributes:
         metric: Name of the figure by which models are compared.
         model: All figures, as `LabelKind.evaluate` returns them.
-        baselines: The figures of each baseline, less what needs probabilities.
-        mistakes: The rows that it is the most wrong about: `text`, `label`, `predicted`, and as
-            `score` how sure it was, or of a number how far off.
-        warnings: Where it is not clearly better than a baseline, a sentence each.
+        baselines: The figures of each baseline, except those that need probabilities.
+        mistakes: The rows that it is most wrong about: `text`, `label`, `predicted`, and `score`,
+            which is how sure it was or, for a number, how far off.
+        warnings: Baselines that it is not clearly better than, one sentence each.
     """
 
     metric: str
@@ -52,9 +52,9 @@ def measure(
     """Judges a classifier.
 
     Args:
-        data: With the validation rows.
+        data: The data with the validation rows.
         scores: float32 `[rows, classes]`: its probabilities, or its number, for them.
-        names: Of the classes, as the classifier calls them.
+        names: Names of the classes, as the classifier has them.
         is_weighted: Whether rare labels counted more in training.
     """
     kind = data.kind
@@ -86,13 +86,13 @@ TITLES = {
     "r2": "R²",
     "pearson": "Pearson's r",
 }
-"""Names of figures, for a person."""
+"""Names of figures as a person reads them."""
 
 _SHARES = {"accuracy", "macro_f1", "micro_f1", "exact"}
 
 
 def spell(name: str, value: float) -> str:
-    """Returns a figure for a person: shares in percent."""
+    """Returns a figure as a person reads it, shares in percent."""
     return f"{value:.1%}" if name in _SHARES else f"{value:.3g}"
 
 

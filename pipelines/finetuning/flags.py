@@ -27,7 +27,7 @@ def make_parser() -> options.Parser:
         type=options.expand_home,
         required=True,
         metavar="PATH",
-        help="file, glob or folder with labelled texts; may be given again",
+        help="file, glob or folder with labelled texts; may be given more than once",
     )
     group.add_argument(
         "--validation",
@@ -42,20 +42,20 @@ def make_parser() -> options.Parser:
         "--label_separator",
         type=options.text,
         metavar="TEXT",
-        help="what stands between the labels of a text that may have several; a column of lists "
-        "needs none",
+        help="what separates the labels of a text that may have several; a column of lists needs "
+        "none",
     )
     group.add_argument(
         "--task",
         choices=("classification", "regression"),
         default="classification",
-        help="regression: the label is a number to come near to; default: classification",
+        help="regression: the label is a number to predict; default: classification",
     )
     group.add_argument(
         "--label_names",
         type=options.names,
         metavar="A,B",
-        help="names for the labels in the data, those sorted; default: the labels themselves",
+        help="names for the labels in the data, in sorted order; default: the labels themselves",
     )
     group = parser.add_argument_group("model")
     start = group.add_mutually_exclusive_group(required=True)
@@ -84,13 +84,13 @@ def make_parser() -> options.Parser:
         "--lora_rank",
         type=options.positive,
         metavar="RANK",
-        help="learn thin matrices of this rank beside the attention's instead of all weights",
+        help="train low-rank matrices of this rank beside the attention's, not all weights",
     )
     group = parser.add_argument_group("training")
     chosen = "default: by the rows and the size of the model"
     group.add_argument("--epochs", type=options.positive, help=f"at most; {chosen}")
     group.add_argument(
-        "--batch_size", type=options.positive, metavar="ROWS", help=f"of a step; {chosen}"
+        "--batch_size", type=options.positive, metavar="ROWS", help=f"rows per step; {chosen}"
     )
     group.add_argument(
         "--learning_rate", type=options.fraction, metavar="RATE", help=f"at its peak; {chosen}"
@@ -99,7 +99,7 @@ def make_parser() -> options.Parser:
         "--minutes",
         type=options.above_zero,
         metavar="MINUTES",
-        help="end the training after this time, the rate fallen to zero by then",
+        help="end the training after this time, with the learning rate at zero by then",
     )
     group.add_argument(
         "--class_weights",
@@ -133,12 +133,12 @@ def make_parser() -> options.Parser:
         "--if_exists",
         choices=("error", "overwrite"),
         default="error",
-        help="what to do if the output folder is there; default: error",
+        help="what to do if the output folder exists; default: error",
     )
     group.add_argument(
         "--weights_dtype",
         choices=("float32", "float16"),
         default="float32",
-        help="type of the weights in the preset; float16 has half the size; default: float32",
+        help="type of the weights in the preset; float16 is half the size; default: float32",
     )
     return parser

@@ -16,12 +16,12 @@ from transforms.reading.corpus import Corpus, plan_corpus
 from transforms.reading.units import read_unit, split_file
 
 HELD_OUT = 0.1
-"""Share of the rows held out where no validation data is given."""
+"""Share of the rows held out if no validation data is given."""
 
 _HELD_OUT_ROWS = (100, 10_000)
-"""Rows that are held out of few, as far as a fifth of them goes, and at most of many."""
+"""Fewest rows to hold out, unless that is over a fifth of them, and most rows to hold out."""
 
-# Rows of numbers that are no accident.
+# With this many rows it is no accident if all texts are numbers.
 _ENOUGH_TO_TELL = 10
 
 
@@ -46,7 +46,7 @@ class LabelledTexts:
         return self.segments if len(self.segments) > 1 else self.segments[0]
 
     def rows(self) -> Iterable[tuple[str, ...]]:
-        """Returns the texts of each row, as they are told apart: white space does not count."""
+        """Returns the texts of each row as they are compared: white space does not count."""
         folded = ([" ".join(text.split()) for text in texts] for texts in self.segments)
         return zip(*folded, strict=True)
 
@@ -64,12 +64,12 @@ class TrainingData:
 
     Attributes:
         kind: What its labels are.
-        train: Rows to learn from, no two alike, none of them a validation text.
+        train: Rows to learn from, no two with the same text, none with a validation text.
         validation: Rows to choose the epoch on.
         labels: The names of the classes in the training rows, sorted; numbers by value.
-        dropped: What was left out of the input, in words, with how many rows.
-        contradictions: Texts that the input has with different labels; the first one counts.
-        is_held_out: Whether the validation rows are some of the input's.
+        dropped: Why rows were left out of the input, in words, with how many.
+        contradictions: Texts that the input has with different labels; the first label counts.
+        is_held_out: Whether the validation rows are held out of the input.
     """
 
     kind: LabelKind
@@ -98,16 +98,16 @@ def read_training_data(
     Args:
         inputs: Files, globs and folders with labelled texts.
         validation: The same for validation; some of the inputs' rows if `None`.
-        seed: Of the choice of those rows.
+        seed: Seed for choosing those rows.
         text_column: Name of the column with the text.
         text_pair_column: Name of the column with the second text of a pair.
         label_column: Name of the column with the label.
         input_format: As for `plan_corpus`.
-        label_separator: What stands between the labels of a row that may have several.
-        is_regression: Whether the label is a number to come near to.
+        label_separator: What separates the labels of a row that may have several.
+        is_regression: Whether the label is a number to predict.
 
     Raises:
-        UserError: Too few rows, fewer than two labels, or a label in the validation data alone.
+        UserError: Too few rows, fewer than two labels, or a label only in the validation data.
     """
     columns: dict[str, Any] = {
         "text_column": text_column,
@@ -239,7 +239,7 @@ def _read(
         corpus: The files.
         label_column: Name of the column with the label.
         kind: What the labels are.
-        dropped: Takes the reasons why rows were left out, and how many.
+        dropped: Collects the reasons why rows were left out, and how many.
     """
     segments: tuple[list[str], ...] = tuple([] for _ in corpus.text_columns)
     labels: list[Any] = []
@@ -260,7 +260,7 @@ def _read(
 
 
 def _label(kind: LabelKind, value: Any, dropped: Counter[str]) -> Any:
-    """Returns a row's label, or `None` and counts why."""
+    """Returns a row's label, or `None`, counting why."""
     try:
         label = kind.read(value)
     except ValueError as error:
@@ -278,16 +278,16 @@ def _without_duplicates(data: LabelledTexts, dropped: Counter[str]) -> tuple[Lab
     for row, texts in enumerate(data.rows()):
         if data.labels[first.setdefault(texts, row)] != data.labels[row]:
             contradicted.add(texts)
-    dropped["the text stands in the input before"] += len(data) - len(first)
+    dropped["the text is a duplicate"] += len(data) - len(first)
     return data.take(list(first.values())), len(contradicted)
 
 
 def held_out_rows(strata: Sequence[Hashable], seed: int) -> list[int]:
-    """Chooses rows to validate on, of each stratum the same share; of each at least one is left.
+    """Chooses rows to validate on, the same share of each stratum, leaving at least one of each.
 
     Args:
-        strata: Of the rows.
-        seed: Of the choice.
+        strata: The stratum of each row.
+        seed: Seed of the choice.
     """
     count = len(strata)
     few, many = _HELD_OUT_ROWS
@@ -308,5 +308,5 @@ def held_out_rows(strata: Sequence[Hashable], seed: int) -> list[int]:
 
 
 def _values(corpus: Corpus, rows: pa.RecordBatch, name: str) -> list[Any]:
-    """Returns the values of a column, which the input calls by this name."""
+    """Returns the values of a column, by its name in the input."""
     return rows.column(corpus.renamed.get(name, name)).to_pylist()

@@ -1,4 +1,4 @@
-"""What a column of labels may hold: a label of each row, several, or a number."""
+"""What a column of labels may hold: one label per row, several, or a number."""
 
 import math
 from abc import ABC, abstractmethod
@@ -13,28 +13,28 @@ from models.training import evaluation
 from models.training.evaluation import Metric
 from pipelines.console import printable
 
-# Numbers that float32 can hold, and the spread beside their size that it can tell.
+# Largest numbers that float32 can hold, and smallest spread, relative to them, that it resolves.
 _LARGEST = 1e30
 _SMALLEST = 1e-5
 
 THRESHOLD = 0.5
-"""Probability of at least which a row has a label, where it may have several."""
+"""Lowest probability at which a row has a label, if it may have several."""
 
 
 class LabelKind(ABC):
     """How the labels of rows are read, learned and judged."""
 
     activation: ClassVar[str | None] = None
-    """Of the classifier's scores."""
+    """Activation of the classifier's scores."""
     name: ClassVar[str]
-    """For records and a person."""
+    """Name of the kind, in records and for a person."""
 
     @abstractmethod
     def read(self, value: Any) -> Any:
-        """Returns the label of a row, hashable, from the value of its column; `None` if none.
+        """Returns a row's label, hashable, from the value of its column; `None` if none.
 
         Raises:
-            ValueError: The value is no label of this kind.
+            ValueError: The value is not a label of this kind.
         """
 
     @abstractmethod
@@ -51,11 +51,11 @@ class LabelKind(ABC):
 
     @abstractmethod
     def strata(self, labels: Sequence[Any]) -> list[Hashable]:
-        """Returns groups of rows, each of which is split alike between training and validation."""
+        """Returns each row's group; groups are split alike between training and validation."""
 
     @abstractmethod
     def predict(self, scores: np.ndarray) -> np.ndarray:
-        """Returns what a classifier says of rows, of the shape of `targets`, from its scores."""
+        """Returns a classifier's predictions, in the shape of `targets`, from its scores."""
 
     @abstractmethod
     def evaluate(
@@ -65,11 +65,11 @@ class LabelKind(ABC):
 
     @abstractmethod
     def majority(self, targets: np.ndarray) -> Any:
-        """Returns the prediction, for any row, that needs no text: what is the most common."""
+        """Returns the prediction that needs no text, the same for any row: the most common."""
 
     @abstractmethod
     def metric(self, is_weighted: bool) -> tuple[str, Metric]:
-        """Returns the figure that models are compared by, and what computes it.
+        """Returns the figure that models are compared by, and the function that computes it.
 
         Args:
             is_weighted: Whether rare classes are learned as if they were less rare.
@@ -139,7 +139,7 @@ class SeveralLabels(LabelKind):
     """A row has any number of labels, or none.
 
     Args:
-        separator: Between the labels in a string; lists need none.
+        separator: What separates the labels in a string; lists need none.
     """
 
     activation = "sigmoid"
@@ -158,7 +158,7 @@ class SeveralLabels(LabelKind):
         elif self._separator:
             parts = [one.read(part.strip()) for part in str(value).split(self._separator)]
         else:
-            raise ValueError("the label is no list")
+            raise ValueError("the label is not a list")
         return tuple(sorted({part for part in parts if part is not None}))
 
     def names(self, labels: Sequence[tuple[str, ...]]) -> list[str]:
@@ -193,7 +193,7 @@ class SeveralLabels(LabelKind):
         return evaluation.evaluate_label_sets(scores, targets, names, THRESHOLD)
 
     def majority(self, targets: np.ndarray) -> Any:
-        """Returns the labels that most rows have; the most common one if there is none."""
+        """Returns the labels that most rows have; the most common label if there are none."""
         shares = targets.mean(axis=0)
         return (shares >= min(0.5, shares.max())).astype(np.float32)
 
@@ -206,7 +206,7 @@ class OneNumber(LabelKind):
     """A row has a number, which is learned by regression.
 
     Args:
-        column: Its column, which is its name.
+        column: The column of the number, which is also its name.
     """
 
     name = "a number"
@@ -221,7 +221,7 @@ class OneNumber(LabelKind):
         try:
             number = float(value)
         except (TypeError, ValueError):
-            raise ValueError("the label is no number") from None
+            raise ValueError("the label is not a number") from None
         if not math.isfinite(number):
             raise ValueError("the label is not finite")
         return number
@@ -239,12 +239,12 @@ class OneNumber(LabelKind):
         return Counter({self._column: len(labels)})
 
     def strata(self, labels: Sequence[float]) -> list[Hashable]:
-        """Returns the fifth of the values that each row's number is among."""
+        """Returns which fifth of the values each row's number is in."""
         edges = np.quantile(labels, [0.2, 0.4, 0.6, 0.8]) if labels else np.array([])
         return [int(group) for group in np.searchsorted(edges, labels)]
 
     def scale(self, numbers: np.ndarray) -> tuple[float, float]:
-        """Returns the mean of numbers and their standard deviation, by which they are learned.
+        """Returns the mean and standard deviation of numbers, by which they are scaled.
 
         Raises:
             UserError: A model, which computes in float32, cannot tell them apart.
@@ -279,14 +279,14 @@ class OneNumber(LabelKind):
 
 
 def class_weights(counts: Mapping[str, int], names: Sequence[str]) -> np.ndarray | None:
-    """Returns how much a row of each class counts, where classes are skewed.
+    """Returns how much a row of each class counts, or `None` if classes are not skewed.
 
-    The square root of what would make all classes count the same: rare ones are learned, and the
-    common ones stay likelier than they.
+    It is the square root of what would make all classes count the same: rare classes are learned,
+    and common ones stay likelier.
 
     Args:
         counts: Rows of each class.
-        names: Of the classes, in their order.
+        names: Names of the classes, in order.
     """
     rows = np.array([counts[name] for name in names], np.float64)
     if rows.max() < SKEWED * rows.min():
@@ -296,7 +296,7 @@ def class_weights(counts: Mapping[str, int], names: Sequence[str]) -> np.ndarray
 
 
 SKEWED = 3
-"""How many times the rows of the rarest class the most common one has, for weights to be used."""
+"""Weights are used if the most common class has at least this many times the rarest one's rows."""
 
 
 def _by_value(label: str) -> tuple[float, str]:

@@ -1,4 +1,4 @@
-"""The model that `python -m pipelines.finetune` trains: of a preset, or from scratch."""
+"""The model that `python -m pipelines.finetune` trains: from a preset, or from scratch."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from models.classifier import Classifier
     from models.presets.preset import Preset
 
-# Those with a WordPiece vocabulary, which is trained here.
+# Families with a WordPiece vocabulary, which is trained here.
 _FAMILIES_FROM_SCRATCH = [
     family.name for family in FAMILIES.values() if family.tokenizer == "wordpiece"
 ]
 
-# Positions of a model from scratch where its configuration does not say.
+# Positions of a model from scratch if its configuration does not say.
 _MAX_SEQUENCE_LENGTH = 512
 
 
@@ -28,7 +28,7 @@ def read_shape(path: Path) -> dict[str, Any]:
         path: A JSON object with `family`, `lowercase` and the arguments of the backbone.
 
     Raises:
-        UserError: No such file, no JSON, an unknown or missing field, a wrong value.
+        UserError: No such file, not JSON, an unknown or missing field, or a wrong value.
     """
     from models.presets.preset import BACKBONE_FIELDS, check_fields
 
@@ -37,7 +37,7 @@ def read_shape(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"--config={path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"--config={path} is no valid JSON: {error}") from None
+        raise UserError(f"--config={path} is not valid JSON: {error}") from None
     if not isinstance(shape, dict):
         raise UserError(f"--config={path} must hold a JSON object")
     family = shape.setdefault("family", "bert")
@@ -57,10 +57,10 @@ def read_shape(path: Path) -> dict[str, Any]:
 
 
 def length_from_scratch(shape: Mapping[str, Any], sequence_length: int | None) -> int:
-    """Returns the tokens of a text at most of a model from scratch.
+    """Returns the maximum tokens of a text for a model from scratch.
 
     Args:
-        shape: Of `read_shape`.
+        shape: Result of `read_shape`.
         sequence_length: The one asked for; all positions if `None`.
 
     Raises:
@@ -80,13 +80,13 @@ def from_preset(
 ) -> tuple["Classifier", bool]:
     """Returns the classifier of a preset, and whether its head is a new one.
 
-    The preset's own head is kept where its labels are the same, and as many for a text.
+    The preset's own head is kept if its labels are the same, and a text may have as many of them.
 
     Args:
-        preset: A backbone's or a classifier's.
+        preset: Preset of a backbone or a classifier.
         labels: Names of the classes.
-        length: Tokens of a text at most.
-        activation: Of the scores: `sigmoid` where a text may have several labels.
+        length: Maximum tokens of a text.
+        activation: Activation of the scores: `sigmoid` if a text may have several labels.
     """
     from models.families.classes import classifier_class
 
@@ -106,14 +106,14 @@ def from_scratch(
     texts: Sequence[str],
     activation: str | None,
 ) -> "Classifier":
-    """Returns an untrained classifier with a vocabulary of the training texts.
+    """Returns an untrained classifier with a vocabulary made from the training texts.
 
     Args:
-        shape: Of `read_shape`.
+        shape: Result of `read_shape`.
         labels: Names of the classes.
-        length: Tokens of a text at most.
-        texts: To make the vocabulary of.
-        activation: Of the scores: `sigmoid` where a text may have several labels.
+        length: Maximum tokens of a text.
+        texts: Texts to make the vocabulary from.
+        activation: Activation of the scores: `sigmoid` if a text may have several labels.
     """
     from models.families.classes import CLASSIFIERS
     from models.tokenizers.vocabulary import train_wordpiece

@@ -19,10 +19,10 @@ def write_model_card(
     """Writes `README.md` into a preset's folder.
 
     Args:
-        folder: Of the preset.
-        name: Of the preset.
+        folder: Folder of the preset.
+        name: Name of the preset.
         record: What `training.json` holds.
-        facts: Of the data, a name and a sentence each.
+        facts: Facts about the data, each a name and a sentence.
     """
     sections = [
         f"# {_safe(name)}",
@@ -69,8 +69,8 @@ def _figures(record: Mapping[str, Any]) -> str:
     lines = [
         "## Figures",
         "",
-        f"On the {record['data']['validation']:,} rows that the epoch was chosen by, so expect a "
-        "little less of others.",
+        f"On the {record['data']['validation']:,} rows that the epoch was chosen by, so expect "
+        "slightly lower figures on others.",
         "",
         "| | " + " | ".join(TITLES[name] for name in shown) + " |",
         "|---" * (len(shown) + 1) + "|",
@@ -108,8 +108,8 @@ def _limits(record: Mapping[str, Any]) -> str:
     ]
     worst = "\n\nIts worst mistakes among those rows:\n\n" + "\n".join(mistakes) if mistakes else ""
     return (
-        "## Limits\n\nIt knows texts like those that it learned from: other topics, languages, "
-        "lengths or times are a guess. It has the biases of whoever labelled them. Judge it on "
+        "## Limits\n\nIt knows texts like those that it learned from: on other topics, languages, "
+        "lengths or times it guesses. It has the biases of whoever labelled them. Judge it on "
         f"rows of your own before you rely on it.{worst}"
     )
 
@@ -127,7 +127,7 @@ def _use(name: str, record: Mapping[str, Any]) -> str:
 
 
 def _safe(text: str) -> str:
-    """Returns a text that is no markup, on one line."""
+    """Returns a text on one line, with its markup escaped."""
     escaped = printable(text).replace("\\", "\\\\")
     for sign in "`*_[]<>|#":
         escaped = escaped.replace(sign, f"\\{sign}")

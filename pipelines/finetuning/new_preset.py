@@ -13,7 +13,7 @@ from models.errors import UserError
 from models.hubs.remote import is_uri
 
 TRAINING = "training.safetensors"
-"""State of a training that was stopped, in an unfinished folder."""
+"""State of a stopped training, in an unfinished folder."""
 
 NEW = "preset"
 """The preset that is being written, in an unfinished folder."""
@@ -26,20 +26,20 @@ _WRITTEN = frozenset(
         *("README.md", "training.json"),
     }
 )
-"""What there is in a preset that was written here."""
+"""The files and folders of a preset that was written here."""
 
 
 def output_folder(output: str) -> Path:
     """Returns the folder to write to.
 
     Raises:
-        UserError: It is none on this machine.
+        UserError: It is not a folder on this machine.
     """
     if not output.strip():
         raise UserError("--output is empty: give a folder")
     if is_uri(output):
         raise UserError(
-            f"--output={output} is no folder on this machine: write to one, and copy it with "
+            f"--output={output} is not a folder on this machine: write to one, and copy it with "
             f"python -m pipelines.presets fetch FOLDER --output={output}"
         )
     return Path(os.path.realpath(output))
@@ -58,17 +58,17 @@ def check_output(output: Path, if_exists: str) -> None:
     names = sorted(path.name for path in output.iterdir())
     if others := [name for name in names if name not in _WRITTEN]:
         raise UserError(
-            f"{output} holds {others[0]!r}, no file of a preset, and is not overwritten"
+            f"{output} holds {others[0]!r}, which is not part of a preset, and is not overwritten"
         )
     if names and "config.json" not in names:
-        raise UserError(f"{output} holds other files than a preset's, and is not overwritten")
+        raise UserError(f"{output} holds files but no config.json, and is not overwritten")
 
 
 @contextlib.contextmanager
 def unfinished_folder(output: Path) -> Iterator[Path]:
     """Makes a folder beside the output to write to, which nobody else writes to at the same time.
 
-    It goes in the end, unless there is a `TRAINING` in it, for the same command to go on from.
+    It is removed at the end, unless it holds a `TRAINING` for the same command to resume from.
 
     Raises:
         UserError: Another process is at work on the same output, or it cannot be written to.
@@ -86,7 +86,7 @@ def unfinished_folder(output: Path) -> Iterator[Path]:
 
 
 def _lock(folder: Path, output: Path) -> FileLock:
-    """Makes a folder and returns the lock that it is held by."""
+    """Makes a folder and returns the lock that is held on it."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / "lock", timeout=0)
@@ -97,21 +97,21 @@ def _lock(folder: Path, output: Path) -> FileLock:
                 f"another training is writing {output}; wait for it, or choose another --output"
             ) from None
         except FileNotFoundError:
-            continue  # who held it has just removed the folder
+            continue  # whoever held it has just removed the folder
         if (folder / "lock").exists():
             return lock
         lock.release()
 
 
 def put_in_place(folder: Path, output: Path, if_exists: str) -> Path:
-    """Moves a finished preset to its place: a reader never sees half of it.
+    """Moves a finished preset to its place, so that a reader never sees half of it.
 
-    The preset that it replaces stays beside it until then, and comes back if the move fails.
+    The preset that it replaces stays beside it until then, and is put back if the move fails.
 
     Args:
-        folder: Of the finished preset.
+        folder: Folder of the finished preset.
         output: Its place.
-        if_exists: Whether what is there is replaced, `overwrite`, or not, `error`.
+        if_exists: Whether what is there is replaced (`overwrite`) or not (`error`).
 
     Returns:
         Where it is now: beside its place, if something appeared there that is not replaced.

@@ -1,4 +1,4 @@
-"""What is shown while a classifier learns."""
+"""What is shown while a classifier is trained."""
 
 import sys
 import time
@@ -12,9 +12,9 @@ from pipelines.console import telling
 
 
 class TrainingProgress(keras.callbacks.Callback):
-    """Shows a bar for the steps of an epoch, on a terminal, and a line at the end of each.
+    """Shows a bar for the steps of an epoch, on a terminal, and a line at the end of each epoch.
 
-    Who trains closes it: a training that breaks off leaves the bar on the screen.
+    The caller must close it: a training that breaks off leaves the bar on the screen.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class TrainingProgress(keras.callbacks.Callback):
             self._bar.update(self._task, completed=batch + 1)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Prints the epoch's figures, to standard output, which the bar would take to its own."""
+        """Prints the epoch's figures to standard output, which the bar would capture if open."""
         self.close()
         with telling():
             print(
@@ -56,7 +56,7 @@ class TrainingProgress(keras.callbacks.Callback):
 
     @staticmethod
     def _judged(logs: Any) -> str:
-        """Returns the shares that the validation rows give."""
+        """Returns the figure on the validation rows that is shown, if there is one."""
         shown = {"val_f1": "F1", "val_mean_recall": "mean recall", "val_accuracy": "accuracy"}
         found = next((name for name in shown if name in logs), None)
         return f"  validation {shown[found]} {logs[found]:.1%}" if found else ""

@@ -1,4 +1,4 @@
-"""What a training tells a person: the data before it, how well it went after it."""
+"""What a training run tells a person: about the data before it, and how well it went after."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from pipelines.finetuning import baselines
 from pipelines.finetuning.data_report import DataReport
 from pipelines.finetuning.figures import TITLES, Figures, describe_mistake, spell
 
-# Labels up to which the table of confusions fits a terminal, and rows of tables that are shown.
+# Labels up to which the confusion matrix fits a terminal, and rows of tables that are shown.
 _CONFUSION_LABELS = 8
 _LABELS_SHOWN = 25
 _MISTAKES_SHOWN = 3

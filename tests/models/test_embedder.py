@@ -107,9 +107,9 @@ def test_settings_are_the_presets_unless_others_are_asked_for(preset):
 
 
 def test_more_dimensions_than_there_are_is_refused(preset, classifier):
-    with pytest.raises(UserError, match="vectors of 16 dimensions: 17 of them cannot"):
+    with pytest.raises(UserError, match="vectors of 16 dimensions: cannot keep 17"):
         resolve_embedding(open_preset(preset), dimensions=17)
-    with pytest.raises(UserError, match="vectors of 16 dimensions have no 17 to keep"):
+    with pytest.raises(UserError, match="backbone makes vectors of 16 dimensions: cannot keep 17"):
         Embedder(classifier.backbone, classifier.preprocessor, EmbeddingSettings(), 17)
 
 

@@ -213,7 +213,7 @@ def test_a_misspelt_column_is_refused_with_the_nearest(classify, tmp_path):
 def test_a_column_of_numbers_is_no_text(classify, tmp_path):
     pq.write_table(pa.table({"text": [1, 2]}), tmp_path / "a.parquet")
     found = classify(f"--input={tmp_path}/a.parquet")
-    assert_refused(found, "column 'text' holds no text but int64")
+    assert_refused(found, "column 'text' holds int64, not text")
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.parquet"])
@@ -313,7 +313,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "no weights": (remove("model.weights.h5"), "model.weights.h5: no such file"),
     "no head": (remove("task.weights.h5"), "task.weights.h5: no such file"),
-    "config is no JSON": (write("config.json", "{"), "config.json: no valid JSON"),
+    "config is no JSON": (write("config.json", "{"), "config.json: not valid JSON"),
     "config is a list": (write("config.json", "[]"), "config.json: must be an object"),
     "weights are no HDF5": (write("model.weights.h5", "x"), "model.weights.h5: cannot be read"),
     "wider than its weights": (change("config.json", hidden_dim=32), "has the shape"),

@@ -64,7 +64,7 @@ def test_a_text_may_have_several_labels_or_none(classify, multi_label_preset, tm
 
 @pytest.mark.parametrize(
     ("value", "message"),
-    [("0.3", "a text has one label of preset"), ("1.5", "must be from 0 to 1, not '1.5'")],
+    [("0.3", "gives each text one label"), ("1.5", "must be from 0 to 1, not '1.5'")],
 )
 def test_a_threshold_that_means_nothing_is_refused(classify, tmp_path, value, message):
     (tmp_path / "a.txt").write_text("x")

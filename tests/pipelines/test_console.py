@@ -155,7 +155,7 @@ def test_a_report_that_nobody_can_read_leaves_the_result_as_it_is(capsys):
     assert capsys.readouterr().err == ""
     with report():
         raise OSError(errno.ENOSPC, "No space left on device")
-    told = "error: the results are written, but not their summary: No space left on device\n"
+    told = "error: the results are written, but not the summary: No space left on device\n"
     assert capsys.readouterr().err == told
 
 
@@ -164,7 +164,7 @@ def test_a_command_whose_output_nobody_reads_ends_with_one_line(capsys):
         raise BrokenPipeError
 
     assert run_command(fail, []) == 1
-    assert capsys.readouterr().err.startswith("error: nobody reads what is printed any more")
+    assert capsys.readouterr().err.startswith("error: standard output was closed")
 
 
 # The progress bar

@@ -205,7 +205,7 @@ def test_without_an_input_the_sample_is_embedded(tiny_preset, tmp_path):
     ("flags", "message"),
     [
         (["--pooling=sum"], "invalid choice: 'sum' (choose from"),
-        (["--dimensions=17"], "vectors of 16 dimensions: 17 of them cannot be kept"),
+        (["--dimensions=17"], "vectors of 16 dimensions: cannot keep 17"),
         (["--dimensions=0"], "must be a positive integer, not '0'"),
         (["--embedding_dtype=int8"], "invalid choice: 'int8'"),
         (["--normalize", "--no_normalize"], "not allowed with"),

@@ -125,7 +125,7 @@ def test_a_limit_is_a_number_of_rows_or_a_share(limit, most, shown):
 
 @pytest.mark.parametrize("value", ["-1", "1.5", "%", "x", "5 %"])
 def test_a_limit_of_another_form_is_an_error(value):
-    with pytest.raises(Exception, match="must be a number of rows or a share as 1%"):
+    with pytest.raises(Exception, match="must be a number of rows or a share such as 1%"):
         Limit.parse(value)
 
 
@@ -257,7 +257,7 @@ def test_usage_errors_import_neither_beam_nor_tensorflow(tiny_preset, tmp_path):
         (["--input=nothing-here.txt"], "no such file or folder"),
         (["--text_column=body"], "no column 'body'"),
         (["--sequence_length=1"], "no room for text"),
-        (["--preset=nothing-here"], "is no folder, no URI"),
+        (["--preset=nothing-here"], "is not a folder, a URI"),
         ([f"--output={tmp_path}/full"], "the earlier run did not finish"),
     ):
         call = f"__import__('pipelines.classify', fromlist=['main']).main({[*given, *flags]})"

@@ -234,7 +234,7 @@ def test_a_file_that_was_damaged_in_the_cache_is_not_copied(command, hub, tmp_pa
     (folder / "labels.json").write_bytes(NEEDED["labels.json"].replace(b"neg", b"NEG"))
     output = tmp_path / "tiny"
     error = command("fetch", HF, f"--output={output}").error
-    assert "labels.json in the cache was damaged" in error
+    assert "labels.json in the cache has been damaged" in error
     assert not output.exists()
     assert command("fetch", HF, "--refresh", f"--output={output}").code == 0
     assert read(output) == NEEDED

@@ -115,5 +115,5 @@ def test_the_results_of_an_earlier_run_are_not_taken_for_those_of_a_job_that_did
 ):
     found = classify(f"--input={tmp_path}/a.txt", ELSEWHERE, "--if_exists=append")
     assert (found.code, found.out) == (1, "")
-    assert "holds nothing of this run" in found.error_line
+    assert "holds no results of this run" in found.error_line
     assert not Elsewhere.job.is_cancelled

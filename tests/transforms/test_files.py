@@ -81,7 +81,7 @@ def test_a_missing_file_is_an_error_with_the_nearest_name(tmp_path):
 
 @pytest.mark.parametrize(
     ("pattern", "message"),
-    [("*.csv", "no file matches"), ("", "holds no visible file"), ("**/*.csv", "no file matches")],
+    [("*.csv", "no file matches"), ("", "has no visible files"), ("**/*.csv", "no file matches")],
 )
 def test_nothing_found_is_an_error(tmp_path, pattern, message):
     fill(tmp_path, "_a.txt")
@@ -118,13 +118,13 @@ def test_a_pipe_is_refused_with_what_to_do(tmp_path, pattern):
 def test_a_link_to_nothing_is_told_and_not_left_out_in_silence(tmp_path, pattern):
     fill(tmp_path, "a.txt")
     (tmp_path / "b.txt").symlink_to("gone.txt")
-    with pytest.raises(InputError, match=r"b\.txt' is a link to 'gone\.txt', which is not there"):
+    with pytest.raises(InputError, match=r"b\.txt' is a link to 'gone\.txt', which does not exist"):
         match(f"{tmp_path}/{pattern}")
 
 
 def test_a_name_that_is_no_utf8_is_refused_with_its_bytes(tmp_path):
     (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_text("x")
-    with pytest.raises(InputError, match=r"caf\\xe9\.txt' is no UTF-8.*rename it"):
+    with pytest.raises(InputError, match=r"caf\\xe9\.txt' is not UTF-8.*rename it"):
         match(str(tmp_path))
 
 

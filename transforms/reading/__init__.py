@@ -1,1 +1,1 @@
-"""Reading corpora: files, units of them, and one module for each input format."""
+"""Reading corpora: files, units of files, and one module for each input format."""

@@ -12,12 +12,12 @@ def read_blocks(
     unit: ReadUnit,
     read_block: Callable[[LineBlock, Rejects], Iterator[ReadBatch]],
 ) -> Iterator[ReadBatch]:
-    """Reads the lines whose first byte lies in a range; one that cannot be read is rejected.
+    """Reads the lines whose first byte lies in a range; those that cannot be read are rejected.
 
     Args:
         layout: The columns.
         unit: The range.
-        read_block: Makes batches of a block of whole lines, and adds to what is rejected.
+        read_block: Makes batches from a block of whole lines, and collects the rejected rows.
 
     Yields:
         Batches whose `position` is the byte offset of the line in the decompressed file.

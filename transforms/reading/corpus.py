@@ -1,4 +1,4 @@
-"""What a run is going to read, found out before any work is done."""
+"""What a run is going to read, determined before any work is done."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ _FORMAT_CHOICES = f"name one with --input_format: {', '.join(FORMATS)}"
 
 @dataclass(frozen=True)
 class Corpus(Layout):
-    """The files of a run, and the columns that are read of them.
+    """The files of a run, and the columns that are read from them.
 
     Attributes:
-        files: What is read, in order.
+        files: The files to read, in order.
         format: One of `FORMATS`, the same for all files.
     """
 
@@ -31,7 +31,7 @@ class Corpus(Layout):
 
     @property
     def size(self) -> int:
-        """Bytes of all files, as stored."""
+        """Total bytes of the files, as stored."""
         return sum(file.size for file in self.files)
 
 
@@ -44,22 +44,22 @@ def plan_corpus(
     columns: Sequence[str] | None = None,
     reserved: Collection[str] = (),
 ) -> Corpus:
-    """Finds the files of a run and the columns in them, reading only the head or foot of files.
+    """Finds the files of a run and their columns, reading only the heads or footers of files.
 
     Args:
         inputs: Files, globs and folders.
-        input_format: One of `FORMATS`; by the extensions of the files if None.
+        input_format: One of `FORMATS`; determined by the extensions of the files if None.
         text_column: The column with the text.
         text_pair_column: The column with the second text of sentence pairs.
-        columns: Input columns to keep besides the text; all if None. White space around a name
-            counts where there is such a column.
-        reserved: Names of the columns that later stages add, which the input's give way to.
+        columns: Input columns to keep besides the text; all if None. White space around a name is
+            stripped unless there is a column with that exact name.
+        reserved: Names of the columns that later stages add; input columns give way to them.
 
     Returns:
         The plan, for `ReadCorpus`.
 
     Raises:
-        InputError: Something is not there, is not of the format, or does not fit together.
+        InputError: Something does not exist, is not in the format, or does not fit together.
     """
     if input_format is not None and input_format not in FORMATS:
         raise InputError(f"unknown input format {input_format!r}; {_FORMAT_CHOICES}")
@@ -72,7 +72,7 @@ def plan_corpus(
     heads = record.load().heads(files)
     if not heads:
         listed = f"{files[0].path!r}" + (f" and {len(files) - 1} more" if files[1:] else "")
-        raise InputError(f"the input is empty, and no column is known: {listed}")
+        raise InputError(f"the input is empty, and its columns are unknown: {listed}")
     texts = [text_column] + ([] if text_pair_column is None else [text_pair_column])
     _require([text_column], heads[0], "--text_column")
     _require(texts[1:], heads[0], "--text_pair_column")
@@ -98,12 +98,12 @@ def plan_corpus(
 
 
 def _common_format(files: Iterable[CorpusFile]) -> InputFormat:
-    """Returns the format that the extensions of all files tell."""
+    """Returns the format that the extensions of all files stand for."""
     examples: dict[str, str] = {}
     for file in files:
         record = format_of_name(file.path.lower().removesuffix(compression_suffix(file.path)))
         if record is None:
-            raise InputError(f"the name of {file.path!r} tells no format; {_FORMAT_CHOICES}")
+            raise InputError(f"{file.path!r} is of unknown format; {_FORMAT_CHOICES}")
         examples.setdefault(record.name, file.path)
     if len(examples) > 1:
         listed = ", ".join(f"{name} ({path!r})" for name, path in examples.items())
@@ -115,7 +115,7 @@ def _require_uncompressed(files: Iterable[CorpusFile], record: InputFormat) -> N
     for file in files:
         if compression_suffix(file.path):
             raise InputError(
-                f"{file.path!r}: {record.title} is compressed inside; unpack the file first"
+                f"{file.path!r}: {record.title} is compressed internally; unpack the file first"
             )
 
 
@@ -152,7 +152,7 @@ def _require_alike(heads: Sequence[Head], kept: Sequence[str], all_columns: bool
         more = [name for name in head.columns if name not in first.columns]
         if all_columns and more:
             raise InputError(
-                f"{head.path!r} has the column {quoted(more)}, which {first.path!r} has not; "
+                f"{head.path!r} has the column {quoted(more)}, which {first.path!r} lacks; "
                 "name the columns to keep with --columns to leave it out"
             )
         for name in kept:
@@ -164,7 +164,7 @@ def _require_alike(heads: Sequence[Head], kept: Sequence[str], all_columns: bool
 
 
 def _text_type(name: str, type_: pa.DataType, record: InputFormat) -> pa.DataType:
-    """Returns string, the type of every text column, if the values of a column can be read so."""
+    """Returns string, the type of every text column, if a column can be read as strings."""
     if record.is_typed and not (pa.types.is_string(type_) or pa.types.is_binary(type_)):
-        raise InputError(f"column {name!r} holds no text but {type_}; a text column is a string")
+        raise InputError(f"column {name!r} holds {type_}, not text; a text column is a string")
     return pa.string()

@@ -1,4 +1,4 @@
-"""Reading a file through its compression, which the suffix of its name tells."""
+"""Reading a file through its compression, which the suffix of its name indicates."""
 
 import bz2
 import zlib
@@ -29,7 +29,7 @@ class _Decoder(Protocol):
 
 
 class _ZstdDecoder:
-    """A zstd frame, behind the interface of zlib; it has no limit on what it returns."""
+    """A zstd frame behind the interface of zlib; it does not limit what it returns."""
 
     def __init__(self) -> None:
         # Frames of `zstd --long=31` have a window of 2 GiB, and say so before it is allocated.
@@ -58,21 +58,21 @@ class _Codec:
 _CODECS = {
     ".gz": _Codec("gzip", lambda: zlib.decompressobj(31), zlib.error, 64 << 10),
     ".bz2": _Codec("bzip2", bz2.BZ2Decompressor, OSError, 64 << 10),
-    # 4 KiB of zstd are 128 MiB at most, which bounds the memory that a hostile file can take.
+    # 4 KiB of zstd hold 128 MiB at most, which bounds the memory that a hostile file can take.
     ".zst": _Codec("zstd", _ZstdDecoder, zstandard.ZstdError, 4 << 10),
 }
 
 
 def compression_suffix(path: str) -> str:
-    """Returns the suffix of a path that tells its compression, or an empty string."""
+    """Returns the suffix of a path that indicates its compression, or an empty string."""
     return next((s for s in _CODECS if path.lower().endswith(s)), "")
 
 
 class InputStream:
-    """The content of a file, decompressed; several members or frames in a row are one content.
+    """The decompressed content of a file; consecutive members or frames are joined.
 
     Args:
-        path: The file; its suffix tells the compression.
+        path: The file; its suffix indicates the compression.
 
     Raises:
         OSError: It cannot be opened.
@@ -80,31 +80,31 @@ class InputStream:
 
     def __init__(self, path: str) -> None:
         self.consumed = 0
-        """Bytes of the file, as stored, that were read so far."""
+        """Bytes of the file, as stored, that have been read so far."""
         self._raw = open_binary(path)
         self._codec = _CODECS.get(compression_suffix(path))
         self._decoder: _Decoder | None = None
-        self._fed = b""  # compressed bytes that no decoder took yet
+        self._fed = b""  # compressed bytes that no decoder has taken yet
         self._length = 0
         self._broken: BrokenStreamError | None = None
 
     def seek(self, offset: int) -> None:
-        """Moves to a byte of a file that is not compressed."""
+        """Moves to a byte offset in a file that is not compressed."""
         if self._codec:
-            raise ValueError("a compressed file has no places to seek to")
+            raise ValueError("cannot seek in a compressed file")
         self._raw.seek(offset)
 
     def read(self, size: int) -> bytes:
-        """Reads on.
+        """Reads the next bytes.
 
         Args:
             size: Bytes wanted.
 
         Returns:
-            That many bytes, or a few more; fewer only before the end or the broken place.
+            That many bytes, or a few more; fewer only before the end or a break in the stream.
 
         Raises:
-            BrokenStreamError: The stream is broken here. Everything before was returned.
+            BrokenStreamError: The stream is broken here; everything before has been returned.
             OSError: The storage failed.
         """
         if self._codec is None:
@@ -133,12 +133,12 @@ class InputStream:
         return data
 
     def _decompress(self, codec: _Codec, size: int) -> bytes | None:
-        """Returns some more of the content, perhaps nothing yet, or None at its end."""
+        """Returns more of the content, possibly nothing yet, or None at its end."""
         hungry = not self._fed and getattr(self._decoder, "needs_input", True)
         data = self._read_raw(codec.piece) if hungry else self._fed
         if self._decoder is None:
             if codec.name == "gzip":
-                data = data.lstrip(b"\0")  # padding between members, as gzip itself skips it
+                data = data.lstrip(b"\0")  # padding between members, which gzip itself skips
             if not data:
                 self._fed = b""
                 return None if hungry else b""

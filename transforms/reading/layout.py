@@ -13,7 +13,7 @@ BATCH_ROWS = 2048
 """Rows of a record batch: enough to sort by length for micro-batches with little padding."""
 
 BATCH_BYTES = 4 << 20
-"""Bytes of text after which a record batch ends before it has `BATCH_ROWS`."""
+"""Bytes of text at which a record batch ends even if it has fewer rows than `BATCH_ROWS`."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class InputColumn:
     """A column of the input that the output keeps.
 
     Attributes:
-        name: What it is called in the files.
-        output_name: What it is called in the output.
+        name: Its name in the files.
+        output_name: Its name in the output.
         type: Its Arrow type.
     """
 
@@ -33,13 +33,13 @@ class InputColumn:
 
 @dataclass(frozen=True)
 class Layout:
-    """The columns that rows have when they were read.
+    """The columns of the rows that are read.
 
     Attributes:
         fields: The kept columns of the input, in the order of the first file.
-        text_column: The column with the text, as the files call it.
-        text_pair_column: The column with the second text of a pair, or None.
-        all_columns: Whether `fields` means to be all that there is, so that a row with more is
+        text_column: Name of the column with the text, in the files.
+        text_pair_column: Name of the column with the second text of a pair, or None.
+        all_columns: Whether `fields` is meant to be all columns, so that a row with more is
             wrong.
     """
 
@@ -65,29 +65,29 @@ class Layout:
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """The text column and, for pairs, the second one, as the files call them."""
+        """Names in the files of the text column and, for pairs, of the second one."""
         pair = () if self.text_pair_column is None else (self.text_pair_column,)
         return (self.text_column, *pair)
 
     @property
     def output_text_column(self) -> str:
-        """The text column, as the output calls it."""
+        """Name of the text column in the output."""
         return self.renamed.get(self.text_column, self.text_column)
 
     @property
     def output_text_pair_column(self) -> str | None:
-        """The column with the second text, as the output calls it, or None."""
+        """Name of the column with the second text in the output, or None."""
         if self.text_pair_column is None:
             return None
         return self.renamed.get(self.text_pair_column, self.text_pair_column)
 
 
 def output_names(names: Collection[str], reserved: Collection[str]) -> dict[str, str]:
-    """Returns a name in the output for every kept column; `input_<name>` where it is taken.
+    """Returns the output name of every kept column; `input_<name>` if its own is taken.
 
     Args:
-        names: The kept columns, as the files call them.
-        reserved: Names that later stages add; `source` and `position` are added to them.
+        names: Names of the kept columns in the files.
+        reserved: Names that later stages add; `source` and `position` are reserved too.
     """
     taken = {*reserved, SOURCE.name, POSITION.name}
     chosen = {name: name for name in names if name not in taken}
@@ -104,12 +104,12 @@ def output_names(names: Collection[str], reserved: Collection[str]) -> dict[str,
 
 @dataclass(frozen=True)
 class ReadBatch:
-    """Rows that were read, and those among them that were rejected, each in file order.
+    """Rows that were read, and rows that were rejected, each in file order.
 
     Attributes:
-        rows: A record batch of the layout's schema.
-        rejected: A record batch of the schema `REJECTED`.
-        stored_bytes: Bytes of the file, compressed as it is, that were read for them.
+        rows: A record batch in the layout's schema.
+        rejected: A record batch in the schema `REJECTED`.
+        stored_bytes: Bytes of the file, as stored, that were read for them.
     """
 
     rows: pa.RecordBatch
@@ -118,7 +118,7 @@ class ReadBatch:
 
     @property
     def num_rows(self) -> int:
-        """Rows that were found, rejected ones included."""
+        """Number of rows that were found, rejected ones included."""
         return self.rows.num_rows + self.rejected.num_rows
 
     def of_bytes(self, stored_bytes: float) -> "ReadBatch":
@@ -145,7 +145,7 @@ class Rejects:
     """Collects the rejected rows of a batch.
 
     Attributes:
-        source: Path of the file that is read.
+        source: Path of the file that is being read.
     """
 
     source: str
@@ -154,13 +154,13 @@ class Rejects:
     errors: list[str] = field(default_factory=list)
 
     def add(self, position: int, raw: bytes | None, error: str) -> None:
-        """Adds a row: its place, what was read, and what is wrong with it."""
+        """Adds a row: its position, what was read, and what is wrong with it."""
         self.positions.append(position)
         self.raws.append(raw)
         self.errors.append(error)
 
     def take(self) -> pa.RecordBatch:
-        """Returns what was collected, in file order, and forgets it."""
+        """Returns the collected rows, in file order, and forgets them."""
         order = sorted(range(len(self.positions)), key=self.positions.__getitem__)
         batch = rejected_batch(
             [self.source] * len(order),
@@ -176,12 +176,12 @@ class Rejects:
 def read_batch(
     layout: Layout, columns: list[pa.Array], positions: np.ndarray, rejects: Rejects
 ) -> ReadBatch:
-    """Puts a batch together, and takes the rows that were rejected on the way.
+    """Assembles a batch, and takes the rows that were rejected on the way.
 
     Args:
-        layout: The columns to have.
+        layout: The columns that the batch has.
         columns: The values of `layout.fields`.
-        positions: Int64 places of the rows in the file.
+        positions: int64 positions of the rows in the file.
         rejects: The rejected rows, with the path of the file.
     """
     source = pa.repeat(pa.scalar(rejects.source, pa.string()), len(positions))
@@ -191,7 +191,7 @@ def read_batch(
 
 
 def rejected_only(layout: Layout, rejects: Rejects) -> ReadBatch:
-    """Returns a batch without rows, for what was rejected."""
+    """Returns a batch with nothing but the rejected rows."""
     empty = [pa.nulls(0, column.type) for column in layout.fields]
     return read_batch(layout, empty, np.empty(0, np.int64), rejects)
 
@@ -203,7 +203,7 @@ def batch_bounds(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
         lengths: Bytes of text in each row.
 
     Yields:
-        First row and the row after the last of each run.
+        The first row of each run, and the row after its last.
     """
     ends = np.cumsum(lengths, dtype=np.int64)
     start, before = 0, 0
@@ -215,7 +215,7 @@ def batch_bounds(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def not_utf8(raw: bytes) -> str | None:
-    """Returns what is wrong with bytes that are no UTF-8, or None if they are."""
+    """Returns what is wrong with bytes that are not UTF-8, or None if they are."""
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as error:

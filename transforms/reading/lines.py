@@ -8,7 +8,7 @@ from transforms.reading.decompress import BrokenStreamError, InputStream, compre
 from transforms.reading.readers import ReadUnit, whole_file
 
 BLOCK_BYTES = 4 << 20
-"""Bytes read at a time: thousands of lines, so that what is done per block costs nothing."""
+"""Bytes read at a time: thousands of lines, so that the cost per block does not matter."""
 
 LINE_BYTES = 1 << 30
 """The longest line that is read; an Arrow string column holds 2 GiB."""
@@ -21,15 +21,15 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True)
 class LineBlock:
-    r"""Whole lines that follow each other, or one line that could not be read.
+    r"""Consecutive whole lines, or one line that could not be read.
 
     Attributes:
-        offset: Where the block begins in the decompressed file. A byte order mark is no part of
+        offset: Where the block begins in the decompressed file. A byte order mark is not part of
             the first line.
         data: The lines, each with its `\n`; the last line of a file may have none.
-        fault: What is wrong with the line in `data`, or None. Where a stream breaks off, that is
-            what there is of the last line, empty if it broke between two lines.
-        stored_bytes: Bytes of the file, compressed as it is, that were read for the block.
+        fault: What is wrong with the line in `data`, or None. If the stream breaks off, `data` is
+            what there is of the last line, and empty if the break is between two lines.
+        stored_bytes: Bytes of the file, as stored, that were read for the block.
     """
 
     offset: int
@@ -46,38 +46,38 @@ def line_blocks(
 ) -> Iterator[LineBlock]:
     r"""Reads the lines whose first byte lies in a range of a file.
 
-    Ranges that follow each other give every line once. Lines end in `\n` alone; a `\r` before it
-    is left in.
+    Consecutive ranges give every line exactly once. Only `\n` ends a line; a `\r` before it is
+    kept.
 
     Args:
-        path: The file; its suffix tells the compression.
+        path: The file; its suffix indicates the compression.
         start: First byte of the range; 0 for a compressed file.
         stop: The byte after the range, or None for the rest of the file.
         block_bytes: Bytes read at a time.
 
     Yields:
-        Blocks of about `block_bytes`, of more where a line is longer.
+        Blocks of about `block_bytes`, or more if a line is longer.
 
     Raises:
         OSError: The file cannot be opened, or the storage failed.
     """
     with InputStream(path) as stream:
         if start and _is_utf16(stream.read(_LEAST_READ)):
-            return  # the range that begins at 0 tells
+            return  # the range that begins at 0 reports it
         first = _first_line(stream, start, stop) if start else 0
         if first is None:
             return
         is_range = bool(start) or stop is not None
         counted = first if is_range else 0
         for block in _Cutter(stream, first, stop, block_bytes).blocks():
-            # In a range, what was read past its end is the next one's to count.
+            # What was read past the end of a range is for the next range to count.
             reached = block.offset + len(block.data) if is_range else stream.consumed
             yield replace(block, stored_bytes=reached - counted)
             counted = reached
 
 
 def split_lines(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
-    """Cuts a file of lines into ranges of bytes; a compressed one stays whole."""
+    """Cuts a file of lines into byte ranges; a compressed file stays whole."""
     if compression_suffix(file.path):
         yield from whole_file(file, unit_bytes)
     else:
@@ -86,12 +86,12 @@ def split_lines(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
 
 
 def _is_utf16(head: bytes) -> bool:
-    """Returns whether a file that begins so is UTF-16: has its mark, and a newline or such."""
+    """Returns whether a file with this head is UTF-16: it has its byte order mark and a NUL."""
     return head.startswith(_UTF16_MARKS) and b"\0" in head[:_LEAST_READ]
 
 
 def _first_line(stream: InputStream, start: int, stop: int | None) -> int | None:
-    """Moves to the first line that begins at `start` or after; None if there is none by `stop`."""
+    """Moves to the first line that begins at or after `start`; None if none does before `stop`."""
     position = start - 1  # a line begins at `start` if the byte before ends one
     stream.seek(position)
     while stop is None or position < stop - 1:
@@ -108,13 +108,13 @@ def _first_line(stream: InputStream, start: int, stop: int | None) -> int | None
 
 
 class _Cutter:
-    """Cuts what a stream gives into blocks; holds the beginning of a line until its end comes."""
+    """Cuts a stream into blocks; holds the beginning of a line until its end arrives."""
 
     def __init__(
         self, stream: InputStream, offset: int, stop: int | None, block_bytes: int
     ) -> None:
         self._stream = stream
-        self._offset = offset  # of what is held
+        self._offset = offset  # offset of what is held
         self._stop = stop
         self._block_bytes = block_bytes
         self._held: list[bytes] = []
@@ -169,7 +169,7 @@ class _Cutter:
         data = self._read_stream()
         if self._offset == self._held_bytes == 0 and _is_utf16(data):
             raise BrokenStreamError(
-                "the text is UTF-16, and only UTF-8 is read: convert it, with iconv for one"
+                "the text is UTF-16, and only UTF-8 can be read: convert it, for example with iconv"
             )
         if self._offset == self._held_bytes == 0 and data.startswith(_BYTE_ORDER_MARK):
             self._offset = len(_BYTE_ORDER_MARK)

@@ -20,7 +20,7 @@ class Head:
     Attributes:
         path: The file.
         columns: Their types by name, in order.
-        faults: Why some of them cannot be kept, by name; what type they have means nothing then.
+        faults: Why some of them cannot be kept, by name; the type of such a column is meaningless.
     """
 
     path: str
@@ -30,13 +30,13 @@ class Head:
 
 @dataclass(frozen=True)
 class ReadUnit:
-    """A part of a file: a range of bytes, or of what else the format is stored in, as row groups.
+    """A part of a file: a range of bytes, or of whatever the format stores, such as row groups.
 
     Attributes:
         path: The file.
         start: First byte, or row group.
         stop: The one after the last, or None for the rest of the file.
-        first_row: Number of its first row in the file, for formats whose files do not tell.
+        first_row: Row number of its first row in the file, for formats that do not record it.
     """
 
     path: str
@@ -50,12 +50,12 @@ class FormatReader:
     """The three things that a format's module does.
 
     Attributes:
-        heads: Finds the columns of files, reading only their heads or feet: a `Head` for each file
-            that tells some, or one for all. Raises `InputError` for files that cannot be read.
-        split: Cuts a file into units of about so many bytes that can be read apart from each
-            other, in file order.
+        heads: Finds the columns of files, reading only their heads or footers: a `Head` for each
+            file that has any, or one for all. Raises `InputError` for files that cannot be read.
+        split: Cuts a file into units of about the given number of bytes that can be read
+            independently, in file order.
         read: Reads the rows of a unit, in file order. Every row is in a batch's rows, or rejected.
-            Raises `OSError` where the file is gone or the storage failed.
+            Raises `OSError` if the file is gone or the storage failed.
     """
 
     heads: Callable[[Sequence[CorpusFile]], list[Head]]
@@ -64,12 +64,12 @@ class FormatReader:
 
 
 def whole_file(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
-    """Leaves a file whole, however long: where its rows begin, only reading them tells."""
+    """Leaves a file whole, however long: only reading it shows where its rows begin."""
     yield ReadUnit(file.path)
 
 
 def read_each(files: Sequence[CorpusFile], read: Callable[[str], _T]) -> list[_T]:
-    """Returns what `read` finds in each file, by its path.
+    """Returns what `read`, given its path, finds in each file.
 
     Raises:
         InputError: A file cannot be read.

@@ -1,4 +1,4 @@
-"""Units of work: what of a file one worker reads at a time."""
+"""Units of work: the part of a file that one worker reads at a time."""
 
 from collections.abc import Iterator
 
@@ -15,12 +15,12 @@ UNIT_BYTES = 64 << 20
 def split_file(
     corpus: Corpus, file: CorpusFile, unit_bytes: int = UNIT_BYTES
 ) -> Iterator[ReadUnit]:
-    """Cuts a file into units that can be read apart from each other.
+    """Cuts a file into units that can be read independently.
 
     Args:
-        corpus: The plan that the file is of.
+        corpus: The plan that the file belongs to.
         file: The file.
-        unit_bytes: About how many bytes of the file a unit is to have.
+        unit_bytes: About how many bytes of the file, as stored, go into a unit.
 
     Yields:
         The units, in file order.
@@ -52,10 +52,10 @@ def read_head(corpus: Corpus, limit: int) -> Iterator[tuple[str, ReadBatch]]:
 
     Args:
         corpus: The plan.
-        limit: How many rows, rejected ones included.
+        limit: How many rows to read, rejected ones included.
 
     Yields:
-        The path of a file, and a batch of it. Nothing more is read once the rows are there.
+        The path of a file, and a batch from it. Reading stops once there are enough rows.
     """
     if limit < 1:
         return

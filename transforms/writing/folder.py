@@ -32,10 +32,10 @@ class OutputFolder(Protocol):
     path: str
 
     def check_no_file(self) -> None:
-        """Raises an OSError when the path names a file, or a link to nothing."""
+        """Raises an OSError if the path names a file, or a dangling link."""
 
     def first_missing(self) -> str | None:
-        """Returns the highest of the folder and those above it that has yet to be created."""
+        """Returns the topmost of the folder and its parents that has yet to be created."""
 
     def files(self, subfolder: str = "") -> dict[str, int]:
         """Returns name and size, in bytes, of the files directly in the folder or a subfolder."""
@@ -44,10 +44,10 @@ class OutputFolder(Protocol):
         """Returns the temporary folders of all runs, and the Unix time of their last change."""
 
     def owner(self, temporary: str) -> Literal["alive", "dead", "unknown"]:
-        """Says whether the process that owns a temporary folder still runs."""
+        """Says whether the process that owns a temporary folder is still running."""
 
     def reserve(self, temporary: str) -> None:
-        """Creates the folder, and proves that it can be written."""
+        """Creates a temporary folder, and proves that it can be written to."""
 
     def create(self, name: str) -> BinaryIO:
         """Opens a new file for writing, with the folders above it."""
@@ -59,7 +59,7 @@ class OutputFolder(Protocol):
         """Writes a small file, which no reader ever sees in part."""
 
     def rename(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Moves files, over those that have the new names."""
+        """Moves files, replacing those that have the new names."""
 
     def remove(self, names: Sequence[str]) -> None:
         """Removes files that exist."""
@@ -71,7 +71,7 @@ class OutputFolder(Protocol):
         """Removes a folder that holds nothing."""
 
     def remove_created(self, highest: str) -> None:
-        """Removes the folder and those above it up to `highest`, as far as they hold nothing."""
+        """Removes the folder and its parents up to `highest`, as far as they are empty."""
 
 
 def open_folder(output: str) -> OutputFolder:
@@ -96,7 +96,7 @@ def storage_errors(action: str) -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    details = getattr(error, "exception_details", None)  # BeamIOError: one entry a file
+    details = getattr(error, "exception_details", None)  # BeamIOError: one entry per file
     if isinstance(details, dict) and details:
         first = next(iter(details.values()))
         return _reason(first) if isinstance(first, BaseException) else f"status {first}"
@@ -115,7 +115,9 @@ class _LocalFolder:
             raise NotADirectoryError(errno.ENOTDIR, "it is a file, and must be a folder")
         if self._root.is_symlink() and not self._root.exists():
             target = os.readlink(self._root)
-            raise FileNotFoundError(errno.ENOENT, f"it is a link to {target!r}, which is not there")
+            raise FileNotFoundError(
+                errno.ENOENT, f"it is a link to {target!r}, which does not exist"
+            )
 
     def first_missing(self) -> str | None:
         missing = [path for path in (self._root, *self._root.parents) if not path.exists()]
@@ -146,7 +148,7 @@ class _LocalFolder:
             return "unknown"  # it died before it wrote this, or has just finished
         if host != socket.gethostname():
             return "unknown"
-        # This process may run again what failed before; it does not write twice at a time.
+        # This process may rerun what failed before; it never writes for two runs at a time.
         if pid == os.getpid() or birth != _birth(pid):
             return "dead"
         return "alive" if _is_running(pid) else "dead"
@@ -204,7 +206,7 @@ class _LocalFolder:
 
 
 def _birth(pid: int) -> str | None:
-    """Returns when a process began, in clock ticks since boot: a pid is given out again."""
+    """Returns when a process started, in clock ticks since boot: pids are reused."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -217,7 +219,7 @@ def _is_running(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # it runs, as another user
+    except PermissionError:  # it is running, as another user
         return True
     return True
 

@@ -1,4 +1,4 @@
-"""The manifest: the file that says what an output folder holds, and that it is whole."""
+"""The manifest: the file that says what an output folder holds, and that it is complete."""
 
 import json
 from collections.abc import Mapping
@@ -14,26 +14,26 @@ from transforms.writing.parts import Counters, Part, most_common, sum_counters
 MANIFEST = "_MANIFEST.json"
 
 FORMAT_VERSION = 1
-"""Of the manifest; grows when a reader of the former would misread the latter."""
+"""Version of the manifest; grows when a reader of the old one would misread the new one."""
 
 _SUMMED = ("rows", "rejected", "tokens", "labels", "counters")
 _LISTS = ("parts", "rejected_parts", "runs")
 _TIMES = ("started", "finished", "seconds")
 MANIFEST_KEYS = frozenset({"format_version", "columns", "metadata", *_SUMMED, *_LISTS, *_TIMES})
-"""What the manifest says itself, whatever the command; `inputs` is of both."""
+"""The keys that belong to the manifest and not to the command; `inputs` belongs to both."""
 
-# What an append and the messages about earlier results read of a manifest.
+# What an append and the messages about earlier results read from a manifest.
 _KINDS: dict[str, type] = {"columns": dict, "metadata": dict, "rows": dict, "runs": list}
 
-# Error messages can be as many as rows: the manifest shows so many, the most common.
+# Error messages can be as many as the rows: the manifest shows this many, the most common ones.
 _ERRORS = 20
 
 
 def read_manifest(output: str) -> dict[str, Any] | None:
-    """Returns the manifest of the results in a folder, or None where no run has finished.
+    """Returns the manifest of the results in a folder, or None if no run has finished.
 
     Raises:
-        OutputError: The folder cannot be read, or its manifest is not one.
+        OutputError: The folder cannot be read, or its manifest is not valid.
     """
     with storage_errors(f"read {output}"):
         return load_manifest(open_folder(output))
@@ -44,11 +44,11 @@ def load_manifest(folder: OutputFolder, broken_as_empty: bool = False) -> dict[s
 
     Args:
         folder: The output folder.
-        broken_as_empty: Whether what is no manifest is returned as an empty one: what is replaced
+        broken_as_empty: Whether to return an invalid manifest as an empty one: what is replaced
             need not be readable.
 
     Raises:
-        OutputError: The manifest is not one.
+        OutputError: The manifest is not valid.
     """
     content = folder.read(MANIFEST)
     if content is None:
@@ -69,16 +69,16 @@ def load_manifest(folder: OutputFolder, broken_as_empty: bool = False) -> dict[s
 
 
 def _problem(manifest: Any) -> str | None:
-    """Returns why this is no manifest, or None; one of another version may lack what ours has."""
+    """Returns why this is not a manifest, or None; another version may lack what ours has."""
     if not isinstance(manifest, dict):
         return "not a JSON object"
     is_ours = manifest.get("format_version") == FORMAT_VERSION
     for name, kind in _KINDS.items():
         value = manifest.get(name, None if is_ours else kind())
         if not isinstance(value, kind):
-            return f"no manifest of results: its {name!r} is missing or wrong"
+            return f"not a manifest of results: its {name!r} is missing or wrong"
     if not all(isinstance(run, dict) for run in manifest.get("runs", [])):
-        return "no manifest of results: its 'runs' are wrong"
+        return "not a manifest of results: its 'runs' are wrong"
     return None
 
 
@@ -110,11 +110,12 @@ def build_manifest(
 
     Args:
         run_id: Name of the run.
-        started: When it began, as `utc_now` says it.
+        started: When it started, in the form of `utc_now`.
         schema: Columns and key-value metadata of the parts.
-        facts: Of the command, for the top level; `inputs` are given the rows of their source.
-        parts: By their final names, in order.
-        tallies: What the stages before have counted.
+        facts: Facts about the command, for the top level; `inputs` are given the rows of their
+            source.
+        parts: The parts by their final names, in order.
+        tallies: What the earlier stages have counted.
     """
     counters = sum_counters(part.counters for part in parts.values())
     known = {"rows_read", "padded_tokens", "files"}
@@ -161,7 +162,7 @@ def _list_parts(parts: Mapping[str, Part], rejected: bool) -> list[dict[str, Any
 
 
 def append_manifest(earlier: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the manifest of both; single facts are those of the latest run."""
+    """Returns the combined manifest; facts with a single value are those of the latest run."""
     merged = {**earlier, **new}
     for key in merged.keys() & set(_SUMMED):
         merged[key] = sum_counters([earlier.get(key, {}), new.get(key, {})])

@@ -32,8 +32,8 @@ IfExists = Literal["error", "overwrite", "append"]
 
 _DROPPED = ("token_ids", "segment_ids")  # only the stages between reading and writing need them
 
-# A leftover whose owner cannot be asked (remote, or on another host) is dead after a day, in
-# seconds, without a new file: a live run closes a part far more often.
+# Seconds (a day) without a new file after which a leftover whose owner cannot be asked (remote, or
+# on another host) counts as dead: a live run closes a part far more often.
 _LEFTOVER_SECONDS = 24 * 3600
 
 
@@ -43,10 +43,10 @@ class OutputPlan:
 
     Attributes:
         folder: Absolute path or URL of the output folder.
-        run_id: Name of this run, of digits and letters, sorted by time.
+        run_id: Name of this run; names sort by time.
         started: When the plan was made, ISO 8601 in UTC.
-        if_exists: What happens to earlier results: "error" says there were none.
-        earlier_run: Id of the run that wrote the earlier results last, where there are any.
+        if_exists: What happens to earlier results; "error" means that there were none.
+        earlier_run: Id of the last run that wrote the earlier results, if there are any.
         created: The highest folder that had to be created for it, if any.
     """
 
@@ -73,22 +73,22 @@ def prepare_output(
 ) -> OutputPlan:
     """Checks that a run may write to `output`, and reserves it.
 
-    Nothing of an earlier result is touched. A failed run gives its place back with `discard`.
+    Earlier results are not touched. A failed run gives up the reservation with `discard`.
 
     Args:
-        output: Folder, local or of any file system of Beam (`gs://…`); created if absent.
+        output: Folder, local or on any of Beam's file systems (`gs://…`); created if absent.
         if_exists: What to do about earlier results. "append" to an empty folder is a first run.
         schema: Columns of the record batches that will be written.
         metadata: What all rows of one folder must share, such as the digest of the weights;
             appending compares it with the same keys of the earlier run's metadata.
-        replace_if: Asked with the manifest of an earlier result when `if_exists` is "error";
+        replace_if: Called with the manifest of an earlier result when `if_exists` is "error";
             True replaces that result.
 
     Returns:
         What `transforms.write.WriteResults` needs to know.
 
     Raises:
-        OutputError: The folder holds results, cannot be written, is in use by another run, or
+        OutputError: The folder holds results, cannot be written to, is in use by another run, or
             holds results to which these rows cannot be appended.
     """
     if not output.strip():
@@ -96,7 +96,7 @@ def prepare_output(
     try:
         output.encode()
     except UnicodeEncodeError:
-        raise OutputError(f"--output={os.fsencode(output)!r} is no UTF-8: rename it") from None
+        raise OutputError(f"--output={os.fsencode(output)!r} is not UTF-8: rename it") from None
     folder = open_folder(output)
     with storage_errors(f"use --output={output}"):
         folder.check_no_file()
@@ -129,7 +129,7 @@ def discard(plan: OutputPlan) -> None:
 
 
 def written_schema(schema: pa.Schema) -> pa.Schema:
-    """Returns the columns that reach the output, without the metadata of whoever made them."""
+    """Returns the columns that reach the output, without the metadata that came with them."""
     return pa.schema([field for field in schema if field.name not in _DROPPED])
 
 
@@ -185,13 +185,13 @@ def _check_appendable(
 def _first_difference(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
     for name in [*before, *now]:
         if name not in now:
-            return f"column {name} ({before[name]}) is there and not in this run"
+            return f"column {name} ({before[name]}) is in its results but not in this run"
         if name not in before:
-            return f"column {name} ({now[name]}) of this run is not there"
+            return f"column {name} ({now[name]}) is in this run but not in its results"
         if before[name] != now[name]:
-            return f"column {name} is {before[name]} there and {now[name]} in this run"
+            return f"column {name} is {before[name]} in its results and {now[name]} in this run"
     if list(before) != list(now):
-        return f"the columns are in another order there: {', '.join(before)}"
+        return f"the columns of its results are in another order: {', '.join(before)}"
     return None
 
 

@@ -15,30 +15,30 @@ import pyarrow.parquet as pq
 from transforms.writing.folder import RUN_ID, OutputFolder
 
 REJECTED_FOLDER = "rejected"
-"""Where, inside the output folder, the parts with rejected rows are."""
+"""The folder, inside the output folder, that holds the parts with rejected rows."""
 
 # A row group is what a reader decodes at a time, and what a bundle holds before it writes. Rows:
-# 131,072, near the 122,880 of DuckDB, and enough for statistics to skip by. Bytes, of Arrow
+# 131,072, near DuckDB's 122,880, and enough for readers to skip by statistics. Bytes, of Arrow
 # memory: 64 MiB, reached first by rows that carry vectors.
 ROW_GROUP_ROWS = 128 * 1024
 ROW_GROUP_BYTES = 64 * 1024**2
 
-# Bytes of file after which a bundle begins a new part: few enough files for object stores to list,
-# each small enough for one reader.
+# Bytes of a file after which a bundle starts a new part: few enough files for object stores to
+# list, each small enough for one reader.
 PART_BYTES = 256 * 1024**2
 
-# A column is dictionary-encoded when, of so many of its first rows, at most half are distinct.
+# A column is dictionary-encoded when at most half of this many of its first rows are distinct.
 _DICTIONARY_SAMPLE_ROWS = 16 * 1024
 
-# Error messages can quote the row, and be as many as rows: characters of each and messages that a
-# part may carry.
+# Error messages can quote the row, and be as many as the rows: limits on the characters of each and
+# on the messages of a part.
 _ERROR_CHARACTERS = 300
 _ERRORS_IN_PART = 200
 
 _NAME = re.compile(rf"({REJECTED_FOLDER}/)?part-\d{{5,}}-of-\d{{5,}}(-{RUN_ID})?\.parquet")
 
 Counters = dict[str, Any]
-"""Numbers to be summed, by name; values may be `Counters` again."""
+"""Numbers to be summed, by name; values may themselves be `Counters`."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def part_name(rejected: bool, index: int, total: int, appended_by: str | None) -
         rejected: Whether its rows are rejected ones.
         index: Its place among the parts of its kind, from 0.
         total: How many of its kind there are, those of earlier runs included.
-        appended_by: Id of the run, where other runs have written to the folder before.
+        appended_by: Id of the run, if other runs have written to the folder before.
     """
     folder = f"{REJECTED_FOLDER}/" if rejected else ""
     suffix = f"-{appended_by}" if appended_by else ""
@@ -92,7 +92,7 @@ class PartWriter:
         temporary: Name of the folder in it where the run writes.
         schema: Columns and key-value metadata of the file.
         rejected: Whether its rows are rejected ones.
-        count: Counts what the manifest says of the rows of a row group.
+        count: Counts what the manifest says about the rows of a row group.
     """
 
     def __init__(
@@ -119,11 +119,11 @@ class PartWriter:
 
     @property
     def is_full(self) -> bool:
-        """Whether the next row belongs into another part."""
+        """Whether the next row belongs in another part."""
         return self._file is not None and self._file.bytes >= PART_BYTES
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Adds rows, at least one; they reach the file with their row group."""
+        """Adds one or more rows; they reach the file with their row group."""
         if self._first is None:
             self._first = (batch["source"][0].as_py(), batch["position"][0].as_py())
         self._batches.append(batch)
@@ -183,9 +183,9 @@ class PartWriter:
 
 
 class _HashingFile:
-    """A file that is only written, with its length and digest so far.
+    """A write-only file that knows its length and digest so far.
 
-    Has what `pyarrow.PythonFile` asks of a file to write to, `closed` and `write`.
+    It has what `pyarrow.PythonFile` needs of a file to write to: `closed` and `write`.
     """
 
     closed = False
@@ -231,7 +231,7 @@ def _is_repetitive(column: pa.ChunkedArray) -> bool:
 
 
 def sum_counters(several: Iterable[Counters]) -> Counters:
-    """Returns the sum of counters, key by key; changes none of them."""
+    """Returns the sum of counters, key by key, without changing them."""
     total: Counters = {}
     for counters in several:
         for key, value in counters.items():
@@ -243,7 +243,7 @@ def sum_counters(several: Iterable[Counters]) -> Counters:
 
 
 def count_results(table: pa.Table, label_column: str | None = None) -> Counters:
-    """Returns tokens and truncated rows, where these columns are, and rows by label."""
+    """Counts tokens and truncated rows, if there are such columns, and rows by label."""
     counters: Counters = {}
     if "num_tokens" in table.column_names:
         counters["tokens"] = pc.sum(table["num_tokens"]).as_py()
@@ -251,14 +251,14 @@ def count_results(table: pa.Table, label_column: str | None = None) -> Counters:
         counters["truncated"] = pc.sum(table["truncated"]).as_py()
     if label_column is not None:
         labels = table[label_column]
-        if pa.types.is_list(labels.type):  # several labels a row, with their scores
+        if pa.types.is_list(labels.type):  # several labels per row, with their scores
             labels = pc.struct_field(pc.list_flatten(labels), "label")
         counters["labels"] = _count_values(labels)
     return counters
 
 
 def count_rejected(table: pa.Table) -> Counters:
-    """Returns rejected rows by stage and by error message."""
+    """Counts rejected rows by stage and by error message."""
     errors = pc.utf8_slice_codeunits(table["error"], 0, _ERROR_CHARACTERS)
     return {"stages": _count_values(table["stage"]), "errors": _count_values(errors)}
 
@@ -268,6 +268,6 @@ def _count_values(column: pa.ChunkedArray) -> dict[str, int]:
 
 
 def most_common(counts: Mapping[str, int], limit: int) -> dict[str, int]:
-    """Returns the highest counts, highest first and equal ones by name."""
+    """Returns the highest counts, highest first, with ties ordered by name."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return dict(ordered[:limit])

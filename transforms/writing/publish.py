@@ -36,19 +36,19 @@ def publish(
 ) -> dict[str, Any]:
     """Makes the parts of a run the results in its folder, and returns the manifest.
 
-    Doing it twice does no harm, and neither does breaking off anywhere in the first: a runner may
-    try again.
+    It may be called again, whether the first call finished or broke off anywhere: a runner may
+    retry.
 
     Args:
         plan: From `transforms.writing.output.prepare_output`.
         schema: Columns and key-value metadata of the parts.
-        facts: Of the command, for the top level of the manifest.
-        parts: All that were written, in any order.
-        tallies: What the stages before have counted, `rows_read` at least.
+        facts: Facts about the command, for the top level of the manifest.
+        parts: All parts that were written, in any order.
+        tallies: What the earlier stages have counted, `rows_read` at least.
 
     Raises:
-        OutputError: Storage refused, or the folder was changed by another run.
-        RuntimeError: Rows were lost or doubled on the way; nothing is published.
+        OutputError: Storage refused, or another run changed the folder.
+        RuntimeError: Rows were lost or duplicated on the way; nothing is published.
     """
     folder = open_folder(plan.folder)
     with storage_errors(f"finish {plan.folder}"):
@@ -65,7 +65,7 @@ def publish(
             parts = [*parts, empty]
         named = _name_parts(parts, plan.run_id, earlier)
         if plan.if_exists == "overwrite" and now is not None:
-            # With its manifest there, what a part of ours would be named is one to be replaced.
+            # While its manifest is there, a part with the name of one of ours is to be replaced.
             renames = _renames_to_do(folder, plan, named, published={})
             folder.remove([MANIFEST])
         else:
@@ -85,7 +85,7 @@ def _check_untouched(plan: OutputPlan, now: Mapping[str, Any] | None) -> None:
     removed_by_us = now is None and plan.if_exists == "overwrite"  # in an earlier try
     if last_run(now) != plan.earlier_run and not removed_by_us:
         raise OutputError(
-            f"the results in {plan.folder} have changed while this run went on (last run now: "
+            f"the results in {plan.folder} changed during this run (last run now: "
             f"{last_run(now)}): they are kept, and those of this run are not published"
         )
 
@@ -97,7 +97,7 @@ def _check_complete(parts: Sequence[Part], tallies: Counters) -> None:
     if read != written + rejected:
         raise RuntimeError(
             f"{read} rows were read, but {written} written and {rejected} rejected: nothing is "
-            "published; this is a mistake in the program"
+            "published; this is a bug in the program"
         )
 
 
@@ -118,7 +118,7 @@ def _name_parts(
 def _renames_to_do(
     folder: OutputFolder, plan: OutputPlan, named: Mapping[str, Part], published: Mapping[str, int]
 ) -> list[tuple[str, str]]:
-    """Returns the renames that an earlier try has not done, where all parts are there."""
+    """Returns the renames that an earlier try has not done; raises if a part is missing."""
     waiting = folder.files(plan.temporary)
     for name, part in named.items():
         size = waiting.get(part.path, published.get(name))

@@ -92,7 +92,7 @@ def test_rows_longer_than_its_positions_are_refused(classifier):
 
 
 def test_heads_must_divide_the_width(config):
-    with pytest.raises(ValueError, match="hidden_dim=16 is no multiple of num_heads=3"):
+    with pytest.raises(ValueError, match="hidden_dim=16 is not a multiple of num_heads=3"):
         BertBackbone(**{**config, "num_heads": 3})
 
 

@@ -92,7 +92,7 @@ def test_a_lost_connection_to_a_bucket_is_taken_up_where_it_was_lost(bucket_serv
 
 def test_a_wrong_checksum_in_a_bucket_publishes_nothing(bucket_server, cache):
     bucket_server.trouble.damaged.add("model.weights.h5")
-    with pytest.raises(PresetError, match="damaged on its way: its checksum is another"):
+    with pytest.raises(PresetError, match="damaged in transit: its checksum does not match"):
         store.fetch("gs://textbeam/tiny")
     assert entries(cache) == []
     bucket_server.trouble.damaged.clear()
@@ -109,7 +109,7 @@ def test_a_bucket_that_grants_no_access_says_where_credentials_go(bucket_server)
 
 def test_whole_files_are_not_fetched_twice_after_an_error(hub, cache):
     hub.trouble.statuses["model.safetensors"] = 403
-    with pytest.raises(PresetError, match=r"the hub answers 403.*presets fetch hf://textbeam/tiny"):
+    with pytest.raises(PresetError, match=r"hub answered 403.*presets fetch hf://textbeam/tiny"):
         store.fetch(HF)
     assert entries(cache) == []
     hub.trouble.statuses.clear()
@@ -205,7 +205,7 @@ def test_a_folder_that_is_not_in_the_bucket_is_named(gcs_bucket):
 
 def test_a_place_without_a_configuration_is_no_preset(hub):
     del hub.files["config.json"]
-    with pytest.raises(PresetError, match=r"no preset is there: it has no config\.json"):
+    with pytest.raises(PresetError, match=r"not a preset: it has no config\.json"):
         store.fetch(HF)
 
 
@@ -235,7 +235,7 @@ def test_without_a_network_a_bucket_is_given_up_soon(gcs_bucket, monkeypatch):
 )
 def test_a_file_outside_of_the_preset_is_refused(kaggle, cache, tmp_path, name):
     kaggle.files[name] = b"x"
-    with pytest.raises(PresetError, match="outside of its folder"):
+    with pytest.raises(PresetError, match="outside its folder"):
         store.fetch(KAGGLE)
     assert entries(cache) == []
     assert kaggle.fetched == []
@@ -272,6 +272,6 @@ def test_a_cache_that_cannot_be_written_names_the_variable_for_another(hub, tmp_
 
 def test_a_disk_that_is_too_small_is_found_before_anything_is_fetched(hub, monkeypatch):
     monkeypatch.setattr(store, "_SPARE_BYTES", 1 << 60)
-    with pytest.raises(PresetError, match=r"are to be fetched, and the disk .* GB free"):
+    with pytest.raises(PresetError, match=r"must be fetched, but the disk .* GB free"):
         store.fetch(HF)
     assert hub.fetched == []

@@ -77,12 +77,12 @@ def test_the_files_of_a_preset_are_those_of_the_formats_and_nothing_that_could_r
     "name", ["../x", "/x", "a//b", "a/./b", "a\\b", "c:d", "a/%2e%2e/b", "assets/a\nb"]
 )
 def test_a_file_outside_of_the_folder_is_refused(name):
-    with pytest.raises(PresetError, match="is outside of its folder"):
+    with pytest.raises(PresetError, match="is outside its folder"):
         names("config.json", name)
 
 
 def test_a_folder_without_a_configuration_is_no_preset():
-    with pytest.raises(PresetError, match=r"no preset is there: it has no config\.json"):
+    with pytest.raises(PresetError, match=r"not a preset: it has no config\.json"):
         names("model.safetensors")
 
 

@@ -40,7 +40,7 @@ def test_a_probability_head_is_not_normalized_twice(preset, classifier, texts):
 
 
 def test_a_head_without_probabilities_is_refused(preset):
-    with pytest.raises(UserError, match="the activation 'tanh' are no probabilities"):
+    with pytest.raises(UserError, match="the activation 'tanh' are not class"):
         Predictor(BertClassifier.from_preset(preset, activation="tanh"), "CPU")
 
 

@@ -32,9 +32,9 @@ def test_a_backbone_is_enough_to_embed(classifier, texts, tmp_path):
     ("task", "arguments", "problem"),
     [
         ("sort", {}, "task 'sort' is not one of classify, embed"),
-        ("classify", {"pooling": "cls"}, "are of the task 'embed'"),
-        ("classify", {"normalize": False}, "are of the task 'embed'"),
-        ("embed", {"dimensions": 0}, "0 of them cannot be kept"),
+        ("classify", {"pooling": "cls"}, "belong to the task 'embed'"),
+        ("classify", {"normalize": False}, "belong to the task 'embed'"),
+        ("embed", {"dimensions": 0}, "cannot keep 0"),
         ("embed", {"long_text": "fold"}, "'fold' is not one of truncate, windows"),
     ],
 )

@@ -179,7 +179,7 @@ def test_settings_that_tokenize_otherwise_are_refused(request, family, file, con
 @pytest.mark.parametrize("file", [CONFIG, TOKENIZER, SETTINGS, "sentence_bert_config.json"])
 def test_what_is_no_json_is_refused(bert, file, content):
     write(bert, file, content)
-    assert_refused(bert, file, "no valid JSON")
+    assert_refused(bert, file, "not valid JSON")
 
 
 def test_a_missing_vocabulary_is_named(bert):

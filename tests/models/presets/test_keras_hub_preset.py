@@ -43,7 +43,7 @@ def test_a_folder_in_place_of_a_file_is_no_file(preset):
 )
 def test_what_is_no_json_is_refused(preset, file, content):
     (preset / file).write_bytes(content)
-    assert_refused(preset, file, "no valid JSON")
+    assert_refused(preset, file, "not valid JSON")
 
 
 @pytest.mark.parametrize("file", [CONFIG, TOKENIZER, PREPROCESSOR, TASK, LABELS])
@@ -139,7 +139,7 @@ def test_a_share_must_be_a_number_below_one(preset, file, field, value):
     [
         (CONFIG, "activation", 3, "activation must not be 3"),
         (CONFIG, "activation", "os.system", "'os.system' is not known; choose from"),
-        (CONFIG, "num_heads", 3, "hidden_dim is no multiple of num_heads"),
+        (CONFIG, "num_heads", 3, "hidden_dim is not a multiple of num_heads"),
         (CONFIG, "num_layers", 10**9, "num_layers must be at most"),
         (TOKENIZER, "config_file", "../../etc/passwd", "config_file must be 'tokenizer.json'"),
         (TOKENIZER, "vocabulary", "../../etc/passwd", "vocabulary must not be"),
@@ -231,7 +231,7 @@ def test_an_unusable_vocabulary_is_refused(preset, vocabulary, change, problem):
 
 def test_a_vocabulary_that_is_no_utf8_is_refused(preset):
     (preset / VOCABULARY).write_bytes("[PAD]\nfilé\n".encode("latin-1"))
-    assert_refused(preset, VOCABULARY, "no UTF-8")
+    assert_refused(preset, VOCABULARY, "not UTF-8")
 
 
 def test_a_vocabulary_may_be_smaller_than_the_embedding(preset, vocabulary):
@@ -248,7 +248,7 @@ def test_a_vocabulary_may_be_smaller_than_the_embedding(preset, vocabulary):
     [
         (["a", "b"], "2 labels for 3 classes"),
         (["a", "b", "c", "d"], "4 labels for 3 classes"),
-        (["a", "b", "a"], "must be as many, distinct"),
+        (["a", "b", "a"], "must be one distinct label"),
         (["a", "b", 3], "must be an array of strings"),
         (["a", "b", "\ud800"], "must be an array of strings"),
         ({"a": 0, "b": 1, "c": 2}, "must be an array of strings"),

@@ -32,7 +32,7 @@ def test_an_unknown_name_is_refused_with_the_choices_and_the_nearest(bundled):
     with pytest.raises(PresetError) as caught:
         open_preset("sentiment_tiny")
     message = str(caught.value)
-    assert "preset 'sentiment_tiny' is no folder, no URI and none of the names" in message
+    assert "preset 'sentiment_tiny' is not a folder, a URI or a known name" in message
     assert "did you mean 'sentiment_tiny_en'?" in message
 
 
@@ -96,7 +96,7 @@ def test_a_bundled_preset_travels_by_its_name():
 
 
 def test_a_name_too_long_for_a_path_is_no_preset():
-    with pytest.raises(PresetError, match="is no folder"):
+    with pytest.raises(PresetError, match="is not a folder"):
         find_preset("x" * 300)
 
 
@@ -126,7 +126,7 @@ def test_a_folder_that_is_elsewhere_is_not_written(classifier, part, tmp_path, m
         "backbone": classifier.backbone,
         "classifier": classifier,
     }
-    with pytest.raises(UserError, match="'gs://bucket/x' is no folder on this machine"):
+    with pytest.raises(UserError, match="'gs://bucket/x' is not a folder on this machine"):
         parts[part].save_to_preset("gs://bucket/x")
     assert not list(tmp_path.iterdir())
 

@@ -188,7 +188,7 @@ def test_an_unusable_vocabulary_is_refused_in_one_line(case):
 def test_a_vocabulary_file_that_is_no_json_object_is_refused(tmp_path, content):
     file = tmp_path / "vocab.json"
     file.write_text(content, "latin-1")
-    with pytest.raises(ValueError, match=r"must be a JSON object|no valid JSON"):
+    with pytest.raises(ValueError, match=r"must be a JSON object|not valid JSON"):
         RobertaTokenizer(file, MERGES)
 
 

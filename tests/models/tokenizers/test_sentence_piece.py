@@ -155,9 +155,9 @@ def test_a_model_may_be_a_file(tmp_path):
 
 
 WRONG = {
-    "nothing": (b"", "no SentencePiece model"),
-    "another file": (b"\x89PNG\r\n", "no SentencePiece model"),
-    "half a model": (PROTO[: len(PROTO) // 2], "no SentencePiece model"),
+    "nothing": (b"", "not a SentencePiece model"),
+    "another file": (b"\x89PNG\r\n", "not a SentencePiece model"),
+    "half a model": (PROTO[: len(PROTO) // 2], "not a SentencePiece model"),
     "another order": (
         train(unk_id=2, bos_id=0, eos_id=1),
         "must begin with <unk>, <s>, </s>, not with <s>, </s>, <unk>",
@@ -198,13 +198,13 @@ def units_with_values(proto):
 
 @pytest.mark.parametrize(("at", "unit"), [(0, 0x7FFFFC00), (ord("A"), 0x00FFFF00)])
 def test_a_map_of_characters_that_leads_out_of_itself_is_refused_not_followed(at, unit):
-    with pytest.raises(ValueError, match="leads out of itself"):
+    with pytest.raises(ValueError, match="points outside itself"):
         XLMRobertaTokenizer(forged(PROTO, at, unit))
 
 
 def test_a_replacement_outside_of_the_map_is_refused_not_read():
     value = int(units_with_values(PROTO)[0])
-    with pytest.raises(ValueError, match="leads out of itself"):
+    with pytest.raises(ValueError, match="points outside itself"):
         XLMRobertaTokenizer(forged(PROTO, value, 0xFFFFFFFF))
 
 
@@ -212,7 +212,7 @@ def test_a_replacement_outside_of_the_map_is_refused_not_read():
 def test_a_damaged_map_of_characters_is_refused(length):
     rules = spm.normalization(PROTO)
     damaged = PROTO.replace(rules, length.to_bytes(4, "little") + rules[4:])
-    with pytest.raises(ValueError, match="map of characters is damaged"):
+    with pytest.raises(ValueError, match="character map is damaged"):
         XLMRobertaTokenizer(damaged)
 
 
@@ -220,7 +220,7 @@ def test_a_preset_gives_the_tokenizer_again(tmp_path):
     XLMRobertaBackbone(SIZE, 1, 2, 8, 16, max_sequence_length=8).save_to_preset(tmp_path)
     TOKENIZER.save_to_preset(tmp_path)
     assert XLMRobertaTokenizer.from_preset(tmp_path).assets() == ASSETS
-    with pytest.raises(PresetError, match=r"vocabulary\.spm: no SentencePiece"):
+    with pytest.raises(PresetError, match=r"vocabulary\.spm: not a SentencePiece"):
         XLMRobertaTokenizer.from_preset(tmp_path, proto=b"x")
 
 

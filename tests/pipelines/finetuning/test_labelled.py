@@ -113,7 +113,7 @@ def test_the_same_text_counts_once_with_its_first_label(read):
         ("1", "a"),
         ("2", "b"),
     ]
-    assert data.dropped == {"the text stands in the input before": 3}
+    assert data.dropped == {"the text is a duplicate": 3}
 
 
 def test_texts_of_the_validation_data_are_not_trained_on(read):
@@ -135,7 +135,7 @@ def test_pairs_are_read_and_compared_as_pairs(read):
     assert data.train.segments == (["y", "x"], ["x", "x"])
     assert data.train.x is data.train.segments
     assert data.dropped == {
-        "the text stands in the input before": 1,
+        "the text is a duplicate": 1,
         "the text is among the validation texts": 1,
     }
 
@@ -173,7 +173,7 @@ def test_a_text_with_two_labels_is_not_on_both_sides(read):
     data = read(rows)
     assert not texts_of(data.train) & texts_of(data.validation)
     assert (len(data.train), len(data.validation)) == (16, 4)
-    assert data.dropped == {"the text stands in the input before": 20}
+    assert data.dropped == {"the text is a duplicate": 20}
     assert data.contradictions == sum((i % 3 == 0) != ((i + 20) % 3 == 0) for i in range(20))
 
 
@@ -253,7 +253,7 @@ def test_numbers_to_come_near_to_are_read(read):
         (
             [row("1", "a")],
             {"is_regression": True},
-            "no row to validate on, and 1 row was left out: the label is no number",
+            "no row to validate on, and 1 row was left out: the label is not a number",
         ),
         ([row("1", ["a"])], {"is_regression": True}, "takes one number a text, not several"),
     ],

@@ -44,9 +44,9 @@ def test_a_list_has_several_labels_without_a_separator():
     [
         (OneLabel(), ["a"], "a list or an object"),
         (OneLabel(), b"\xff", "not UTF-8"),
-        (SeveralLabels(), "a", "no list"),
-        (OneNumber("stars"), "many", "no number"),
-        (OneNumber("stars"), [1], "no number"),
+        (SeveralLabels(), "a", "not a list"),
+        (OneNumber("stars"), "many", "not a number"),
+        (OneNumber("stars"), [1], "not a number"),
         (OneNumber("stars"), "nan", "not finite"),
     ],
 )

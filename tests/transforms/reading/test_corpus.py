@@ -66,7 +66,7 @@ def test_the_format_can_be_named(tmp_path):
 
 def test_an_extension_that_tells_no_format_is_an_error_with_the_choices(tmp_path):
     path = write(tmp_path, "a.dat", "x")
-    plan_fails("'.*a.dat' tells no format.*--input_format: text, jsonl, csv, tsv, parquet", path)
+    plan_fails("a.dat' is of unknown format.*--input_format: text, jsonl, csv, tsv, parquet", path)
     plan_fails("unknown input format 'xml'.*text, jsonl", path, input_format="xml")
 
 
@@ -147,7 +147,7 @@ def test_a_compressed_file_that_breaks_off_in_its_header_is_an_error(tmp_path):
     ("header", "message"),
     [
         ("text,c", "'.*b.csv' has no column 'a', 'b', which '.*a.csv' has"),
-        ("text,a,b,c", "'.*b.csv' has the column 'c', which '.*a.csv' has not.*--columns"),
+        ("text,a,b,c", "'.*b.csv' has the column 'c', which '.*a.csv' lacks.*--columns"),
     ],
 )
 def test_files_with_different_headers_are_an_error(tmp_path, header, message):
@@ -221,7 +221,7 @@ def test_empty_text_files_are_a_corpus_without_rows(tmp_path):
 def test_an_input_whose_columns_nothing_tells_is_an_error(tmp_path, name, content):
     write(tmp_path, name, content)
     write(tmp_path, f"b{name}.gz", gzip.compress(content.encode()))
-    plan_fails("the input is empty, and no column is known: '.*' and 1 more", str(tmp_path))
+    plan_fails("the input is empty, and its columns are unknown: '.*' and 1 more", str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -315,9 +315,9 @@ def test_lines_that_are_no_objects_do_not_hinder_the_plan(tmp_path):
 
 
 def test_a_file_without_any_object_is_no_json_lines(tmp_path):
-    plan_fails("'.*a.jsonl' is no JSON Lines", write(tmp_path, "a.jsonl", "one\ntwo\n"))
+    plan_fails("'.*a.jsonl' is not JSON Lines", write(tmp_path, "a.jsonl", "one\ntwo\n"))
     path = write(tmp_path, "b.json", '[{"text": "a"},\n {"text": "b"}]\n')
-    plan_fails("JSON array must be written with one element a line", path)
+    plan_fails("JSON array must be written with one element per line", path)
 
 
 def test_parquet_columns_keep_their_types(tmp_path):
@@ -346,11 +346,11 @@ def test_every_type_of_text_in_parquet_becomes_string(tmp_path, type_):
 )
 def test_utf16_is_an_error_where_it_hides_the_columns(tmp_path, name, content):
     write(tmp_path, name, content.encode("utf-16"))
-    plan_fails("cannot read .*the text is UTF-16, and only UTF-8 is read", str(tmp_path))
+    plan_fails("cannot read .*the text is UTF-16, and only UTF-8 can be read", str(tmp_path))
 
 
 def test_a_parquet_column_without_text_is_no_text_column(tmp_path):
-    plan_fails("'text' holds no text but int64", write_parquet(tmp_path, "a.parquet", text=[1]))
+    plan_fails("'text' holds int64, not text", write_parquet(tmp_path, "a.parquet", text=[1]))
 
 
 def test_parquet_files_must_agree_on_the_kept_columns(tmp_path):

@@ -70,7 +70,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line(path):
 def test_utf_16_is_one_fault_of_the_first_range(path):
     content = "a\nb\n".encode("utf-16")
     (fault,) = blocks_of(path, content, 0, 4)
-    assert "UTF-16, and only UTF-8 is read" in fault.fault
+    assert "UTF-16, and only UTF-8 can be read" in fault.fault
     assert blocks_of(path, content, 4, None) == []
 
 

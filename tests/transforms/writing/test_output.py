@@ -135,9 +135,9 @@ def test_append_knows_the_run_that_it_follows(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"text": "binary"}, "column text is binary there and string in this run"),
-        ({"text": "string", "score": "float"}, r"column score \(float\) is there and not in this"),
-        ({}, r"column text \(string\) of this run is not there"),
+        ({"text": "binary"}, "column text is binary in its results and string in this run"),
+        ({"text": "string", "score": "float"}, r"score \(float\) is in its results but not in"),
+        ({}, r"column text \(string\) is in this run but not in its results"),
     ],
 )
 def test_append_names_the_column_that_differs(tmp_path, columns, message):
@@ -162,7 +162,7 @@ def test_append_refuses_a_manifest_of_another_format(tmp_path):
 def test_append_refuses_columns_in_another_order(tmp_path):
     finished(tmp_path, columns={"label": "string", "text": "string"})
     schema = pa.schema([("text", pa.string()), ("label", pa.string())])
-    with pytest.raises(OutputError, match="in another order there: label, text"):
+    with pytest.raises(OutputError, match="its results are in another order: label, text"):
         prepare_output(str(tmp_path), if_exists="append", schema=schema)
 
 
@@ -191,12 +191,12 @@ def test_output_that_cannot_be_written():
 
 def test_output_that_is_a_link_to_nothing(tmp_path):
     (tmp_path / "out").symlink_to("gone")
-    with pytest.raises(OutputError, match="it is a link to 'gone', which is not there"):
+    with pytest.raises(OutputError, match="it is a link to 'gone', which does not exist"):
         prepare(tmp_path / "out")
 
 
 def test_output_whose_name_is_no_utf8(tmp_path):
-    with pytest.raises(OutputError, match=r"out\\xff' is no UTF-8: rename it"):
+    with pytest.raises(OutputError, match=r"out\\xff' is not UTF-8: rename it"):
         prepare(tmp_path / os.fsdecode(b"out\xff"))
     assert not any(tmp_path.iterdir())
 

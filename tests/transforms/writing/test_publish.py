@@ -152,7 +152,7 @@ def test_lost_rows_publish_nothing(tmp_path):
 def test_a_run_that_finished_meanwhile_is_kept(tmp_path):
     plan = prepare(tmp_path)
     run(tmp_path, [rows_of("a", 0, 2)])
-    with pytest.raises(OutputError, match="have changed while this run went on"):
+    with pytest.raises(OutputError, match="changed during this run"):
         publish_parts(plan, [])
     assert positions_in(tmp_path) == [0, 1]
 

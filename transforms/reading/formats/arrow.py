@@ -1,7 +1,7 @@
 """Arrow IPC and Feather: the rows of record batches, in a file or in a stream.
 
-A file has a footer that tells where its batches are; one that has none any more is read as the
-stream that it is otherwise.
+A file has a footer that says where its batches are; one that has lost its footer is read as the
+stream that it otherwise is.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,15 +27,15 @@ from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch
 from transforms.reading.readers import FormatReader, Head, ReadUnit, read_each
 
 _FEATHER_V1 = b"FEA1"
-_STREAM_OFFSET = 8  # of the stream in a file: its mark, padded
+_STREAM_OFFSET = 8  # where a file's stream begins: after the padded magic bytes
 
 
 class _Opened(NamedTuple):
-    """A file or stream.
+    """An opened file or stream.
 
     Attributes:
         source: What is read.
-        reader: Of pyarrow, for a file with a footer or for a stream.
+        reader: pyarrow's reader, for a file with a footer or for a stream.
         fault: What is wrong with the footer, or None.
     """
 
@@ -53,7 +53,7 @@ def _opened(path: str, names: Sequence[str] | None = None) -> Iterator[_Opened]:
     """Opens a file to read some columns, or all.
 
     Raises:
-        InputError: It is neither a file nor a stream of Arrow, or the columns are not there.
+        InputError: It is neither an Arrow file nor an Arrow stream, or it lacks the columns.
     """
     source = open_binary(path) if is_remote(path) else pa.OSFile(path)
     with source:
@@ -75,7 +75,7 @@ def _open(source: Any, options: pa.ipc.IpcReadOptions) -> _Opened:
     head = source.read(_STREAM_OFFSET)
     source.seek(0)
     if head.startswith(_FEATHER_V1):
-        raise ValueError("it is Feather V1; write it anew as V2, with a pyarrow of today")
+        raise ValueError("it is Feather V1; rewrite it as V2 with a current pyarrow")
     if not head.startswith(MAGIC):
         return _Opened(source, pa.ipc.open_stream(source, options=options))
     try:
@@ -118,15 +118,15 @@ def _split(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
 def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
     """Reads record batches.
 
-    The rows of a batch that cannot be read are rejected one by one, without what they held. What
-    cannot be read of a stream, or without a footer, is one rejected row.
+    The rows of a batch that cannot be read are rejected one by one, without their content. What
+    cannot be read from a stream, or from a file without a footer, is one rejected row.
 
     Args:
         layout: The columns.
         unit: The range of record batches.
 
     Yields:
-        Batches whose `position` is the number of the row in the file, from 0.
+        Batches whose `position` is the row number in the file, from 0.
 
     Raises:
         InputError: The columns are not what they were when the run was planned.
@@ -203,7 +203,7 @@ def _cut(
 
 
 def _compact(column: pa.Array, type_: pa.DataType) -> pa.Array:
-    """Returns a slice without the items that other slices of its lists have, which cost checks."""
+    """Returns a slice without the list items of other slices, which would be checked as well."""
     column = plain(column, type_)
     if pa.types.is_nested(type_):
         return column.take(pa.array(range(len(column)), pa.int64()))

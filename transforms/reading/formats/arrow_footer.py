@@ -1,8 +1,8 @@
 """Where the record batches of an Arrow file are, and how many rows each has.
 
-pyarrow tells neither without reading a batch. The footer and the head of a batch are flatbuffers:
-https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format has their tables, and
-https://flatbuffers.dev/internals/ how tables are stored.
+pyarrow says neither without reading a batch. The footer and the head of a batch are flatbuffers:
+https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format lists their tables, and
+https://flatbuffers.dev/internals/ describes how tables are stored.
 """
 
 import struct
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 MAGIC = b"ARROW1"
-"""What an Arrow file begins and ends with; a stream does not."""
+"""The bytes that an Arrow file, unlike a stream, begins and ends with."""
 
-# Places of fields in their tables.
+# Positions of fields in their tables.
 _FOOTER_BATCHES = 3
 _MESSAGE_HEAD = 2
 _BATCH_ROWS, _BATCH_COLUMNS = 0, 1
@@ -27,8 +27,8 @@ class StoredBatch:
     """A record batch as it is stored.
 
     Attributes:
-        num_rows: How many rows it has; 1 where what tells it is damaged.
-        num_bytes: Bytes of the file.
+        num_rows: How many rows it has; 1 if that information is damaged.
+        num_bytes: Bytes that it takes in the file.
     """
 
     num_rows: int
@@ -41,7 +41,7 @@ def stored_batches(source: BinaryIO, start: int = 0, stop: int | None = None) ->
     Args:
         source: The file, whose footer pyarrow found to be valid.
         start: First batch.
-        stop: The batch after the last, or None for all the others.
+        stop: The batch after the last, or None for all the rest.
     """
     length = source.seek(0, 2) or source.tell()
     tail = struct.calcsize("<i") + len(MAGIC)
@@ -70,7 +70,7 @@ def _blocks(footer: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _num_rows(source: BinaryIO, offset: int, head_bytes: int, length: int) -> int:
-    """Returns the rows of a batch that itself and its first column agree on, or 1."""
+    """Returns the number of rows that a batch and its first column agree on, or 1."""
     if not (0 <= head_bytes <= length and 0 <= offset <= length - head_bytes):
         return 1
     source.seek(offset)
@@ -90,14 +90,14 @@ def _num_rows(source: BinaryIO, offset: int, head_bytes: int, length: int) -> in
 
 
 def _target(data: bytes, field: int | None) -> int:
-    """Returns where the table or vector is that a field points to."""
+    """Returns the position of the table or vector that a field points to."""
     if field is None:
         raise ValueError("no such field")
     return field + struct.unpack_from("<I", data, field)[0]
 
 
 def _field(data: bytes, table: int, place: int) -> int | None:
-    """Returns where a field of a table is, or None where it has its default."""
+    """Returns the position of a field of a table, or None if the field has its default."""
     layout = table - struct.unpack_from("<i", data, table)[0]
     (size,) = struct.unpack_from("<H", data, layout)
     entry = 4 + 2 * place

@@ -1,6 +1,6 @@
-"""What must hold of a record batch from a file before pyarrow computes with it.
+"""What must hold for a record batch from a file before pyarrow computes with it.
 
-pyarrow takes what a file says on trust: places outside of the values, as damage makes them, end the
+pyarrow trusts what a file says: offsets outside of the values, as in a damaged file, crash the
 process.
 """
 
@@ -8,16 +8,16 @@ import pyarrow as pa
 
 from transforms.reading.formats.typed_columns import binary_type
 
-_VIEW_BYTES = 16  # of the length, and of the value or the place of it
+_VIEW_BYTES = 16  # the length, and the value or its position
 
 
 def sound(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Returns a record batch that can be computed with.
+    """Returns a record batch that is safe to compute with.
 
-    Strings that are no UTF-8 are the matter of their rows, and left as they are.
+    Strings that are not UTF-8 concern only their rows, and are left as they are.
 
     Raises:
-        pa.ArrowInvalid: A column has places outside of its values.
+        pa.ArrowInvalid: A column has offsets outside of its values.
     """
     for column in batch.columns:
         type_ = binary_type(column.type)
@@ -29,7 +29,7 @@ def sound(batch: pa.RecordBatch) -> pa.RecordBatch:
 def _with_empty_nulls(array: pa.Array) -> pa.Array:
     """Returns an array whose views are empty where it is null.
 
-    Nothing says what they are there, so `validate` does not look; but casts copy by their lengths.
+    Their content is undefined there, so `validate` ignores it, but casts copy by their lengths.
     """
     type_ = array.type
     if pa.types.is_string_view(type_) or pa.types.is_binary_view(type_):
@@ -61,12 +61,12 @@ def _with_empty_null_views(array: pa.Array) -> pa.Array:
 
 
 def _with_children(array: pa.Array, children: list[pa.Array], num_buffers: int) -> pa.Array:
-    """Returns an array of lists or structs with its inner arrays mended.
+    """Returns an array of lists or structs with its inner arrays repaired.
 
     Args:
         array: The array.
-        children: What is in it.
-        num_buffers: How many buffers are its own.
+        children: Its inner arrays.
+        num_buffers: How many of the buffers are its own.
     """
     mended = [_with_empty_nulls(child) for child in children]
     if all(new is old for new, old in zip(mended, children, strict=True)):

@@ -30,9 +30,9 @@ from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch
 from transforms.reading.readers import FormatReader, Head, ReadUnit, read_each
 
 MOST_REJECTED = 1 << 20
-"""Rows of a block that are rejected one by one: damage can give a block any number of them."""
+"""Most rows of a block that are rejected one by one: a damaged block can claim any number."""
 
-# What Arrow and Python make of values that are none of a type: of too many digits, for one.
+# What Arrow and Python raise for values that do not fit a type: too many digits, for example.
 _MISFITS = (pa.ArrowException, ValueError, ArithmeticError)
 
 _Record = dict[str, Any]
@@ -73,15 +73,15 @@ def _split(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
 def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
     """Reads blocks.
 
-    The rows of a block from one on that cannot be decoded are rejected one by one, without what
-    they held. What lies between two blocks that can be told apart is one rejected row.
+    The rows of a block from the first that cannot be decoded are rejected one by one, without
+    their content. What lies between two recognizable blocks is one rejected row.
 
     Args:
         layout: The columns.
-        unit: The range of bytes, from the beginning of a block to the end of one.
+        unit: The range of bytes, from the beginning of a block to the end of a block.
 
     Yields:
-        Batches whose `position` is the number of the row in the file, from 0.
+        Batches whose `position` is the row number in the file, from 0.
 
     Raises:
         InputError: The header is not what it was when the run was planned.
@@ -121,7 +121,7 @@ def _read_rows(block: Block, codec: str, schema: Any) -> Iterator[_Row]:
             record: Any = schemaless_reader(
                 source, schema, None, handle_unicode_errors="surrogateescape"
             )
-        except Exception as error:  # whatever the decoder makes of damage
+        except Exception as error:  # whatever the decoder raises on damage
             fault = fault or ("it breaks off" if isinstance(error, EOFError) else repr(error))
             break
         end, num_read = source.tell(), num_read + 1
@@ -131,7 +131,7 @@ def _read_rows(block: Block, codec: str, schema: Any) -> Iterator[_Row]:
     missing = block.num_rows - num_read
     reason = f"the block at byte {block.offset} cannot be read from its row {num_read} on: {fault}"
     if missing > MOST_REJECTED:
-        yield _Row(num_read, None, error=f"{reason}; it says that it has {missing:,} rows more")
+        yield _Row(num_read, None, error=f"{reason}; it claims {missing:,} more rows")
     else:
         for place in range(num_read, block.num_rows):
             yield _Row(place, None, error=reason)
@@ -164,7 +164,7 @@ class _Table:
         return self.num_rows >= BATCH_ROWS or self._bytes >= BATCH_BYTES
 
     def add(self, position: int, row: _Row, stored_bytes: float) -> None:
-        """Adds a row, which takes so many bytes of the file."""
+        """Adds a row, which takes `stored_bytes` of the file."""
         if row.error is not None:
             self._rejects.add(position, _shown(row.record), row.error)
         elif row.record is not None:
@@ -174,7 +174,7 @@ class _Table:
         self._stored_bytes += stored_bytes
 
     def take(self) -> ReadBatch:
-        """Returns the batch, and begins another."""
+        """Returns the batch, and starts another."""
         try:
             columns = self._columns(self._records)
         except _MISFITS:
@@ -193,7 +193,7 @@ class _Table:
         ]
 
     def _mend(self) -> None:
-        """Rejects the rows with a value that is none of its column's type."""
+        """Rejects the rows with a value that does not fit its column's type."""
         records, positions = self._records, self._positions
         self._records, self._positions = [], []
         for record, position in zip(records, positions, strict=True):
@@ -214,7 +214,7 @@ def _column(values: list[Any], found: ColumnType, type_: pa.DataType) -> pa.Arra
 
 
 def _shown(record: _Record | None) -> bytes | None:
-    """Returns a record as JSON, or None where it has no like there; bytes are text with escapes."""
+    """Returns a record as JSON, or None if JSON cannot hold it; bytes become text with escapes."""
     try:
         return None if record is None else orjson.dumps(record, default=_escaped)
     except TypeError:

@@ -1,7 +1,7 @@
-"""The blocks of an Avro file, found again behind damage by the marker that ends each.
+"""The blocks of an Avro file, found again after damage by the sync marker that ends each of them.
 
-Their frame is https://avro.apache.org/docs/1.12.0/specification/#object-container-files: numbers of
-rows and bytes, the rows, perhaps compressed, and 16 bytes that are the same all through the file.
+A block (https://avro.apache.org/docs/1.12.0/specification/#object-container-files) has the number
+of its rows and bytes, the rows, possibly compressed, and the marker: the file's own 16 bytes.
 """
 
 import bz2
@@ -35,16 +35,16 @@ _HEADER = parse_schema(
 _HEADER_BYTES = (64 << 10, 16 << 20)  # read at first, and at most
 _SEARCHED_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 20
-_EMPTY_BYTES = 64  # more than any codec makes of no rows
-_NUMBER_BYTES = 10  # the most that Avro writes 64 bits in
+_EMPTY_BYTES = 64  # more than any codec takes for no rows
+_NUMBER_BYTES = 10  # the most that Avro takes for 64 bits
 
 
 @dataclass(frozen=True)
 class Header:
-    """What stands at the beginning of a file.
+    """The header of a file.
 
     Attributes:
-        schema: Of the rows, as it is written.
+        schema: Schema of the rows, as written.
         codec: What the blocks are compressed with; one that can be read.
         marker: The bytes that end each block.
         size: Bytes of the header.
@@ -58,15 +58,15 @@ class Header:
 
 @dataclass(frozen=True)
 class Block:
-    """Rows that are compressed together, and what cannot be read behind them.
+    """Rows that are compressed together, and what cannot be read after them.
 
     Attributes:
         offset: Its first byte in the file.
         end: The byte where the next block begins.
         num_rows: How many rows it says it has.
         content: The rows as stored; empty if they were not asked for.
-        lost: What is wrong between the rows and `end`, where more of them, nobody knows how many,
-            may be lost; or None.
+        lost: What is wrong between the rows and `end`, where an unknown number of rows may be
+            lost; or None.
     """
 
     offset: int
@@ -77,7 +77,7 @@ class Block:
 
     @property
     def numbers(self) -> int:
-        """How many numbers of rows it takes: one for all that is lost behind it."""
+        """How many row numbers it takes up: one for all that is lost after its rows."""
         return self.num_rows + (self.lost is not None)
 
 
@@ -85,7 +85,7 @@ def read_header(stream: BinaryIO) -> Header:
     """Reads the header of a file, from its beginning.
 
     Raises:
-        ValueError: It is none, or the blocks are compressed with something unknown.
+        ValueError: It is not valid, or the blocks are compressed with an unknown codec.
     """
     stream.seek(0)
     head = b""
@@ -108,7 +108,7 @@ def _parsed_header(head: bytes) -> Header:
         schema = json.loads(meta["avro.schema"])
     except EOFError:
         raise
-    except Exception as error:  # whatever the decoder makes of damage
+    except Exception as error:  # whatever the decoder raises on damage
         raise ValueError(f"its header is damaged: {type(error).__name__}: {error}") from error
     codec = meta.get("avro.codec", b"null").decode("utf-8", "backslashreplace")
     if codec not in _CODECS:
@@ -123,14 +123,14 @@ def read_blocks(
 ) -> Iterator[Block]:
     """Reads the blocks that begin in a range of a file.
 
-    Where a block has no marker at its end, the next one begins behind the next marker.
+    If a block has no marker at its end, the next one begins after the next marker.
 
     Args:
         stream: The file.
-        header: Of the file.
+        header: Header of the file.
         start: Where a block begins, or 0.
         stop: The end of the range, or None for the rest of the file.
-        with_content: Whether to read the rows, or to step over them.
+        with_content: Whether to read the rows, or to skip them.
     """
     offset = max(start, header.size)
     stream.seek(offset)
@@ -143,7 +143,7 @@ def read_blocks(
 
 
 def _read_block(stream: BinaryIO, header: Header, offset: int, with_content: bool) -> Block | None:
-    """Returns the block that begins where the stream is, and leaves the stream at its end."""
+    """Returns the block at the stream's position, and leaves the stream at the block's end."""
     first = stream.read(1)
     if not first:
         return None
@@ -164,7 +164,7 @@ def _read_block(stream: BinaryIO, header: Header, offset: int, with_content: boo
         end = begin + num_bytes + len(header.marker)
         lost = None
         if num_rows == 0 and num_bytes > _EMPTY_BYTES:
-            lost = f"the block at byte {offset} says that it has no rows, and has {num_bytes} bytes"
+            lost = f"the block at byte {offset} says that it has no rows, but has {num_bytes} bytes"
         return Block(offset, end, num_rows, content, lost)
     end = _seek_marker(stream, header.marker, begin)
     lost = f"the block at byte {offset} has no end, and rows may be lost up to byte {end}"
@@ -172,10 +172,10 @@ def _read_block(stream: BinaryIO, header: Header, offset: int, with_content: boo
 
 
 def _read_number(stream: BinaryIO, first: bytes = b"") -> int:
-    """Returns a number as Avro writes it: 7 bits a byte, the lowest first, the sign lowest of all.
+    """Reads a number as Avro writes it: 7 bits per byte, lowest first, the sign in the lowest bit.
 
     Raises:
-        EOFError: The file ends in it, or it has no end.
+        EOFError: The file ends within it, or it has no end.
     """
     value = 0
     for place in range(_NUMBER_BYTES):
@@ -189,7 +189,7 @@ def _read_number(stream: BinaryIO, first: bytes = b"") -> int:
 
 
 def _seek_marker(stream: BinaryIO, marker: bytes, start: int) -> int:
-    """Moves behind the next marker, or to the end of the file, and returns where that is."""
+    """Moves past the next marker, or to the end of the file, and returns that position."""
     stream.seek(start)
     held, offset = b"", start
     while data := stream.read(_SEARCHED_BYTES):
@@ -208,11 +208,11 @@ def decompressed(codec: str, content: bytes) -> tuple[bytes, str | None]:
     """Decompresses the rows of a block.
 
     Args:
-        codec: Of the header.
+        codec: The codec in the header.
         content: The rows as stored.
 
     Returns:
-        As many of the bytes as can be had, and what is wrong with the others, or None.
+        As many bytes as can be recovered, and what is wrong with the rest, or None.
     """
     try:
         found = _CODECS[codec](content)
@@ -245,7 +245,7 @@ def _unzstd(content: bytes) -> bytes:
 
 
 def _unsnappy(content: bytes) -> bytes:
-    """Decompresses Snappy, whose data begin with their length, and end in Avro with a checksum."""
+    """Decompresses Snappy data, which begin with their length and, in Avro, end with a checksum."""
     data, checksum = content[:-4], content[-4:]
     size = 0
     for place, octet in enumerate(data[:5]):

@@ -1,4 +1,4 @@
-"""What the types of Avro are in Arrow, as in https://avro.apache.org/docs/1.12.0/specification/."""
+"""Avro types in Arrow, as specified in https://avro.apache.org/docs/1.12.0/specification/."""
 
 import decimal
 import uuid
@@ -32,7 +32,7 @@ _LOGICAL = {
     ("long", "local-timestamp-nanos"): pa.timestamp("ns"),
 }
 
-_DIGITS, _MOST_DIGITS = 38, 76  # of Arrow's two types of decimals
+_DIGITS, _MOST_DIGITS = 38, 76  # of Arrow's two decimal types
 _EXACT = decimal.Context(prec=1000, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX)
 
 _RECORDS = ("record", "error")
@@ -41,11 +41,11 @@ _UUID_BYTES = 16
 
 @dataclass(frozen=True)
 class ColumnType:
-    """How the values of a column come into Arrow.
+    """How the values of a column are brought into Arrow.
 
     Attributes:
-        type: What they are in Arrow.
-        convert: Makes what Arrow takes of a decoded value that is not null; None where Arrow takes
+        type: Their type in Arrow.
+        convert: Turns a decoded value that is not null into what Arrow takes; None if Arrow takes
             the value as it is.
     """
 
@@ -54,7 +54,7 @@ class ColumnType:
 
 
 class UnknownTypeError(Exception):
-    """A type that Arrow has no like of; the message is the end of a sentence about a column."""
+    """A type without an equivalent in Arrow; the message completes a sentence about a column."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ class RowType:
 
     Attributes:
         columns: Their types by name, in order.
-        faults: Why some of them cannot be read, by name; what type they have means nothing then.
-        decoded: The schema to decode rows by. It has bytes where the file's has strings, so that
-            one that is no UTF-8 costs its row and not the block, and no logical types, whose
-            numbers Arrow takes as they are.
+        faults: Why some of them cannot be read, by name; the type of such a column is meaningless.
+        decoded: The schema to decode rows with. It has bytes where the file's has strings, so that
+            a string that is not UTF-8 costs its row and not the block, and no logical types, since
+            Arrow takes their numbers as they are.
     """
 
     columns: dict[str, ColumnType]
@@ -78,15 +78,15 @@ def row_type(schema: Any) -> RowType:
     """Finds the columns of a schema.
 
     Raises:
-        ValueError: It is no valid schema, or not one of records with fields of distinct names.
+        ValueError: It is not a valid schema, or not one of records with distinct field names.
     """
     named: dict[str, Any] = {}
     try:
         parsed: Any = parse_schema(schema, named)
-    except Exception as error:  # of many classes, some of which are of Python's own
+    except Exception as error:  # of many classes, some of them Python's own
         raise ValueError(f"its schema is not valid: {error}") from error
     if not isinstance(parsed, dict) or parsed.get("type") not in _RECORDS:
-        raise ValueError("its schema is not one of records, which rows are")
+        raise ValueError("its schema is not one of records, and rows are records")
     columns: dict[str, ColumnType] = {}
     faults: dict[str, str] = {}
     for field in parsed["fields"]:
@@ -98,12 +98,12 @@ def row_type(schema: Any) -> RowType:
             columns[field["name"]] = ColumnType(pa.null())
             faults[field["name"]] = str(error)
     if len(columns) < len(parsed["fields"]):
-        raise ValueError("two columns of its schema have one name")
+        raise ValueError("two columns of its schema have the same name")
     return RowType(columns, faults, parse_schema(_decoded(parsed)))
 
 
 def _column_type(schema: Any, named: Mapping[str, Any], within: tuple[str, ...]) -> ColumnType:
-    """Returns what a type is in Arrow.
+    """Returns the equivalent of a type in Arrow.
 
     Args:
         schema: The type.
@@ -111,7 +111,7 @@ def _column_type(schema: Any, named: Mapping[str, Any], within: tuple[str, ...])
         within: Names of the records around it.
 
     Raises:
-        UnknownTypeError: Arrow has nothing like it.
+        UnknownTypeError: Arrow has no equivalent.
     """
     if isinstance(schema, list):
         return _union_type(schema, named, within)
@@ -130,7 +130,7 @@ def _column_type(schema: Any, named: Mapping[str, Any], within: tuple[str, ...])
         return ColumnType(pa.map_(pa.string(), values.type), _pairs(values.convert))
     if kind == "enum":
         return ColumnType(pa.string())
-    # One without a precision is to be taken as what it is stored in.
+    # A decimal without a precision is to be read as the type that it is stored in.
     is_decimal = schema.get("logicalType") == "decimal" and "precision" in schema
     if is_decimal and kind in ("bytes", "fixed"):
         return _decimal_type(schema["precision"], schema.get("scale", 0))
@@ -151,7 +151,7 @@ def _union_type(schema: list[Any], named: Mapping[str, Any], within: tuple[str, 
             for member in members
         )
         raise UnknownTypeError(
-            f"holds a union of {listed}, and a union can be read of null and one other type"
+            f"holds a union of {listed}, and only a union of null and one other type can be read"
         )
     return _column_type(members[0] if members else "null", named, within)
 
@@ -159,7 +159,7 @@ def _union_type(schema: list[Any], named: Mapping[str, Any], within: tuple[str, 
 def _record_type(schema: Any, named: Mapping[str, Any], within: tuple[str, ...]) -> ColumnType:
     name = schema["name"]
     if name in within:
-        raise UnknownTypeError(f"holds the record {name} inside of itself, which no column can")
+        raise UnknownTypeError(f"holds the record {name} inside itself, which no column can")
     fields = {
         field["name"]: _column_type(field["type"], named, (*within, name))
         for field in schema["fields"]
@@ -170,7 +170,7 @@ def _record_type(schema: Any, named: Mapping[str, Any], within: tuple[str, ...])
 
 
 def _decimal_type(precision: int, scale: int) -> ColumnType:
-    # BigQuery gives its largest numbers 77 digits, of which the first is never a whole one.
+    # BigQuery gives its largest numbers 77 digits, of which the first is only a partial one.
     make = pa.decimal128 if precision <= _DIGITS else pa.decimal256
     type_ = make(min(precision, _MOST_DIGITS), scale)
     return ColumnType(type_, lambda value: _number(value, scale))
@@ -191,7 +191,7 @@ def _each(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _pairs(convert: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
-    """Returns what makes the pairs of a map, whose keys may be strings that are no UTF-8."""
+    """Returns what makes the pairs of a map, whose keys may be strings that are not UTF-8."""
     changed = _optional(convert) if convert else lambda value: value
     return lambda values: [
         (key.encode("utf-8", "surrogateescape"), changed(value)) for key, value in values.items()
@@ -206,7 +206,7 @@ def _members(converts: Mapping[str, Callable[[Any], Any]]) -> Callable[[Any], An
 
 
 def _decoded(schema: Any) -> Any:
-    """Returns a parsed schema with bytes for strings, and without what decoding needs not."""
+    """Returns a parsed schema with bytes for strings, and without what decoding does not need."""
     if isinstance(schema, str):
         return "bytes" if schema == "string" else schema
     if isinstance(schema, list):

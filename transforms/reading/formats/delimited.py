@@ -1,4 +1,4 @@
-"""CSV and TSV: a header, then one record a row, of strings.
+"""CSV and TSV: a header, then one record of strings per row.
 
 CSV is quoted as in RFC 4180, so that a record may span lines. TSV has no quoting: a line is a
 record, whatever is in it.
@@ -29,13 +29,13 @@ from transforms.reading.lines import BLOCK_BYTES, LineBlock, line_blocks
 from transforms.reading.readers import FormatReader, Head, ReadUnit, read_each, whole_file
 
 FIELD_CHARACTERS = 64 << 20
-"""The longest CSV field; what bounds the memory that a quote takes which is never closed."""
+"""The longest CSV field, which bounds the memory that an unclosed quote takes."""
 
-# What the messages of the csv module mean to whoever has to mend the file.
+# What the messages of the csv module mean to whoever has to fix the file.
 _MEANINGS = {
     "field limit": "a field is longer than {limit:,} characters",
     "new-line character": "a carriage return outside quotes",
-    "expected after": "a quoted field goes on behind its closing quote",
+    "expected after": "a quoted field goes on after its closing quote",
 }
 
 _HEADER_BLOCK_BYTES = 64 << 10
@@ -48,7 +48,7 @@ _NUL_STAND_IN = "\ud800" if sys.version_info < (3, 11) else _NUL
 
 
 _Split = Callable[[Iterator[str]], Iterator[list[str]]]
-"""Makes the fields of records of lines; the lines that it has taken by then are the record's."""
+"""Splits lines into records of fields; the lines that it has taken by then are the record's."""
 
 
 def _heads(files: Sequence[CorpusFile], split: _Split) -> list[Head]:
@@ -61,17 +61,17 @@ def _heads(files: Sequence[CorpusFile], split: _Split) -> list[Head]:
 
 
 def _read_header(path: str, split: _Split) -> list[str] | None:
-    """Reads the names of the columns of a file.
+    """Reads the column names of a file.
 
     Args:
         path: The file.
-        split: Of the format.
+        split: Splits lines into records, as the format does.
 
     Returns:
-        The names, or None where the file has no lines but blank ones.
+        The names, or None if the file has only blank lines.
 
     Raises:
-        InputError: There is no whole header, or its names are no UTF-8, empty or not unique.
+        InputError: There is no whole header, or its names are not UTF-8, empty or not unique.
     """
     records = _Records(path, split, _HEADER_BLOCK_BYTES)
     first = next(iter(records), None)
@@ -86,10 +86,10 @@ def _read(layout: Layout, unit: ReadUnit, split: _Split) -> Iterator[ReadBatch]:
     Args:
         layout: The columns, all strings.
         unit: The file.
-        split: Of the format.
+        split: Splits lines into records, as the format does.
 
     Yields:
-        Batches whose `position` is the number of the row, from 0, rejected rows included.
+        Batches whose `position` is the row number, from 0, rejected rows included.
 
     Raises:
         InputError: The header is not what it was when the run was planned.
@@ -108,7 +108,7 @@ def _read(layout: Layout, unit: ReadUnit, split: _Split) -> Iterator[ReadBatch]:
 
 
 class _Records:
-    """The records of a file, the header first; what cannot be read comes with its error."""
+    """The records of a file, the header first; one that cannot be read comes with its error."""
 
     def __init__(self, path: str, split: _Split, block_bytes: int = BLOCK_BYTES) -> None:
         csv.field_size_limit(FIELD_CHARACTERS)
@@ -119,11 +119,11 @@ class _Records:
         self._record: list[str] = []  # lines of the record that is being read
         self._fault: LineBlock | None = None
         self._ended = False
-        self._bytes_a_character = 0.0  # of the file as it is stored
+        self._bytes_a_character = 0.0  # of the file, as stored
         self._stored_bytes = 0.0
 
     def take_stored_bytes(self) -> float:
-        """Returns the bytes of the file that were used up since the last call."""
+        """Returns the bytes of the file that have been used up since the last call."""
         taken, self._stored_bytes = self._stored_bytes, 0.0
         return taken
 
@@ -135,7 +135,7 @@ class _Records:
                     if fields:  # a blank line has none
                         yield fields, lines, None
             except csv.Error as error:
-                if not self._ended and not self._fault:  # those two are told below
+                if not self._ended and not self._fault:  # those two are reported below
                     yield self._unreadable(str(error))
             if self._fault:
                 yield self._broken_off(self._fault)
@@ -171,8 +171,8 @@ class _Records:
     def _unclosed(self, within: str) -> _Record:
         """Gives up the line with the quote, and has the lines after it read again.
 
-        They are read again once only: a line in which a quote stays open, seen as the inside of
-        the first quote, would have closed that.
+        They are read again only once: a line that leaves a quote open would, as the inside of the
+        first quote, have closed that one.
         """
         line, *rest = self._record
         self._record = []
@@ -186,14 +186,14 @@ class _Records:
 
 
 def _decoded(data: bytes) -> str:
-    """Returns text whose invalid bytes can be found, and written again."""
+    """Returns text whose invalid bytes can be found and written back."""
     return data.decode("utf-8", "surrogateescape")
 
 
 def _split_csv(lines: Iterator[str]) -> Iterator[list[str]]:
     if _NUL_STAND_IN != _NUL:
         lines = (line.replace(_NUL, _NUL_STAND_IN) for line in lines)
-    # Strict, or a stray quote would melt two records into one that looks right.
+    # Strict, or a stray quote would merge two records into one that looks right.
     return csv.reader(lines, strict=True)
 
 
@@ -212,14 +212,14 @@ def _column_names(path: str, record: _Record) -> list[str]:
         if not name:
             raise InputError(f"column {number} of {path!r} has no name in the header; give it one")
         if invalid := _not_utf8(name):
-            raise InputError(f"the name of column {number} of {path!r} is no text: {invalid}")
+            raise InputError(f"the name of column {number} of {path!r} is not text: {invalid}")
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise InputError(f"the header of {path!r} names {quoted(twice)} more than once")
     return names
 
 
 def _with_nul(fields: list[str]) -> list[str]:
-    """Returns fields with NUL back where it was."""
+    """Returns fields with NUL put back where it was."""
     return [field.replace(_NUL_STAND_IN, _NUL) for field in fields]
 
 
@@ -233,7 +233,7 @@ class _Table:
     def __init__(self, layout: Layout, path: str, names: list[str]) -> None:
         missing = [column.name for column in layout.fields if column.name not in names]
         if missing:
-            raise InputError(f"{path!r} has no column {quoted(missing)} any more")
+            raise InputError(f"{path!r} no longer has the column {quoted(missing)}")
         self._layout = layout
         self._width = len(names)
         self._indices = [names.index(column.name) for column in layout.fields]
@@ -265,7 +265,7 @@ class _Table:
         return self.num_rows >= BATCH_ROWS or self._characters >= BATCH_BYTES
 
     def take(self) -> ReadBatch:
-        """Returns the batch, and begins another."""
+        """Returns the batch, and starts another."""
         try:
             columns = self._columns()
         except UnicodeEncodeError:
@@ -280,7 +280,7 @@ class _Table:
         return [pa.array(columns[index], pa.string()) for index in self._indices]
 
     def _mend(self) -> None:
-        """Rejects the rows with invalid UTF-8 in a kept column, and gives the others NUL again."""
+        """Rejects rows with invalid UTF-8 in a kept column, and puts NUL back into the others."""
         rows, lines, positions = self._rows, self._lines, self._positions
         self._rows, self._positions = [], []
         for fields, record, position in zip(rows, lines, positions, strict=True):
@@ -298,7 +298,7 @@ class _Table:
 
 
 def _raw(lines: list[str]) -> bytes:
-    """Returns a record as it is in the file, without the end of its last line."""
+    """Returns a record as it is in the file, without its last line ending."""
     record = "".join(lines).removesuffix("\n").removesuffix("\r")
     return record.encode("utf-8", "surrogateescape")
 

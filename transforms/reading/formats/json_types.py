@@ -8,7 +8,7 @@ import pyarrow as pa
 from transforms.reading.formats.json_values import json_text
 
 MIXED = object()
-"""Stands for values that no Arrow type holds together; their column becomes JSON text."""
+"""Stands for values that no single Arrow type can hold; their column becomes JSON text."""
 
 _DEEPEST = 32  # levels of lists and structs; what is nested deeper becomes JSON text
 _INT64 = range(-(1 << 63), 1 << 63)
@@ -30,22 +30,22 @@ def infer_type(values: Iterable[Any]) -> pa.DataType:
     """Finds the Arrow type of a column of parsed JSON.
 
     Args:
-        values: What the column held in the samples.
+        values: The values of the column in the samples.
 
     Returns:
         bool, int64, double (also for int64 with double), string, or a struct or list of these.
-        Where the values do not agree, or are all null: string.
+        If the values do not agree, or are all null: string.
     """
     found = _merged(map(_type_of, _distinct(values)))
     return pa.string() if found is MIXED else _without_nulls(found)
 
 
 def column_array(values: list[Any], type_: pa.DataType) -> pa.Array:
-    """Makes an array of parsed JSON.
+    """Makes an array from parsed JSON.
 
     Args:
-        values: One for each row.
-        type_: A type of `infer_type`. A string column holds strings as they are and any other
+        values: One value for each row.
+        type_: A type from `infer_type`. A string column holds strings as they are and any other
             value as JSON text.
 
     Raises:
@@ -57,9 +57,9 @@ def column_array(values: list[Any], type_: pa.DataType) -> pa.Array:
             values = [v if v is None or type(v) is str else json_text(v) for v in values]
     elif type_ in _FITTING:
         if not kinds <= _FITTING[type_]:
-            raise ValueError("a value has another type")
+            raise ValueError("a value has a different type")
     elif not all(_fits(value, type_) for value in values):
-        raise ValueError("a value has another type")
+        raise ValueError("a value has a different type")
     try:
         return pa.array(values, type_)
     except (OverflowError, pa.ArrowInvalid) as error:
@@ -95,7 +95,7 @@ def _type_of(value: Any, depth: int = 0) -> Any:
 
 
 def _merged(types: Iterable[Any]) -> Any:
-    """Returns the type that holds the values of all types, or `MIXED`."""
+    """Returns the type that can hold the values of all types, or `MIXED`."""
     merged: Any = pa.null()
     for type_ in types:
         merged = _merged_pair(merged, type_)
@@ -129,9 +129,9 @@ def _members(type_: pa.DataType) -> dict[str, Any]:
 
 
 def _without_nulls(type_: pa.DataType) -> pa.DataType:
-    """Makes strings of what was always null, and of structs without members: neither is writable.
+    """Turns what was always null, and structs without members, into strings: neither is writable.
 
-    A list of such structs, or a struct with one, is made a string as a whole.
+    A list of such structs, or a struct with one, becomes a string as a whole.
     """
     if pa.types.is_null(type_) or _has_empty_struct(type_):
         return pa.string()

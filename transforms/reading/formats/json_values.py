@@ -1,4 +1,4 @@
-"""JSON values read and written exactly: orjson makes a float of an integer beyond 64 bits."""
+"""JSON values read and written exactly: orjson turns an integer beyond 64 bits into a float."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-# The shortest integer that 64 bits cannot hold has so many digits; others may have as many too.
+# The shortest integer that 64 bits cannot hold has this many digits; some that fit have as many.
 _LONG_INTEGER = re.compile(rb"[0-9]{20}")
 
 
@@ -16,10 +16,10 @@ def has_long_integer(data: bytes) -> bool:
 
 
 def parse_json(data: bytes) -> Any:
-    """Returns the value in JSON, integers of any length as they are.
+    """Returns the value of JSON data, with integers of any length exact.
 
     Raises:
-        orjson.JSONDecodeError: It is no JSON.
+        orjson.JSONDecodeError: It is not JSON.
         ValueError: It is JSON that Python cannot hold.
     """
     value = orjson.loads(data)

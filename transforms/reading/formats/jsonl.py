@@ -33,7 +33,7 @@ _SAMPLED_BYTES = 4 << 20
 
 
 def _heads(files: Sequence[CorpusFile]) -> list[Head]:
-    """Returns the columns that samples of files show, or nothing where there are none."""
+    """Returns the columns that samples of files show, or an empty list if there are none."""
     sampled = _sampled_files(files)
     samples = read_each(sampled, _sample_objects)
     columns = _infer_columns([row for rows in samples for row in rows])
@@ -46,7 +46,7 @@ def _heads(files: Sequence[CorpusFile]) -> list[Head]:
 
 
 def _sampled_files(files: Sequence[CorpusFile]) -> list[CorpusFile]:
-    """Returns the files to take samples of: not empty, few, and spread over the list."""
+    """Returns the files to sample: a few that are not empty, spread over the list."""
     filled = [file for file in files if file.size]
     step = max(len(filled) / _SAMPLED_FILES, 1)
     return [filled[int(i * step)] for i in range(min(len(filled), _SAMPLED_FILES))]
@@ -61,7 +61,7 @@ def _sample_objects(path: str) -> list[dict[str, Any]]:
     data = b""
     for block in line_blocks(path, block_bytes=_SAMPLED_BYTES):
         if block.fault is not None:
-            break  # what is broken is told when it is read
+            break  # what is broken is reported when it is read
         data += block.data
         if len(data) > _SAMPLED_BYTES // 2:  # else there may be a last line without a newline
             break
@@ -70,8 +70,8 @@ def _sample_objects(path: str) -> list[dict[str, Any]]:
     if lines and not values:
         hint = ""
         if lines[0].lstrip().startswith(b"["):
-            hint = "; a JSON array must be written with one element a line (jq -c '.[]')"
-        raise InputError(f"{path!r} is no JSON Lines, one object a line{hint}")
+            hint = "; a JSON array must be written with one element per line (jq -c '.[]')"
+        raise InputError(f"{path!r} is not JSON Lines, one object per line{hint}")
     return values
 
 
@@ -94,7 +94,7 @@ def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
     """Reads the lines whose first byte lies in a range.
 
     A key that an object lacks is null. A column that was planned as a string takes any other
-    value as its JSON text; the text columns take strings alone.
+    value as its JSON text; the text columns take only strings.
 
     Args:
         layout: The columns.
@@ -145,13 +145,13 @@ def _batch(layout: Layout, chunk: list[tuple[int, bytes]], rejects: Rejects) -> 
 def _read_batch(
     layout: Layout, objects: list[dict[str, Any]], offsets: list[int], rejects: Rejects
 ) -> ReadBatch:
-    """Makes columns of objects.
+    """Makes columns from objects.
 
     Raises:
-        ValueError: A value is no object, or does not fit the layout.
+        ValueError: A value is not an object, or does not fit the layout.
     """
     if not set(map(type, objects)) <= {dict}:
-        raise ValueError("a line is no object")
+        raise ValueError("a line is not an object")
     if layout.all_columns:
         names = {column.name for column in layout.fields}
         if names.union(*objects) != names:
@@ -160,7 +160,7 @@ def _read_batch(
     for column in layout.fields:
         values = [value.get(column.name) for value in objects]
         if column.name in layout.text_columns and not set(map(type, values)) <= {str}:
-            raise ValueError("a text is no string")
+            raise ValueError("a text is not a string")
         columns.append(column_array(values, column.type))
     return read_batch(layout, columns, np.array(offsets, np.int64), rejects)
 
@@ -179,7 +179,7 @@ def _parsed(line: bytes) -> tuple[dict[str, Any], str | None]:
 
 
 def _misfit(layout: Layout, value: dict[str, Any]) -> str | None:
-    """Returns what keys an object lacks or has too many, or that its text is none."""
+    """Returns which keys an object lacks or has too many of, or that its text is not a string."""
     for name in layout.text_columns:
         if name not in value:
             return f"no {name!r} in the object, which has {quoted(value) or 'no keys'}"

@@ -37,7 +37,7 @@ def _read_schema(path: str) -> dict[str, pa.DataType]:
     """Reads the columns of a file from its footer.
 
     Raises:
-        InputError: It is no Parquet file, or two columns have one name.
+        InputError: It is not a Parquet file, or two columns have the same name.
     """
     try:
         with _opened(path) as file:
@@ -65,14 +65,14 @@ def _split(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
 def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
     """Reads row groups.
 
-    The rows of a row group that cannot be read are rejected one by one, without what they held.
+    The rows of a row group that cannot be read are rejected one by one, without their content.
 
     Args:
         layout: The columns.
         unit: The range of row groups.
 
     Yields:
-        Batches whose `position` is the number of the row in the file, from 0.
+        Batches whose `position` is the row number in the file, from 0.
     """
     rejects = Rejects(unit.path)
     with _opened(unit.path) as file:
@@ -126,7 +126,7 @@ def _rows_at_a_time(file: pq.ParquetFile, number: int, names: list[str]) -> int:
 
 
 def _column_paths(file: pq.ParquetFile) -> list[str]:
-    """Returns the names of the stored columns; a row group has its own, which nobody checks."""
+    """Returns the names of the stored columns; a row group has its own, which are not checked."""
     return [file.schema.column(index).path for index in range(len(file.schema))]
 
 

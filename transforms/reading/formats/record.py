@@ -1,6 +1,6 @@
-"""The input formats: a record each, and all that tells one from another.
+"""The input formats: a record for each, with all that tells one from another.
 
-What reads a format is imported when a file of it is there: the command line needs the names alone.
+The reader of a format is imported when there is a file to read: the command line needs only names.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ class InputFormat:
         extensions: What the names of its files end in.
         reader: Where its `FormatReader` is, as `module.NAME` of this package.
         title: What messages call it.
-        is_typed: Whether its columns have types, so that one of numbers is no text.
-        may_be_compressed: Whether a file may be compressed from outside, as `.gz` for one.
+        is_typed: Whether its columns have types, so that a column of numbers is not text.
+        may_be_compressed: Whether a file may be compressed as a whole, for example as `.gz`.
     """
 
     name: str
@@ -32,7 +32,7 @@ class InputFormat:
     may_be_compressed: bool = True
 
     def load(self) -> "FormatReader":
-        """Returns what reads files of the format."""
+        """Returns the reader of the format."""
         module, _, name = self.reader.partition(".")
         reader: FormatReader = getattr(import_module(f"transforms.reading.formats.{module}"), name)
         return reader
@@ -78,10 +78,10 @@ FORMATS = tuple(INPUT_FORMATS)
 
 
 def format_of_name(name: str) -> InputFormat | None:
-    """Returns the format that the extension of a file tells, or None.
+    """Returns the format that the extension of a file stands for, or None.
 
     Args:
-        name: Of the file, without a suffix that tells its compression.
+        name: Name of the file, without a suffix for its compression.
     """
     for record in INPUT_FORMATS.values():
         if name.lower().endswith(record.extensions):

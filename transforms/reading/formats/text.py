@@ -31,7 +31,7 @@ def _heads(files: Sequence[CorpusFile]) -> list[Head]:
 
 
 def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
-    r"""Reads the lines whose first byte lies in a range; a line's end, `\n` or `\r\n`, is cut off.
+    r"""Reads the lines whose first byte lies in a range, without their endings, `\n` or `\r\n`.
 
     Args:
         layout: The one column.
@@ -69,7 +69,7 @@ def _split(block: LineBlock) -> tuple[pa.Array, np.ndarray]:
 def _batch(layout: Layout, lines: pa.Array, positions: np.ndarray, rejects: Rejects) -> ReadBatch:
     try:
         return read_batch(layout, [lines.cast(pa.string())], positions, rejects)
-    except pa.ArrowInvalid:  # some line is no UTF-8
+    except pa.ArrowInvalid:  # some line is not UTF-8
         errors = [not_utf8(line) for line in lines.to_pylist()]
     is_valid = np.array([error is None for error in errors])
     for row in np.flatnonzero(~is_valid):

@@ -1,7 +1,7 @@
-"""Columns of files that give them types: plain types, and the rows that are rejected.
+"""Columns of typed formats: plain types, and the rows that are rejected.
 
-What Parquet does not tell apart is one type here, inside of lists, maps and structs too: large
-strings and string views are strings, the same with binary, and a dictionary is its values.
+Types that Parquet does not tell apart are one type here, inside lists, maps and structs too: large
+strings and string views are strings, likewise for binary, and a dictionary is its values.
 """
 
 import io
@@ -29,7 +29,7 @@ from transforms.reading.readers import Head
 
 
 def require_distinct(names: Sequence[str], path: str) -> None:
-    """Raises `InputError` if two columns of a file have one name."""
+    """Raises `InputError` if two columns of a file have the same name."""
     if twice := sorted(name for name in set(names) if names.count(name) > 1):
         raise InputError(f"{path!r} has more than one column named {twice[0]!r}")
 
@@ -39,11 +39,11 @@ def typed_head(path: str, types: Mapping[str, pa.DataType], faults: Mapping[str,
 
     Args:
         path: The file.
-        types: Of its columns.
+        types: Types of its columns, by name.
         faults: Why some of them cannot be read, by name.
 
     Raises:
-        ValueError: A name inside of a type is no UTF-8, or a list of a fixed size has none.
+        ValueError: A name inside a type is not UTF-8, or a fixed-size list has no size.
     """
     columns = {name: plain_type(type_) for name, type_ in types.items()}
     for type_ in columns.values():
@@ -75,7 +75,7 @@ def require_planned(layout: Layout, types: Mapping[str, pa.DataType], path: str)
         found = types.get(column.name)
         is_text = column.name in layout.text_columns
         if found is None or not (is_text or plain_type(found) == column.type):
-            raise InputError(f"column {column.name!r} of {path!r} is not what it was any more")
+            raise InputError(f"column {column.name!r} of {path!r} is no longer what it was")
 
 
 def checked_batches(
@@ -85,9 +85,9 @@ def checked_batches(
 
     Args:
         layout: The columns.
-        batch: Rows that follow each other in the file.
-        position: Of the first of them.
-        rejects: Takes what is rejected.
+        batch: Consecutive rows of the file.
+        position: Position of the first of them.
+        rejects: Collects what is rejected.
 
     Yields:
         The batches; every row is in one of them, or rejected.
@@ -113,15 +113,15 @@ def unread_rows(
 
 
 def is_of_storage(error: Exception) -> bool:
-    """Returns whether an error is the storage's, and for the runner, which tries again.
+    """Returns whether an error comes from storage, and so is for the runner, which retries.
 
-    Arrow's "this cannot be decoded" is a bare `OSError` too; one of the storage has more to it.
+    Arrow's "this cannot be decoded" is a bare `OSError` too; one from storage has more to it.
     """
     return isinstance(error, OSError) and (type(error) is not OSError or bool(error.errno))
 
 
 def plain_type(type_: pa.DataType) -> pa.DataType:
-    """Returns the one type that stands for all that Parquet does not tell apart."""
+    """Returns the one type that stands for all those that Parquet does not tell apart."""
     if pa.types.is_dictionary(type_):
         return plain_type(type_.value_type)
     if pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
@@ -132,7 +132,7 @@ def plain_type(type_: pa.DataType) -> pa.DataType:
 
 
 def binary_type(type_: pa.DataType) -> pa.DataType:
-    """Returns a type of the same memory that holds bytes where another holds strings."""
+    """Returns a type of the same memory layout, with bytes where the given one has strings."""
     if pa.types.is_string(type_):
         return pa.binary()
     if pa.types.is_large_string(type_):
@@ -145,7 +145,7 @@ def binary_type(type_: pa.DataType) -> pa.DataType:
 
 
 def _all_types(type_: pa.DataType) -> Iterator[pa.DataType]:
-    """Yields a type, and all types inside of it."""
+    """Yields a type, and all types inside it."""
     inner: list[pa.DataType] = []
 
     def collect(child: pa.DataType) -> pa.DataType:
@@ -159,7 +159,7 @@ def _all_types(type_: pa.DataType) -> Iterator[pa.DataType]:
 
 
 def _with_children(type_: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
-    """Returns a type whose inner types are changed, or itself where it has none."""
+    """Returns a type with its inner types changed, or the type itself if it has none."""
 
     def changed(field: pa.Field) -> pa.Field:
         return field.with_type(change(field.type))
@@ -189,13 +189,13 @@ def plain(column: pa.Array, type_: pa.DataType) -> pa.Array:
 def checked(
     layout: Layout, columns: list[pa.Array], positions: np.ndarray, rejects: Rejects
 ) -> ReadBatch:
-    """Makes a batch, and rejects the rows without text, or with a string that is no UTF-8.
+    """Makes a batch, and rejects the rows without text, or with a string that is not UTF-8.
 
     Args:
         layout: The columns.
-        columns: Their values, of the types of the layout.
-        positions: Int64 places of the rows in the file.
-        rejects: Takes what is rejected.
+        columns: Their values, in the types of the layout.
+        positions: int64 positions of the rows in the file.
+        rejects: Collects what is rejected.
     """
     errors: dict[int, str] = {}
     for column, values in zip(layout.fields, columns, strict=True):
@@ -218,11 +218,11 @@ def checked(
 
 
 def _invalid(values: pa.Array) -> Iterator[tuple[int, str]]:
-    """Yields the rows in which a string is no UTF-8, with what is wrong."""
+    """Yields the rows in which a string is not UTF-8, with what is wrong."""
     if _fault(values) is None:
         return
     for row in range(len(values)):
-        value = values.take(pa.array([row]))  # a slice would have all of a list's items checked
+        value = values.take(pa.array([row]))  # with a slice, all of a list's items would be checked
         fault = _fault(value)
         if fault is not None:
             is_string = pa.types.is_string(value.type)
@@ -239,12 +239,12 @@ def _fault(values: pa.Array) -> str | None:
 
 
 def _value(column: pa.Array, row: int) -> Any:
-    """Returns what JSON can hold of a value; bytes that are no UTF-8 are written as escapes."""
+    """Returns a value as JSON can hold it; bytes that are not UTF-8 are written as escapes."""
     value = column.slice(row, 1)
     if pa.types.is_string(value.type):
         value = value.cast(pa.binary())
     try:
         found = value[0].as_py()
-    except Exception as error:  # Python has no such value; what is only shown must not stop a run
+    except Exception as error:  # Python cannot hold it; what is only shown must not stop a run
         return f"unreadable: {error}"
     return found.decode("utf-8", "backslashreplace") if isinstance(found, bytes) else found

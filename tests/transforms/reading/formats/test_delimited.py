@@ -68,7 +68,7 @@ def test_a_stray_quote_does_not_melt_records_together(tmp_path):
     found = read(tmp_path / "a.csv", 'n,text\n1,a\n2,"b\n3,"c"\n4,"d"\n')
     assert found.texts == ["a", "d"]
     assert found.raws == [b'2,"b\n3,"c"']
-    assert found.only_error() == "a quoted field goes on behind its closing quote"
+    assert found.only_error() == "a quoted field goes on after its closing quote"
 
 
 @pytest.mark.parametrize("last", ['2,"b', '2,"b\n', '2,"'])

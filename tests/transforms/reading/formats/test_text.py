@@ -42,7 +42,7 @@ def test_utf16_costs_one_row_that_says_what_to_do(tmp_path, encoding, unit_bytes
     found = Found(plan_corpus([str(tmp_path)]), unit_bytes)
     assert found.texts == ["neighbour"]
     assert found.only_error() == (
-        "the text is UTF-16, and only UTF-8 is read: convert it, with iconv for one"
+        "the text is UTF-16, and only UTF-8 can be read: convert it, for example with iconv"
     )
 
 
