@@ -24,6 +24,7 @@ def run(*command: str, cwd: Path, **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
 def test_what_is_installed_labels_the_sample(tmp_path, kind):
     source, site = tmp_path / "source", tmp_path / "site"

@@ -13,6 +13,7 @@ from benchmarks.gpu_work import QUICK, lengths, make_texts
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_every_part_of_the_benchmark_of_cards_runs_on_a_cpu() -> None:
     command = [sys.executable, "-m", "benchmarks.gpu", "--device=cpu", "--quick"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

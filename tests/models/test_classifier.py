@@ -97,6 +97,7 @@ def test_the_loss_of_a_probability_head_takes_probabilities(learner):
     assert not classifier.loss.get_config()["from_logits"]
 
 
+@pytest.mark.slow
 def test_a_few_steps_of_fit_lower_the_loss_on_raw_strings(learner):
     learner.compile(optimizer=keras.optimizers.Adam(3e-2))
     history = learner.fit(

@@ -35,6 +35,7 @@ def test_a_classifier_comes_back_as_it_was(family, classifier, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_training_goes_on_where_it_was_saved(classifier, tmp_path):
     schedule = WarmupThenDecay(0.01, 10)
     classifier.compile(optimizer=keras.optimizers.AdamW(schedule), loss="auto")

@@ -98,6 +98,7 @@ def shown(monkeypatch):
     return ended
 
 
+@pytest.mark.slow
 def test_two_workers_in_processes_of_their_own_find_the_same_labels(
     classify, predictor, tmp_path, shown, monkeypatch
 ):

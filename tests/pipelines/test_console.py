@@ -24,7 +24,7 @@ from tests.pipelines.command_runs import (
 )
 from tests.pipelines.conftest import TEXTS
 
-MANY = 400_000
+MANY = 600_000
 
 
 @pytest.fixture(scope="module")
@@ -194,19 +194,20 @@ with progress_bar(1_000_000, lambda: ((n := next(done)), 3 * n), seconds=0.02):
     assert screen(terminal.written) == []
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_rows_speed_and_time_left_and_is_clean_afterwards(
     tiny_preset, large_corpus, tmp_path
 ):
     folder = tmp_path / "out"
     terminal = TerminalProcess(
         *(sys.executable, "-m", "pipelines.classify", f"--input={large_corpus}"),
-        *(f"--preset={tiny_preset}", f"--output={folder}", "--limit=200000"),
+        *(f"--preset={tiny_preset}", f"--output={folder}"),
     )
     code, out = terminal.finish()
-    assert code == 0
-    assert Run(code, out, "", folder).manifest["rows"]["written"] == 200_000
-    assert out.startswith("200,000 rows labelled in ")
     shown = terminal.written
+    assert code == 0, shown
+    assert Run(code, out, "", folder).manifest["rows"]["written"] == MANY
+    assert out.startswith(f"{MANY:,} rows labelled in ")
     assert "starting" in shown
     for pattern in (r"\d,\d{3} rows", r"[\d,]+ rows/s", r"\d:\d\d left"):
         assert re.search(pattern, shown), pattern
@@ -214,6 +215,7 @@ def test_a_terminal_shows_rows_speed_and_time_left_and_is_clean_afterwards(
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # the cursor is back
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_a_run_leaves_one_line_and_nothing_else(
     tiny_preset, large_corpus, tmp_path
 ):
@@ -272,6 +274,7 @@ def training(tiny_preset, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_epochs_are_told_on_standard_output_and_steps_on_the_terminal(training):
     code, out = training.finish()
     assert code == 0
@@ -281,6 +284,7 @@ def test_epochs_are_told_on_standard_output_and_steps_on_the_terminal(training):
     assert screen(training.written) == []
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_a_training_takes_the_bar_away(training, tmp_path):
     training.wait_for(r"[1-9]\d*/3\d\d steps")
     training.process.send_signal(signal.SIGINT)

@@ -65,6 +65,7 @@ def test_padding_changes_no_score(classifier):
         np.testing.assert_allclose(compute(features), compute(short), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_learns_raw_strings(family):
     keras.utils.set_random_seed(1)
     classifier = family.classifier(LABELS, dropout=0.0, num_layers=1)

@@ -28,6 +28,7 @@ def test_a_lost_connection_to_hugging_face_is_taken_up_where_it_was_lost(hub):
     assert firsts[1] > 0
 
 
+@pytest.mark.slow
 def test_a_lost_connection_to_kaggle_is_taken_up_where_it_was_lost(kaggle):
     kaggle.files["model.weights.h5"] = bytes(range(256)) * (1 << 14)
     # Before it asks for the rest, the client asks for all, to learn the address; and leaves.

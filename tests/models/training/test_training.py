@@ -96,6 +96,7 @@ def test_a_schedule_comes_back_from_its_configuration():
     assert [float(again(n)) for n in (0, 3, 30)] == [float(schedule(n)) for n in (0, 3, 30)]
 
 
+@pytest.mark.slow
 @one_seed_in_a_process
 def test_training_keeps_the_best_epoch_not_the_last(train_anew):
     classifier, training = train_anew(1, 4, [Spoil(epoch=3)])
@@ -109,6 +110,7 @@ def test_training_keeps_the_best_epoch_not_the_last(train_anew):
     assert found["loss"] == pytest.approx(history["val_loss"][best], rel=1e-4)
 
 
+@pytest.mark.slow
 @one_seed_in_a_process
 def test_the_same_seed_gives_the_same_model(train_anew):
     (first, training), (second, again) = (train_anew(seed=1, epochs=1) for _ in range(2))
@@ -135,6 +137,7 @@ class StopAfter(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @one_seed_in_a_process
 @pytest.mark.parametrize("stops", [[0], [1], [3], [1, 2]], ids=str)
 def test_a_training_that_was_stopped_ends_as_one_that_was_not(train_anew, tmp_path, stops):
@@ -152,6 +155,7 @@ def test_a_training_that_was_stopped_ends_as_one_that_was_not(train_anew, tmp_pa
         np.testing.assert_array_equal(weight, same)
 
 
+@pytest.mark.slow
 def test_a_training_that_had_ended_is_not_done_again(train_anew, tmp_path):
     state = Resumable(tmp_path / "state", "key")
     whole, expected = train_anew(1, 2, resumable=state)
@@ -161,12 +165,14 @@ def test_a_training_that_had_ended_is_not_done_again(train_anew, tmp_path):
         np.testing.assert_array_equal(weight, same)
 
 
+@pytest.mark.slow
 def test_a_state_that_cannot_be_written_ends_no_training(train_anew, tmp_path):
     _, training = train_anew(1, 2, resumable=Resumable(tmp_path / "no" / "state", "key"))
     assert len(training.history["loss"]) == 2
     assert "No such file" in training.problem
 
 
+@pytest.mark.slow
 def test_a_training_of_other_data_is_not_gone_on_with(train_anew, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train_anew(1, 3, [StopAfter(1)], resumable=Resumable(tmp_path / "state", "one"))
@@ -175,6 +181,7 @@ def test_a_training_of_other_data_is_not_gone_on_with(train_anew, tmp_path):
     assert len(training.history["loss"]) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"\0" * 64, b"\x08\0\0\0\0\0\0\0{}      "], ids=str)
 def test_a_damaged_state_is_none(train_anew, tmp_path, content):
     (tmp_path / "state").write_bytes(content)
@@ -182,11 +189,13 @@ def test_a_damaged_state_is_none(train_anew, tmp_path, content):
     assert training.resumed_epoch == 0
 
 
+@pytest.mark.slow
 def test_a_training_that_gets_no_better_ends(train_anew):
     _, training = train_anew(1, 30, [Spoil(epoch=1)], patience=2)
     assert len(training.history["loss"]) == training.best_epoch + 3 < 30
 
 
+@pytest.mark.slow
 @one_seed_in_a_process
 def test_a_training_ends_when_its_time_is_over(train_anew):
     classifier, training = train_anew(1, 10_000, seconds=4)
@@ -207,6 +216,7 @@ def test_a_loss_that_is_no_number_ends_the_training_with_the_step(train_anew):
 # What is learned
 
 
+@pytest.mark.slow
 def test_classes_with_weights_are_judged_by_the_mean_of_their_recalls(train_anew):
     targets = np.array([1] * 50 + [0] * 10)
     weights = np.array([2.0, 0.8], "float32")
@@ -219,12 +229,14 @@ def test_classes_with_weights_are_judged_by_the_mean_of_their_recalls(train_anew
     assert found == pytest.approx(np.mean(recalls), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_several_labels_are_judged_by_f1(train_anew):
     targets = np.array([[1, 0], [1, 1], [0, 0]] * 20, "float32")
     _, training = train_anew(1, 3, targets=targets, activation="sigmoid")
     assert training.history["val_f1"][training.best_epoch] == max(training.history["val_f1"])
 
 
+@pytest.mark.slow
 def test_a_number_is_learned_by_its_squared_error(train_anew):
     targets = CLASSES.astype("float32")
     classifier, training = train_anew(1, 8, targets=targets, num_classes=1, rate=0.01)

@@ -187,6 +187,7 @@ def test_nothing_but_the_preset_is_left(from_scratch):
 # From a preset
 
 
+@pytest.mark.slow
 def test_a_classifier_gets_a_new_head_for_new_labels(finetune, corpus, tiny_preset, tmp_path):
     found = finetune(
         f"--preset={tiny_preset}",
@@ -216,6 +217,7 @@ def test_a_classifier_gets_a_new_head_for_new_labels(finetune, corpus, tiny_pres
     assert set() < set(out.column("label")) <= {"bad", "good"}
 
 
+@pytest.mark.slow
 def test_training_goes_on_where_the_labels_are_the_same(from_scratch, finetune, corpus, tmp_path):
     shutil.copytree(from_scratch.folder, tmp_path / "preset")
     flags = (f"--preset={tmp_path}/preset", "--epochs=1", "--learning_rate=1e-6")
@@ -225,6 +227,7 @@ def test_training_goes_on_where_the_labels_are_the_same(from_scratch, finetune, 
     assert record_of(found.folder)["arguments"]["epochs"] == 1
 
 
+@pytest.mark.slow
 def test_a_head_for_several_labels_is_replaced(corpus, tiny_preset, tmp_path):
     from models import BertClassifier
 
@@ -240,6 +243,7 @@ def test_a_head_for_several_labels_is_replaced(corpus, tiny_preset, tmp_path):
     assert not open_preset(output).is_multi_label
 
 
+@pytest.mark.slow
 def test_pairs_are_learned(corpus, tiny_preset, tmp_path):
     rows = [{"a": f"{i}", "b": TEXTS[i % 10], "label": i % 2} for i in range(30)]
     write_rows(tmp_path / "pairs.jsonl", rows)
@@ -261,6 +265,7 @@ def skewed(count: int) -> list[dict[str, str]]:
     return [row for row in rows if row["label"] == "blame"][: count - len(praise)] + praise
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("flag", "metric"), [("auto", "macro_f1"), ("none", "accuracy")])
 def test_rare_labels_count_more_unless_told_otherwise(tiny_preset, tmp_path, flag, metric):
     write_rows(tmp_path / "rows.jsonl", skewed(100))
@@ -309,6 +314,7 @@ def stars(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+@pytest.mark.slow
 def test_a_number_is_learned_and_classify_gives_it_as_a_score(stars, tmp_path):
     figures = record_of(stars)["figures"]
     assert figures["rmse"] < figures["baselines"]["the mean"]["rmse"]
@@ -346,6 +352,7 @@ def test_numbers_that_a_model_cannot_tell_apart_are_refused(
     assert_refused(found, message)
 
 
+@pytest.mark.slow
 def test_small_numbers_have_figures(tiny_preset, tmp_path):
     rows = [{"text": f"text {i}", "label": 1e-7 * i} for i in range(60)]
     write_rows(tmp_path / "rows.jsonl", rows)
@@ -379,6 +386,7 @@ def test_thin_matrices_are_learned_beside_what_stays(finetune, tiny_preset):
     assert not changed & {"embeddings/token", "encoder/0/intermediate/kernel"}
 
 
+@pytest.mark.slow
 def test_a_limit_of_time_ends_the_training(finetune, tiny_preset):
     found = finetune(f"--preset={tiny_preset}", "--epochs=100000", "--minutes=0.05")
     assert (found.code, found.err) == (0, "")
@@ -394,6 +402,7 @@ def test_a_loss_that_is_no_number_is_told_and_leaves_nothing(finetune, tiny_pres
     assert not found.folder.exists()
 
 
+@pytest.mark.slow
 def test_logs_for_tensorboard_are_written(finetune, tiny_preset, tmp_path):
     flags = (f"--preset={tiny_preset}", "--epochs=1", f"--tensorboard={tmp_path}/logs")
     found = finetune(*flags)
@@ -407,6 +416,7 @@ def test_logs_for_tensorboard_are_written(finetune, tiny_preset, tmp_path):
 # A training that is stopped
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_and_ends_as_one_that_was_not(corpus, tiny_preset, tmp_path):
     def command(output):
         module = [sys.executable, "-m", "pipelines.finetune", f"--preset={tiny_preset}"]
@@ -434,6 +444,7 @@ def test_a_killed_training_goes_on_and_ends_as_one_that_was_not(corpus, tiny_pre
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "whole"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_says_how_to_go_on(corpus, tiny_preset, tmp_path):
     module = [sys.executable, "-m", "pipelines.finetune", f"--preset={tiny_preset}"]
     flags = [f"--input={corpus}/train.jsonl", f"--output={tmp_path}/preset", "--epochs=5000"]
@@ -451,6 +462,7 @@ def test_an_interrupted_training_says_how_to_go_on(corpus, tiny_preset, tmp_path
     assert "the stopped training had other data or settings: starting over" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_second_training_into_one_output_is_refused(finetune, tiny_preset, tmp_path):
     folder = tmp_path / ".preset.unfinished"
     folder.mkdir()
@@ -623,6 +635,7 @@ def test_a_preset_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
     assert list(output.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_output_may_lie_in_the_home_folder(finetune, corpus, tiny_preset, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     found = finetune(f"--preset={tiny_preset}", "--epochs=1", "--output=~/mine")
