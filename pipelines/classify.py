@@ -1,7 +1,7 @@
 """Labels every text of a corpus: `python -m pipelines.classify`.
 
-Reads text, JSONL, CSV, TSV or Parquet, and writes Parquet with all input columns, `label` and
-`score`. Without arguments it labels the bundled sample reviews with the bundled preset.
+Reads text, JSONL, CSV, TSV, Parquet, Avro or Arrow, and writes Parquet with all input columns,
+`label` and `score`. Without arguments it labels the bundled sample reviews with the bundled preset.
 """
 
 from collections.abc import Sequence

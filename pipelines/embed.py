@@ -1,6 +1,7 @@
 """Turns every text of a corpus into a vector: `python -m pipelines.embed`.
 
-Reads text, JSONL, CSV, TSV or Parquet, and writes Parquet with all input columns and `embedding`.
+Reads text, JSONL, CSV, TSV, Parquet, Avro or Arrow, and writes Parquet with all input columns
+and `embedding`.
 """
 
 from collections.abc import Sequence
