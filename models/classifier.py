@@ -13,19 +13,17 @@ from typing_extensions import Self
 from models.backbone import Backbone
 from models.encoder import kernel_initializer
 from models.families.member import FamilyMember
-from models.inputs import as_segments
 from models.named_weights import arrays, assign, dense_weights
 from models.preprocessor import Preprocessor
 from models.presets import keras_hub
 from models.presets.keras_hub_preset import LABELS, TASK, TASK_WEIGHTS, classes
 from models.presets.lookup import open_preset
-from models.presets.preset import Preset, check_labels, check_size
+from models.presets.preset import Preset, check_labels
 from models.serialization import deserialize_parts
-from models.training.batches import check_targets, random_generator, split_off, token_batches
+from models.training.batches import dataset_of, split_off
 
 # Arguments of the constructor that `from_preset` does not pass to the backbone.
 _HEAD_ARGUMENTS = ("preprocessor", "activation", "dropout", "labels", "hidden_dim", "name")
-_BATCH_SIZE = 32
 
 
 class Classifier(FamilyMember, keras.Model):
@@ -267,30 +265,9 @@ class Classifier(FamilyMember, keras.Model):
         shuffle: bool = False,
         token_dropout: float = 0.0,
     ) -> tf.data.Dataset:
-        """Returns a dataset of batches, each padded to its longest row."""
-        if isinstance(x, tf.data.Dataset):
-            spec = x.element_spec
-            is_ready = isinstance(spec[0] if isinstance(spec, tuple) else spec, dict)
-            return x if is_ready else x.map(self.preprocessor).prefetch(1)
-        batch_size = _BATCH_SIZE if batch_size is None else check_size("batch_size", batch_size)
-        if self.preprocessor is None:
-            parts = tuple(part for part in (x, y, sample_weight) if part is not None)
-            data = tf.data.Dataset.from_tensor_slices(parts if len(parts) > 1 else x)
-            if shuffle:
-                data = data.shuffle(len(data))
-            return data.batch(batch_size)
-        tokens, _ = self.preprocessor.encode(*as_segments(x)[0])
-        targets = [np.asarray(target) for target in (y, sample_weight) if target is not None]
-        check_targets(targets, len(tokens))
-        return token_batches(
-            tokens,
-            targets,
-            self.preprocessor,
-            batch_size,
-            random_generator(),
-            shuffle,
-            token_dropout,
-        )
+        """Returns a dataset of batches; see `dataset_of`."""
+        targets = [target for target in (y, sample_weight) if target is not None]
+        return dataset_of(x, targets, self.preprocessor, batch_size, shuffle, token_dropout)
 
     @classmethod
     def from_preset(

@@ -7,12 +7,55 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from models.inputs import as_segments
 from models.packing import Tokens
 from models.preprocessor import Preprocessor
+from models.presets.preset import check_size
 
 # How many batches' rows are sorted by length together in training: enough that little is padding,
 # few enough that an epoch stays shuffled.
 _BATCHES_SORTED_TOGETHER = 50
+
+
+# Rows per batch unless the caller says otherwise.
+_BATCH_SIZE = 32
+
+
+def dataset_of(
+    x: Any,
+    targets: Sequence[Any],
+    preprocessor: Preprocessor | None,
+    batch_size: int | None = None,
+    shuffle: bool = False,
+    token_dropout: float = 0.0,
+) -> tf.data.Dataset:
+    """Returns batches of a classifier's inputs; those of texts are padded to their longest row.
+
+    Args:
+        x: Texts, a tuple of first and second texts, a dataset of batches, or, without a
+            preprocessor, the backbone's inputs.
+        targets: Arrays `[rows, …]`, such as classes and weights; ignored if `x` is a dataset.
+        preprocessor: Turns texts into the backbone's inputs.
+        batch_size: Rows per batch; 32 if `None`, ignored if `x` is a dataset.
+        shuffle: Whether rows come in a different order in every epoch.
+        token_dropout: Share of the tokens that are hidden behind the mask token; texts only.
+
+    Raises:
+        ValueError: There are no rows, or not as many targets as texts.
+    """
+    if isinstance(x, tf.data.Dataset):
+        spec = x.element_spec
+        is_ready = isinstance(spec[0] if isinstance(spec, tuple) else spec, dict)
+        return x if is_ready else x.map(preprocessor).prefetch(1)
+    batch_size = _BATCH_SIZE if batch_size is None else check_size("batch_size", batch_size)
+    if preprocessor is None:
+        data = tf.data.Dataset.from_tensor_slices((x, *targets) if targets else x)
+        return (data.shuffle(len(data)) if shuffle else data).batch(batch_size)
+    tokens, _ = preprocessor.encode(*as_segments(x)[0])
+    arrays = [np.asarray(target) for target in targets]
+    check_targets(arrays, len(tokens))
+    random = random_generator()
+    return token_batches(tokens, arrays, preprocessor, batch_size, random, shuffle, token_dropout)
 
 
 def random_generator() -> np.random.Generator:
