@@ -37,4 +37,4 @@ def open_named(name: str) -> Preset:
     known = find_preset(name)
     if known.folder is None:
         fetch(known)
-    return find_preset(name).open()
+    return known.open()

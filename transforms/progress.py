@@ -22,15 +22,12 @@ class RunProgress:
         model_ready: When the model was loaded, by `time.monotonic`; `None` until then.
     """
 
-    def __init__(self) -> None:
-        self._register(uuid.uuid4().hex)
-
-    def _register(self, identity: str) -> None:
-        self._identity = identity
+    def __init__(self, identity: str | None = None) -> None:
+        self._identity = identity or uuid.uuid4().hex
         self.bytes_read = 0.0
         self.rows_done = 0
         self.model_ready: float | None = None
-        _RUNS[identity] = self
+        _RUNS[self._identity] = self
 
     def set_model_ready(self) -> None:
         """Records that the model is loaded and the work begins."""
@@ -47,7 +44,4 @@ class RunProgress:
 def _find(identity: str) -> RunProgress:
     """Returns the progress of a run in this process, or a new one for a run in another."""
     found = _RUNS.get(identity)
-    if found is None:
-        found = RunProgress.__new__(RunProgress)
-        found._register(identity)
-    return found
+    return RunProgress(identity) if found is None else found

@@ -62,8 +62,7 @@ def test_equal_windows_are_computed_once_and_every_row_counts_once(short_classif
 
 def test_a_window_that_fails_is_its_rows_error(short_classifier):
     bad_id = short_classifier.preprocessor.tokenizer.token_to_id("[")
-    is_bad = lambda ids: bad_id in ids  # noqa: E731
-    predictor, _ = watched(short_classifier, long_text="windows", is_bad=is_bad)
+    predictor, _ = watched(short_classifier, long_text="windows", is_bad=lambda ids: bad_id in ids)
     tokens, _, _ = predictor.preprocessor.encode_windows(["a " * 30, "a b " * 9 + "[ x", "b"])
     prediction = predictor.predict(tokens)
     assert prediction.errors == {1: "ValueError: cannot compute this"}
