@@ -1,6 +1,7 @@
 """What tests of several packages need."""
 
 import json
+import signal
 import socket
 import uuid
 from collections.abc import Iterator
@@ -34,6 +35,19 @@ def pytest_report_header() -> list[str]:
         f"runs on: {', '.join(map(with_version, FOUNDATIONS))}",
         f"compares with: {', '.join(map(with_version, REFERENCES))}",
     ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _processes_heed_signals() -> None:
+    """Lets signals that this process was told to ignore reach the processes that it starts.
+
+    A shell's background jobs ignore interrupts, nohup's ignore hangups, and children inherit it; a
+    signal with a handler is back at its default in a child. A `preexec_fn` must not do this: it
+    makes `subprocess` fork, and gRPC, once a test has started its threads, may abort the fork.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(autouse=True)

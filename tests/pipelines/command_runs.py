@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import re
-import signal
 import struct
 import subprocess
 import sys
@@ -94,11 +93,6 @@ def run_process(module: str, folder: Path, *flags: str) -> Run:
     return Run(done.returncode, done.stdout, done.stderr, folder)
 
 
-def heed_interrupts() -> None:
-    """In a new process: a job in the background is started with interrupts ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 class TerminalProcess:
     """A process whose standard error is a terminal, of which all that was written is kept."""
 
@@ -112,7 +106,6 @@ class TerminalProcess:
             stdout=subprocess.PIPE,
             stderr=terminal,
             text=True,
-            preexec_fn=heed_interrupts,
         )
         os.close(terminal)
         self.written = ""

@@ -19,7 +19,6 @@ from tests.pipelines.command_runs import (
     ROOT,
     Run,
     TerminalProcess,
-    heed_interrupts,
     screen,
 )
 from tests.pipelines.conftest import TEXTS
@@ -94,8 +93,6 @@ run_process(main)
         capture_output=True,
         text=True,
         timeout=30,
-        # The tests themselves may be run by nohup.
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -247,7 +244,6 @@ def test_an_interrupt_keeps_earlier_results(tiny_preset, large_corpus, classify,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=heed_interrupts,
     )
     while process.poll() is None and not list(earlier.folder.glob("_temporary-*")):
         time.sleep(0.05)

@@ -7,7 +7,6 @@ import sys
 import pytest
 from filelock import FileLock
 
-from tests.pipelines.command_runs import heed_interrupts
 from tests.pipelines.finetuning.finetune_runs import (
     LEARNING,
     ROOT,
@@ -56,7 +55,7 @@ def test_an_interrupted_training_says_how_to_go_on(corpus, tiny_preset, tmp_path
     module = [sys.executable, "-m", "pipelines.finetune", f"--preset={tiny_preset}"]
     flags = [f"--input={corpus}/train.jsonl", f"--output={tmp_path}/preset", "--epochs=5000"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([*module, *flags], cwd=ROOT, preexec_fn=heed_interrupts, **pipes)
+    process = subprocess.Popen([*module, *flags], cwd=ROOT, **pipes)
     for line in process.stdout:
         if line.startswith("epoch 2/"):
             process.send_signal(signal.SIGINT)
