@@ -18,6 +18,7 @@ _CHAINING = re.compile(
 )
 _EXCEPTION = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?\Z", re.DOTALL)
 _STEP = re.compile(r" \[while running '.*?'\]")
+_OURS: tuple[type[UserError], type[RunError]] = (UserError, RunError)
 _OUR_PACKAGES = ("models", "pipelines", "transforms")
 
 
@@ -28,17 +29,19 @@ def root_cause(error: BaseException) -> UserError | RunError:
         error: What the runner raised.
 
     Returns:
-        A `UserError` with the message of the one that a worker raised, or a `RunError` whose
-        message is the type and message of what the failing code raised. Either is one line.
+        A `UserError` or `RunError` with the message of the one that a worker raised, or a
+        `RunError` whose message is the type and message of what the failing code raised. Either is
+        one line.
     """
     chain = _chain(error)
     for exception in chain:
-        if isinstance(exception, UserError):
-            return UserError(_one_line(str(exception)))
+        for kind in _OURS:
+            if isinstance(exception, kind):
+                return kind(_one_line(str(exception)))
     raised = [item for exception in reversed(chain) for item in _raised_by(exception)]
     for name, message in reversed(raised):
-        if _is_user_error(name):
-            return UserError(_one_line(message))
+        if (ours := _our_kind(name)) is not None:
+            return ours(_one_line(message))
     return RunError(_last_raised(raised))
 
 
@@ -81,15 +84,16 @@ def _last_raised(raised: list[tuple[str, str]]) -> str:
     return _describe(*last)
 
 
-def _is_user_error(name: str) -> bool:
+def _our_kind(name: str) -> type[UserError | RunError] | None:
+    """Returns which of our errors the class of a name is, if it is one."""
     module, _, class_name = name.rpartition(".")
     if module.partition(".")[0] not in _OUR_PACKAGES:
-        return False
+        return None
     try:
         found = getattr(importlib.import_module(module), class_name)
     except (ImportError, AttributeError):
-        return False
-    return isinstance(found, type) and issubclass(found, UserError)
+        return None
+    return next((k for k in _OURS if isinstance(found, type) and issubclass(found, k)), None)
 
 
 def _describe(type_name: str, message: str) -> str:

@@ -296,9 +296,10 @@ def add_output_flags(parser: Parser) -> None:
     )
     group.add_argument(
         "--if_exists",
-        choices=("error", "overwrite", "append"),
+        choices=("error", "overwrite", "append", "update"),
         default="error",
-        help="what to do if the output folder holds results; default: error",
+        help="what to do if the output folder holds results: replace them, add to them, or bring "
+        "them up to date with the input, which also finishes a run that died; default: error",
     )
     group.add_argument(
         "--max_rejected",

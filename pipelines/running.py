@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from models.errors import UserError
@@ -28,6 +29,9 @@ _LOCAL_RUNNERS = (
     "SwitchingDirectRunner",
 )
 _DATAFLOW = "DataflowRunner"
+
+# How long a job that was cancelled is waited for.
+_CANCEL_MILLISECONDS = 60_000
 
 
 def runner_of(beam_flags: Sequence[str]) -> str:
@@ -79,11 +83,23 @@ def check_reach(runner: str, preset: str, inputs: Sequence[str], output: str) ->
             )
 
 
+@dataclass
+class JobState:
+    """What is known of a pipeline.
+
+    Attributes:
+        has_ended: Whether nobody works on it: it has not begun, or has come to an end.
+    """
+
+    has_ended: bool = True
+
+
 def run_pipeline(
     build: "Callable[[beam.Pipeline], None]",
     beam_flags: Sequence[str],
-    total_bytes: int,
+    total_bytes: float,
     progress: "RunProgress",
+    job: JobState,
 ) -> None:
     """Builds a pipeline and runs it to its end.
 
@@ -95,6 +111,7 @@ def run_pipeline(
         beam_flags: Options of Beam.
         total_bytes: Bytes to read, for the progress bar.
         progress: Where the pipeline counts what it has done.
+        job: Is told whether the pipeline has ended, however this function does.
 
     Raises:
         UserError: The options do not fit together, or a step failed through a user's mistake.
@@ -106,6 +123,7 @@ def run_pipeline(
         PipelineOptions,
         StandardOptions,
     )
+    from apache_beam.runners.runner import PipelineState
 
     options = PipelineOptions(list(beam_flags))
     runs_here = is_local(runner_of(beam_flags))
@@ -126,13 +144,19 @@ def run_pipeline(
             build(pipeline)
             if not is_here:
                 runtime.resume_collection()  # TensorFlow will not start in this process
+            job.has_ended = runs_here
             result = pipeline.run()
             try:
                 result.wait_until_finish()
             except KeyboardInterrupt:
                 if not runs_here:
                     result.cancel()
+                    result.wait_until_finish(duration=_CANCEL_MILLISECONDS)
                 raise
+            finally:
+                # What cannot be asked may be at work still.
+                with contextlib.suppress(Exception):
+                    job.has_ended = job.has_ended or PipelineState.is_terminal(result.state)
     except Exception as error:
         cause = root_cause(error)
         if str(cause) == "KeyboardInterrupt":  # the local runner wraps it like any other

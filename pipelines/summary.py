@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 from rich.bar import Bar
@@ -12,6 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.console import printable, report_console
+
+if TYPE_CHECKING:
+    from transforms.writing.output import Todo
 
 # Labels with a line of their own; the others are counted together.
 _LABELS_SHOWN = 12
@@ -23,29 +26,24 @@ _BAR_WIDTH = 24
 
 def print_summary(
     manifest: Mapping[str, Any],
-    earlier: Mapping[str, Any] | None,
     *,
     output: str,
-    text_column: str,
-    renamed: Mapping[str, str],
+    todo: "Todo | None" = None,
     start_seconds: float | None = None,
 ) -> None:
     """Prints what a run did, for a person.
 
     Args:
         manifest: Manifest of the output folder, the run included.
-        earlier: Manifest of the output folder before, if the run appended to it.
         output: The folder as the user wrote it.
-        text_column: Name of the column with the text, for the examples.
-        renamed: New names of input columns whose names the output's own columns take.
+        todo: What the run had to read, if it was an update.
         start_seconds: Seconds until the model was loaded, if this process loaded it.
     """
     console = report_console()
     run = manifest["runs"][-1]
     rows, seconds = run["rows"], max(run["seconds"], 1e-3)
-    tokens = _of_this_run(manifest["tokens"], earlier and earlier["tokens"])
-    labels = _of_this_run(manifest.get("labels", {}), earlier and earlier.get("labels"))
-    first_part = len(earlier["parts"]) if earlier else 0
+    labels = run.get("labels", {})
+    first_part = len(manifest["parts"]) - run["parts"]
     start = f", {start_seconds:.1f} s of it to start" if start_seconds else ""
     work = max(seconds - (start_seconds or 0), 1e-3)
     gives_a_number = len(manifest["model"].get("labels", ())) == 1
@@ -53,24 +51,19 @@ def print_summary(
     done = "scored" if gives_a_number else done
     console.print(
         f"[bold]{_count(rows['written'], 'row')}[/bold] {done} in {seconds:.1f} s{start}: "
-        f"{rows['read'] / work:,.0f} rows/s, {tokens['real'] / work:,.0f} tokens/s"
+        f"{rows['read'] / work:,.0f} rows/s, {run['tokens'] / work:,.0f} tokens/s"
     )
-    if (labels or gives_a_number) and rows["written"]:
+    if (labels or gives_a_number) and rows["written"] and run["parts"]:
         if labels:
             console.print()
             console.print(_label_table(labels, rows["written"]))
         _print_examples(
             console,
             Path(os.path.expanduser(output)) / manifest["parts"][first_part]["path"],
-            text_column,
+            manifest["text_column"],
         )
     console.print()
-    console.print(_facts_table(manifest, rows, output, renamed))
-
-
-def _of_this_run(total: Mapping[str, int], earlier: Mapping[str, int] | None) -> dict[str, int]:
-    before = earlier or {}
-    return {name: count - before.get(name, 0) for name, count in total.items()}
+    console.print(_facts_table(manifest, rows, output, todo))
 
 
 def _label_table(labels: Mapping[str, int], rows: int) -> Table:
@@ -117,7 +110,7 @@ def _facts_table(
     manifest: Mapping[str, Any],
     rows: Mapping[str, int],
     output: str,
-    renamed: Mapping[str, str],
+    todo: "Todo | None",
 ) -> Table:
     parts = manifest["parts"]
     size = sum(part["bytes"] for part in parts)
@@ -126,6 +119,8 @@ def _facts_table(
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     table.add_row("output", f"{escape(output)} ({files})")
+    if todo is not None:
+        table.add_row("update", _describe_update(todo, manifest))
     model = manifest["model"]
     unit = "window" if model.get("long_text") == "windows" else "text"
     table.add_row("model", f"{escape(model['preset'])}, {model['sequence_length']} tokens a {unit}")
@@ -141,10 +136,22 @@ def _facts_table(
         table.add_row("rejected", f"{_count(rows['rejected'], 'row')}, kept in {escape(folder)}")
         for reason, count in list(manifest["rejected"]["errors"].items())[:_REASONS_SHOWN]:
             table.add_row("", f"{count:,} × {escape(printable(reason))}")
-    for name, new_name in renamed.items():
+    for name, new_name in manifest["renamed"].items():
         names = " → ".join(escape(printable(each)) for each in (name, new_name))
         table.add_row("renamed", f"input column {names}")
     return table
+
+
+def _describe_update(todo: "Todo", manifest: Mapping[str, Any]) -> str:
+    new = len(todo.files) - len(todo.replaced)
+    counts = {
+        "new": new,
+        "changed": len(todo.replaced),
+        "as before": todo.num_same,
+        "gone, whose rows stay": todo.num_vanished,
+    }
+    said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    return f"{_count(len(manifest['inputs']), 'file')}: {said}"
 
 
 def _describe_vectors(embedding: Mapping[str, Any]) -> str:

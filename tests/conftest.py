@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.gcs_proxy import StorageProxy
+
 FOUNDATIONS = ["apache-beam", "keras", "tensorflow", "tensorflow-text", "numpy", "pyarrow"]
 REFERENCES = [
     "keras-hub",
@@ -58,7 +60,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _gcs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def gcs_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageProxy]:
     """A Google Cloud Storage on loopback that google-cloud-storage and Beam both talk to."""
     server_module = pytest.importorskip("gcp_storage_emulator.server")
     with socket.socket() as probe:
@@ -76,18 +78,20 @@ def _gcs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "127.0.0.1", port, in_memory=True, default_bucket="textbeam-test"
     )
     server.start()
+    proxy = StorageProxy(port)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+        patch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
         patch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(credentials))
         patch.setenv("GOOGLE_CLOUD_PROJECT", "textbeam")
         patch.setenv("NO_GCE_CHECK", "true")
         patch.setenv("GCE_METADATA_HOST", "127.0.0.1:1")
         patch.setenv("GCE_METADATA_IP", "127.0.0.1:1")
-        yield "gs://textbeam-test"
+        yield proxy
+    proxy.close()
     server.stop()
 
 
 @pytest.fixture
-def gcs_bucket(_gcs_server: str) -> str:
+def gcs_bucket(gcs_proxy: StorageProxy) -> str:
     """A `gs://` folder that no other test writes to, without the slash at its end."""
-    return f"{_gcs_server}/{uuid.uuid4().hex}"
+    return f"gs://textbeam-test/{uuid.uuid4().hex}"

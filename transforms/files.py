@@ -1,29 +1,24 @@
-"""Finding, opening and fingerprinting files, on this machine and in cloud storage.
+"""Finding and opening files, on this machine and in cloud storage.
 
 Local paths go through the standard library, and paths with a scheme (`gs://`, `s3://`) through
 Beam's file systems. Beam takes seconds to import, so it is imported only for such a path.
 """
 
 import glob
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 from models.errors import nearest
 from transforms.errors import InputError
 
-if TYPE_CHECKING:
-    from apache_beam.io.filesystem import FileMetadata
-
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _GLOB_CHARACTERS = re.compile(r"[*?\[]")
 _HIDDEN = ("_", ".")
-_SAMPLE_BYTES = 64 << 10
 _WAITING = 16  # threads, which wait for storage rather than compute
 
 _T = TypeVar("_T")
@@ -36,10 +31,15 @@ class CorpusFile:
     Attributes:
         path: Its path, as the user wrote it.
         size: Its size in bytes, as stored.
+        version: What the storage says of the state of its content; see `transforms.versions`.
+        fingerprint: Digest of samples of its content, or the checksum that its store keeps; empty
+            until a run is planned.
     """
 
     path: str
     size: int
+    version: str = ""
+    fingerprint: str = ""
 
 
 def is_remote(path: str) -> bool:
@@ -96,25 +96,6 @@ def open_binary(path: str) -> BinaryIO:
     return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
-def fingerprint(file: CorpusFile) -> str:
-    """Returns a string that changes when a file's content does, without reading all of it.
-
-    Returns:
-        For a local file, `sha256-sampled:` and a digest of the size and of the first, middle and
-        last 64 KiB; in cloud storage, the checksum that the store keeps.
-    """
-    if is_remote(file.path):
-        from apache_beam.io.filesystems import FileSystems
-
-        return str(FileSystems.checksum(file.path))
-    digest = hashlib.sha256(f"{file.size}\n".encode())
-    with open(file.path, "rb") as content:
-        for start in (0, (file.size - _SAMPLE_BYTES) // 2, file.size - _SAMPLE_BYTES):
-            content.seek(max(start, 0))
-            digest.update(content.read(_SAMPLE_BYTES))
-    return f"sha256-sampled:{digest.hexdigest()}"
-
-
 def _match_local(pattern: str) -> list[CorpusFile]:
     if os.path.isdir(pattern):
         paths = [os.path.join(pattern, name) for name in os.listdir(pattern)]
@@ -151,7 +132,20 @@ def _local_file(path: str) -> CorpusFile:
         )
     if not os.access(path, os.R_OK):
         raise InputError(f"no permission to read {path!r}")
-    return CorpusFile(path, os.path.getsize(path))
+    return local_file(path)
+
+
+def local_file(path: str) -> CorpusFile:
+    """Returns a file on this machine as it is now.
+
+    Its version is the time of its last modification, its inode, and the time of the last change of
+    either content or inode, in nanoseconds.
+
+    Raises:
+        OSError: It is gone.
+    """
+    now = os.stat(path)
+    return CorpusFile(path, now.st_size, f"{now.st_mtime_ns}:{now.st_ino}:{now.st_ctime_ns}")
 
 
 def _check_link(path: str) -> None:
@@ -182,19 +176,22 @@ def _match_remote(pattern: str) -> list[CorpusFile]:
         else:
             exact = [] if pattern.endswith("/") else _match_with_beam(pattern)
             if exact:
-                return [CorpusFile(file.path, file.size_in_bytes) for file in exact]
+                return exact
             pattern = pattern.rstrip("/") + "/*"
             found = _match_with_beam(pattern)
     visible = [file for file in found if _is_visible(file.path, pattern)]
     if not visible:
         raise InputError(f"no file matches {pattern!r}")
-    return [CorpusFile(file.path, file.size_in_bytes) for file in visible]
+    return visible
 
 
-def _match_with_beam(pattern: str) -> "list[FileMetadata]":
+def _match_with_beam(pattern: str) -> list[CorpusFile]:
     from apache_beam.io.filesystems import FileSystems
 
-    return FileSystems.match([pattern])[0].metadata_list
+    return [
+        CorpusFile(file.path, file.size_in_bytes, str(file.last_updated_in_seconds))
+        for file in FileSystems.match([pattern])[0].metadata_list
+    ]
 
 
 @contextmanager

@@ -14,24 +14,24 @@ from models.inference.predictor import Prediction, Task
 from transforms.progress import RunProgress
 from transforms.schemas import label_fields, vector_field
 from transforms.shared_preprocessor import SharedPreprocessor
-from transforms.stage import StageOutput, run_stage, take_rejected, tally
 from transforms.tokenize import tokens_of
+from transforms.unit_batch import UnitBatch
 
 if TYPE_CHECKING:
     from models.inference.predictor import Predictor
 
 
-Predicted = tuple[pa.RecordBatch, Prediction]
-"""A record batch and the model's results for its rows."""
+Predicted = tuple[UnitBatch, Prediction | None]
+"""A batch and the model's results for its rows; None for one without rows."""
 
 AddResults = Callable[[pa.RecordBatch, np.ndarray], pa.RecordBatch]
 """Adds the columns of a task, from the rows and their results `[rows, width]`."""
 
 
-class PredictorHandler(ModelHandler[pa.RecordBatch, Predicted, "Predictor"]):
-    """Runs a preset over tokenized record batches.
+class PredictorHandler(ModelHandler[UnitBatch, Predicted, "Predictor"]):
+    """Runs a preset over tokenized batches.
 
-    A record batch is already a batch: the predictor sorts it and cuts it into micro-batches, so
+    An element is already a batch: the predictor sorts it and cuts it into micro-batches, so
     Beam is told not to batch further. Weights are read once per process.
 
     Args:
@@ -67,18 +67,21 @@ class PredictorHandler(ModelHandler[pa.RecordBatch, Predicted, "Predictor"]):
         self._progress.set_model_ready()
         return predictor
 
-    def run_inference(
+    # An element is a batch already, and Beam's types have sequences for them.
+    def run_inference(  # type: ignore[override]
         self,
-        batch: pa.RecordBatch,
+        batch: UnitBatch,
         model: "Predictor",
         inference_args: dict[str, Any] | None = None,
     ) -> list[Predicted]:
         """Returns the batch with its prediction."""
-        return [(batch, model.predict(tokens_of(batch), self._progress.add_done))]
+        if not batch.rows.num_rows:
+            return [(batch, None)]
+        return [(batch, model.predict(tokens_of(batch.rows), self._progress.add_done))]
 
-    def get_num_bytes(self, batch: pa.RecordBatch) -> int:
+    def get_num_bytes(self, batch: UnitBatch) -> int:  # type: ignore[override]
         """Returns the memory of the batch."""
-        return batch.nbytes
+        return batch.rows.nbytes
 
     def get_metrics_namespace(self) -> str:
         """Returns the namespace of RunInference's metrics."""
@@ -86,7 +89,7 @@ class PredictorHandler(ModelHandler[pa.RecordBatch, Predicted, "Predictor"]):
 
 
 class _Infer(beam.PTransform):
-    """Runs a model over tokenized record batches and adds columns to them.
+    """Runs a model over tokenized batches and adds columns to them.
 
     Args:
         handler: Runs the model.
@@ -107,27 +110,29 @@ class _Infer(beam.PTransform):
         self._add_results = _AddResults(list(text_columns), add, dtype)
 
     @no_annotations
-    def expand(self, rows: beam.PCollection[pa.RecordBatch]) -> StageOutput:
-        """Returns the rows with their results, and the rejected rows.
+    def expand(self, batches: beam.PCollection[UnitBatch]) -> beam.PCollection[UnitBatch]:
+        """Returns the batches with the results of their rows.
 
-        A tally has `padded_tokens`, the padding positions of the micro-batches, and `precision`,
-        the number of rows computed in each type.
+        Their counts have `padded_tokens`, the padding positions of the micro-batches, and
+        `precision`, the number of rows computed in each type.
         """
-        predicted = rows | RunInference(self._handler.with_no_batching())
-        return run_stage(predicted, self._add_results, "AddResults")
+        predicted = batches | RunInference(self._handler.with_no_batching())
+        return predicted | "AddResults" >> beam.ParDo(self._add_results).with_output_types(
+            UnitBatch
+        )
 
 
 class Classify(_Infer):
-    """Adds the label of each row, and its score, to tokenized record batches.
+    """Adds the label of each row, and its score, to tokenized batches.
 
     >>> from transforms.tokenize import Tokenize
     >>> preprocessor = SharedPreprocessor("sentiment_tiny_en")
     >>> handler = PredictorHandler(preprocessor, "classify")
-    >>> batch = pa.RecordBatch.from_pydict({"text": ["A fine day.", "A dull day."]})
+    >>> batch = UnitBatch(pa.RecordBatch.from_pydict({"text": ["A fine day.", "A dull day."]}))
     >>> with beam.Pipeline("FnApiRunner") as pipeline:
     ...     tokenized = pipeline | beam.Create([batch]) | Tokenize(preprocessor)
-    ...     labelled = tokenized.rows | Classify(handler, ["negative", "positive"], ["text"])
-    ...     _ = labelled.rows | beam.Map(lambda batch: print(batch.column("label").to_pylist()))
+    ...     labelled = tokenized | Classify(handler, ["negative", "positive"], ["text"])
+    ...     _ = labelled | beam.Map(lambda batch: print(batch.rows.column("label").to_pylist()))
     ['positive', 'negative']
 
     Args:
@@ -160,7 +165,7 @@ class Classify(_Infer):
 
 
 class Embed(_Infer):
-    """Adds the vector of each row to tokenized record batches.
+    """Adds the vector of each row to tokenized batches.
 
     Args:
         handler: Runs the model.
@@ -180,8 +185,11 @@ class _AddResults(beam.DoFn):
         self._add = add
         self._dtype = dtype
 
-    def process(self, predicted: Predicted) -> Iterator[Any]:
+    def process(self, predicted: Predicted) -> Iterator[UnitBatch]:
         batch, prediction = predicted
+        if prediction is None:
+            yield batch
+            return
         with np.errstate(over="ignore"):
             outputs = prediction.outputs.astype(self._dtype, copy=False)
         errors = prediction.errors
@@ -189,17 +197,16 @@ class _AddResults(beam.DoFn):
             problem = f"the model's output is too large for {self._dtype}"
             errors = dict.fromkeys(_infinite(outputs), problem) | errors
         if errors:
-            rejected, batch = take_rejected(batch, errors, self._text_columns, "infer")
+            batch = batch.reject(errors, self._text_columns, "infer")
             outputs = np.delete(outputs, list(errors), axis=0)
-            yield rejected
-        yield tally(
+        if batch.rows.num_rows:
+            batch = batch.with_rows(self._add(batch.rows, outputs))
+        yield batch.count(
             {
                 "padded_tokens": prediction.padded_tokens,
-                "precision": {prediction.precision: len(batch)},
+                "precision": {prediction.precision: batch.rows.num_rows},
             }
         )
-        if len(batch):
-            yield self._add(batch, outputs)
 
 
 def _infinite(outputs: np.ndarray) -> list[int]:

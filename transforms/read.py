@@ -1,105 +1,121 @@
-"""Reading a corpus into record batches."""
+"""Reading a corpus into batches."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Protocol
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.metrics import Metrics
 from apache_beam.typehints.decorators import no_annotations
 
-import transforms.coder  # noqa: F401  (registers the coder of record batches)
-from transforms.files import CorpusFile
 from transforms.progress import RunProgress
 from transforms.reading.corpus import Corpus
-from transforms.reading.layout import ReadBatch
-from transforms.reading.units import ReadUnit, read_head, read_unit, split_file
-from transforms.stage import StageOutput, rejected, run_stage, tally
+from transforms.reading.units import Unit, plan_units, read_unit
+from transforms.unit_batch import UnitBatch, count_rejected
+from transforms.versions import check_unchanged
+
+
+class Work(Protocol):
+    """Which units are to be read; asked on workers."""
+
+    def pending(self) -> Iterable[Unit]:
+        """Returns the units, in the order of their rows."""
+
+    def rows_done(self, unit: Unit) -> int:
+        """Returns how many rows at the beginning of a unit need not be read again."""
 
 
 class ReadCorpus(beam.PTransform):
-    """Reads the files of a corpus.
+    """Reads the files of a corpus, unit by unit.
 
-    Every row that is found comes out either in `rows` or in `rejected`; the batches of a unit of
-    work are in file order.
+    The batches of a unit come out one after another, in file order, with every row that is found in
+    their rows or rejected; the last one says that it is the last. A file that changes after the
+    corpus was planned ends the pipeline.
 
     >>> from transforms.reading.corpus import plan_corpus
     >>> corpus = plan_corpus(["pipelines/sample/reviews.jsonl"])
     >>> with beam.Pipeline("FnApiRunner") as pipeline:
-    ...     read = pipeline | ReadCorpus(corpus, limit=2)
-    ...     _ = read.rows | beam.Map(lambda batch: print(batch.column("product").to_pylist()))
+    ...     batches = pipeline | ReadCorpus(corpus, limit=2)
+    ...     _ = batches | beam.Map(lambda batch: print(batch.rows.column("product").to_pylist()))
     ['Mountain lodge', "Film: Grandmother's Heist"]
+    []
 
     Args:
         corpus: What to read.
         limit: Read only this many rows, the first in the order of the files, rejected ones
             included; one worker reads them.
+        work: The units to read; all of the corpus if None.
         progress: Counts the bytes that are read.
     """
 
     def __init__(
-        self, corpus: Corpus, limit: int | None = None, progress: RunProgress | None = None
+        self,
+        corpus: Corpus,
+        limit: int | None = None,
+        work: Work | None = None,
+        progress: RunProgress | None = None,
     ) -> None:
         super().__init__()
-        self._corpus = corpus
-        self._limit = limit
-        self._progress = progress or RunProgress()
+        self._work = work or _All(corpus, limit)
+        # The reader needs only the columns; the list of files may be long.
+        self._reader = _ReadUnit(replace(corpus, files=()), self._work, progress or RunProgress())
 
     @no_annotations
-    def expand(self, begin: beam.pvalue.PBegin) -> StageOutput:
-        """Returns the rows, in the schema of the corpus, and the rejected rows.
-
-        A tally covers one unit of work: `rows_read`, the rows that were found, rejected ones
-        included, and `files`, the same by path.
-        """
-        if self._limit is None:
-            # The reader needs only the columns; the list of files may be long.
-            columns = replace(self._corpus, files=())
-            units = (
-                begin
-                | "Files" >> beam.Create(self._corpus.files)
-                | "Split" >> beam.FlatMap(_split, columns).with_output_types(ReadUnit)
-                | "Spread" >> beam.Reshuffle()
-            )
-            reader: beam.DoFn = _ReadUnit(columns, self._progress)
-        else:
-            units = begin | "Head" >> beam.Create([self._limit])
-            reader = _ReadHead(self._corpus, self._progress)
-        return run_stage(units, reader, "Read")
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[UnitBatch]:
+        """Returns the batches, whose rows have the schema of the corpus."""
+        work = self._work
+        return (
+            begin
+            | "Begin" >> beam.Create([None])
+            | "Units" >> beam.FlatMap(lambda _: work.pending()).with_output_types(Unit)
+            | "Spread" >> beam.Reshuffle()
+            | "Read" >> beam.ParDo(self._reader).with_output_types(UnitBatch)
+        )
 
 
-def _split(file: CorpusFile, corpus: Corpus) -> Iterator[ReadUnit]:
-    return split_file(corpus, file)
+class _All:
+    """All units of a corpus, from the beginning."""
 
-
-class _Reader(beam.DoFn):
-    """Yields and counts what is read."""
-
-    def __init__(self, corpus: Corpus, progress: RunProgress) -> None:
+    def __init__(self, corpus: Corpus, limit: int | None) -> None:
         self._corpus = corpus
+        self._limit = limit
+
+    def pending(self) -> tuple[Unit, ...]:
+        return plan_units(self._corpus, self._limit)
+
+    def rows_done(self, unit: Unit) -> int:
+        return 0
+
+
+class _ReadUnit(beam.DoFn):
+    def __init__(self, corpus: Corpus, work: Work, progress: RunProgress) -> None:
+        self._corpus = corpus
+        self._work = work
         self._progress = progress
         self._rows_read = Metrics.counter("textbeam", "rows_read")
 
-    def _outputs(self, batches: Iterable[tuple[str, ReadBatch]], *paths: str) -> Iterator[Any]:
-        files = Counter(dict.fromkeys(paths, 0))  # a file without rows is counted too
-        for path, batch in batches:
-            files[path] += batch.num_rows
-            self._rows_read.inc(batch.num_rows)
+    def process(self, unit: Unit) -> Iterator[UnitBatch]:
+        check_unchanged(unit.files)
+        done = self._work.rows_done(unit)
+        start = 0
+        for path, batch in read_unit(self._corpus, unit):
             self._progress.bytes_read += batch.stored_bytes
-            if batch.rows.num_rows:
-                yield batch.rows
-            if batch.rejected.num_rows:
-                yield rejected(batch.rejected)
-        yield tally({"rows_read": files.total(), "files": dict(files)})
-
-
-class _ReadUnit(_Reader):
-    def process(self, unit: ReadUnit) -> Iterator[Any]:
-        files = ((unit.path, batch) for batch in read_unit(self._corpus, unit))
-        return self._outputs(files, unit.path)
-
-
-class _ReadHead(_Reader):
-    def process(self, limit: int) -> Iterator[Any]:
-        return self._outputs(read_head(self._corpus, limit))
+            if start >= done:
+                self._rows_read.inc(batch.num_rows)
+                count_rejected(batch.rejected.num_rows)
+                yield UnitBatch(
+                    batch.rows,
+                    batch.rejected,
+                    unit=unit,
+                    start=start,
+                    num_read=batch.num_rows,
+                    stored_bytes=batch.stored_bytes,
+                    source=path,
+                )
+            start += batch.num_rows
+        if start < done:
+            check_unchanged(unit.files)
+            raise RuntimeError(f"{unit.files[0].path!r} gave {done} rows before, and {start} now")
+        nothing = pa.RecordBatch.from_pylist([], self._corpus.schema)
+        yield UnitBatch(nothing, unit=unit, start=max(start, done), is_last=True)

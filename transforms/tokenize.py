@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -14,7 +13,7 @@ from models.packing import Tokens
 from models.windows import LongText
 from transforms.schemas import token_fields
 from transforms.shared_preprocessor import SharedPreprocessor
-from transforms.stage import StageOutput, run_stage, take_rejected
+from transforms.unit_batch import UnitBatch
 
 # Texts that one thread tokenizes at a time: enough to make starting a task cheap, few enough for a
 # record batch to keep all cores busy.
@@ -22,16 +21,16 @@ _TEXTS_A_TASK = 512
 
 
 class Tokenize(beam.PTransform):
-    """Adds the token ids of a text column, or of a pair of text columns, to record batches.
+    """Adds the token ids of a text column, or of a pair of text columns, to batches.
 
     Adds `token_ids`, `segment_ids` for families that have them, `num_tokens` (special tokens
     included, before truncation) and `truncated`.
 
-    >>> batch = pa.RecordBatch.from_pydict({"text": ["A fine day.", "A day."]})
+    >>> batch = UnitBatch(pa.RecordBatch.from_pydict({"text": ["A fine day.", "A day."]}))
     >>> with beam.Pipeline("FnApiRunner") as pipeline:
     ...     batches = pipeline | beam.Create([batch])
     ...     tokenized = batches | Tokenize(SharedPreprocessor("sentiment_tiny_en"))
-    ...     _ = tokenized.rows | beam.Map(lambda batch: print(batch.column("num_tokens")))
+    ...     _ = tokenized | beam.Map(lambda batch: print(batch.rows.column("num_tokens")))
     [
       6,
       5
@@ -60,9 +59,9 @@ class Tokenize(beam.PTransform):
         self._tokenize = _TokenizeBatch(preprocessor, columns, long_text, prefix)
 
     @no_annotations
-    def expand(self, rows: beam.PCollection[pa.RecordBatch]) -> StageOutput:
-        """Returns the rows with the columns of `token_fields`, and the rejected rows."""
-        return run_stage(rows, self._tokenize)
+    def expand(self, batches: beam.PCollection[UnitBatch]) -> beam.PCollection[UnitBatch]:
+        """Returns the batches with the columns of `token_fields`."""
+        return batches | beam.ParDo(self._tokenize).with_output_types(UnitBatch)
 
 
 class _TokenizeBatch(beam.DoFn):
@@ -87,24 +86,26 @@ class _TokenizeBatch(beam.DoFn):
     def teardown(self) -> None:
         self._pool.shutdown()
 
-    def process(self, batch: pa.RecordBatch) -> Iterator[Any]:
+    def process(self, batch: UnitBatch) -> Iterator[UnitBatch]:
+        rows = batch.rows
         spans = [
-            (start, min(start + _TEXTS_A_TASK, len(batch)))
-            for start in range(0, len(batch), _TEXTS_A_TASK)
+            (start, min(start + _TEXTS_A_TASK, len(rows)))
+            for start in range(0, len(rows), _TEXTS_A_TASK)
         ]
         failed: dict[int, str] = {}
         encoded = [
             part
-            for parts in self._pool.map(lambda s: self._encode(batch, s[0], s[1], failed), spans)
+            for parts in self._pool.map(lambda s: self._encode(rows, s[0], s[1], failed), spans)
             for part in parts
         ]
         if failed:
-            rejected, batch = take_rejected(batch, failed, self._columns, "tokenize")
-            yield rejected
-        if len(batch):
+            batch = batch.reject(failed, self._columns, "tokenize")
+        if encoded:
             parts, *counts = zip(*encoded, strict=True)
             num_tokens, truncated = (np.concatenate(count) for count in counts)
-            yield add_tokens(batch, Tokens.concatenate(parts), num_tokens, truncated)
+            tokens = Tokens.concatenate(parts)
+            batch = batch.with_rows(add_tokens(batch.rows, tokens, num_tokens, truncated))
+        yield batch
 
     def _encode(
         self, batch: pa.RecordBatch, start: int, end: int, failed: dict[int, str]

@@ -13,7 +13,7 @@ import pyarrow as pa
 from models.errors import UserError, quoted
 from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber, SeveralLabels
 from transforms.reading.corpus import Corpus, plan_corpus
-from transforms.reading.units import read_unit, split_file
+from transforms.reading.units import plan_units, read_unit
 
 HELD_OUT = 0.1
 """Share of the rows held out if no validation data is given."""
@@ -243,19 +243,17 @@ def _read(
     """
     segments: tuple[list[str], ...] = tuple([] for _ in corpus.text_columns)
     labels: list[Any] = []
-    for file in corpus.files:
-        for unit in split_file(corpus, file):
-            for batch in read_unit(corpus, unit):
-                dropped.update(batch.rejected.column("error").to_pylist())
-                found = [
-                    _label(kind, value, dropped)
-                    for value in _values(corpus, batch.rows, label_column)
-                ]
-                rows = [row for row, label in enumerate(found) if label is not None]
-                labels += [found[row] for row in rows]
-                for kept, name in zip(segments, corpus.text_columns, strict=True):
-                    column = _values(corpus, batch.rows, name)
-                    kept += [column[row] for row in rows]
+    for unit in plan_units(corpus):
+        for _, batch in read_unit(corpus, unit):
+            dropped.update(batch.rejected.column("error").to_pylist())
+            found = [
+                _label(kind, value, dropped) for value in _values(corpus, batch.rows, label_column)
+            ]
+            rows = [row for row, label in enumerate(found) if label is not None]
+            labels += [found[row] for row in rows]
+            for kept, name in zip(segments, corpus.text_columns, strict=True):
+                column = _values(corpus, batch.rows, name)
+                kept += [column[row] for row in rows]
     return LabelledTexts(segments, labels)
 
 

@@ -15,6 +15,7 @@ from pipelines import command, running
 from tests.pipelines.command_runs import ROOT, Run, run, run_process
 from tests.pipelines.conftest import TEXTS
 from tests.pipelines.labelling import LENGTH, LONG, NOISE, predicted
+from transforms.reading import units
 
 
 def test_a_long_text_read_in_windows_has_their_mean_probabilities(classify, tiny_preset, tmp_path):
@@ -103,6 +104,7 @@ def test_two_workers_in_processes_of_their_own_find_the_same_labels(
     classify, predictor, tmp_path, shown, monkeypatch
 ):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for the workers
+    monkeypatch.setattr(units, "_LEAST_BYTES", 1)
     folder = tmp_path / "corpus"
     folder.mkdir()
     for number in range(8):
@@ -112,7 +114,7 @@ def test_two_workers_in_processes_of_their_own_find_the_same_labels(
     )
     assert (found.code, found.err) == (0, "")
     assert shown == []  # by a bar: what is done elsewhere is not known here
-    assert len(found.parts) == 2  # a part of each worker
+    assert len(found.parts) == 8  # a part of each unit
     labels = dict(zip(TEXTS, predicted(predictor, TEXTS)[0], strict=True))
     assert found.column("label") == [labels[text] for text in found.column("text")]
     assert Counter(found.column("text")) == dict.fromkeys(TEXTS, 8)

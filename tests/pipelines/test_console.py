@@ -213,8 +213,8 @@ def test_a_terminal_shows_rows_speed_and_time_left_and_is_clean_afterwards(
 
 
 @pytest.mark.slow
-def test_an_interrupt_of_a_run_leaves_one_line_and_nothing_else(
-    tiny_preset, large_corpus, tmp_path
+def test_a_run_that_was_interrupted_says_in_one_line_how_to_go_on(
+    tiny_preset, large_corpus, tmp_path, classify
 ):
     folder = tmp_path / "out"
     terminal = TerminalProcess(
@@ -222,11 +222,20 @@ def test_an_interrupt_of_a_run_leaves_one_line_and_nothing_else(
         *(f"--preset={tiny_preset}", f"--output={folder}"),
     )
     terminal.wait_for(r"\d,\d{3} rows")
-    assert list(folder.glob("_temporary-*"))
+    assert list(folder.glob("_runs/*/plan.json"))
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.finish() == (130, "")
-    assert screen(terminal.written) == ["error: interrupted; nothing was added to the output"]
-    assert list(tmp_path.iterdir()) == []
+    (said,) = screen(terminal.written)
+    kept = re.fullmatch(
+        r"error: interrupted; (\d+)% of the work is kept: go on with --if_exists=update", said
+    )
+    assert kept or said == "error: interrupted; nothing was added to the output"
+    refused = classify(f"--input={large_corpus}")
+    if kept:
+        assert f"did not finish ({kept[1]}% of it is done): go on with" in refused.error
+    finished = classify(f"--input={large_corpus}", "--if_exists=update")
+    assert finished.manifest["rows"]["written"] == MANY
+    assert finished.column("position") == list(range(MANY))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -245,7 +254,7 @@ def test_an_interrupt_keeps_earlier_results(tiny_preset, large_corpus, classify,
         stderr=subprocess.PIPE,
         text=True,
     )
-    while process.poll() is None and not list(earlier.folder.glob("_temporary-*")):
+    while process.poll() is None and not list(earlier.folder.glob("_runs/*/plan.json")):
         time.sleep(0.05)
     time.sleep(0.3)  # into the start of Beam
     process.send_signal(number)

@@ -258,7 +258,7 @@ def test_usage_errors_import_neither_beam_nor_tensorflow(tiny_preset, tmp_path):
         (["--text_column=body"], "no column 'body'"),
         (["--sequence_length=1"], "no room for text"),
         (["--preset=nothing-here"], "is not a folder, a URI"),
-        ([f"--output={tmp_path}/full"], "the earlier run did not finish"),
+        ([f"--output={tmp_path}/full"], "1 part files and no _MANIFEST.json"),
     ):
         call = f"__import__('pipelines.classify', fromlist=['main']).main({[*given, *flags]})"
         code, err, heavy = modules_after(call)

@@ -1,5 +1,5 @@
 import pytest
-from apache_beam.runners.runner import PipelineRunner
+from apache_beam.runners.runner import PipelineRunner, PipelineState
 
 from models.errors import UserError
 from pipelines.running import check_reach, is_local, runner_of
@@ -8,16 +8,23 @@ from pipelines.running import check_reach, is_local, runner_of
 class _Job:
     """A job on other machines, of which this process only knows how the wait for it ends."""
 
-    def __init__(self, interrupted: bool) -> None:
+    def __init__(self, interrupted: bool, is_lost: bool = False) -> None:
+        self._is_lost = is_lost
         self._interrupted = interrupted
         self.is_cancelled = False
 
-    def wait_until_finish(self):
-        if self._interrupted:
+    def wait_until_finish(self, duration=None):
+        if self._interrupted and not self.is_cancelled:
             raise KeyboardInterrupt
 
     def cancel(self):
         self.is_cancelled = True
+
+    @property
+    def state(self):
+        if self._is_lost:
+            raise ConnectionError("who is there?")
+        return PipelineState.CANCELLED if self.is_cancelled else PipelineState.DONE
 
 
 class Elsewhere(PipelineRunner):
@@ -108,6 +115,18 @@ def test_a_job_elsewhere_is_cancelled_when_the_wait_for_it_is_interrupted(
     assert found.error_line == "interrupted; nothing was added to the output"
     assert job.is_cancelled
     assert files_in(earlier.folder) == before
+
+
+def test_what_a_job_has_written_stays_if_nobody_knows_whether_it_goes_on(
+    classify, earlier, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Elsewhere, "job", _Job(interrupted=True, is_lost=True))
+    found = classify(f"--input={tmp_path}/a.txt", ELSEWHERE, "--if_exists=overwrite")
+    assert (found.code, found.out) == (130, "")
+    assert found.error_line == "interrupted; the job may go on elsewhere, and its files stay"
+    assert list(earlier.folder.glob("_runs/*/plan.json"))
+    again = classify(f"--input={tmp_path}/a.txt", "--if_exists=overwrite")
+    assert "is being written by another run" in again.error
 
 
 def test_the_results_of_an_earlier_run_are_not_taken_for_those_of_a_job_that_did_not_finish(

@@ -6,22 +6,25 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.summary import print_summary
+from transforms.files import CorpusFile
+from transforms.writing.output import Todo
 
 
 def manifest_of(labels: dict[str, int] | None = None, **changes: Any) -> dict[str, Any]:
     """The manifest of one run, of which only what a summary looks at is true to life."""
     written = sum((labels or {}).values())
     rows = {"read": written, "written": written, "rejected": 0, "truncated": 0}
+    run = {"rows": rows, "seconds": 2.0, "tokens": 10 * written, "parts": 1}
     manifest: dict[str, Any] = {
-        "runs": [{"rows": rows, "seconds": 2.0}],
+        "runs": [run | ({"labels": labels} if labels else {})],
         "rows": rows,
-        "tokens": {"real": 10 * written, "padded": 0},
+        "text_column": "text",
+        "renamed": {},
+        "inputs": [{"source": "a.txt"}],
         "model": {"preset": "a_preset", "sequence_length": 64},
         "parts": [{"path": "part-0.parquet", "rows": written, "bytes": 1_234_567}],
         "rejected": {"errors": {}},
     }
-    if labels:
-        manifest["labels"] = labels
     return manifest | changes
 
 
@@ -30,15 +33,8 @@ def summary(capsys, tmp_path, monkeypatch):
     """Returns what is printed of a manifest, without the spaces at the ends of lines."""
     monkeypatch.setenv("COLUMNS", "120")
 
-    def print_and_read(manifest, earlier=None, output=str(tmp_path), renamed=None, **kwargs) -> str:
-        print_summary(
-            manifest,
-            earlier,
-            output=output,
-            text_column="text",
-            renamed=renamed or {},
-            **kwargs,
-        )
+    def print_and_read(manifest, output=str(tmp_path), **kwargs) -> str:
+        print_summary(manifest, output=output, **kwargs)
         return "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
 
     return print_and_read
@@ -74,7 +70,7 @@ def test_vectors_are_described_in_place_of_labels(summary):
         "embedding_dtype": "float16",
     }
     manifest = manifest_of({"": 4})
-    del manifest["labels"]
+    del manifest["runs"][0]["labels"]
     manifest["model"] |= {"embedding": embedding, "long_text": "windows"}
     said = summary(manifest)
     assert said.startswith("4 rows embedded in 2.0 s: 2 rows/s, 20 tokens/s")
@@ -111,7 +107,8 @@ def test_truncated_rejected_and_renamed_are_said_only_where_there_are_some(summa
     assert not {"truncated", "rejected", "renamed"} & set(said.split())
     manifest["runs"][0]["rows"] |= {"truncated": 1_000, "rejected": 9}
     manifest["rejected"] = {"errors": {"a": 4, "b": 3, "[c]": 1, "d": 1}}
-    said = summary(manifest, output="out/", renamed={"label": "input_label"})
+    manifest["renamed"] = {"label": "input_label"}
+    said = summary(manifest, output="out/")
     assert "truncated  1,000 rows longer than 64 tokens" in said
     assert "rejected   9 rows, kept in out/rejected" in said
     assert [line.split() for line in said.splitlines() if "×" in line] == [
@@ -149,7 +146,8 @@ def test_examples_cannot_steer_the_terminal_or_the_layout(summary, tmp_path):
 def test_labels_and_names_of_columns_cannot_steer_the_terminal_or_the_layout(summary, tmp_path):
     rows = [{"text": "one", "label": "a\n\x1b[31mb", "score": 0.5}]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "part-0.parquet")
-    said = summary(manifest_of({"a\n\x1b[31mb": 1}), renamed={"lab\nel": "input_lab\nel"})
+    renamed = {"lab\nel": "input_lab\nel"}
+    said = summary(manifest_of({"a\n\x1b[31mb": 1}, renamed=renamed))
     assert "  a [31mb  1  100.0%" in said
     assert "  a [31mb  0.50  one\n" in said
     assert "input column lab el → input_lab el" in said
@@ -164,14 +162,11 @@ def test_a_run_that_appended_is_told_alone(summary, tmp_path):
     write_part(tmp_path, "new-0.parquet", "the first new row")
     write_part(tmp_path, "new-1.parquet", "another new row")
     parts = [{"path": f"{name}.parquet", "bytes": 1} for name in ("old", "new-0", "new-1")]
-    earlier = manifest_of({"good": 100, "bad": 7}, parts=parts[:1])
     rows = {"read": 4, "written": 4, "rejected": 0, "truncated": 0}
-    both = manifest_of(
-        {"good": 103, "bad": 7, "new": 1},
-        parts=parts,
-        runs=[*earlier["runs"], {"rows": rows, "seconds": 1.0}],
-    )
-    said = summary(both, earlier)
+    run = {"rows": rows, "seconds": 1.0, "tokens": 40, "parts": 2, "labels": {"good": 3, "new": 1}}
+    both = manifest_of({"good": 103}, parts=parts)
+    both["runs"].append(run)
+    said = summary(both)
     assert said.startswith("4 rows labelled in 1.0 s: 4 rows/s, 40 tokens/s")
     assert "  good  3  75.0%" in said
     assert "the first new row" in said
@@ -179,6 +174,8 @@ def test_a_run_that_appended_is_told_alone(summary, tmp_path):
     assert "another" not in said
 
 
-def test_rows_appended_to_a_result_without_any(summary):
-    said = summary(manifest_of({"good": 2}), manifest_of(parts=[]))
-    assert "  good  2  100.0%" in said
+def test_an_update_says_what_became_of_the_files(summary):
+    new, changed = CorpusFile("new", 1), CorpusFile("changed", 1)
+    todo = Todo((new, changed), replaced=("changed",), num_same=3, num_vanished=1)
+    said = summary(manifest_of({"good": 2}, inputs=[{}] * 6), todo=todo)
+    assert "update  6 files: 1 new, 1 changed, 3 as before, 1 gone, whose rows stay" in said

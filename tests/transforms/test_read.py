@@ -2,9 +2,9 @@ import gzip
 import io
 import json
 import random
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import apache_beam as beam
 import fastavro
@@ -19,7 +19,8 @@ from transforms.files import CorpusFile
 from transforms.read import ReadCorpus
 from transforms.reading.corpus import Corpus, plan_corpus
 from transforms.reading.layout import InputColumn
-from transforms.reading.units import ReadUnit, read_head, read_unit
+from transforms.reading.units import Unit, plan_units, read_unit
+from transforms.unit_batch import UnitBatch
 
 
 def test_a_column_whose_name_is_taken_is_renamed(tmp_path):
@@ -69,21 +70,6 @@ def test_progress_counts_about_the_bytes_of_the_file(tmp_path, name):
     assert read == pytest.approx(corpus.size, rel=0.01)
 
 
-def test_the_first_rows_count_rejected_ones_and_open_no_file_too_many(tmp_path):
-    for number in range(3):
-        content = b"a\n\xff\nb\n\xff\n"
-        (tmp_path / f"{number}.txt").write_bytes(content)
-    corpus = plan_corpus([str(tmp_path)])
-    (tmp_path / "2.txt").unlink()
-    heads = list(read_head(corpus, 6))
-    assert [(path[-5:], b.rows.num_rows, b.rejected.num_rows) for path, b in heads] == [
-        ("0.txt", 2, 2),
-        ("1.txt", 1, 1),
-    ]
-    assert sum(batch.num_rows for _, batch in read_head(corpus, 8)) == 8
-    assert list(read_head(corpus, 0)) == []
-
-
 def test_memory_does_not_grow_with_the_file(tmp_path):
     path = tmp_path / "a.txt"
     with path.open("wb") as file:
@@ -91,7 +77,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
             file.write((b"x" * 99 + b"\n") * 10_000)
     corpus = plan_corpus([str(path)])
     before, most = pa.total_allocated_bytes(), 0
-    for batch in read_unit(corpus, ReadUnit(str(path))):
+    for _, batch in read_unit(corpus, Unit(corpus.files)):
         most = max(most, pa.total_allocated_bytes() - before, batch.rows.nbytes)
     assert most < 20 << 20
 
@@ -121,16 +107,15 @@ def counters_of_a_run(
     corpus: Corpus, rows: int, rejected: int, limit: int | None = None
 ) -> dict[str, int]:
     """Checks how many rows come out of a pipeline, and returns Beam's counters."""
+
+    def check(batches: list[UnitBatch]) -> None:
+        assert sum(batch.rows.num_rows for batch in batches) == rows
+        assert sum(batch.rejected.num_rows for batch in batches) == rejected
+
     pipeline = beam.Pipeline(runner=FnApiRunner())
-    found = pipeline | ReadCorpus(corpus, limit)
-    for name, batches, expected in (
-        ("rows", found.rows, rows),
-        ("rejected", found.rejected, rejected),
-    ):
-        assert batches.element_type is pa.RecordBatch
-        counts = batches | f"Rows of {name}" >> beam.Map(lambda batch: batch.num_rows)
-        total = counts | f"Sum of {name}" >> beam.CombineGlobally(sum)
-        assert_that(total, equal_to([expected]), label=f"Check {name}")
+    batches = pipeline | ReadCorpus(corpus, limit)
+    assert batches.element_type is UnitBatch
+    assert_that(batches, check)
     result = pipeline.run()
     result.wait_until_finish()
     return {
@@ -153,17 +138,65 @@ def test_a_limit_takes_the_first_rows(mixed_folder):
 
 
 @pytest.mark.parametrize("limit", [None, 10_000])
-def test_tallies_count_the_rows_of_each_file(mixed_folder, limit):
-    def check(tallies: list[dict[str, Any]]) -> None:
-        files: dict[str, int] = {}
-        for tally in tallies:
-            assert tally["rows_read"] == sum(tally["files"].values())
-            files |= tally["files"]
-        assert files == {f"{mixed_folder}/{number}.txt": 3001 for number in range(3)}
+def test_batches_of_a_unit_follow_one_another_to_its_end(mixed_folder, limit):
+    def check(batches: list[UnitBatch]) -> None:
+        start, files = 0, Counter[str]()
+        for batch in batches:
+            assert batch.start == start
+            assert batch.num_read == batch.rows.num_rows + batch.rejected.num_rows
+            start += batch.num_read
+            files[batch.source] += batch.num_read
+        assert [batch.is_last for batch in batches] == [False] * (len(batches) - 1) + [True]
+        assert files == {f"{mixed_folder}/{number}.txt": 3001 for number in range(3)} | {"": 0}
 
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-        found = pipeline | ReadCorpus(plan_corpus([str(mixed_folder)]), limit)
-        assert_that(found.tallies, check)
+        assert_that(pipeline | ReadCorpus(plan_corpus([str(mixed_folder)]), limit), check)
+
+
+class SomeDone:
+    """A run of which the first rows are there."""
+
+    def __init__(self, corpus: Corpus, done: int) -> None:
+        self._units = plan_units(corpus)
+        self._done = done
+
+    def pending(self) -> tuple[Unit, ...]:
+        return self._units
+
+    def rows_done(self, unit: Unit) -> int:
+        return self._done
+
+
+def test_what_is_done_is_not_read_out_again(mixed_folder):
+    def check(batches: list[UnitBatch]) -> None:
+        assert batches[0].start == 2048
+        assert batches[-1].start == 9003
+        assert sum(batch.num_read for batch in batches) == 9003 - 2048
+
+    corpus = plan_corpus([str(mixed_folder)])
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        assert_that(pipeline | ReadCorpus(corpus, work=SomeDone(corpus, 2048)), check)
+
+
+@pytest.mark.parametrize("how", ["append", "cut", "rewrite", "replace", "remove"])
+def test_a_file_that_changes_after_planning_ends_the_run(mixed_folder, how):
+    path = mixed_folder / "1.txt"
+    corpus = plan_corpus([str(mixed_folder)])
+    if how == "append":
+        path.write_bytes(path.read_bytes() + b"x")
+    elif how == "cut":
+        path.write_bytes(path.read_bytes()[:-1])
+    elif how == "rewrite":
+        path.write_bytes(path.read_bytes()[::-1])
+    elif how == "replace":
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content)
+    else:
+        path.unlink()
+    said = "was removed" if how == "remove" else "changed after the run was planned"
+    with pytest.raises(Exception, match=f"1.txt' {said}"), beam.Pipeline("FnApiRunner") as pipeline:
+        _ = pipeline | ReadCorpus(corpus)
 
 
 def test_a_pipeline_reads_from_cloud_storage(gcs_bucket):
@@ -196,6 +229,6 @@ def test_a_pipeline_reads_from_cloud_storage(gcs_bucket):
         assert Found(corpus, unit_bytes=5).texts == expected
         assert corpus.size == len(contents[name])
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-        found = pipeline | ReadCorpus(plan_corpus([f"{gcs_bucket}/*.txt"]))
-        texts = found.rows | beam.FlatMap(lambda batch: batch.column("text").to_pylist())
+        batches = pipeline | ReadCorpus(plan_corpus([f"{gcs_bucket}/*.txt"]))
+        texts = batches | beam.FlatMap(lambda batch: batch.rows.column("text").to_pylist())
         assert_that(texts, equal_to(["one", "two"]))

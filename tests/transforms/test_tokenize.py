@@ -16,6 +16,7 @@ from transforms.tokenize import (
     add_tokens,
     tokens_of,
 )
+from transforms.unit_batch import UnitBatch
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "##s"]
 
@@ -43,12 +44,12 @@ def batch_of(*texts: str, **columns: list[str]) -> pa.RecordBatch:
 
 
 def tokenized(preset: str, batch: pa.RecordBatch, length: int = 8, *columns: str, **arguments):
-    """What the DoFn gives for one batch: record batches and tagged ones."""
+    """The record batches that the DoFn gives for one."""
     shared = SharedPreprocessor(preset, length)
     tokenize = _TokenizeBatch(shared, list(columns or ["text"]), **arguments)
     tokenize.setup()
     try:
-        return list(tokenize.process(batch))
+        return [found.rows for found in tokenize.process(UnitBatch(batch))]
     finally:
         tokenize.teardown()
 
@@ -144,12 +145,12 @@ def test_a_bad_row_does_not_take_its_neighbours_along():
     tokenize = _TokenizeBatch(Given(Choosy(BertTokenizer(VOCABULARY), 8)), ["text"])
     tokenize.setup()
     texts = ["good", "bad", "good good", "film", "films"] * 200
-    rejected, batch = tokenize.process(batch_of(*texts))
+    (found,) = tokenize.process(UnitBatch(batch_of(*texts)))
     tokenize.teardown()
-    assert rejected.tag == "rejected"
-    assert rejected.value.schema == REJECTED
-    assert rejected.value.num_rows == 400
-    assert rejected.value.slice(0, 2).to_pylist() == [
+    rejected, batch = found.rejected, found.rows
+    assert rejected.schema == REJECTED
+    assert rejected.num_rows == 400
+    assert rejected.slice(0, 2).to_pylist() == [
         {
             "source": "a.txt",
             "position": position,
@@ -167,9 +168,9 @@ def test_a_bad_row_does_not_take_its_neighbours_along():
 def test_a_batch_of_bad_rows_only_gives_no_rows():
     tokenize = _TokenizeBatch(Given(Choosy(BertTokenizer(VOCABULARY), 8)), ["text"])
     tokenize.setup()
-    (rejected,) = tokenize.process(batch_of("bad", "film"))
+    (batch,) = tokenize.process(UnitBatch(batch_of("bad", "film")))
     tokenize.teardown()
-    assert rejected.value.num_rows == 2
+    assert (batch.rows.num_rows, batch.rejected.num_rows) == (0, 2)
 
 
 def test_tokens_come_back_out_of_a_slice_of_a_batch():
@@ -192,9 +193,8 @@ def test_a_rejected_pair_keeps_both_texts():
 def test_the_transform_runs_in_a_pipeline(preset):
     def check(batches):
         (batch,) = batches
-        assert batch.column("num_tokens").to_pylist() == [3, 4]
+        assert batch.rows.column("num_tokens").to_pylist() == [3, 4]
 
     with Pipeline() as pipeline:
-        rows = pipeline | beam.Create([batch_of("good", "bad film")])
-        result = rows | Tokenize(SharedPreprocessor(preset))
-        assert_that(result.rows, check)
+        batches = pipeline | beam.Create([UnitBatch(batch_of("good", "bad film"))])
+        assert_that(batches | Tokenize(SharedPreprocessor(preset)), check)

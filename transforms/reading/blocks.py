@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 
 from transforms.reading.layout import Layout, ReadBatch, Rejects, rejected_only
 from transforms.reading.lines import LineBlock, line_blocks
-from transforms.reading.readers import ReadUnit
+from transforms.reading.readers import FileRange
 
 
 def read_blocks(
     layout: Layout,
-    unit: ReadUnit,
+    unit: FileRange,
     read_block: Callable[[LineBlock, Rejects], Iterator[ReadBatch]],
 ) -> Iterator[ReadBatch]:
     """Reads the lines whose first byte lies in a range; those that cannot be read are rejected.

@@ -13,6 +13,7 @@ from transforms.reading.formats.record import FORMATS, INPUT_FORMATS, InputForma
 from transforms.reading.formats.text import TEXT_COLUMN
 from transforms.reading.layout import InputColumn, Layout, output_names
 from transforms.reading.readers import Head
+from transforms.versions import with_versions
 
 _FORMAT_CHOICES = f"name one with --input_format: {', '.join(FORMATS)}"
 
@@ -35,8 +36,22 @@ class Corpus(Layout):
         return sum(file.size for file in self.files)
 
 
+def find_files(inputs: Sequence[str]) -> tuple[CorpusFile, ...]:
+    """Finds the files of a run, each once.
+
+    Args:
+        inputs: Files, globs and folders.
+
+    Raises:
+        InputError: Something does not exist, or cannot be read.
+    """
+    if not inputs:
+        raise InputError("no input; name a file, a glob or a folder")
+    return with_versions(distinct(file for pattern in inputs for file in match(pattern)))
+
+
 def plan_corpus(
-    inputs: Sequence[str],
+    inputs: Sequence[str] | Sequence[CorpusFile],
     *,
     input_format: str | None = None,
     text_column: str = TEXT_COLUMN,
@@ -47,7 +62,7 @@ def plan_corpus(
     """Finds the files of a run and their columns, reading only the heads or footers of files.
 
     Args:
-        inputs: Files, globs and folders.
+        inputs: Files, globs and folders; or the files that `find_files` found.
         input_format: One of `FORMATS`; determined by the extensions of the files if None.
         text_column: The column with the text.
         text_pair_column: The column with the second text of sentence pairs.
@@ -63,9 +78,8 @@ def plan_corpus(
     """
     if input_format is not None and input_format not in FORMATS:
         raise InputError(f"unknown input format {input_format!r}; {_FORMAT_CHOICES}")
-    if not inputs:
-        raise InputError("no input; name a file, a glob or a folder")
-    files = distinct(file for pattern in inputs for file in match(pattern))
+    given = tuple(file for file in inputs if isinstance(file, CorpusFile))
+    files = given or find_files([pattern for pattern in inputs if isinstance(pattern, str)])
     record = INPUT_FORMATS[input_format] if input_format else _common_format(files)
     if not record.may_be_compressed:
         _require_uncompressed(files, record)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from transforms.files import CorpusFile
 from transforms.reading.decompress import BrokenStreamError, InputStream, compression_suffix
-from transforms.reading.readers import ReadUnit, whole_file
+from transforms.reading.readers import FileRange, whole_file
 
 BLOCK_BYTES = 4 << 20
 """Bytes read at a time: thousands of lines, so that the cost per block does not matter."""
@@ -76,13 +76,13 @@ def line_blocks(
             counted = reached
 
 
-def split_lines(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
+def split_lines(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
     """Cuts a file of lines into byte ranges; a compressed file stays whole."""
     if compression_suffix(file.path):
         yield from whole_file(file, unit_bytes)
     else:
         for start in range(0, file.size, unit_bytes):
-            yield ReadUnit(file.path, start, min(start + unit_bytes, file.size))
+            yield FileRange(file.path, start, min(start + unit_bytes, file.size))
 
 
 def _is_utf16(head: bytes) -> bool:

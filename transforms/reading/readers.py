@@ -1,4 +1,4 @@
-"""What reading a format takes: finding the columns of files, splitting a file, reading a unit."""
+"""What reading a format takes: finding the columns of files, splitting a file, reading a range."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class ReadUnit:
+class FileRange:
     """A part of a file: a range of bytes, or of whatever the format stores, such as row groups.
 
     Attributes:
@@ -52,20 +52,20 @@ class FormatReader:
     Attributes:
         heads: Finds the columns of files, reading only their heads or footers: a `Head` for each
             file that has any, or one for all. Raises `InputError` for files that cannot be read.
-        split: Cuts a file into units of about the given number of bytes that can be read
+        split: Cuts a file into ranges of about the given number of bytes that can be read
             independently, in file order.
-        read: Reads the rows of a unit, in file order. Every row is in a batch's rows, or rejected.
+        read: Reads the rows of a range, in file order. Every row is in a batch's rows, or rejected.
             Raises `OSError` if the file is gone or the storage failed.
     """
 
     heads: Callable[[Sequence[CorpusFile]], list[Head]]
-    split: Callable[[CorpusFile, int], Iterable[ReadUnit]]
-    read: Callable[[Layout, ReadUnit], Iterator[ReadBatch]]
+    split: Callable[[CorpusFile, int], Iterable[FileRange]]
+    read: Callable[[Layout, FileRange], Iterator[ReadBatch]]
 
 
-def whole_file(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
+def whole_file(file: CorpusFile, range_bytes: int) -> Iterator[FileRange]:
     """Leaves a file whole, however long: only reading it shows where its rows begin."""
-    yield ReadUnit(file.path)
+    yield FileRange(file.path)
 
 
 def read_each(files: Sequence[CorpusFile], read: Callable[[str], _T]) -> list[_T]:

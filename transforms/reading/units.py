@@ -1,68 +1,138 @@
-"""Units of work: the part of a file that one worker reads at a time."""
+"""Units of work: the part of a corpus that one worker reads, and writes, in one go."""
 
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
-from transforms.files import CorpusFile
+from transforms.files import CorpusFile, map_files
 from transforms.reading.corpus import Corpus
 from transforms.reading.formats.record import INPUT_FORMATS
 from transforms.reading.layout import ReadBatch
-from transforms.reading.readers import ReadUnit
+from transforms.reading.readers import FileRange
 
-UNIT_BYTES = 64 << 20
-"""Bytes of a file, as stored, that are read as one unit of work."""
+# A unit is this share of the corpus, within limits: large enough for few and large parts, small
+# enough for little to be done again when a worker dies, and for many workers to have some.
+_SHARE = 64
+_LEAST_BYTES = 8 << 20
+_MOST_BYTES = 256 << 20
 
 
-def split_file(
-    corpus: Corpus, file: CorpusFile, unit_bytes: int = UNIT_BYTES
-) -> Iterator[ReadUnit]:
-    """Cuts a file into units that can be read independently.
+@dataclass(frozen=True)
+class Unit:
+    """A range of a file, or a group of whole files; or the first rows of files.
+
+    Attributes:
+        files: The files, in order.
+        start: First byte of the only file, or the first of what its format is split into.
+        stop: The one after the last, or None for the rest of the file.
+        first_row: Row number of its first row in the file, for formats that do not record it.
+        size: About how many bytes, as stored, are read for it.
+        limit: How many rows to read, rejected ones included; all if None.
+    """
+
+    files: tuple[CorpusFile, ...]
+    start: int = 0
+    stop: int | None = None
+    first_row: int = 0
+    size: float = 0
+    limit: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Digest of the files with their versions, and of the range."""
+        files = [(file.path, file.size, file.version) for file in self.files]
+        identity = json.dumps([files, self.start, self.stop, self.limit])
+        return hashlib.sha256(identity.encode()).hexdigest()[:20]
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns what `from_json` makes an equal unit of."""
+        files = [[file.path, file.size, file.version, file.fingerprint] for file in self.files]
+        return {**vars(self), "files": files}
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> "Unit":
+        """Returns the unit that `as_json` was called on."""
+        return cls(**{**saved, "files": tuple(CorpusFile(*file) for file in saved["files"])})
+
+
+def unit_bytes_of(corpus: Corpus) -> int:
+    """Returns how many bytes of the files of a corpus, as stored, make a unit."""
+    return min(max(corpus.size // _SHARE, _LEAST_BYTES), _MOST_BYTES)
+
+
+def plan_units(
+    corpus: Corpus, limit: int | None = None, unit_bytes: int | None = None
+) -> tuple[Unit, ...]:
+    """Cuts a corpus into units, in the order of its files.
+
+    Args:
+        corpus: The corpus.
+        limit: Read only this many rows, the first in the order of the files, rejected ones
+            included: one unit.
+        unit_bytes: About how many bytes of the files, as stored, make a unit.
+    """
+    if limit is not None:
+        return (Unit(corpus.files, size=corpus.size, limit=limit),)
+    most = unit_bytes or unit_bytes_of(corpus)
+    units: list[Unit] = []
+    group: list[CorpusFile] = []
+    group_bytes = 0
+    ranges_of_all = map_files(corpus.files, lambda file: tuple(split_file(corpus, file, most)))
+    for file, ranges in zip(corpus.files, ranges_of_all, strict=True):
+        if group and group_bytes + file.size > most:
+            units.append(Unit(tuple(group), size=group_bytes))
+            group, group_bytes = [], 0
+        if len(ranges) == 1:
+            group.append(file)
+            group_bytes += file.size
+        else:
+            share = file.size / len(ranges)
+            units += [Unit((file,), r.start, r.stop, r.first_row, share) for r in ranges]
+    if group:
+        units.append(Unit(tuple(group), size=group_bytes))
+    return tuple(units)
+
+
+def split_file(corpus: Corpus, file: CorpusFile, range_bytes: int) -> Iterable[FileRange]:
+    """Cuts a file into ranges that can be read independently.
 
     Args:
         corpus: The plan that the file belongs to.
-        file: The file.
-        unit_bytes: About how many bytes of the file, as stored, go into a unit.
-
-    Yields:
-        The units, in file order.
-    """
-    if file.size <= unit_bytes:
-        yield ReadUnit(file.path)
-    else:
-        yield from INPUT_FORMATS[corpus.format].load().split(file, unit_bytes)
-
-
-def read_unit(corpus: Corpus, unit: ReadUnit) -> Iterator[ReadBatch]:
-    """Reads the rows of a unit, in file order.
-
-    Args:
-        corpus: The plan.
-        unit: A part of one of its files.
+        file: The file; a small one is not opened.
+        range_bytes: About how many bytes of the file, as stored, go into a range.
 
     Returns:
-        Batches of rows and rejected rows; every row of the unit is in one of the two.
-
-    Raises:
-        OSError: The file is gone, or the storage failed.
+        The ranges, in file order.
     """
-    return INPUT_FORMATS[corpus.format].load().read(corpus, unit)
+    if file.size <= range_bytes:
+        return (FileRange(file.path),)
+    return INPUT_FORMATS[corpus.format].load().split(file, range_bytes)
 
 
-def read_head(corpus: Corpus, limit: int) -> Iterator[tuple[str, ReadBatch]]:
-    """Reads the first rows of a corpus, file by file.
+def read_unit(corpus: Corpus, unit: Unit) -> Iterator[tuple[str, ReadBatch]]:
+    """Reads the rows of a unit, in file order; the same batches each time.
 
     Args:
         corpus: The plan.
-        limit: How many rows to read, rejected ones included.
+        unit: A part of it.
 
     Yields:
-        The path of a file, and a batch from it. Reading stops once there are enough rows.
+        The path of a file, and a batch from it; every row of the unit is in its rows or rejected.
+
+    Raises:
+        OSError: A file is gone, or the storage failed.
     """
-    if limit < 1:
-        return
-    for file in corpus.files:
-        for batch in read_unit(corpus, ReadUnit(file.path)):
-            head = batch.head(limit)
+    read = INPUT_FORMATS[corpus.format].load().read
+    rows_left = unit.limit
+    for file in unit.files:
+        if rows_left == 0:
+            return
+        for batch in read(corpus, FileRange(file.path, unit.start, unit.stop, unit.first_row)):
+            head = batch if rows_left is None else batch.head(rows_left)
             yield file.path, head
-            limit -= head.num_rows
-            if limit == 0:
-                return
+            if rows_left is not None:
+                rows_left -= head.num_rows
+                if rows_left == 0:
+                    break

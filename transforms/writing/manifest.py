@@ -1,29 +1,35 @@
 """The manifest: the file that says what an output folder holds, and that it is complete."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 import pyarrow as pa
 
+from transforms.counters import Counters, most_common, sum_counters, without
 from transforms.errors import OutputError
 from transforms.writing.folder import OutputFolder, open_folder, storage_errors
-from transforms.writing.parts import Counters, Part, most_common, sum_counters
+from transforms.writing.parts import Part
 
 MANIFEST = "_MANIFEST.json"
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Version of the manifest; grows when a reader of the old one would misread the new one."""
 
 _SUMMED = ("rows", "rejected", "tokens", "labels", "counters")
-_LISTS = ("parts", "rejected_parts", "runs")
+_LISTS = ("inputs", "parts", "rejected_parts", "runs")
 _TIMES = ("started", "finished", "seconds")
-MANIFEST_KEYS = frozenset({"format_version", "columns", "metadata", *_SUMMED, *_LISTS, *_TIMES})
-"""The keys that belong to the manifest and not to the command; `inputs` belongs to both."""
+MANIFEST_KEYS = frozenset(
+    {"format_version", "columns", "metadata", "settings", *_SUMMED, *_LISTS, *_TIMES}
+)
+"""The keys that belong to the manifest and not to the command."""
 
 # What an append and the messages about earlier results read from a manifest.
-_KINDS: dict[str, type] = {"columns": dict, "metadata": dict, "rows": dict, "runs": list}
+_KINDS: dict[str, type] = {
+    **dict.fromkeys(("columns", "metadata", "settings", "rows", "rejected", "tokens"), dict),
+    **dict.fromkeys(_LISTS, list),
+}
 
 # Error messages can be as many as the rows: the manifest shows this many, the most common ones.
 _ERRORS = 20
@@ -77,8 +83,9 @@ def _problem(manifest: Any) -> str | None:
         value = manifest.get(name, None if is_ours else kind())
         if not isinstance(value, kind):
             return f"not a manifest of results: its {name!r} is missing or wrong"
-    if not all(isinstance(run, dict) for run in manifest.get("runs", [])):
-        return "not a manifest of results: its 'runs' are wrong"
+    for name in _LISTS if is_ours else ("runs",):
+        if not all(isinstance(entry, dict) for entry in manifest.get(name, [])):
+            return f"not a manifest of results: its {name!r} are wrong"
     return None
 
 
@@ -86,6 +93,12 @@ def last_run(manifest: Mapping[str, Any] | None) -> str | None:
     """Returns the id of the run that wrote a manifest."""
     runs = (manifest or {}).get("runs") or [{}]
     return runs[-1].get("run_id")
+
+
+def paths_in(manifest: Mapping[str, Any] | None) -> set[str]:
+    """Returns the names of the parts that a manifest lists."""
+    lists = ((manifest or {}).get(key, []) for key in ("parts", "rejected_parts"))
+    return {part["path"] for parts in lists for part in parts}
 
 
 def describe_columns(schema: pa.Schema) -> dict[str, str]:
@@ -99,12 +112,16 @@ def utc_now() -> str:
 
 
 def build_manifest(
+    *,
     run_id: str,
     started: str,
     schema: pa.Schema,
     facts: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    inputs: Sequence[Mapping[str, Any]],
     parts: Mapping[str, Part],
-    tallies: Counters,
+    uncounted: Collection[Part],
+    counts: Counters,
 ) -> dict[str, Any]:
     """Returns the manifest of one run, which finishes now.
 
@@ -112,43 +129,54 @@ def build_manifest(
         run_id: Name of the run.
         started: When it started, in the form of `utc_now`.
         schema: Columns and key-value metadata of the parts.
-        facts: Facts about the command, for the top level; `inputs` are given the rows of their
-            source.
+        facts: Facts about the command, for the top level.
+        settings: What the command was asked for; an update must have the same.
+        inputs: The files that were read, with the names of the parts that hold their rows.
         parts: The parts by their final names, in order.
-        tallies: What the earlier stages have counted.
+        uncounted: Those whose rows are of earlier runs.
+        counts: What the stages counted.
     """
-    counters = sum_counters(part.counters for part in parts.values())
-    known = {"rows_read", "padded_tokens", "files"}
-    other = {name: count for name, count in tallies.items() if name not in known}
-    files = tallies.get("files", {})
+    ours = [part for part in parts.values() if part not in uncounted]
+    counters = sum_counters(part.counters for part in ours)
+    written = sum(part.rows for part in ours if not part.rejected)
+    rejected = sum(part.rows for part in ours if part.rejected)
     rows = {
-        "read": tallies.get("rows_read", 0),
-        "written": sum(part.rows for part in parts.values() if not part.rejected),
-        "rejected": sum(part.rows for part in parts.values() if part.rejected),
+        "read": written + rejected,
+        "written": written,
+        "rejected": rejected,
         "truncated": counters.get("truncated", 0),
     }
     finished = utc_now()
     span = datetime.fromisoformat(finished) - datetime.fromisoformat(started)
     times = {"started": started, "finished": finished, "seconds": span.total_seconds()}
+    other = {name: count for name, count in counts.items() if name != "padded_tokens"}
     return {
         "format_version": FORMAT_VERSION,
         **facts,
-        "inputs": [
-            {**entry, "rows": files.get(entry["source"], 0)} for entry in facts.get("inputs", [])
-        ],
+        "settings": dict(settings),
+        "inputs": [dict(entry) for entry in inputs],
         "rows": rows,
         "rejected": {
             "stages": counters.get("stages", {}),
             "errors": most_common(counters.get("errors", {}), _ERRORS),
         },
-        "tokens": {"real": counters.get("tokens", 0), "padded": tallies.get("padded_tokens", 0)},
+        "tokens": {"real": counters.get("tokens", 0), "padded": counts.get("padded_tokens", 0)},
         **({"labels": counters["labels"]} if "labels" in counters else {}),
         **({"counters": other} if other else {}),
         "columns": describe_columns(schema),
         "metadata": {k.decode(): v.decode() for k, v in (schema.metadata or {}).items()},
         "parts": _list_parts(parts, rejected=False),
         "rejected_parts": _list_parts(parts, rejected=True),
-        "runs": [{"run_id": run_id, **times, "rows": rows}],
+        "runs": [
+            {
+                "run_id": run_id,
+                **times,
+                "rows": rows,
+                "tokens": counters.get("tokens", 0),
+                "parts": sum(not part.rejected for part in parts.values()),
+                **({"labels": counters["labels"]} if "labels" in counters else {}),
+            }
+        ],
         **times,
     }
 
@@ -161,14 +189,66 @@ def _list_parts(parts: Mapping[str, Part], rejected: bool) -> list[dict[str, Any
     ]
 
 
-def append_manifest(earlier: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the combined manifest; facts with a single value are those of the latest run."""
+def append_manifest(
+    earlier: Mapping[str, Any],
+    new: Mapping[str, Any],
+    renamed: Mapping[str, str | None] | None = None,
+) -> dict[str, Any]:
+    """Returns the combined manifest; facts with a single value are those of the latest run.
+
+    Args:
+        earlier: The manifest of earlier runs.
+        new: The manifest of one run.
+        renamed: New names of parts that the inputs of earlier runs are in; None if there is none.
+    """
     merged = {**earlier, **new}
     for key in merged.keys() & set(_SUMMED):
         merged[key] = sum_counters([earlier.get(key, {}), new.get(key, {})])
     merged["rejected"]["errors"] = most_common(merged["rejected"]["errors"], _ERRORS)
-    for key in ("inputs", *_LISTS):
-        merged[key] = [*earlier[key], *new[key]]
+    for key in _LISTS:
+        merged[key] = [dict(entry) for entry in (*earlier[key], *new[key])]
+    for entry in merged["runs"][:-1]:
+        entry.pop("labels", None)  # may be many, and the sum is there
+    if renamed:
+        for entry in merged["inputs"]:
+            names = [renamed.get(name, name) for name in entry["parts"]]
+            entry["parts"] = [name for name in names if name]
     merged["started"] = earlier["started"]
     merged["seconds"] = round(earlier["seconds"] + new["seconds"], 3)
     return merged
+
+
+def reduce_manifest(
+    manifest: Mapping[str, Any],
+    sources: Collection[str],
+    parts: Collection[str],
+    lost: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Returns a manifest without some inputs, and without the parts that held their rows.
+
+    Args:
+        manifest: The manifest.
+        sources: The inputs.
+        parts: The names of the parts.
+        lost: What was counted of the rows of these inputs; `written` and `rejected` among it.
+    """
+    written, rejected = lost.get("written", 0), lost.get("rejected", 0)
+    rows = {
+        "read": written + rejected,
+        "written": written,
+        "rejected": rejected,
+        "truncated": lost.get("truncated", 0),
+    }
+    reasons = {key: lost.get(key, {}) for key in ("stages", "errors")}
+    less = {"tokens": {"real": lost.get("tokens", 0)}, "labels": lost.get("labels", {})}
+    return {
+        **manifest,
+        **{key: without(manifest[key], less[key]) for key in less if key in manifest},
+        "rows": without(manifest["rows"], rows),
+        "rejected": without(manifest["rejected"], reasons),
+        "inputs": [entry for entry in manifest["inputs"] if entry["source"] not in sources],
+        **{
+            key: [part for part in manifest[key] if part["path"] not in parts]
+            for key in ("parts", "rejected_parts")
+        },
+    }

@@ -1,53 +1,47 @@
-"""The plan of an output: whether a run may write to a folder, and what becomes of earlier results.
+"""The output folder before a run: whether the run may write there, and what is there already.
 
-A run writes its files under `_temporary-<run id>/` and publishes them at its very end, so that a
-folder with a `_MANIFEST.json` is always the whole result of finished runs. One run at a time may
-write to a folder.
+A run writes its files under `_runs/<run id>/` and publishes them at its very end, so that a folder
+with a `_MANIFEST.json` is always the whole result of finished runs. One run at a time may write to
+a folder. `docs/reliability.md` has the whole story.
 """
 
 import os
 import secrets
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 
 from transforms.errors import OutputError
+from transforms.files import CorpusFile, is_remote
+from transforms.reading.units import Unit
+from transforms.versions import is_unchanged, with_fingerprints
+from transforms.writing.finishing import finish_publishing
 from transforms.writing.folder import OutputFolder, open_folder, storage_errors
-from transforms.writing.manifest import (
-    FORMAT_VERSION,
-    MANIFEST,
-    describe_columns,
-    last_run,
-    load_manifest,
-    utc_now,
-)
+from transforms.writing.lock import Lock, release_lock, take_lock
+from transforms.writing.manifest import describe_columns, last_run, load_manifest, utc_now
 from transforms.writing.parts import result_files
-
-IfExists = Literal["error", "overwrite", "append"]
-
-_DROPPED = ("token_ids", "segment_ids")  # only the stages between reading and writing need them
-
-# Seconds (a day) without a new file after which a leftover whose owner cannot be asked (remote, or
-# on another host) counts as dead: a live run closes a part far more often.
-_LEFTOVER_SECONDS = 24 * 3600
+from transforms.writing.recovery import Recovered, recover, share_done
+from transforms.writing.request import Request, check_columns
+from transforms.writing.run_plan import IfExists, RunPlan, load_run_plan, run_folder
+from transforms.writing.schemas import written_schema
 
 
 @dataclass(frozen=True)
 class OutputPlan:
-    """Where and how one run publishes its results; made by `prepare_output`.
+    """Where and how one run publishes its results.
 
     Attributes:
         folder: Absolute path or URL of the output folder.
         run_id: Name of this run; names sort by time.
-        started: When the plan was made, ISO 8601 in UTC.
+        started: When it was planned, ISO 8601 in UTC.
         if_exists: What happens to earlier results; "error" means that there were none.
         earlier_run: Id of the last run that wrote the earlier results, if there are any.
-        created: The highest folder that had to be created for it, if any.
+        lock: The right to write to the folder.
+        unit_bytes: About how many bytes of input, as stored, make a chunk.
     """
 
     folder: str
@@ -55,41 +49,203 @@ class OutputPlan:
     started: str
     if_exists: IfExists
     earlier_run: str | None
-    created: str | None
+    lock: Lock
+    unit_bytes: int = 0
 
     @property
-    def temporary(self) -> str:
-        """Name of the folder, inside the output folder, where the run writes."""
-        return f"_temporary-{self.run_id}"
+    def parts_folder(self) -> str:
+        """Name of the folder, inside the output folder, where the run writes its parts."""
+        return f"{run_folder(self.run_id)}/parts"
 
 
-def prepare_output(
+@dataclass(frozen=True)
+class Todo:
+    """What a run has to read.
+
+    Attributes:
+        files: The files to read, with fingerprints, in order.
+        replaced: The inputs of the earlier result whose rows go, by `source`.
+        kept: Units of a run that died; what is done of them need not be done again.
+        num_same: How many files the earlier result has as they are.
+        num_vanished: How many inputs of the earlier result are not there any more.
+    """
+
+    files: tuple[CorpusFile, ...]
+    replaced: tuple[str, ...] = ()
+    kept: tuple[Unit, ...] = ()
+    num_same: int = 0
+    num_vanished: int = 0
+
+    @property
+    def unplanned(self) -> tuple[CorpusFile, ...]:
+        """The files that are in none of the kept units."""
+        planned = {file.path for unit in self.kept for file in unit.files}
+        return tuple(file for file in self.files if file.path not in planned)
+
+
+class Reservation:
+    """An output folder that nobody else writes to until `close` is called.
+
+    Attributes:
+        plan: What the workers need to know.
+        earlier: Manifest of the earlier results, if there are any.
+    """
+
+    def __init__(
+        self,
+        folder: OutputFolder,
+        plan: OutputPlan,
+        asked: Request,
+        found: Recovered,
+        refusal: OutputError | None,
+        created: str | None,
+    ) -> None:
+        self.plan = plan
+        self.earlier = found.manifest
+        self._folder = folder
+        self._asked = asked.if_exists
+        self._settings = asked.settings
+        self._found = found
+        self._refusal = refusal
+        self._created = created
+
+    def compare(self, files: Sequence[CorpusFile]) -> Todo:
+        """Returns what there is to do, given the files that are there now, with their versions."""
+        if self._asked != "update":
+            return Todo(with_fingerprints(files))
+        same, replaced, vanished = [], [], 0
+        if self.plan.if_exists == "update" and self.earlier is not None:
+            now = {_absolute(file.path): file for file in files}
+            for entry in self.earlier["inputs"]:
+                file = now.get(entry["path"])
+                if file is None:
+                    vanished += 1
+                elif is_unchanged(_file_of(entry), file):
+                    same.append(file)
+                else:
+                    replaced.append(entry["source"])
+        needed = with_fingerprints([file for file in files if file not in same])
+        return Todo(needed, tuple(replaced), self._kept(needed), len(same), vanished)
+
+    def _kept(self, needed: Sequence[CorpusFile]) -> tuple[Unit, ...]:
+        dead = self._found.dead
+        if dead is None:
+            return ()
+        there = {file.path: file for file in needed}
+        return tuple(
+            unit
+            for unit in dead.units
+            if all(f.path in there and is_unchanged(f, there[f.path]) for f in unit.files)
+        )
+
+    def check_columns(self, schema: pa.Schema) -> None:
+        """Checks that rows can stand beside those of the earlier results, if they will.
+
+        Args:
+            schema: Columns of the record batches that will be written.
+
+        Raises:
+            OutputError: They have other columns.
+        """
+        if self.plan.if_exists in ("append", "update") and self.earlier is not None:
+            try:
+                check_columns(self.earlier, schema)
+            except OutputError as error:
+                raise OutputError(
+                    f"--if_exists={self._asked} to --output={self.plan.folder}: {error}"
+                ) from None
+
+    def start(self, schema: pa.Schema, todo: Todo, units: Sequence[Unit], unit_bytes: int) -> bool:
+        """Stores what the run is going to do, and removes what others have left.
+
+        Args:
+            schema: Columns of the record batches that will be written.
+            todo: What there is to do.
+            units: The units of `todo.unplanned`.
+            unit_bytes: About how many bytes of input, as stored, make one.
+
+        Returns:
+            False if an earlier run that was asked for the same had done all but publishing it; then
+            that is done now.
+
+        Raises:
+            OutputError: There are results, or an unfinished run, that this one must not touch.
+        """
+        run = RunPlan(
+            run_id=self.plan.run_id,
+            if_exists=self._asked if self.plan.if_exists != "overwrite" else "overwrite",
+            settings=self._settings,
+            columns=describe_columns(written_schema(schema)),
+            directory=os.getcwd(),
+            units=(*todo.kept, *units),
+            unit_bytes=unit_bytes,
+            replaced=todo.replaced,
+        )
+        finished, dead = self._found.finished, self._found.dead
+        with storage_errors(f"use --output={self.plan.folder}"):
+            if finished is not None and finished.asks_for(run):
+                return False
+            if self._found.is_computed and dead is not None and dead.asks_for(run):
+                finish_publishing(self._folder, dead.run_id)
+                return False
+            if self._refusal is not None:
+                raise self._refusal
+            _check_inputs_survive(self._folder, self.plan, [file.path for file in todo.files])
+            for run_id in self._folder.run_ids():
+                if run_id != run.run_id:
+                    self._folder.remove_tree(run_folder(run_id))
+            run.save(self._folder)
+            self.plan = replace(self.plan, unit_bytes=unit_bytes)
+            return True
+
+    def close(self, finished: bool) -> float:
+        """Gives the folder back.
+
+        Args:
+            finished: Whether the run's results are published. If they are not and nothing is done,
+                all traces of the run go.
+
+        Returns:
+            The share of a run's work that is kept in the folder, from 0 to 1; 0 if it is finished.
+        """
+        share = 0.0
+        with suppress(OutputError), storage_errors("clean up"):
+            if not finished:
+                share = share_done(self._folder, load_run_plan(self._folder, self.plan.run_id))
+                if not share:
+                    self._folder.remove_tree(run_folder(self.plan.run_id))
+            release_lock(self._folder, self.plan.lock)
+            if self._created and not finished:
+                self._folder.remove_created(self._created)
+        return share
+
+
+def reserve_output(
     output: str,
     *,
     if_exists: IfExists = "error",
-    schema: pa.Schema,
+    settings: Mapping[str, Any] | None = None,
     metadata: Mapping[str, str] | None = None,
     replace_if: Callable[[Mapping[str, Any]], bool] | None = None,
-) -> OutputPlan:
-    """Checks that a run may write to `output`, and reserves it.
+    elsewhere: bool = False,
+) -> Reservation:
+    """Takes a folder for a run, and goes forward from where an earlier one died.
 
-    Earlier results are not touched. A failed run gives up the reservation with `discard`.
+    Earlier results are not touched.
 
     Args:
         output: Folder, local or on any of Beam's file systems (`gs://…`); created if absent.
         if_exists: What to do about earlier results. "append" to an empty folder is a first run.
-        schema: Columns of the record batches that will be written.
+        settings: What the command was asked for; an update must have the same.
         metadata: What all rows of one folder must share, such as the digest of the weights;
             appending compares it with the same keys of the earlier run's metadata.
         replace_if: Called with the manifest of an earlier result when `if_exists` is "error";
             True replaces that result.
-
-    Returns:
-        What `transforms.write.WriteResults` needs to know.
+        elsewhere: Whether the run may go on when this process has ended.
 
     Raises:
         OutputError: The folder holds results, cannot be written to, is in use by another run, or
-            holds results to which these rows cannot be appended.
+            holds results to which these rows cannot be added.
     """
     if not output.strip():
         raise OutputError("--output is empty: give a folder")
@@ -98,116 +254,54 @@ def prepare_output(
     except UnicodeEncodeError:
         raise OutputError(f"--output={os.fsencode(output)!r} is not UTF-8: rename it") from None
     folder = open_folder(output)
+    asked = Request(output, if_exists, settings or {}, metadata or {}, replace_if)
     with storage_errors(f"use --output={output}"):
         folder.check_no_file()
-        results = result_files(folder)
-        earlier = load_manifest(folder, broken_as_empty=if_exists == "overwrite")
-        if_exists = _resolve(output, if_exists, results, earlier, replace_if)
-        if if_exists == "append" and earlier is not None:
-            _check_appendable(output, earlier, written_schema(schema), metadata or {})
-        run_id = f"{datetime.now(timezone.utc):%Y%m%dt%H%M%S}-{secrets.token_hex(3)}"
+        # Nothing is written into a folder with results that stay as they are.
+        if if_exists == "error" and not folder.run_ids():
+            asked.resolve(folder, load_manifest(folder), None)
         created = folder.first_missing()
-        plan = OutputPlan(folder.path, run_id, utc_now(), if_exists, last_run(earlier), created)
+        run_id = f"{datetime.now(timezone.utc):%Y%m%dt%H%M%S}-{secrets.token_hex(3)}"
+        lock = take_lock(folder, run_id, elsewhere)
     try:
         with storage_errors(f"use --output={output}"):
-            folder.reserve(plan.temporary)
-        with storage_errors(f"clear --output={output}"):
-            _remove_leftovers(folder, plan, output)
+            found = recover(folder, broken_as_empty=if_exists == "overwrite")
+            refusal = None
+            try:
+                effective = asked.resolve(folder, found.manifest, found.dead)
+            except OutputError as error:
+                if not (found.finished or found.is_computed):
+                    raise
+                # It may be the very result that is asked for, and its publishing all to do.
+                effective, refusal = if_exists, error
+            if if_exists == "update" and found.dead is not None:
+                run_id = found.dead.run_id
+        plan = OutputPlan(folder.path, run_id, utc_now(), effective, last_run(found.manifest), lock)
+        return Reservation(folder, plan, asked, found, refusal, created)
     except BaseException:
-        discard(plan)
+        with suppress(OutputError), storage_errors("clean up"):
+            release_lock(folder, lock)
+            if created:
+                folder.remove_created(created)
         raise
-    return plan
 
 
-def discard(plan: OutputPlan) -> None:
-    """Removes what a run that will not finish has written; earlier results stay."""
-    folder = open_folder(plan.folder)
-    with suppress(OutputError), storage_errors("clean up"):
-        folder.remove_tree(plan.temporary)
-        if plan.created:
-            folder.remove_created(plan.created)
+def _file_of(entry: Mapping[str, Any]) -> CorpusFile:
+    """Returns an input as a manifest has it."""
+    return CorpusFile(entry["source"], entry["bytes"], entry["version"], entry["fingerprint"])
 
 
-def written_schema(schema: pa.Schema) -> pa.Schema:
-    """Returns the columns that reach the output, without the metadata that came with them."""
-    return pa.schema([field for field in schema if field.name not in _DROPPED])
+def _absolute(path: str) -> str:
+    return path if is_remote(path) else os.path.abspath(path)
 
 
-def _resolve(
-    output: str,
-    if_exists: IfExists,
-    results: Mapping[str, int],
-    earlier: Mapping[str, Any] | None,
-    replace_if: Callable[[Mapping[str, Any]], bool] | None,
-) -> IfExists:
-    if not results and earlier is None:
-        return "error"
-    if if_exists == "overwrite":
-        return "overwrite"
-    if earlier is None:
-        raise OutputError(
-            f"--output={output} holds {len(results)} part files and no {MANIFEST}: the earlier "
-            "run did not finish; replace it with --if_exists=overwrite or give another folder"
-        )
-    if if_exists == "append":
-        return "append"
-    if replace_if is not None and replace_if(earlier):
-        return "overwrite"
-    rows = earlier.get("rows", {}).get("written", "unknown")
-    raise OutputError(
-        f"--output={output} holds results already ({rows} rows, finished "
-        f"{earlier.get('finished', 'at an unknown time')}): give --if_exists=overwrite or append, "
-        "or another folder"
-    )
-
-
-def _check_appendable(
-    output: str, earlier: Mapping[str, Any], schema: pa.Schema, metadata: Mapping[str, str]
-) -> None:
-    version = earlier.get("format_version")
-    if version != FORMAT_VERSION:
-        raise OutputError(
-            f"--output={output} has a manifest of format version {version}, and this program "
-            f"appends to version {FORMAT_VERSION}: give another folder or --if_exists=overwrite"
-        )
-    difference = _first_difference(earlier["columns"], describe_columns(schema))
-    if difference:
-        raise OutputError(f"--if_exists=append to --output={output}: {difference}")
-    for name, value in metadata.items():
-        before = earlier["metadata"].get(name)
-        if before != value:
+def _check_inputs_survive(folder: OutputFolder, plan: OutputPlan, sources: Sequence[str]) -> None:
+    if plan.if_exists not in ("overwrite", "update"):
+        return
+    replaced = {f"{plan.folder}/{name}" for name in result_files(folder)}
+    for source in sources:
+        if open_folder(source).path in replaced:
             raise OutputError(
-                f"--if_exists=append to --output={output}: its rows were made with {name} "
-                f"{before}, this run has {value}"
+                f"--if_exists={plan.if_exists} would remove the input {source}: give another "
+                "--output"
             )
-
-
-def _first_difference(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
-    for name in [*before, *now]:
-        if name not in now:
-            return f"column {name} ({before[name]}) is in its results but not in this run"
-        if name not in before:
-            return f"column {name} ({now[name]}) is in this run but not in its results"
-        if before[name] != now[name]:
-            return f"column {name} is {before[name]} in its results and {now[name]} in this run"
-    if list(before) != list(now):
-        return f"the columns of its results are in another order: {', '.join(before)}"
-    return None
-
-
-def _remove_leftovers(folder: OutputFolder, plan: OutputPlan, output: str) -> None:
-    for name, modified in folder.temporaries().items():
-        if name == plan.temporary:
-            continue
-        owner = folder.owner(name)
-        if owner == "alive":
-            raise OutputError(
-                f"--output={output} is being written by another run ({name}): wait for it, or "
-                "give another folder"
-            )
-        if (
-            owner == "dead"
-            or plan.if_exists == "overwrite"
-            or time.time() - modified > _LEFTOVER_SECONDS
-        ):
-            folder.remove_tree(name)

@@ -3,27 +3,27 @@
 import hashlib
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from transforms.writing.folder import RUN_ID, OutputFolder
+from transforms.counters import Counters, most_common, sum_counters
+from transforms.writing.folder import RUN_ID, NewFile, OutputFolder
 
 REJECTED_FOLDER = "rejected"
 """The folder, inside the output folder, that holds the parts with rejected rows."""
 
-# A row group is what a reader decodes at a time, and what a bundle holds before it writes. Rows:
+# A row group is what a reader decodes at a time, and what a chunk holds before it writes. Rows:
 # 131,072, near DuckDB's 122,880, and enough for readers to skip by statistics. Bytes, of Arrow
 # memory: 64 MiB, reached first by rows that carry vectors.
 ROW_GROUP_ROWS = 128 * 1024
 ROW_GROUP_BYTES = 64 * 1024**2
 
-# Bytes of a file after which a bundle starts a new part: few enough files for object stores to
+# Bytes of a file after which a chunk ends: few enough files for object stores to
 # list, each small enough for one reader.
 PART_BYTES = 256 * 1024**2
 
@@ -37,13 +37,10 @@ _ERRORS_IN_PART = 200
 
 _NAME = re.compile(rf"({REJECTED_FOLDER}/)?part-\d{{5,}}-of-\d{{5,}}(-{RUN_ID})?\.parquet")
 
-Counters = dict[str, Any]
-"""Numbers to be summed, by name; values may themselves be `Counters`."""
-
 
 @dataclass(frozen=True)
 class Part:
-    """A finished Parquet file in the temporary folder.
+    """A finished Parquet file that is not published yet.
 
     Attributes:
         path: Its name in the output folder.
@@ -51,7 +48,6 @@ class Part:
         rows: Number of rows.
         bytes: Size of the file.
         sha256: Digest of the file.
-        first: Source and position of its first row, by which parts are ordered.
         counters: What the manifest adds up over all parts.
     """
 
@@ -60,7 +56,6 @@ class Part:
     rows: int
     bytes: int
     sha256: str
-    first: tuple[str, int]
     counters: Counters
 
 
@@ -89,7 +84,7 @@ class PartWriter:
 
     Args:
         folder: The output folder.
-        temporary: Name of the folder in it where the run writes.
+        parts_folder: Name of the folder in it where the parts of the run are.
         schema: Columns and key-value metadata of the file.
         rejected: Whether its rows are rejected ones.
         count: Counts what the manifest says about the rows of a row group.
@@ -98,14 +93,14 @@ class PartWriter:
     def __init__(
         self,
         folder: OutputFolder,
-        temporary: str,
+        parts_folder: str,
         schema: pa.Schema,
         rejected: bool,
         count: Callable[[pa.Table], Counters],
     ) -> None:
         self._folder = folder
-        self._path = f"{temporary}/{uuid.uuid4().hex}.parquet"
-        self._schema = schema
+        self._path = f"{parts_folder}/{uuid.uuid4().hex}.parquet"
+        self.schema = schema
         self._rejected = rejected
         self._count = count
         self._batches: list[pa.RecordBatch] = []
@@ -113,19 +108,16 @@ class PartWriter:
         self._waiting_bytes = 0
         self._rows = 0
         self._counters: Counters = {}
-        self._first: tuple[str, int] | None = None
         self._file: _HashingFile | None = None
         self._parquet: pq.ParquetWriter | None = None
 
     @property
     def is_full(self) -> bool:
-        """Whether the next row belongs in another part."""
+        """Whether the next row belongs in another chunk."""
         return self._file is not None and self._file.bytes >= PART_BYTES
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Adds one or more rows; they reach the file with their row group."""
-        if self._first is None:
-            self._first = (batch["source"][0].as_py(), batch["position"][0].as_py())
         self._batches.append(batch)
         self._waiting_rows += batch.num_rows
         self._waiting_bytes += batch.nbytes
@@ -146,7 +138,6 @@ class PartWriter:
             rows=self._rows,
             bytes=self._file.bytes,
             sha256=self._file.hexdigest(),
-            first=self._first or ("", 0),
             counters=self._counters,
         )
 
@@ -163,15 +154,15 @@ class PartWriter:
             self._folder.remove([self._path])
 
     def _write_row_group(self) -> None:
-        table = pa.Table.from_batches(self._batches, self._schema)
+        table = pa.Table.from_batches(self._batches, self.schema)
         if self._parquet is None:
             self._file = _HashingFile(self._folder.create(self._path))
             self._parquet = pq.ParquetWriter(
                 self._file,
-                self._schema,
+                self.schema,
                 compression="zstd",
                 use_dictionary=_repetitive_columns(table),
-                write_statistics=[f.name for f in self._schema if not pa.types.is_nested(f.type)],
+                write_statistics=[f.name for f in self.schema if not pa.types.is_nested(f.type)],
             )
         if table.num_rows:
             self._parquet.write_table(table, row_group_size=table.num_rows)
@@ -190,7 +181,7 @@ class _HashingFile:
 
     closed = False
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: NewFile) -> None:
         self._file = file
         self._sha256 = hashlib.sha256()
         self._abandoned = False
@@ -230,18 +221,6 @@ def _is_repetitive(column: pa.ChunkedArray) -> bool:
         return False
 
 
-def sum_counters(several: Iterable[Counters]) -> Counters:
-    """Returns the sum of counters, key by key, without changing them."""
-    total: Counters = {}
-    for counters in several:
-        for key, value in counters.items():
-            if isinstance(value, dict):
-                total[key] = sum_counters([total.get(key, {}), value])
-            else:
-                total[key] = total.get(key, 0) + value
-    return total
-
-
 def count_results(table: pa.Table, label_column: str | None = None) -> Counters:
     """Counts tokens and truncated rows, if there are such columns, and rows by label."""
     counters: Counters = {}
@@ -265,9 +244,3 @@ def count_rejected(table: pa.Table) -> Counters:
 
 def _count_values(column: pa.ChunkedArray) -> dict[str, int]:
     return {entry["values"]: entry["counts"] for entry in pc.value_counts(column).to_pylist()}
-
-
-def most_common(counts: Mapping[str, int], limit: int) -> dict[str, int]:
-    """Returns the highest counts, highest first, with ties ordered by name."""
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return dict(ordered[:limit])

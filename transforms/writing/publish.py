@@ -1,143 +1,241 @@
-"""Publishing: the parts of a finished run get their final names, and the manifest comes last."""
+"""Publishing: the parts of a finished run become the result, whatever dies on the way."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from transforms.counters import Counters, sum_counters
 from transforms.errors import OutputError
+from transforms.writing.finishing import begin_publishing, finish_publishing
 from transforms.writing.folder import OutputFolder, open_folder, storage_errors
+from transforms.writing.interrupts import without_interrupts
+from transforms.writing.lock import has_lock, release_lock
 from transforms.writing.manifest import (
-    MANIFEST,
     append_manifest,
     build_manifest,
     last_run,
     load_manifest,
+    reduce_manifest,
 )
 from transforms.writing.output import OutputPlan
 from transforms.writing.parts import (
     REJECTED_FOLDER,
-    Counters,
     Part,
-    PartWriter,
-    count_results,
+    count_rejected,
     part_name,
     result_files,
 )
+from transforms.writing.records import Record, is_done, load_records
+from transforms.writing.run_plan import RunPlan, load_run_plan
+from transforms.writing.schemas import OutputSchemas
 
 
-def publish(
-    plan: OutputPlan,
-    schema: pa.Schema,
-    facts: Mapping[str, Any],
-    parts: Sequence[Part],
-    tallies: Counters,
-) -> dict[str, Any]:
+def publish(plan: OutputPlan, schemas: OutputSchemas, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Makes the parts of a run the results in its folder, and returns the manifest.
 
     It may be called again, whether the first call finished or broke off anywhere: a runner may
-    retry.
+    retry. An interrupt waits for its end.
 
     Args:
-        plan: From `transforms.writing.output.prepare_output`.
-        schema: Columns and key-value metadata of the parts.
+        plan: From `transforms.writing.output`.
+        schemas: Columns of the parts.
         facts: Facts about the command, for the top level of the manifest.
-        parts: All parts that were written, in any order.
-        tallies: What the earlier stages have counted, `rows_read` at least.
 
     Raises:
         OutputError: Storage refused, or another run changed the folder.
-        RuntimeError: Rows were lost or duplicated on the way; nothing is published.
+        RuntimeError: Rows were lost or doubled on the way; nothing is published.
     """
     folder = open_folder(plan.folder)
-    with storage_errors(f"finish {plan.folder}"):
-        now = load_manifest(folder, broken_as_empty=plan.if_exists == "overwrite")
-        if now is not None and last_run(now) == plan.run_id:
-            folder.remove_tree(plan.temporary)
-            return now
-        _check_untouched(plan, now)
-        _check_complete(parts, tallies)
-
-        earlier = now if plan.if_exists == "append" else None
-        if earlier is None and all(part.rejected for part in parts):
-            empty = PartWriter(folder, plan.temporary, schema, False, count_results).close()
-            parts = [*parts, empty]
-        named = _name_parts(parts, plan.run_id, earlier)
-        if plan.if_exists == "overwrite" and now is not None:
-            # While its manifest is there, a part with the name of one of ours is to be replaced.
-            renames = _renames_to_do(folder, plan, named, published={})
-            folder.remove([MANIFEST])
-        else:
-            renames = _renames_to_do(folder, plan, named, published=result_files(folder))
-        folder.rename(renames)
-        _remove_strays(folder, {*named, *_paths_in(earlier)})
-        manifest = build_manifest(plan.run_id, plan.started, schema, facts, named, tallies)
-        if earlier is not None:
-            manifest = append_manifest(earlier, manifest)
-        folder.remove_tree(plan.temporary)
-        content = json.dumps(manifest, indent=2, ensure_ascii=False)
-        folder.write_whole(MANIFEST, content.encode(), plan.temporary)
+    with without_interrupts(), storage_errors(f"finish {plan.folder}"):
+        try:
+            manifest = _publish(folder, plan, schemas, facts)
+        except Exception:
+            # A second worker that does the same may have been faster.
+            now = load_manifest(folder)
+            if now is None or last_run(now) != plan.run_id:
+                raise
+            manifest = finish_publishing(folder, plan.run_id) or now
+        release_lock(folder, plan.lock)
         return manifest
 
 
-def _check_untouched(plan: OutputPlan, now: Mapping[str, Any] | None) -> None:
-    removed_by_us = now is None and plan.if_exists == "overwrite"  # in an earlier try
-    if last_run(now) != plan.earlier_run and not removed_by_us:
+def _publish(
+    folder: OutputFolder, plan: OutputPlan, schemas: OutputSchemas, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    now = load_manifest(folder, broken_as_empty=plan.if_exists == "overwrite")
+    if now is not None and last_run(now) == plan.run_id:
+        return finish_publishing(folder, plan.run_id) or now
+    _check_untouched(folder, plan, now)
+    run = load_run_plan(folder, plan.run_id)
+    if run is None:
+        raise OutputError(f"the plan of run {plan.run_id} is gone: was the folder cleaned?")
+    records = _complete_records(folder, run)
+    parts = [part for record in records for part in record.parts]
+    _check_parts(folder, plan, parts)
+
+    earlier = now if plan.if_exists in ("append", "update") else None
+    if plan.if_exists == "overwrite" and now and parts and all(part.rejected for part in parts):
+        raise OutputError(
+            f"every row was rejected ({_first_reason(parts)}): the earlier result in "
+            f"{plan.folder} is kept"
+        )
+    rewritten: dict[str, Part | None] = {}
+    if earlier is not None and run.replaced:
+        earlier, rewritten = _take_out(folder, plan, schemas, earlier, run.replaced)
+        parts += [part for part in rewritten.values() if part]
+    if all(part.rejected for part in parts) and not (earlier and earlier["parts"]):
+        parts.append(schemas.part_writer(folder, plan.parts_folder, False).close())
+    named = _name_parts(parts, plan.run_id, earlier, is_first=not result_files(folder))
+    final = {part.path: name for name, part in named.items()}
+    counts = sum_counters(record.counts for record in records)
+    manifest = build_manifest(
+        run_id=plan.run_id,
+        started=plan.started,
+        schema=schemas.rows,
+        facts=facts,
+        settings=run.settings,
+        inputs=_inputs(run, records, final),
+        parts=named,
+        uncounted=[part for part in rewritten.values() if part],
+        counts=counts,
+    )
+    if earlier is not None:
+        renamed = {
+            old: None if part is None else final[part.path] for old, part in rewritten.items()
+        }
+        manifest = append_manifest(earlier, manifest, renamed)
+    places = {name: part.path for name, part in named.items()}
+    begin_publishing(folder, plan.run_id, manifest, places)
+    if not has_lock(folder, plan.lock):
+        raise OutputError(
+            f"another run has taken over {plan.folder}: its results are kept, and those of this "
+            "run are not published"
+        )
+    finished = finish_publishing(folder, plan.run_id)
+    assert finished is not None
+    return finished
+
+
+def _check_untouched(folder: OutputFolder, plan: OutputPlan, now: Mapping[str, Any] | None) -> None:
+    if last_run(now) != plan.earlier_run:
         raise OutputError(
             f"the results in {plan.folder} changed during this run (last run now: "
             f"{last_run(now)}): they are kept, and those of this run are not published"
         )
 
 
-def _check_complete(parts: Sequence[Part], tallies: Counters) -> None:
-    read = tallies.get("rows_read", 0)
-    written = sum(part.rows for part in parts if not part.rejected)
-    rejected = sum(part.rows for part in parts if part.rejected)
-    if read != written + rejected:
+def _complete_records(folder: OutputFolder, run: RunPlan) -> list[Record]:
+    """Returns the records of a run in the order of their rows, which cover every unit."""
+    chains = load_records(folder, run.run_id)
+    missing = [unit for unit in run.units if not is_done(chains.get(unit.name))]
+    if missing:
         raise RuntimeError(
-            f"{read} rows were read, but {written} written and {rejected} rejected: nothing is "
-            "published; this is a bug in the program"
+            f"{len(missing)} of {len(run.units)} units of input are not done, the first in "
+            f"{missing[0].files[0].path!r}: nothing is published"
         )
+    records = [record for unit in run.units for record in chains[unit.name]]
+    for record in records:
+        rows = sum(part.rows for part in record.parts)
+        if record.stop - record.start != rows:
+            raise RuntimeError(
+                f"{record.stop - record.start} rows of a unit were read, and {rows} written or "
+                "rejected: nothing is published; this is a bug in the program"
+            )
+    return records
 
 
-def _name_parts(
-    parts: Sequence[Part], run_id: str, earlier: Mapping[str, Any] | None
-) -> dict[str, Part]:
-    """Returns the parts by their final names, in the order of their rows."""
-    named = {}
-    for rejected, key in ((False, "parts"), (True, "rejected_parts")):
-        ordered = sorted((p for p in parts if p.rejected == rejected), key=lambda p: p.first)
-        before = len(earlier[key]) if earlier else 0
-        total = before + len(ordered)
-        for i, part in enumerate(ordered, before):
-            named[part_name(rejected, i, total, run_id if earlier else None)] = part
-    return named
-
-
-def _renames_to_do(
-    folder: OutputFolder, plan: OutputPlan, named: Mapping[str, Part], published: Mapping[str, int]
-) -> list[tuple[str, str]]:
-    """Returns the renames that an earlier try has not done; raises if a part is missing."""
-    waiting = folder.files(plan.temporary)
-    for name, part in named.items():
-        size = waiting.get(part.path, published.get(name))
+def _check_parts(folder: OutputFolder, plan: OutputPlan, parts: Iterable[Part]) -> None:
+    there = folder.files(plan.parts_folder)
+    for part in parts:
+        size = there.get(part.path)
         if size != part.bytes:
             raise OutputError(
                 f"{part.path} ({part.bytes} bytes) in {folder.path} "
                 + ("is gone" if size is None else f"has {size} bytes")
                 + ": was the folder cleaned, or used by another run?"
             )
-    return [(part.path, name) for name, part in named.items() if part.path in waiting]
 
 
-def _paths_in(manifest: Mapping[str, Any] | None) -> set[str]:
-    if manifest is None:
-        return set()
-    return {part["path"] for part in (*manifest["parts"], *manifest["rejected_parts"])}
+def _first_reason(parts: Iterable[Part]) -> str:
+    reasons = (reason for part in parts for reason in part.counters.get("errors", {}))
+    return next(reasons, "no reason is known")
 
 
-def _remove_strays(folder: OutputFolder, ours: set[str]) -> None:
-    """Removes replaced results, and parts of an append that died before its manifest."""
-    folder.remove([name for name in result_files(folder) if name not in ours])
-    folder.remove_if_empty(REJECTED_FOLDER)
+def _name_parts(
+    parts: Sequence[Part], run_id: str, earlier: Mapping[str, Any] | None, is_first: bool
+) -> dict[str, Part]:
+    """Returns the parts by names that nothing else has, in the order of their rows."""
+    named = {}
+    for rejected, key in ((False, "parts"), (True, "rejected_parts")):
+        ours = [part for part in parts if part.rejected == rejected]
+        before = len(earlier[key]) if earlier else 0
+        for i, part in enumerate(ours, before):
+            name = part_name(rejected, i, before + len(ours), None if is_first else run_id)
+            named[name] = part
+    return named
+
+
+def _inputs(
+    run: RunPlan, records: Iterable[Record], final: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    rows: Counters = {}
+    parts: dict[str, list[str]] = {}
+    for record in records:
+        rows = sum_counters([rows, record.files])
+        for path in record.files:
+            parts.setdefault(path, []).extend(final[part.path] for part in record.parts)
+    return [
+        {
+            "source": file.path,
+            "path": run.absolute(file.path),
+            "bytes": file.size,
+            "version": file.version,
+            "fingerprint": file.fingerprint,
+            "rows": rows.get(file.path, 0),
+            "parts": parts.get(file.path, []),
+        }
+        for file in run.files
+    ]
+
+
+def _take_out(
+    folder: OutputFolder,
+    plan: OutputPlan,
+    schemas: OutputSchemas,
+    earlier: Mapping[str, Any],
+    replaced: Sequence[str],
+) -> tuple[dict[str, Any], dict[str, Part | None]]:
+    """Takes the rows of inputs out of an earlier result.
+
+    Returns:
+        The manifest without them and without the parts that held them, and, by the names of these,
+        the new parts with their other rows, or None if there are none.
+    """
+    gone = set(replaced)
+    affected = {
+        name for entry in earlier["inputs"] if entry["source"] in gone for name in entry["parts"]
+    }
+    rewritten: dict[str, Part | None] = {}
+    counters: list[Counters] = []
+    for name in sorted(affected):
+        rejected = name.startswith(f"{REJECTED_FOLDER}/")
+        writer = schemas.part_writer(folder, plan.parts_folder, rejected)
+        kept = 0
+        with folder.open(name) as stream, pq.ParquetFile(stream) as file:
+            for batch in file.iter_batches():
+                is_gone = pc.is_in(batch.column("source"), pa.array(sorted(gone)))
+                lost = batch.filter(is_gone)
+                if lost.num_rows:
+                    table = pa.Table.from_batches([lost])
+                    counts = count_rejected(table) if rejected else schemas.count_results(table)
+                    key = "rejected" if rejected else "written"
+                    counters.append({**counts, key: lost.num_rows})
+                rest = batch.filter(pc.invert(is_gone))
+                if rest.num_rows:
+                    writer.write(rest.cast(writer.schema))
+                    kept += rest.num_rows
+        rewritten[name] = writer.close() if kept else None
+    return reduce_manifest(earlier, gone, affected, sum_counters(counters)), rewritten

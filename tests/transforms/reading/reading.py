@@ -11,7 +11,7 @@ import zstandard
 
 from transforms.reading.corpus import Corpus, plan_corpus
 from transforms.reading.layout import BATCH_ROWS, ReadBatch
-from transforms.reading.units import read_unit, split_file
+from transforms.reading.units import plan_units, read_unit
 from transforms.rejected import REJECTED
 
 COMPRESS = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.compress}
@@ -24,10 +24,9 @@ class Found:
         self.rows: list[dict[str, Any]] = []
         self.rejected: list[dict[str, Any]] = []
         self.batches: list[ReadBatch] = []
-        for file in corpus.files:
-            for unit in split_file(corpus, file, unit_bytes):
-                for batch in read_unit(corpus, unit):
-                    self._add(corpus, batch)
+        for unit in plan_units(corpus, unit_bytes=unit_bytes):
+            for _, batch in read_unit(corpus, unit):
+                self._add(corpus, batch)
 
     def _add(self, corpus: Corpus, batch: ReadBatch) -> None:
         assert batch.rows.schema.equals(corpus.schema, check_metadata=True)

@@ -1,13 +1,16 @@
 """What all kinds of folders have in common, and what happens when storage refuses."""
 
+import errno
+
 import pytest
 from apache_beam.io.filesystem import BeamIOError
 
 from transforms.errors import OutputError
-from transforms.writing.folder import OutputFolder, _RemoteFolder, open_folder, storage_errors
+from transforms.writing import local_folder
+from transforms.writing.folder import RUNS, OutputFolder, open_folder, storage_errors
+from transforms.writing.remote_folder import RemoteFolder
 
 RUN = "20250102t030405-abcdef"
-TEMPORARY = f"_temporary-{RUN}"
 
 
 @pytest.fixture(params=["local", "remote with folders", "bucket"])
@@ -16,14 +19,15 @@ def folder(request, tmp_path) -> OutputFolder:
     if request.param == "local":
         return open_folder(str(tmp_path))
     if request.param == "remote with folders":
-        return _RemoteFolder(str(tmp_path))
+        return RemoteFolder(str(tmp_path))
     # With characters that mean something in a pattern.
     return open_folder(f"{request.getfixturevalue('gcs_bucket')}/results [1]")
 
 
 def put(folder: OutputFolder, name: str, content: bytes) -> None:
-    with folder.create(name) as file:
-        file.write(content)
+    file = folder.create(name)
+    file.write(content)
+    file.close()
 
 
 def test_a_file_is_found_with_its_size(folder):
@@ -36,41 +40,77 @@ def test_a_file_is_found_with_its_size(folder):
     assert folder.read("a.txt") == b"abc"
 
 
-def test_files_are_renamed_over_others(folder):
-    put(folder, "old/a", b"new")
-    put(folder, "old/b", b"b")
+def test_a_file_appears_under_another_name_too_and_replaces_what_had_it(folder):
+    put(folder, f"{RUNS}/a", b"new")
+    put(folder, f"{RUNS}/b", b"b")
     put(folder, "a", b"former")
-    folder.rename([("old/a", "a"), ("old/b", "b")])
-    assert folder.files() == {"a": 3, "b": 1}
-    assert folder.files("old") == {}
+    names = {"a": f"{RUNS}/a", "rejected/b": f"{RUNS}/b"}
+    for _ in range(2):  # again, as after a death
+        folder.link(names)
+        assert folder.files() == {"a": 3}
+        assert folder.files("rejected") == {"rejected/b": 1}
+        assert folder.files(RUNS) == {f"{RUNS}/a": 3, f"{RUNS}/b": 1}
+    with folder.open("a") as file:
+        assert file.read() == b"new"
 
 
-def test_nothing_to_rename_or_remove_is_no_error(folder):
-    folder.rename([])
+def test_nothing_to_link_or_remove_is_no_error(folder):
+    folder.link({})
     folder.remove([])
+    folder.remove(["absent"])
     folder.remove_tree("absent")
     folder.remove_if_empty("absent")
 
 
-def test_publishing_replaces_a_file_and_leaves_no_other(folder):
-    folder.reserve(TEMPORARY)
-    folder.remove_tree(TEMPORARY)
+def test_a_file_is_replaced_whole_and_leaves_no_other(folder):
     for content in (b"one", b"two"):
-        folder.write_whole("m.json", content, TEMPORARY)
+        folder.write_whole("m.json", content)
     assert folder.read("m.json") == b"two"
     assert folder.files() == {"m.json": 3}
+    assert folder.files(RUNS) == {}
 
 
-def test_temporaries_of_runs_are_found_and_removed(folder):
-    folder.reserve(TEMPORARY)
-    put(folder, f"{TEMPORARY}/x.parquet", b"half")
-    put(folder, f"_temporary-{RUN.replace('a', 'b')}.json", b"{")
-    put(folder, "_temporary-of-another-program/x", b"x")
-    names = [TEMPORARY, f"_temporary-{RUN.replace('a', 'b')}.json"]
-    assert sorted(folder.temporaries()) == names
-    for name in names:
-        folder.remove_tree(name)
-    assert folder.temporaries() == {}
+def test_only_the_first_creates_a_file(folder):
+    assert folder.create_new("locks/1", b"one")
+    assert not folder.create_new("locks/1", b"two")
+    assert folder.read("locks/1") == b"one"
+    assert folder.files(RUNS) == {}
+
+
+def test_a_file_is_as_old_as_its_last_touch(folder):
+    assert folder.age("a") is None
+    put(folder, "a", b"content")
+    folder.touch("a")
+    assert -5 < folder.age("a") < 60
+    assert folder.read("a") == b"content"
+
+
+def test_runs_are_found_and_removed(folder):
+    assert folder.run_ids() == []
+    others = [RUN.replace("a", "b"), "of-another-program"]
+    for run_id in (RUN, *others):
+        put(folder, f"{RUNS}/{run_id}/parts/x.parquet", b"half")
+    assert folder.run_ids() == [RUN, others[0]]
+    folder.remove_tree(f"{RUNS}/{RUN}")
+    assert folder.run_ids() == [others[0]]
+
+
+@pytest.mark.parametrize("operation", ["link", "create_new"])
+def test_a_file_system_without_hard_links_will_do(tmp_path, monkeypatch, operation):
+    folder = open_folder(str(tmp_path))
+    put(folder, f"{RUNS}/a", b"content")
+
+    def no_links(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(local_folder.os, "link", no_links)
+    if operation == "link":
+        folder.link({"b": f"{RUNS}/a"})
+    else:
+        assert folder.create_new("b", b"content")
+        assert not folder.create_new("b", b"other")
+    assert folder.read("b") == b"content"
+    assert folder.files(RUNS) == {f"{RUNS}/a": 7}
 
 
 def test_a_folder_that_is_there_is_no_file(folder):

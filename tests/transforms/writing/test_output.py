@@ -2,17 +2,19 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from tests.transforms.writing.results import names_in, rejected_of, rows_of
+from tests.transforms.writing.runs import SmallRun, run
 from transforms.errors import OutputError
 from transforms.writing.folder import open_folder
 from transforms.writing.manifest import read_manifest
-from transforms.writing.output import OutputPlan, discard, prepare_output, written_schema
+from transforms.writing.output import Reservation, reserve_output
 from transforms.writing.parts import result_files
+from transforms.writing.schemas import written_schema
 
 SCHEMA = pa.schema([("text", pa.string()), ("token_ids", pa.list_(pa.int32()))])
 COLUMNS = {"text": "string"}
@@ -22,11 +24,17 @@ RUN = "20250102t030405-abcdef"
 def finished(folder: Path, **facts) -> Path:
     """Puts what a finished run leaves into a folder."""
     manifest = {
-        "format_version": 1,
+        "format_version": 2,
         "columns": COLUMNS,
         "metadata": {"weights": "one"},
+        "settings": {"weights": "one"},
         "rows": {"written": 7},
+        "rejected": {},
+        "tokens": {},
+        "inputs": [],
         "finished": "2025-01-02T03:04:05+00:00",
+        "parts": [{"path": "part-00000-of-00001.parquet"}],
+        "rejected_parts": [],
         "runs": [{"run_id": RUN}],
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -35,100 +43,118 @@ def finished(folder: Path, **facts) -> Path:
     return folder
 
 
-def prepare(folder, **options) -> OutputPlan:
-    return prepare_output(str(folder), schema=SCHEMA, **options)
+def reserve(folder, **options) -> Reservation:
+    return reserve_output(str(folder), **options)
+
+
+def released(folder, **options) -> Reservation:
+    """Reserves a folder and gives it back."""
+    reservation = reserve(folder, **options)
+    reservation.close(finished=False)
+    return reservation
 
 
 def test_a_new_folder_is_created_and_reserved(tmp_path):
-    plan = prepare(tmp_path / "a" / "b")
-    assert Path(plan.folder) == tmp_path / "a" / "b"
-    assert (tmp_path / "a" / "b" / plan.temporary).is_dir()
-    assert plan.if_exists == "error"
-    assert plan.earlier_run is None
+    reservation = reserve(tmp_path / "a" / "b")
+    assert Path(reservation.plan.folder) == tmp_path / "a" / "b"
+    assert names_in(tmp_path) == ["a/b/_runs/lock-000001.json"]
+    assert reservation.plan.if_exists == "error"
+    assert reservation.plan.earlier_run is None
 
 
-def test_a_discarded_plan_leaves_nothing(tmp_path):
-    discard(prepare(tmp_path / "out"))
-    discard(prepare(tmp_path / "new" / "deeper" / "out"))
+def test_a_folder_that_was_given_back_has_nothing(tmp_path):
+    released(tmp_path / "out")
+    released(tmp_path / "new" / "deeper" / "out")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_discarded_plan_leaves_folders_that_are_used_by_now(tmp_path):
-    plan = prepare(tmp_path / "new" / "deeper" / "out")
+def test_a_run_of_which_nothing_is_done_leaves_nothing(tmp_path):
+    unfinished = SmallRun(tmp_path / "out", [rows_of("a", 0, 2)])
+    assert unfinished.reservation.close(finished=False) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_that_are_used_by_now_stay(tmp_path):
+    reservation = reserve(tmp_path / "new" / "deeper" / "out")
     (tmp_path / "new" / "notes.txt").write_text("mine")
-    discard(plan)
+    reservation.close(finished=False)
     assert [path.name for path in tmp_path.rglob("*")] == ["new", "notes.txt"]
 
 
-def test_a_discarded_plan_leaves_what_was_there(tmp_path):
+def test_what_was_there_stays(tmp_path):
     folder = finished(tmp_path / "out")
     before = sorted(folder.iterdir())
-    discard(prepare(folder, if_exists="overwrite"))
+    released(folder, if_exists="overwrite")
     assert sorted(folder.iterdir()) == before
 
 
 def test_files_of_others_are_no_results(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "part-00000-4f3c.snappy.parquet").write_bytes(b"of another program")
-    assert prepare(tmp_path).if_exists == "error"
+    assert reserve(tmp_path).plan.if_exists == "error"
 
 
-def test_results_are_an_error_that_names_the_choices(tmp_path):
+def test_results_are_an_error_that_names_the_choices_and_writes_nothing(tmp_path):
     finished(tmp_path)
-    with pytest.raises(OutputError, match=r"7 rows.*--if_exists=overwrite or append") as error:
-        prepare(tmp_path)
+    message = r"7 rows.*--if_exists=update, append or overwrite"
+    with pytest.raises(OutputError, match=message) as error:
+        reserve(tmp_path)
     assert "\n" not in str(error.value)
+    assert names_in(tmp_path) == ["_MANIFEST.json", "part-00000-of-00001.parquet"]
 
 
-@pytest.mark.parametrize("if_exists", ["error", "append"])
-def test_parts_without_a_manifest_are_an_unfinished_run(tmp_path, if_exists):
+@pytest.mark.parametrize("if_exists", ["error", "append", "update"])
+def test_parts_without_a_manifest_are_not_ours(tmp_path, if_exists):
     (finished(tmp_path) / "_MANIFEST.json").unlink()
-    with pytest.raises(OutputError, match=r"no _MANIFEST.json: the earlier run did not finish"):
-        prepare(tmp_path, if_exists=if_exists)
+    with pytest.raises(OutputError, match=r"1 part files and no _MANIFEST.json"):
+        reserve(tmp_path, if_exists=if_exists)
+    assert names_in(tmp_path) == ["part-00000-of-00001.parquet"]
 
 
 def test_overwrite_touches_nothing_yet(tmp_path):
     finished(tmp_path)
-    assert prepare(tmp_path, if_exists="overwrite").if_exists == "overwrite"
-    assert (tmp_path / "_MANIFEST.json").exists()
-    assert (tmp_path / "part-00000-of-00001.parquet").exists()
+    assert released(tmp_path, if_exists="overwrite").plan.if_exists == "overwrite"
+    assert names_in(tmp_path) == ["_MANIFEST.json", "part-00000-of-00001.parquet"]
 
 
 def test_overwrite_accepts_a_broken_manifest(tmp_path):
     (finished(tmp_path) / "_MANIFEST.json").write_text("{")
     with pytest.raises(OutputError, match="not JSON"):
-        prepare(tmp_path)
-    assert prepare(tmp_path, if_exists="overwrite").if_exists == "overwrite"
+        reserve(tmp_path)
+    assert released(tmp_path, if_exists="overwrite").plan.if_exists == "overwrite"
+    assert names_in(tmp_path) == ["_MANIFEST.json", "part-00000-of-00001.parquet"]
 
 
 @pytest.mark.parametrize(
     "content",
-    ['{"format_version": 1}', '{"runs": "x"}', '{"runs": [1]}', '{"rows": 3}', "[" * 100_000],
+    ['{"format_version": 2}', '{"runs": "x"}', '{"runs": [1]}', '{"rows": 3}', "[" * 100_000],
 )
-@pytest.mark.parametrize("if_exists", ["error", "append"])
+@pytest.mark.parametrize("if_exists", ["error", "append", "update"])
 def test_a_manifest_of_something_else_is_told(tmp_path, content, if_exists):
     (tmp_path / "_MANIFEST.json").write_text(content)
     with pytest.raises(OutputError, match=r"_MANIFEST\.json is no.*--if_exists=overwrite"):
-        prepare(tmp_path, if_exists=if_exists)
-    assert prepare(tmp_path, if_exists="overwrite").earlier_run is None
+        reserve(tmp_path, if_exists=if_exists)
+    assert reserve(tmp_path, if_exists="overwrite").plan.earlier_run is None
 
 
 def test_a_result_of_the_same_sample_run_is_replaced(tmp_path):
     finished(tmp_path, sample=True)
-    plan = prepare(tmp_path, replace_if=lambda manifest: manifest.get("sample"))
-    assert plan.if_exists == "overwrite"
+    reservation = released(tmp_path, replace_if=lambda manifest: manifest.get("sample"))
+    assert reservation.plan.if_exists == "overwrite"
     with pytest.raises(OutputError, match="holds results already"):
-        prepare(tmp_path, replace_if=lambda manifest: False)
+        reserve(tmp_path, replace_if=lambda manifest: False)
 
 
-def test_append_to_an_empty_folder_is_a_first_run(tmp_path):
-    assert prepare(tmp_path, if_exists="append").if_exists == "error"
+@pytest.mark.parametrize("if_exists", ["append", "update"])
+def test_adding_to_an_empty_folder_is_a_first_run(tmp_path, if_exists):
+    assert reserve(tmp_path, if_exists=if_exists).plan.if_exists == "error"
 
 
-def test_append_knows_the_run_that_it_follows(tmp_path):
+@pytest.mark.parametrize("if_exists", ["append", "update"])
+def test_adding_knows_the_run_that_it_follows(tmp_path, if_exists):
     finished(tmp_path)
-    plan = prepare(tmp_path, if_exists="append")
-    assert plan.if_exists == "append"
+    plan = reserve(tmp_path, if_exists=if_exists, settings={"weights": "one"}).plan
+    assert plan.if_exists == if_exists
     assert plan.earlier_run == RUN
 
 
@@ -143,27 +169,37 @@ def test_append_knows_the_run_that_it_follows(tmp_path):
 def test_append_names_the_column_that_differs(tmp_path, columns, message):
     finished(tmp_path, columns=columns)
     with pytest.raises(OutputError, match=message):
-        prepare(tmp_path, if_exists="append")
+        reserve(tmp_path, if_exists="append").check_columns(SCHEMA)
 
 
 def test_append_refuses_rows_of_another_model(tmp_path):
     finished(tmp_path)
-    prepare(tmp_path, if_exists="append", metadata={"weights": "one"})
+    released(tmp_path, if_exists="append", metadata={"weights": "one"})
     with pytest.raises(OutputError, match="made with weights one, this run has two"):
-        prepare(tmp_path, if_exists="append", metadata={"weights": "two"})
+        reserve(tmp_path, if_exists="append", metadata={"weights": "two"})
 
 
-def test_append_refuses_a_manifest_of_another_format(tmp_path):
+def test_update_refuses_other_settings(tmp_path):
+    finished(tmp_path)
+    message = "its rows had weights one, this one has two; give the same options"
+    with pytest.raises(OutputError, match=message):
+        reserve(tmp_path, if_exists="update", settings={"weights": "two"})
+    with pytest.raises(OutputError, match="its rows had limit none, this one has 5"):
+        reserve(tmp_path, if_exists="update", settings={"weights": "one", "limit": 5})
+
+
+@pytest.mark.parametrize("if_exists", ["append", "update"])
+def test_a_manifest_of_another_format_is_refused(tmp_path, if_exists):
     finished(tmp_path, format_version=99)
     with pytest.raises(OutputError, match="format version 99"):
-        prepare(tmp_path, if_exists="append")
+        reserve(tmp_path, if_exists=if_exists)
 
 
 def test_append_refuses_columns_in_another_order(tmp_path):
     finished(tmp_path, columns={"label": "string", "text": "string"})
     schema = pa.schema([("text", pa.string()), ("label", pa.string())])
     with pytest.raises(OutputError, match="its results are in another order: label, text"):
-        prepare_output(str(tmp_path), if_exists="append", schema=schema)
+        reserve(tmp_path, if_exists="append").check_columns(schema)
 
 
 def test_token_columns_and_stale_metadata_do_not_reach_the_output():
@@ -174,100 +210,55 @@ def test_token_columns_and_stale_metadata_do_not_reach_the_output():
 def test_output_that_is_a_file(tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(OutputError, match="it is a file, and must be a folder"):
-        prepare(tmp_path / "out")
+        reserve(tmp_path / "out")
 
 
 def test_output_under_a_file(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="Not a directory"):
-        prepare(tmp_path / "file" / "out")
+        reserve(tmp_path / "file" / "out")
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder that root cannot write")
 def test_output_that_cannot_be_written():
     with pytest.raises(OutputError, match="cannot use --output=/proc/out: "):
-        prepare("/proc/out")
+        reserve("/proc/out")
 
 
 def test_output_that_is_a_link_to_nothing(tmp_path):
     (tmp_path / "out").symlink_to("gone")
     with pytest.raises(OutputError, match="it is a link to 'gone', which does not exist"):
-        prepare(tmp_path / "out")
+        reserve(tmp_path / "out")
 
 
 def test_output_whose_name_is_no_utf8(tmp_path):
     with pytest.raises(OutputError, match=r"out\\xff' is not UTF-8: rename it"):
-        prepare(tmp_path / os.fsdecode(b"out\xff"))
+        reserve(tmp_path / os.fsdecode(b"out\xff"))
     assert not any(tmp_path.iterdir())
 
 
 def test_output_without_a_name():
     with pytest.raises(OutputError, match="empty"):
-        prepare("")
+        reserve("")
 
 
 def test_output_of_an_unknown_scheme():
     with pytest.raises(OutputError, match="nowhere://bucket/out"):
-        prepare("nowhere://bucket/out")
+        reserve("nowhere://bucket/out")
 
 
-def test_the_leftover_of_a_dead_run_is_removed(tmp_path):
-    script = (
-        "import os, pyarrow as pa; from transforms.writing.output import prepare_output\n"
-        f"plan = prepare_output({str(tmp_path)!r}, schema=pa.schema([]))\n"
-        "open(os.path.join(plan.folder, plan.temporary, 'x.parquet'), 'w').write('half')\n"
-        "print(plan.temporary); os.kill(os.getpid(), 9)"
-    )
-    died = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    leftover = tmp_path / died.stdout.strip()
-    assert leftover.is_dir()
-    assert leftover.name.startswith("_temporary-")
-    prepare(tmp_path)
-    assert not leftover.exists()
-
-
-def test_a_live_run_in_the_same_folder_is_left_alone(tmp_path):
-    script = (
-        "import sys, pyarrow as pa; from transforms.writing.output import prepare_output\n"
-        f"prepare_output({str(tmp_path)!r}, schema=pa.schema([]))\n"
-        "print('ready', flush=True); sys.stdin.read()"
-    )
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", script], text=True, **pipes) as other:
-        assert other.stdout.readline() == "ready\n"
-        for if_exists in ("error", "overwrite"):
-            with pytest.raises(OutputError, match="being written by another run"):
-                prepare(tmp_path, if_exists=if_exists)
-        assert len(list(tmp_path.iterdir())) == 1
-        other.communicate()
-
-
-@pytest.mark.parametrize("owner", ["[]", "{}", '{"host": "elsewhere", "pid": "x"}'])
-def test_a_leftover_whose_owner_cannot_be_read_hinders_nothing(tmp_path, owner):
-    leftover = tmp_path / f"_temporary-{RUN}"
-    leftover.mkdir()
-    (leftover / "_owner.json").write_text(owner)
-    discard(prepare(tmp_path))
-    assert leftover.exists()
-
-
-def test_a_leftover_of_another_host_is_removed_after_a_day(tmp_path):
-    leftover = tmp_path / f"_temporary-{RUN}"
-    leftover.mkdir()
-    (leftover / "_owner.json").write_text('{"host": "elsewhere", "pid": 1, "birth": "1"}')
-    discard(prepare(tmp_path))
-    assert leftover.exists()
-    yesterday = time.time() - 25 * 3600
-    for path in (leftover / "_owner.json", leftover):
-        os.utime(path, (yesterday, yesterday))
-    discard(prepare(tmp_path))
-    assert not leftover.exists()
+@pytest.mark.parametrize("if_exists", ["overwrite", "update"])
+def test_a_result_that_is_an_input_too_is_not_replaced(tmp_path, if_exists):
+    run(tmp_path, [rows_of("a", 0, 2)])
+    source = str(tmp_path / "part-00000-of-00001.parquet")
+    with pytest.raises(OutputError, match="would remove the input"):
+        SmallRun(tmp_path, [rows_of(source, 0, 2)], if_exists=if_exists)
 
 
 def test_local_folders_need_no_beam(tmp_path):
     script = (
-        "import sys, pyarrow as pa; from transforms.writing.output import prepare_output\n"
-        f"prepare_output({str(tmp_path)!r}, schema=pa.schema([]))\n"
+        "import sys; from transforms.writing.output import reserve_output\n"
+        f"reserve_output({str(tmp_path)!r})\n"
         "assert 'apache_beam' not in sys.modules and 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
@@ -278,27 +269,132 @@ def test_no_manifest_reads_as_none(tmp_path):
     assert read_manifest(str(finished(tmp_path)))["rows"] == {"written": 7}
 
 
+def half_done(output, **options) -> SmallRun:
+    """A run of which one of two units is done, and the process has died."""
+    half = SmallRun(output, [rows_of("a", 0, 2), rows_of("b", 2, 2)], **options)
+    half.work(half.units[0])
+    assert half.reservation.close(finished=False) == 0.5
+    return half
+
+
+def test_a_run_that_died_is_an_error_with_its_share_and_both_ways_on(tmp_path):
+    half_done(tmp_path)
+    message = r"did not finish \(50% of it is done\): go on with --if_exists=update, or begin anew"
+    with pytest.raises(OutputError, match=message):
+        reserve(tmp_path)
+    assert (tmp_path / "_runs").is_dir()
+
+
+def test_update_goes_on_where_a_run_died(tmp_path):
+    half = half_done(tmp_path)
+    rows = [rows_of("a", 0, 2), rows_of("b", 2, 2), rows_of("c", 4, 2)]
+    again = SmallRun(tmp_path, rows, if_exists="update")
+    assert again.plan.run_id == half.plan.run_id
+    for unit in again.units[1:]:
+        again.work(unit)
+    manifest = again.finish()
+    assert [entry["source"] for entry in manifest["inputs"]] == ["a", "b", "c"]
+    assert manifest["rows"]["written"] == 6
+    assert len(manifest["runs"]) == 1
+    assert len(names_in(tmp_path)) == 4
+
+
+def test_update_with_other_settings_does_not_go_on(tmp_path):
+    half_done(tmp_path, settings={"weights": "one"})
+    with pytest.raises(OutputError, match="the run there that did not finish had weights one"):
+        reserve(tmp_path, if_exists="update", settings={"weights": "two"})
+
+
+@pytest.mark.parametrize("if_exists", ["overwrite", "append"])
+def test_others_begin_anew_after_a_death(tmp_path, if_exists):
+    half_done(tmp_path)
+    manifest = run(tmp_path, [rows_of("z", 9, 2)], if_exists=if_exists)
+    assert [entry["source"] for entry in manifest["inputs"]] == ["z"]
+    assert names_in(tmp_path) == ["_MANIFEST.json", "part-00000-of-00001.parquet"]
+
+
+def test_update_adds_replaces_and_keeps(tmp_path, monkeypatch):
+    monkeypatch.setattr("transforms.writing.chunk.check_unchanged", lambda files: None)
+    before = ["1:0", "1:0", "1:0"]
+    run(
+        tmp_path,
+        [rows_of("a", 0, 3), rows_of("b", 0, 3), rows_of("gone", 0, 3)],
+        [rejected_of("b", [3], "read", "bad"), rejected_of("a", [4], "read", "odd")],
+        versions=dict(zip("ab", before, strict=False)) | {"gone": "1:0"},
+    )
+    manifest = run(
+        tmp_path,
+        [rows_of("a", 0, 3), rows_of("b", 5, 2), rows_of("c", 7, 1)],
+        versions={"a": "1:0", "b": "2:0", "c": "1:0"},
+        if_exists="update",
+    )
+    entries = {entry["source"]: entry for entry in manifest["inputs"]}
+    assert {source: entry["rows"] for source, entry in entries.items()} == {
+        "a": 4, "gone": 3, "b": 2, "c": 1,
+    }  # fmt: skip
+    assert manifest["rows"] == {"read": 10, "written": 9, "rejected": 1, "truncated": 2}
+    assert manifest["rejected"] == {"stages": {"read": 1}, "errors": {"odd": 1}}
+    assert manifest["tokens"]["real"] == 18
+    assert sum(manifest["labels"].values()) == 9
+    tables = pa.concat_tables(
+        [pa.parquet.read_table(tmp_path / part["path"]) for part in manifest["parts"]]
+    )
+    found = sorted(zip(tables["source"].to_pylist(), tables["position"].to_pylist(), strict=True))
+    expected = {"a": [0, 1, 2], "b": [5, 6], "c": [7], "gone": [0, 1, 2]}
+    assert found == [(source, place) for source, places in expected.items() for place in places]
+    listed = {part["path"] for part in (*manifest["parts"], *manifest["rejected_parts"])}
+    assert {*names_in(tmp_path)} == {"_MANIFEST.json", *listed}
+    for entry in entries.values():
+        assert set(entry["parts"]) <= listed
+
+
+def test_update_of_what_is_up_to_date_has_nothing_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr("transforms.writing.chunk.check_unchanged", lambda files: None)
+    versions = {"a": "1:0"}
+    run(tmp_path, [rows_of("a", 0, 3)], versions=versions)
+    reservation = reserve(tmp_path, if_exists="update")
+    todo = reservation.compare([*SmallRun.files_of(["a"], versions)])
+    assert (todo.files, todo.replaced, todo.num_same) == ((), (), 1)
+
+
+def test_the_same_run_again_finishes_what_only_had_to_be_published(tmp_path, monkeypatch):
+    rows = [rows_of("a", 0, 3)]
+    dead = SmallRun(tmp_path, rows)
+    dead.work()
+    with monkeypatch.context() as patch:
+        patch.setattr("transforms.writing.publish.finish_publishing", die)
+        with pytest.raises(KeyboardInterrupt):
+            dead.publish()
+    dead.reservation.close(finished=False)
+    with pytest.raises(OutputError, match="100% of it is done"):
+        SmallRun(tmp_path, [rows_of("b", 0, 3)])
+    again = SmallRun(tmp_path, rows)
+    assert not again.is_to_do
+    again.reservation.close(finished=True)
+    assert names_in(tmp_path) == ["_MANIFEST.json", "part-00000-of-00001.parquet"]
+
+
+def die(*_):
+    raise KeyboardInterrupt
+
+
 def test_a_folder_in_a_bucket_behaves_as_a_local_one(gcs_bucket):
     output = f"{gcs_bucket}/results [1]"  # with characters that mean something in a pattern
     folder = open_folder(output)
-    plan = prepare(output)
-    assert plan.folder == output
-    folder.write_whole("_MANIFEST.json", b'{"runs": []}', plan.temporary)
-    with folder.create("part-00000-of-00001.parquet") as file:
-        file.write(b"x")
-    with folder.create(f"_temporary-{RUN}/x.parquet") as file:
-        file.write(b"half")
-    assert read_manifest(output) == {"runs": []}
-    assert result_files(folder) == {"part-00000-of-00001.parquet": 1}
-
+    half_done(output)
+    with pytest.raises(OutputError, match="did not finish"):
+        reserve(output)
+    again = SmallRun(output, [rows_of("a", 0, 2), rows_of("b", 2, 2)], if_exists="update")
+    again.work(again.units[1])
+    manifest = again.finish()
+    assert manifest["rows"]["written"] == 4
+    assert len(result_files(folder)) == 2
     with pytest.raises(OutputError, match="holds results already"):
-        prepare(output)
-    assert list(folder.temporaries()) == [f"_temporary-{RUN}"]
-    prepare(output, if_exists="overwrite")
-    assert folder.temporaries() == {}
-    assert result_files(folder) == {"part-00000-of-00001.parquet": 1}
+        reserve(output)
+    assert folder.run_ids() == []
+    assert folder.files("_runs") == {}
 
 
 def test_a_bucket_that_is_not_there(gcs_bucket):
     with pytest.raises(OutputError, match="cannot use --output=gs://no-such-bucket/out"):
-        prepare("gs://no-such-bucket/out")
+        reserve("gs://no-such-bucket/out")

@@ -17,7 +17,6 @@ from transforms.writing.parts import (
     count_results,
     part_name,
     result_files,
-    sum_counters,
 )
 
 
@@ -36,7 +35,6 @@ def test_a_part_knows_its_rows_bytes_and_digest(tmp_path):
     part = write_part(tmp_path, [rows_of("a", 4, 2), rows_of("b", 0, 3)])
     content = (tmp_path / part.path).read_bytes()
     assert part.rows == 5
-    assert part.first == ("a", 4)
     assert part.bytes == len(content)
     assert part.sha256 == hashlib.sha256(content).hexdigest()
     assert column(tmp_path / part.path, "position") == [4, 5, 0, 1, 2]
@@ -150,12 +148,6 @@ def test_names_sort_in_order_and_are_recognized(tmp_path):
     for name in (*names, "part-00000-4f3c.snappy.parquet", "rejected/notes.txt"):
         (tmp_path / name).write_bytes(b"xyz")
     assert result_files(open_folder(str(tmp_path))) == dict.fromkeys(names, 3)
-
-
-def test_counters_are_summed_by_key():
-    one, two = {"a": 1, "b": {"x": 1}}, {"b": {"x": 2, "y": 3}, "c": 4}
-    assert sum_counters([one, two]) == {"a": 1, "b": {"x": 3, "y": 3}, "c": 4}
-    assert one == {"a": 1, "b": {"x": 1}}
 
 
 def test_results_are_counted_by_token_and_label(tmp_path, monkeypatch):

@@ -1,3 +1,5 @@
+import json
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -9,60 +11,54 @@ from tests.transforms.writing.results import (
     rejected_of,
     rows_of,
 )
+from tests.transforms.writing.runs import SmallRun, run
 from transforms.errors import OutputError
-from transforms.rejected import REJECTED
-from transforms.writing import folder
+from transforms.writing import local_folder, parts
 from transforms.writing.folder import open_folder
 from transforms.writing.manifest import read_manifest
-from transforms.writing.output import OutputPlan, prepare_output, written_schema
-from transforms.writing.parts import Part, PartWriter, count_rejected, count_results
-from transforms.writing.publish import publish
-
-WRITTEN = written_schema(SCHEMA)
 
 
-def prepare(output, if_exists="error") -> OutputPlan:
-    return prepare_output(str(output), if_exists=if_exists, schema=SCHEMA)
+def test_rows_and_rejected_rows_are_accounted_for(tmp_path):
+    manifest = run(
+        tmp_path,
+        [rows_of("a.txt", 0, 5)],
+        [
+            rejected_of("a.txt", [5], "read", "not UTF-8"),
+            rejected_of("a.txt", [6, 7], "infer", "x"),
+        ],
+        facts={"model": {"preset": "tiny"}},
+    )
+    assert names_in(tmp_path) == [
+        "_MANIFEST.json",
+        "part-00000-of-00001.parquet",
+        "rejected/part-00000-of-00001.parquet",
+    ]
+    assert manifest["model"] == {"preset": "tiny"}
+    (entry,) = manifest["inputs"]
+    assert (entry["source"], entry["bytes"], entry["rows"]) == ("a.txt", 10, 8)
+    assert entry["parts"] == names_in(tmp_path)[1:]
+    assert manifest["rows"] == {"read": 8, "written": 5, "rejected": 3, "truncated": 1}
+    assert manifest["rejected"] == {
+        "stages": {"read": 1, "infer": 2},
+        "errors": {"x": 2, "not UTF-8": 1},
+    }
+    assert manifest["tokens"] == {"real": 10, "padded": 3}
+    assert manifest["labels"] == {"positive": 3, "negative": 2}
+    assert manifest["columns"]["num_tokens"] == "int32"
+    assert "token_ids" not in manifest["columns"]
+    assert manifest["metadata"] == {"preset": "tiny"}
+    assert manifest["started"] < manifest["finished"]
+    assert positions_in(tmp_path) == [0, 1, 2, 3, 4]
+    assert positions_in(tmp_path / "rejected") == [5, 6, 7]
 
 
-def write_parts(plan: OutputPlan, batches, rejected=()) -> list[Part]:
-    """Writes each batch to a part of its own."""
-    output = open_folder(plan.folder)
-    parts = []
-    for batch in batches:
-        writer = PartWriter(output, plan.temporary, WRITTEN, False, count_labels)
-        writer.write(batch.select(WRITTEN.names))
-        parts.append(writer.close())
-    for batch in rejected:
-        writer = PartWriter(output, plan.temporary, REJECTED, True, count_rejected)
-        writer.write(batch)
-        parts.append(writer.close())
-    return parts
-
-
-def count_labels(table):
-    return count_results(table, "label")
-
-
-def publish_parts(plan: OutputPlan, parts: list[Part], facts=None, **tallies) -> dict:
-    tallies = {"rows_read": sum(part.rows for part in parts)} | tallies
-    return publish(plan, WRITTEN, facts or {}, parts, tallies)
-
-
-def run(output, batches, rejected=(), *, if_exists="error", facts=None) -> dict:
-    """Does what a run does; returns the manifest."""
-    plan = prepare(output, if_exists)
-    manifest = publish_parts(plan, write_parts(plan, batches, rejected), facts)
-    assert read_manifest(str(output)) == manifest
-    return manifest
-
-
-def test_parts_are_ordered_by_source_and_position(tmp_path):
-    run(tmp_path, [rows_of(source, start, 2) for source in "ba" for start in (100, 8, 9000)])
-    parts = sorted(tmp_path.glob("*.parquet"))
-    assert [p.name for p in parts] == [f"part-{i:05d}-of-00006.parquet" for i in range(6)]
-    first = [(column(p, "source")[0], column(p, "position")[0]) for p in parts]
-    assert first == [(s, p) for s in "ab" for p in (8, 100, 9000)]
+def test_parts_are_in_the_order_of_the_units(tmp_path):
+    batches = [rows_of(source, start, 2) for source in "ba" for start in (0, 2, 4)]
+    run(tmp_path, batches, unit_bytes=1)  # every batch fills a chunk
+    parts_there = sorted(tmp_path.glob("*.parquet"))
+    assert [p.name for p in parts_there] == [f"part-{i:05d}-of-00006.parquet" for i in range(6)]
+    first = [(column(p, "source")[0], column(p, "position")[0]) for p in parts_there]
+    assert first == [(s, p) for s in "ba" for p in (0, 2, 4)]
 
 
 def test_no_rows_give_an_empty_part(tmp_path):
@@ -76,14 +72,8 @@ def test_no_rows_give_an_empty_part(tmp_path):
 
 
 def test_append_twice(tmp_path):
-    run(tmp_path, [rows_of("a", 0, 2), rows_of("a", 2, 2)], facts={"inputs": [{"source": "a"}]})
-    run(
-        tmp_path,
-        [rows_of("0", 4, 2)],
-        [rejected_of("0", [6], "read", "x")],
-        if_exists="append",
-        facts={"inputs": [{"source": "0"}]},
-    )
+    run(tmp_path, [rows_of("a", 0, 2), rows_of("a", 2, 2)], unit_bytes=1)
+    run(tmp_path, [rows_of("0", 4, 2)], [rejected_of("0", [6], "read", "x")], if_exists="append")
     manifest = run(tmp_path, [rows_of("b", 7, 2)], if_exists="append")
 
     runs = [run["run_id"] for run in manifest["runs"]]
@@ -99,7 +89,7 @@ def test_append_twice(tmp_path):
     assert positions_in(tmp_path) == [0, 1, 2, 3, 4, 5, 7, 8]
     assert manifest["rows"] == {"read": 9, "written": 8, "rejected": 1, "truncated": 1}
     assert manifest["labels"] == {"positive": 4, "negative": 4}
-    assert [entry["source"] for entry in manifest["inputs"]] == ["a", "0"]
+    assert [entry["source"] for entry in manifest["inputs"]] == ["a", "0", "b"]
     assert [run["rows"]["written"] for run in manifest["runs"]] == [4, 2, 2]
     assert names_in(tmp_path) == sorted(
         ["_MANIFEST.json"] + [p["path"] for p in manifest["parts"] + manifest["rejected_parts"]]
@@ -113,7 +103,7 @@ def test_append_of_no_rows_adds_no_part(tmp_path):
     assert len(manifest["runs"]) == 2
 
 
-def test_append_removes_parts_of_an_append_that_died(tmp_path):
+def test_parts_that_no_manifest_lists_are_removed(tmp_path):
     run(tmp_path, [rows_of("a", 0, 2)])
     orphan = tmp_path / "part-00001-of-00002-20250102t030405-abcdef.parquet"
     orphan.write_bytes((tmp_path / "part-00000-of-00001.parquet").read_bytes())
@@ -127,10 +117,22 @@ def test_overwrite_replaces_parts_and_rejected_rows(tmp_path):
     run(tmp_path, batches, [rejected_of("a", [4], "read", "x")])
     (tmp_path / "notes.txt").write_text("mine")
     manifest = run(tmp_path, [rows_of("a", 50, 2)], if_exists="overwrite")
-    assert names_in(tmp_path) == ["_MANIFEST.json", "notes.txt", "part-00000-of-00001.parquet"]
+    (part,) = manifest["parts"]
+    assert part["path"] == f"part-00000-of-00001-{manifest['runs'][0]['run_id']}.parquet"
+    assert names_in(tmp_path) == ["_MANIFEST.json", "notes.txt", part["path"]]
     assert not (tmp_path / "rejected").exists()
     assert positions_in(tmp_path) == [50, 51]
     assert len(manifest["runs"]) == 1
+
+
+def test_overwrite_never_replaces_a_result_by_rejected_rows_alone(tmp_path):
+    before = run(tmp_path, [rows_of("a", 0, 2)])
+    again = SmallRun(tmp_path, [], [rejected_of("a", [0], "infer", "NaN")], if_exists="overwrite")
+    again.work()
+    with pytest.raises(OutputError, match=r"every row was rejected \(NaN\): the earlier result"):
+        again.publish()
+    assert read_manifest(str(tmp_path)) == before
+    assert positions_in(tmp_path) == [0, 1]
 
 
 def test_a_manifest_that_broke_meanwhile_is_replaced_too(tmp_path):
@@ -140,73 +142,109 @@ def test_a_manifest_that_broke_meanwhile_is_replaced_too(tmp_path):
     assert positions_in(tmp_path) == [50, 51]
 
 
-def test_lost_rows_publish_nothing(tmp_path):
-    plan = prepare(tmp_path)
-    parts = write_parts(plan, [rows_of("a", 0, 2)])
-    with pytest.raises(RuntimeError, match="3 rows were read, but 2 written and 0 rejected"):
-        publish_parts(plan, parts, rows_read=3)
+def test_a_unit_that_is_not_done_publishes_nothing(tmp_path):
+    unfinished = SmallRun(tmp_path, [rows_of("a", 0, 2), rows_of("b", 2, 2)])
+    unfinished.work(unfinished.units[0])
+    with pytest.raises(RuntimeError, match="1 of 2 units of input are not done, the first in 'b'"):
+        unfinished.publish()
     assert not (tmp_path / "_MANIFEST.json").exists()
     assert list(tmp_path.glob("*.parquet")) == []
 
 
-def test_a_run_that_finished_meanwhile_is_kept(tmp_path):
-    plan = prepare(tmp_path)
-    run(tmp_path, [rows_of("a", 0, 2)])
+def test_a_run_that_took_over_is_kept(tmp_path):
+    late = SmallRun(tmp_path, [rows_of("a", 0, 2)])
+    late.work()
+    late.reservation.close(finished=False)
+    run(tmp_path, [rows_of("a", 5, 2)], if_exists="overwrite")
     with pytest.raises(OutputError, match="changed during this run"):
-        publish_parts(plan, [])
-    assert positions_in(tmp_path) == [0, 1]
+        late.publish()
+    assert positions_in(tmp_path) == [5, 6]
 
 
-@pytest.mark.parametrize("if_exists", ["error", "overwrite", "append"])
-@pytest.mark.parametrize("renames", [0, 1, 2, 3])
-def test_publishing_can_be_tried_again_from_any_point(tmp_path, monkeypatch, if_exists, renames):
-    if if_exists != "error":
-        run(tmp_path, [rows_of("a", 100, 2)])
-    plan = prepare(tmp_path, if_exists)
-    parts = write_parts(plan, [rows_of("b", 0, 2), rows_of("b", 2, 2)])
-
-    replace, left = folder.os.replace, iter(range(renames))
-
-    def replace_some(old, new):
-        if next(left, None) is None:
-            raise OSError("the machine went away")
-        replace(old, new)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(folder.os, "replace", replace_some)
-        if renames < 3:  # two parts and the manifest
-            with pytest.raises(OutputError, match="went away"):
-                publish_parts(plan, parts)
-        else:
-            publish_parts(plan, parts)
-    manifest = publish_parts(plan, parts)
-
-    before = [100, 101] if if_exists == "append" else []
-    assert positions_in(tmp_path) == [*before, 0, 1, 2, 3]
-    listed = ["_MANIFEST.json", *(part["path"] for part in manifest["parts"])]
-    assert names_in(tmp_path) == sorted(listed)
-    assert read_manifest(str(tmp_path)) == manifest
+def test_a_run_that_lost_its_lock_publishes_nothing(tmp_path):
+    late = SmallRun(tmp_path, [rows_of("a", 0, 2)])
+    late.work()
+    (lock,) = (tmp_path / "_runs").glob("lock-*")
+    lock.rename(lock.with_name("lock-000007.json"))
+    with pytest.raises(OutputError, match="another run has taken over"):
+        late.publish()
+    assert list(tmp_path.glob("*.parquet")) == []
 
 
-def test_a_cleaned_temporary_folder_is_noticed_before_the_old_result_goes(tmp_path):
+class Faulty:
+    """Stands in for the module os: raises at the n-th call that changes a folder."""
+
+    CHANGES = ("replace", "link", "fsync")
+
+    def __init__(self, os, calls: int) -> None:
+        self._os = os
+        self._left = calls
+
+    def __getattr__(self, name):
+        found = getattr(self._os, name)
+        if name not in self.CHANGES:
+            return found
+
+        def call(*args, **kwargs):
+            self._left -= 1
+            if self._left < 0:
+                raise OSError("the machine went away")
+            return found(*args, **kwargs)
+
+        return call
+
+
+@pytest.mark.parametrize("if_exists", ["error", "overwrite", "append", "update"])
+def test_publishing_can_be_tried_again_from_any_point(tmp_path, monkeypatch, if_exists):
+    # Nobody can look whether the files are those that were planned: they are nowhere.
+    monkeypatch.setattr("transforms.writing.chunk.check_unchanged", lambda files: None)
+    for calls in range(100):
+        output = tmp_path / str(calls)
+        if if_exists != "error":
+            run(output, [rows_of("b", 100, 2)], versions={"b": "0:0"})
+        again = SmallRun(
+            output, [rows_of("b", 0, 2), rows_of("b", 2, 2)], if_exists=if_exists, unit_bytes=1,
+            versions={"b": "1:0"},
+        )  # fmt: skip
+        again.work()
+        with monkeypatch.context() as patch:
+            patch.setattr(local_folder, "os", Faulty(local_folder.os, calls))
+            try:
+                again.publish()
+                problem = None
+            except OutputError as error:
+                problem = str(error)
+        assert problem is None or "went away" in problem
+        seen = positions_in(output)
+        assert len(seen) == len(set(seen))  # whatever happened, nobody reads a row twice
+        manifest = again.publish()
+        before = [100, 101] if if_exists == "append" else []
+        assert positions_in(output) == [*before, 0, 1, 2, 3]
+        listed = ["_MANIFEST.json", *(part["path"] for part in manifest["parts"])]
+        assert names_in(output) == sorted(listed)
+        assert read_manifest(str(output)) == manifest
+        if problem is None:
+            assert calls > 5
+            return
+    raise AssertionError("publishing never ended")
+
+
+def test_a_cleaned_folder_is_noticed_before_the_old_result_goes(tmp_path):
     before = run(tmp_path, [rows_of("a", 0, 3)])
-    plan = prepare(tmp_path, "overwrite")
-    (part,) = write_parts(plan, [rows_of("a", 0, 2)])
-    (tmp_path / part.path).unlink()
+    again = SmallRun(tmp_path, [rows_of("a", 0, 2)], if_exists="overwrite")
+    again.work()
+    (part,) = (tmp_path / "_runs").rglob("*.parquet")
+    part.unlink()
     with pytest.raises(OutputError, match="is gone: was the folder cleaned"):
-        publish_parts(plan, [part])
+        again.publish()
     assert read_manifest(str(tmp_path)) == before
     assert positions_in(tmp_path) == [0, 1, 2]
 
 
-def test_unknown_tallies_are_kept_as_counters(tmp_path):
-    plan = prepare(tmp_path)
-    assert publish_parts(plan, [], retries=1)["counters"] == {"retries": 1}
-
-
 def test_results_in_a_bucket(gcs_bucket):
     output = f"{gcs_bucket}/run"
-    run(output, [rows_of("a", 0, 2), rows_of("a", 2, 2)], [rejected_of("a", [4], "read", "x")])
+    batches = [rows_of("a", 0, 2), rows_of("a", 2, 2)]
+    run(output, batches, [rejected_of("a", [4], "read", "x")], unit_bytes=1)
     run(output, [rows_of("b", 5, 3)], if_exists="append")
     manifest = run(output, [rows_of("b", 5, 3)], if_exists="overwrite")
     results = open_folder(output)
@@ -216,4 +254,17 @@ def test_results_in_a_bucket(gcs_bucket):
         entry["path"]: entry["bytes"],
     }
     assert results.files("rejected") == {}
-    assert results.temporaries() == {}
+    assert results.run_ids() == []
+    assert json.loads(results.read("_MANIFEST.json")) == manifest
+
+
+def test_a_chunk_that_is_written_twice_counts_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "ROW_GROUP_ROWS", 2)
+    twice = SmallRun(tmp_path, [rows_of("a", i, 2) for i in range(0, 10, 2)], unit_bytes=8)
+    twice.work(stop=3)  # one worker dies in the middle of its second chunk
+    twice.work()
+    written = len(list((tmp_path / "_runs").rglob("*.parquet")))
+    twice.work()  # and one is late
+    assert len(list((tmp_path / "_runs").rglob("*.parquet"))) == written
+    twice.publish()
+    assert positions_in(tmp_path) == list(range(10))

@@ -24,7 +24,7 @@ from transforms.reading.formats.typed_columns import (
     unread_rows,
 )
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
-from transforms.reading.readers import FormatReader, Head, ReadUnit, read_each
+from transforms.reading.readers import FileRange, FormatReader, Head, read_each
 
 _FEATHER_V1 = b"FEA1"
 _STREAM_OFFSET = 8  # where a file's stream begins: after the padded magic bytes
@@ -101,7 +101,7 @@ def _read_head(path: str) -> Head:
         raise InputError(f"cannot read {path!r} as Arrow: {error}") from error
 
 
-def _split(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
+def _split(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
     """Cuts a file into ranges of record batches of about `unit_bytes`; a stream stays whole."""
     with _opened(file.path) as opened:
         batches = stored_batches(opened.source) if opened.is_file else []
@@ -110,12 +110,12 @@ def _split(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
         held += batch.num_bytes
         number += batch.num_rows
         if held >= unit_bytes and after < len(batches):
-            yield ReadUnit(file.path, start, after, first_row)
+            yield FileRange(file.path, start, after, first_row)
             start, first_row, held = after, number, 0
-    yield ReadUnit(file.path, start, None, first_row)
+    yield FileRange(file.path, start, None, first_row)
 
 
-def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
+def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
     """Reads record batches.
 
     The rows of a batch that cannot be read are rejected one by one, without their content. What
@@ -141,7 +141,7 @@ def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
 
 
 def _read_file(
-    layout: Layout, unit: ReadUnit, opened: _Opened, rejects: Rejects
+    layout: Layout, unit: FileRange, opened: _Opened, rejects: Rejects
 ) -> Iterator[ReadBatch]:
     position = unit.first_row
     stored = stored_batches(opened.source, unit.start, unit.stop)
@@ -160,7 +160,7 @@ def _read_file(
 
 
 def _read_stream(
-    layout: Layout, unit: ReadUnit, opened: _Opened, rejects: Rejects
+    layout: Layout, unit: FileRange, opened: _Opened, rejects: Rejects
 ) -> Iterator[ReadBatch]:
     position, counted = 0, 0
     fault = opened.fault and f"the file has no footer, so rows may be lost: {opened.fault}"

@@ -27,7 +27,7 @@ from transforms.reading.formats.typed_columns import (
     typed_head,
 )
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
-from transforms.reading.readers import FormatReader, Head, ReadUnit, read_each
+from transforms.reading.readers import FileRange, FormatReader, Head, read_each
 
 MOST_REJECTED = 1 << 20
 """Most rows of a block that are rejected one by one: a damaged block can claim any number."""
@@ -57,7 +57,7 @@ def _read_types(path: str, stream: BinaryIO) -> tuple[Header, RowType]:
         raise InputError(f"cannot read {path!r} as Avro: {error}") from error
 
 
-def _split(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
+def _split(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
     """Cuts a file into ranges of blocks of about `unit_bytes`, stepping from block to block."""
     with open_binary(file.path) as stream:
         header, _ = _read_types(file.path, stream)
@@ -65,12 +65,12 @@ def _split(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
         for block in read_blocks(stream, header, 0, None, with_content=False):
             number += block.numbers
             if block.end - start >= unit_bytes and block.end < file.size:
-                yield ReadUnit(file.path, start, block.end, first_row)
+                yield FileRange(file.path, start, block.end, first_row)
                 start, first_row = block.end, number
-    yield ReadUnit(file.path, start, None, first_row)
+    yield FileRange(file.path, start, None, first_row)
 
 
-def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
+def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
     """Reads blocks.
 
     The rows of a block from the first that cannot be decoded are rejected one by one, without

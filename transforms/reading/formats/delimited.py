@@ -26,7 +26,7 @@ from transforms.reading.layout import (
     read_batch,
 )
 from transforms.reading.lines import BLOCK_BYTES, LineBlock, line_blocks
-from transforms.reading.readers import FormatReader, Head, ReadUnit, read_each, whole_file
+from transforms.reading.readers import FileRange, FormatReader, Head, read_each, whole_file
 
 FIELD_CHARACTERS = 64 << 20
 """The longest CSV field, which bounds the memory that an unclosed quote takes."""
@@ -78,7 +78,7 @@ def _read_header(path: str, split: _Split) -> list[str] | None:
     return None if first is None else _column_names(path, first)
 
 
-def _read(layout: Layout, unit: ReadUnit, split: _Split) -> Iterator[ReadBatch]:
+def _read(layout: Layout, unit: FileRange, split: _Split) -> Iterator[ReadBatch]:
     """Reads a file whose header was found to have the columns of the layout.
 
     A quote that is never closed costs the line that it is in; reading goes on with the next.

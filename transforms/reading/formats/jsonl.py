@@ -25,7 +25,7 @@ from transforms.reading.layout import (
     read_batch,
 )
 from transforms.reading.lines import LineBlock, line_blocks, split_lines
-from transforms.reading.readers import FormatReader, Head, ReadUnit, read_each
+from transforms.reading.readers import FileRange, FormatReader, Head, read_each
 
 _SAMPLED_FILES = 16
 _SAMPLED_LINES = 10_000
@@ -90,7 +90,7 @@ def _infer_columns(samples: Sequence[dict[str, Any]]) -> dict[str, pa.DataType]:
     return {name: infer_type(column) for name, column in values.items()}
 
 
-def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
+def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
     """Reads the lines whose first byte lies in a range.
 
     A key that an object lacks is null. A column that was planned as a string takes any other

@@ -16,7 +16,7 @@ from transforms.reading.formats.typed_columns import (
     unread_rows,
 )
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
-from transforms.reading.readers import FormatReader, Head, ReadUnit, read_each
+from transforms.reading.readers import FileRange, FormatReader, Head, read_each
 
 _READ_BUFFER_BYTES = 4 << 20  # so that no more than this of a column is held, however long it is
 
@@ -49,7 +49,7 @@ def _read_schema(path: str) -> dict[str, pa.DataType]:
     return {column.name: plain_type(column.type) for column in schema}
 
 
-def _split(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
+def _split(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
     """Cuts a file into ranges of row groups of about `unit_bytes`, compressed."""
     with _opened(file.path) as parquet:
         groups = [parquet.metadata.row_group(i) for i in range(parquet.num_row_groups)]
@@ -58,11 +58,11 @@ def _split(file: CorpusFile, unit_bytes: int) -> Iterator[ReadUnit]:
     for group, size in enumerate(sizes, 1):
         held += size
         if held >= unit_bytes or group == len(sizes):
-            yield ReadUnit(file.path, start, group)
+            yield FileRange(file.path, start, group)
             start, held = group, 0
 
 
-def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
+def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
     """Reads row groups.
 
     The rows of a row group that cannot be read are rejected one by one, without their content.

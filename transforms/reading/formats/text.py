@@ -18,7 +18,7 @@ from transforms.reading.layout import (
     read_batch,
 )
 from transforms.reading.lines import LineBlock, split_lines
-from transforms.reading.readers import FormatReader, Head, ReadUnit
+from transforms.reading.readers import FileRange, FormatReader, Head
 
 TEXT_COLUMN = "text"
 """The one column that plain text has."""
@@ -30,7 +30,7 @@ def _heads(files: Sequence[CorpusFile]) -> list[Head]:
     return [Head(files[0].path, {TEXT_COLUMN: pa.string()})]
 
 
-def _read(layout: Layout, unit: ReadUnit) -> Iterator[ReadBatch]:
+def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
     r"""Reads the lines whose first byte lies in a range, without their endings, `\n` or `\r\n`.
 
     Args:

@@ -8,7 +8,8 @@ from tests.transforms.reading.reading import Found, read
 from transforms.reading import lines
 from transforms.reading.corpus import plan_corpus
 from transforms.reading.layout import BATCH_BYTES
-from transforms.reading.units import ReadUnit, split_file
+from transforms.reading.readers import FileRange
+from transforms.reading.units import split_file
 
 
 def test_every_line_of_text_is_a_row_with_its_offset(tmp_path):
@@ -170,4 +171,4 @@ def test_compressed_and_csv_files_stay_whole(tmp_path):
         stored = gzip.compress(content) if name.endswith("gz") else content
         (tmp_path / name).write_bytes(stored)
         corpus = plan_corpus([f"{tmp_path}/{name}"])
-        assert list(split_file(corpus, corpus.files[0], 1)) == [ReadUnit(f"{tmp_path}/{name}")]
+        assert list(split_file(corpus, corpus.files[0], 1)) == [FileRange(f"{tmp_path}/{name}")]

@@ -1,0 +1,117 @@
+"""Records: what says that a chunk of a unit is done, and makes its parts count."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+
+from transforms.counters import Counters
+from transforms.reading.units import Unit
+from transforms.writing.folder import OutputFolder, open_folder
+from transforms.writing.parts import Part
+from transforms.writing.run_plan import load_run_plan, run_folder
+
+_NAME = re.compile(r".*/([0-9a-f]+)-(\d+)\.json")
+_WAITING = 16  # threads, which wait for storage rather than compute
+
+
+@dataclass(frozen=True)
+class Record:
+    """A chunk of a unit that is done.
+
+    Attributes:
+        unit: Name of the unit.
+        start: How many rows of the unit come before it.
+        stop: The same, with its own.
+        is_last: Whether the unit ends with it.
+        files: Rows that were read, by file.
+        counts: What the stages counted.
+        parts: The files that its rows and rejected rows are in.
+    """
+
+    unit: str
+    start: int
+    stop: int
+    is_last: bool
+    files: Mapping[str, int]
+    counts: Counters
+    parts: Sequence[Part]
+
+    def create(self, folder: OutputFolder, run_id: str) -> bool:
+        """Makes the chunk count; returns False if another worker has done that."""
+        name = f"{_folder(run_id)}/{self.unit}-{self.start:012d}.json"
+        return folder.create_new(name, json.dumps(asdict(self), ensure_ascii=False).encode())
+
+
+def load_records(
+    folder: OutputFolder, run_id: str, units: Iterable[str] | None = None
+) -> dict[str, list[Record]]:
+    """Returns the records of each unit that follow one another from its first row.
+
+    Args:
+        folder: The output folder.
+        run_id: The run.
+        units: Names of the units to look for; all if None.
+    """
+    wanted = None if units is None else set(units)
+    names = [
+        name
+        for name in sorted(folder.files(_folder(run_id)))
+        if (match := _NAME.fullmatch(name)) and (wanted is None or match[1] in wanted)
+    ]
+    with ThreadPoolExecutor(_WAITING) as pool:
+        found = list(pool.map(lambda name: _load(folder, name), names))
+    chains: dict[str, list[Record]] = {}
+    for record in found:
+        if record is None:
+            continue
+        chain = chains.setdefault(record.unit, [])
+        if record.start == (chain[-1].stop if chain else 0) and not (chain and chain[-1].is_last):
+            chain.append(record)
+    return {unit: chain for unit, chain in chains.items() if chain}
+
+
+def _load(folder: OutputFolder, name: str) -> Record | None:
+    try:
+        saved = json.loads(folder.read(name) or b"")
+        saved["parts"] = [Part(**part) for part in saved["parts"]]
+        return Record(**saved)
+    except (ValueError, LookupError, TypeError):
+        return None  # removed meanwhile, or not whole
+
+
+def _folder(run_id: str) -> str:
+    return f"{run_folder(run_id)}/records"
+
+
+def is_done(chain: Sequence[Record] | None) -> bool:
+    """Returns whether records cover a unit to its end."""
+    return chain is not None and len(chain) > 0 and chain[-1].is_last
+
+
+class UnitsToDo:
+    """The units of a run that are still to be done, for `transforms.read.ReadCorpus`.
+
+    Args:
+        folder: Path or URL of the output folder.
+        run_id: The run.
+    """
+
+    def __init__(self, folder: str, run_id: str) -> None:
+        self._folder = folder
+        self._run_id = run_id
+
+    def pending(self) -> list[Unit]:
+        """Returns the units that are not done, in the order of their rows."""
+        folder = open_folder(self._folder)
+        plan = load_run_plan(folder, self._run_id)
+        if plan is None:
+            raise RuntimeError(f"the plan of run {self._run_id} is gone from {self._folder}")
+        chains = load_records(folder, self._run_id)
+        return [unit for unit in plan.units if not is_done(chains.get(unit.name))]
+
+    def rows_done(self, unit: Unit) -> int:
+        """Returns how many rows at the beginning of a unit are done."""
+        chain = load_records(open_folder(self._folder), self._run_id, [unit.name])
+        return chain[unit.name][-1].stop if unit.name in chain else 0

@@ -1,0 +1,79 @@
+"""Going forward from where a run died."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from transforms.writing.finishing import finish_publishing, to_be_published
+from transforms.writing.folder import OutputFolder
+from transforms.writing.lock import unfinished_files
+from transforms.writing.manifest import last_run, load_manifest, paths_in
+from transforms.writing.parts import result_files
+from transforms.writing.records import is_done, load_records
+from transforms.writing.run_plan import RunPlan, load_run_plan, run_folder
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What was found in an output folder once all that could be finished was.
+
+    Attributes:
+        manifest: Manifest of the results.
+        finished: A run whose publishing had died, and is now finished.
+        dead: A run that died before that; what it has done is there.
+        is_computed: Whether all of the dead run is done but its publishing.
+    """
+
+    manifest: dict[str, Any] | None
+    finished: RunPlan | None = None
+    dead: RunPlan | None = None
+    is_computed: bool = False
+
+
+def recover(folder: OutputFolder, broken_as_empty: bool = False) -> Recovered:
+    """Finishes a publishing that had begun to change the results, and removes what nobody needs.
+
+    Args:
+        folder: The output folder; its lock must be held.
+        broken_as_empty: Whether an invalid manifest is replaced anyway.
+    """
+    manifest = load_manifest(folder, broken_as_empty)
+    finished = dead = None
+    for run_id in folder.run_ids():
+        plan = load_run_plan(folder, run_id)
+        if manifest and run_id == last_run(manifest):
+            finish_publishing(folder, run_id)
+            finished = plan
+        elif plan is not None and (load_records(folder, run_id)):
+            if dead is not None:
+                folder.remove_tree(run_folder(dead.run_id))
+            dead = plan
+            continue
+        folder.remove_tree(run_folder(run_id))
+    manifest = load_manifest(folder, broken_as_empty)
+    staged = to_be_published(folder, dead.run_id) if dead else None
+    results = result_files(folder)
+    if manifest and "parts" in manifest:
+        strays = set(results) - paths_in(manifest)
+    else:  # the parts of a first run whose publishing died
+        strays = set(results) & set(staged["parts"] if staged and manifest is None else ())
+    folder.remove([*sorted(strays), *unfinished_files(folder)])
+    return Recovered(manifest, finished, dead, staged is not None)
+
+
+def share_done(folder: OutputFolder, plan: RunPlan | None) -> float:
+    """Returns how much of the work of a run is done, from 0 to 1."""
+    if plan is None:
+        return 0.0
+    chains = load_records(folder, plan.run_id)
+    if not chains:
+        return 0.0
+    total = done = 0.0
+    for unit in plan.units:
+        size = max(unit.size, 1.0)
+        total += size
+        chain = chains.get(unit.name)
+        if is_done(chain):
+            done += size
+        elif chain:
+            done += min(size, len(chain) * plan.unit_bytes)
+    return done / max(total, 1.0)

@@ -1,0 +1,144 @@
+"""What a run wants of an output folder, and whether it may have it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from transforms.errors import OutputError
+from transforms.writing.folder import OutputFolder
+from transforms.writing.manifest import FORMAT_VERSION, MANIFEST, describe_columns
+from transforms.writing.parts import result_files
+from transforms.writing.recovery import share_done
+from transforms.writing.run_plan import IfExists, RunPlan
+from transforms.writing.schemas import written_schema
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run wants of a folder."""
+
+    output: str
+    if_exists: IfExists
+    settings: Mapping[str, Any]
+    metadata: Mapping[str, str]
+    replace_if: Callable[[Mapping[str, Any]], bool] | None
+
+    def resolve(
+        self, folder: OutputFolder, earlier: Mapping[str, Any] | None, dead: RunPlan | None
+    ) -> IfExists:
+        """Returns what becomes of what is in a folder.
+
+        Raises:
+            OutputError: It must not be touched.
+        """
+        results = result_files(folder)
+        if self.if_exists == "overwrite":
+            return "overwrite" if results or earlier is not None else "error"
+        if self.if_exists == "error" and self._may_replace(earlier, dead):
+            return "overwrite" if results or earlier is not None else "error"
+        if earlier is None and results:
+            raise OutputError(
+                f"--output={self.output} holds {len(results)} part files and no {MANIFEST}: they "
+                "are not this program's; replace them with --if_exists=overwrite or give another "
+                "folder"
+            )
+        if self.if_exists == "error":
+            self._refuse(folder, earlier, dead)
+            return "error"
+        if self.if_exists == "append":
+            if earlier is not None:
+                self._check_appendable(earlier)
+            return "error" if earlier is None else "append"
+        before = dead.settings if dead is not None else (earlier or {}).get("settings")
+        if dead is None and earlier is not None:
+            self._check_version(earlier)
+        if before is not None:
+            self._check_settings(
+                before, "the run there that did not finish" if dead else "its rows"
+            )
+        if dead is not None and dead.if_exists == "overwrite":
+            return "overwrite"
+        return "error" if earlier is None else "update"
+
+    def _may_replace(self, earlier: Mapping[str, Any] | None, dead: RunPlan | None) -> bool:
+        if self.replace_if is None or (earlier is None and dead is None):
+            return False
+        sources = {"inputs": [{"source": file.path} for file in dead.files]} if dead else None
+        return all(self.replace_if(result) for result in (earlier, sources) if result is not None)
+
+    def _refuse(
+        self, folder: OutputFolder, earlier: Mapping[str, Any] | None, dead: RunPlan | None
+    ) -> None:
+        if dead is not None:
+            share = share_done(folder, dead)
+            raise OutputError(
+                f"--output={self.output} holds a run that did not finish ({share:.0%} of it is "
+                "done): go on with --if_exists=update, or begin anew with --if_exists=overwrite"
+            )
+        if earlier is not None:
+            rows = earlier.get("rows", {}).get("written", "unknown")
+            raise OutputError(
+                f"--output={self.output} holds results already ({rows} rows, finished "
+                f"{earlier.get('finished', 'at an unknown time')}): give --if_exists=update, "
+                "append or overwrite, or another folder"
+            )
+
+    def _check_version(self, earlier: Mapping[str, Any]) -> None:
+        version = earlier.get("format_version")
+        if version != FORMAT_VERSION:
+            raise OutputError(
+                f"--output={self.output} has a manifest of format version {version}, and this "
+                f"program adds to version {FORMAT_VERSION}: give another folder or "
+                "--if_exists=overwrite"
+            )
+
+    def _check_appendable(self, earlier: Mapping[str, Any]) -> None:
+        self._check_version(earlier)
+        for name, value in self.metadata.items():
+            before = earlier["metadata"].get(name)
+            if before != value:
+                raise OutputError(
+                    f"--if_exists=append to --output={self.output}: its rows were made with {name} "
+                    f"{before}, this run has {value}"
+                )
+
+    def _check_settings(self, before: Mapping[str, Any], whose: str) -> None:
+        for name in {**before, **self.settings}:
+            old, new = before.get(name), self.settings.get(name)
+            if old != new:
+                raise OutputError(
+                    f"--if_exists=update of --output={self.output}: {whose} had {name} "
+                    f"{_shown(old)}, this one has {_shown(new)}; give the same options, or "
+                    "--if_exists=overwrite"
+                )
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else f"{value}"
+
+
+def check_columns(earlier: Mapping[str, Any], schema: pa.Schema) -> None:
+    """Checks that rows can stand beside those of an earlier result.
+
+    Args:
+        earlier: Manifest of the result.
+        schema: Columns of the record batches that will be written.
+
+    Raises:
+        OutputError: They have other columns.
+    """
+    before, now = earlier["columns"], describe_columns(written_schema(schema))
+    for name in [*before, *now]:
+        if name not in now:
+            problem = f"column {name} ({before[name]}) is in its results but not in this run"
+        elif name not in before:
+            problem = f"column {name} ({now[name]}) is in this run but not in its results"
+        elif before[name] != now[name]:
+            problem = f"column {name} is {before[name]} in its results and {now[name]} in this run"
+        else:
+            continue
+        raise OutputError(problem)
+    if list(before) != list(now):
+        raise OutputError(f"the columns of its results are in another order: {', '.join(before)}")
