@@ -104,7 +104,7 @@ def test_two_workers_in_processes_of_their_own_find_the_same_labels(
     classify, predictor, tmp_path, shown, monkeypatch
 ):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for the workers
-    monkeypatch.setattr(units, "_LEAST_BYTES", 1)
+    monkeypatch.setattr(units, "_LEAST_BYTES", len("\n".join(TEXTS)))
     folder = tmp_path / "corpus"
     folder.mkdir()
     for number in range(8):
