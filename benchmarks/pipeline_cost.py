@@ -24,16 +24,20 @@ from models.inference.predictor import Prediction
 from transforms.infer import Classify, Predicted
 from transforms.read import ReadCorpus
 from transforms.reading.corpus import Corpus, plan_corpus
+from transforms.reading.units import plan_units, unit_bytes_of
 from transforms.schemas import label_fields
+from transforms.unit_batch import UnitBatch
 from transforms.write import WriteResults
-from transforms.writing.output import prepare_output
+from transforms.writing.output import reserve_output
+from transforms.writing.records import UnitsToDo
+from transforms.writing.schemas import OutputSchemas
 
 ROWS = 1_000_000
 REPEATS = 5
 LABELS = ["negative", "positive"]
 
 
-class NullHandler(ModelHandler[pa.RecordBatch, Predicted, Any]):
+class NullHandler(ModelHandler[UnitBatch, Predicted, Any]):
     """Gives every row the same probabilities."""
 
     def load_model(self) -> Any:
@@ -41,15 +45,15 @@ class NullHandler(ModelHandler[pa.RecordBatch, Predicted, Any]):
         return np.zeros(1)
 
     def run_inference(
-        self, batch: pa.RecordBatch, model: Any, inference_args: Any = None
+        self, batch: UnitBatch, model: Any, inference_args: Any = None
     ) -> list[Predicted]:
         """Returns the batch with the same prediction for every row."""
         outputs = np.full((len(batch), len(LABELS)), 0.5, np.float32)
         return [(batch, Prediction(outputs))]
 
-    def get_num_bytes(self, batch: pa.RecordBatch) -> int:
+    def get_num_bytes(self, batch: UnitBatch) -> int:
         """Returns the memory of the batch."""
-        return batch.nbytes
+        return batch.rows.nbytes
 
 
 def main() -> None:
@@ -86,23 +90,27 @@ def _run(corpus: Corpus, output: str) -> None:
         *label_fields(LABELS, False, 0),
     ):
         schema = schema.append(field)
-    plan = prepare_output(output, schema=schema)
+    reservation = reserve_output(output)
+    todo = reservation.compare(corpus.files)
+    unit_bytes = unit_bytes_of(corpus)
+    reservation.start(schema, todo, plan_units(corpus, unit_bytes=unit_bytes), unit_bytes)
+    plan = reservation.plan
     with beam.Pipeline("FnApiRunner", options=PipelineOptions([])) as pipeline:
-        read = pipeline | ReadCorpus(corpus)
-        rows = read.rows | beam.Map(_add_counts).with_output_types(pa.RecordBatch)
-        classified = rows | Classify(NullHandler(), LABELS, ["text"])
-        streams = {
-            "rows": classified.rows,
-            "rejected": [read.rejected, classified.rejected],
-            "tallies": [read.tallies, classified.tallies],
-        }
-        streams | WriteResults(plan, schema, {}, {"inputs": []}, label_column="label")
+        _ = (
+            pipeline
+            | ReadCorpus(corpus, work=UnitsToDo(plan.folder, plan.run_id))
+            | beam.Map(_add_counts).with_output_types(UnitBatch)
+            | Classify(NullHandler(), LABELS, ["text"])
+            | WriteResults(plan, OutputSchemas(schema, {}, "label"), {})
+        )
+    reservation.close(finished=True)
 
 
-def _add_counts(batch: pa.RecordBatch) -> pa.RecordBatch:
+def _add_counts(batch: UnitBatch) -> UnitBatch:
     """Adds the columns of counts that Tokenize would add."""
-    batch = batch.append_column("num_tokens", pa.repeat(pa.scalar(1, pa.int32()), len(batch)))
-    return batch.append_column("truncated", pa.repeat(pa.scalar(False), len(batch)))
+    rows = batch.rows
+    rows = rows.append_column("num_tokens", pa.repeat(pa.scalar(1, pa.int32()), len(rows)))
+    return batch.with_rows(rows.append_column("truncated", pa.repeat(pa.scalar(False), len(rows))))
 
 
 if __name__ == "__main__":
