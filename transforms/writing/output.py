@@ -115,12 +115,12 @@ class Reservation:
             return Todo(with_fingerprints(files))
         same, replaced, vanished = [], [], 0
         if self.plan.if_exists == "update" and self.earlier is not None:
-            now = {_absolute(file.path): file for file in files}
+            now = {absolute(file.path): file for file in files}
             for entry in self.earlier["inputs"]:
                 file = now.get(entry["path"])
                 if file is None:
                     vanished += 1
-                elif is_unchanged(_file_of(entry), file):
+                elif is_unchanged(file_of(entry), file):
                     same.append(file)
                 else:
                     replaced.append(entry["source"])
@@ -286,12 +286,13 @@ def reserve_output(
         raise
 
 
-def _file_of(entry: Mapping[str, Any]) -> CorpusFile:
+def file_of(entry: Mapping[str, Any]) -> CorpusFile:
     """Returns an input as a manifest has it."""
     return CorpusFile(entry["source"], entry["bytes"], entry["version"], entry["fingerprint"])
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
+    """Returns a path by which a file is found again, whichever folder a command is run in."""
     return path if is_remote(path) else os.path.abspath(path)
 
 

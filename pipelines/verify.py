@@ -1,0 +1,60 @@
+"""Reads a result again and says whether it is whole.
+
+    python -m pipelines.verify OUTPUT [--input=…] [--repair]
+
+Every part must be as the manifest says (bytes, digest, rows, columns), every row there once, and
+nothing there that the manifest does not list; with --input, every row of the input must be there.
+"""
+
+from collections.abc import Sequence
+
+from pipelines import options
+from pipelines.console import printable, run_command, run_process
+
+
+def make_parser() -> options.Parser:
+    """Returns the parser of the command's flags."""
+    parser = options.Parser("python -m pipelines.verify", __doc__ or "")
+    parser.add_argument("output", metavar="OUTPUT", type=options.expand_home, help="the folder")
+    parser.add_argument(
+        "--input",
+        action="append",
+        type=options.expand_home,
+        metavar="PATH",
+        help="file, glob or folder whose rows must all be there; may be given more than once",
+    )
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="before, finish the publishing of a run that died, and remove what nothing lists",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code: 0 if the result is whole, else 1."""
+    return run_command(_verify, argv)
+
+
+def _verify(argv: Sequence[str]) -> int:
+    args = make_parser().parse_own(argv)
+    from transforms.verification import repair, verify
+
+    if args.repair and (done := repair(args.output)):
+        print(f"{args.output}: {done}")
+    found = verify(args.output, args.input)
+    for line in (*found.problems, *found.notes):
+        print(printable(line))
+    if found.problems or found.manifest is None:
+        print(f"{args.output} is not whole: {len(found.problems):,} problems")
+        return 1
+    rows, parts = found.manifest["rows"], found.manifest["parts"]
+    print(
+        f"{args.output} is whole: {rows['written']:,} rows in {len(parts):,} parts, "
+        f"{rows['rejected']:,} rejected rows, {len(found.manifest['inputs']):,} input files"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    run_process(main)

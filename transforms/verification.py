@@ -1,0 +1,281 @@
+"""Reading a result again: whether it is what its manifest says, and has every row once."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms.errors import OutputError
+from transforms.files import CorpusFile
+from transforms.reading.corpus import find_files, plan_corpus
+from transforms.reading.units import plan_units, read_unit
+from transforms.schemas import POSITION, SOURCE
+from transforms.versions import is_unchanged
+from transforms.writing.finishing import finish_publishing
+from transforms.writing.folder import OutputFolder, open_folder, storage_errors
+from transforms.writing.lock import release_lock, take_lock
+from transforms.writing.manifest import MANIFEST, describe_columns, load_manifest, paths_in
+from transforms.writing.output import absolute, file_of
+from transforms.writing.parts import result_files
+from transforms.writing.recovery import recover, share_done
+from transforms.writing.run_plan import load_run_plan
+
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass
+class Verification:
+    """What was found.
+
+    Attributes:
+        problems: What is wrong, a line each.
+        notes: What is unusual, and no fault.
+        manifest: The manifest, or None if there is no result.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    manifest: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The rows of one source in one part."""
+
+    part: str
+    first: int
+    last: int
+    rows: int
+
+
+def verify(output: str, inputs: Sequence[str] | None = None) -> Verification:
+    """Reads a result and compares it with its manifest; changes nothing.
+
+    Args:
+        output: Folder, local or on any of Beam's file systems.
+        inputs: Files, globs and folders that every row of must be in the result; not looked at if
+            None.
+
+    Raises:
+        OutputError: The folder or its manifest cannot be read.
+        InputError: An input cannot be.
+    """
+    folder = open_folder(output)
+    found = Verification()
+    with storage_errors(f"read {output}"):
+        found.manifest = manifest = load_manifest(folder)
+        _look_at_runs(folder, found)
+        if manifest is None:
+            found.problems.append(f"no {MANIFEST}: no run has finished here")
+            return found
+        listed = paths_in(manifest)
+        found.problems += [
+            f"{name}: the manifest does not list it"
+            for name in sorted(result_files(folder))
+            if name not in listed
+        ]
+        runs: dict[str, list[_Run]] = {}
+        for key, is_rejected in (("parts", False), ("rejected_parts", True)):
+            for entry in manifest[key]:
+                for problem in _verify_part(folder, manifest, entry, is_rejected, runs):
+                    found.problems.append(f"{entry['path']}: {problem}")
+        _verify_rows(folder, manifest, runs, found)
+        if inputs is not None:
+            _verify_inputs(folder, manifest, inputs, runs, found)
+        if load_manifest(folder) != manifest:
+            raise OutputError(f"{output} was written to meanwhile: verify it when that has ended")
+    return found
+
+
+def repair(output: str) -> str | None:
+    """Finishes a publishing that died, and removes what no manifest lists.
+
+    Args:
+        output: Folder, local or on any of Beam's file systems.
+
+    Returns:
+        What was done, or None if there was nothing to do.
+
+    Raises:
+        OutputError: Another run writes to the folder, or storage refused.
+    """
+    folder = open_folder(output)
+    with storage_errors(f"repair {output}"):
+        before = {*result_files(folder), *folder.run_ids()}
+        manifest = load_manifest(folder)
+        lock = take_lock(folder, "repair")
+        try:
+            found = recover(folder)
+            if found.dead is not None and found.is_computed:
+                finish_publishing(folder, found.dead.run_id)
+        finally:
+            release_lock(folder, lock)
+        if load_manifest(folder) != manifest or found.finished is not None:
+            return "finished the publishing of a run that had died"
+        removed = len(before - {*result_files(folder), *folder.run_ids()})
+        return f"removed {removed} that no manifest lists" if removed else None
+
+
+def _look_at_runs(folder: OutputFolder, found: Verification) -> None:
+    for run_id in folder.run_ids():
+        plan = load_run_plan(folder, run_id)
+        if plan is not None:
+            share = share_done(folder, plan)
+            found.notes.append(
+                f"a run that has not ended ({run_id}, {share:.0%} of it done): --if_exists=update "
+                "goes on"
+            )
+
+
+def _verify_part(
+    folder: OutputFolder,
+    manifest: Mapping[str, Any],
+    entry: Mapping[str, Any],
+    is_rejected: bool,
+    runs: dict[str, list[_Run]],
+) -> Iterator[str]:
+    """Yields what is wrong with a part, and collects which rows of which sources it has."""
+    name = entry["path"]
+    if name.startswith("_runs/"):
+        yield "its publishing has not ended; --repair finishes it"
+    try:
+        size, digest = _digest(folder, name)
+    except OSError:
+        yield "it is gone"
+        return
+    if (size, digest) != (entry["bytes"], entry["sha256"]):
+        yield f"its content is another: {size:,} bytes, {entry['bytes']:,} in the manifest"
+        return
+    try:
+        with folder.open(name) as stream, pq.ParquetFile(stream) as file:
+            schema, rows = file.schema_arrow, file.metadata.num_rows
+            columns = describe_columns(schema)
+            table = file.read([SOURCE.name, POSITION.name])
+    except (OSError, pa.ArrowException) as error:
+        yield f"it cannot be read: {error}"
+        return
+    if rows != entry["rows"]:
+        yield f"it has {rows:,} rows, {entry['rows']:,} in the manifest"
+    if not is_rejected and columns != manifest["columns"]:
+        yield f"its columns are {columns}, {manifest['columns']} in the manifest"
+    counts = table.group_by(SOURCE.name).aggregate(
+        [(POSITION.name, kind) for kind in ("min", "max", "count", "count_distinct")]
+    )
+    for row in counts.to_pylist():
+        source, count = row[SOURCE.name], row["position_count"]
+        if row["position_count_distinct"] != count:
+            yield f"{count - row['position_count_distinct']:,} rows of {source!r} are doubled"
+        run = _Run(name, row["position_min"], row["position_max"], count)
+        runs.setdefault(source, []).append(run)
+
+
+def _digest(folder: OutputFolder, name: str) -> tuple[int, str]:
+    size, digest = 0, hashlib.sha256()
+    with folder.open(name) as file:
+        while block := file.read(_BLOCK_BYTES):
+            size += len(block)
+            digest.update(block)
+    return size, digest.hexdigest()
+
+
+def _verify_rows(
+    folder: OutputFolder,
+    manifest: Mapping[str, Any],
+    runs: Mapping[str, Sequence[_Run]],
+    found: Verification,
+) -> None:
+    """Compares the rows of each source with its inputs in the manifest, and looks for doubles."""
+    expected: dict[str, list[int]] = {}
+    for entry in manifest["inputs"]:
+        expected.setdefault(entry["source"], []).append(entry["rows"])
+    for source in {**expected, **runs}:
+        rows = sum(run.rows for run in runs.get(source, ()))
+        said = sum(expected.get(source, ()))
+        if rows != said:
+            found.problems.append(
+                f"{source!r}: {rows:,} of its rows are there, {said:,} in the manifest"
+            )
+        if len(expected.get(source, ())) > 1:
+            found.notes.append(f"{source!r} was appended more than once")
+        else:
+            doubled = sum(map(len, _doubled(folder, runs.get(source, ()), source)))
+            if doubled:
+                found.problems.append(f"{source!r}: {doubled:,} rows are in more than one part")
+    read, written, rejected = (
+        sum(part["rows"] for key in keys for part in manifest[key])
+        for keys in (("parts", "rejected_parts"), ("parts",), ("rejected_parts",))
+    )
+    for name, count in {"read": read, "written": written, "rejected": rejected}.items():
+        if manifest["rows"][name] != count:
+            found.problems.append(
+                f"{MANIFEST}: {manifest['rows'][name]:,} rows {name}, but {count:,} in its parts"
+            )
+
+
+def _doubled(folder: OutputFolder, runs: Sequence[_Run], source: str) -> Iterator[np.ndarray]:
+    """Yields the positions that two parts share; reads only parts whose ranges overlap."""
+    ordered = sorted(runs, key=lambda run: run.first)
+    for i, run in enumerate(ordered):
+        for other in ordered[i + 1 :]:
+            if other.first > run.last:
+                break
+            ours, others = (_positions(folder, each.part, source) for each in (run, other))
+            yield np.intersect1d(ours, others)
+
+
+def _positions(folder: OutputFolder, part: str, source: str) -> np.ndarray:
+    with folder.open(part) as stream:
+        table = pq.read_table(
+            stream, columns=[POSITION.name], filters=[(SOURCE.name, "==", source)]
+        )
+    return table[POSITION.name].to_numpy()
+
+
+def _verify_inputs(
+    folder: OutputFolder,
+    manifest: Mapping[str, Any],
+    inputs: Sequence[str],
+    runs: Mapping[str, Sequence[_Run]],
+    found: Verification,
+) -> None:
+    """Reads the inputs again and looks for every row of theirs."""
+    entries = {entry["path"]: entry for entry in manifest["inputs"]}
+    whole: list[CorpusFile] = []
+    for file in find_files(inputs):
+        entry = entries.get(absolute(file.path))
+        if entry is None:
+            found.problems.append(f"{file.path!r}: it is not in the result")
+        elif not is_unchanged(file_of(entry), file):
+            found.problems.append(f"{file.path!r}: it has changed since")
+        else:
+            whole.append(file)
+    if not whole:
+        return
+    settings = manifest["settings"]
+    corpus = plan_corpus(
+        whole,
+        text_column=settings["text_column"],
+        text_pair_column=settings["text_pair_column"],
+        columns=[],
+    )
+    there: dict[str, list[np.ndarray]] = {}
+    for unit in plan_units(corpus, settings["limit"]):
+        for path, batch in read_unit(corpus, unit):
+            there.setdefault(path, []).extend(
+                each.column(POSITION.name).to_numpy() for each in (batch.rows, batch.rejected)
+            )
+    for file in whole:
+        source = entries[absolute(file.path)]["source"]
+        empty = np.empty(0, np.int64)
+        read = np.concatenate([empty, *there.get(file.path, ())])
+        written = [_positions(folder, run.part, source) for run in runs.get(source, ())]
+        missing = np.setdiff1d(read, np.concatenate([empty, *written]))
+        if len(missing):
+            found.problems.append(
+                f"{file.path!r}: {len(missing):,} of its rows are missing, the first at "
+                f"{missing[0]:,}"
+            )
