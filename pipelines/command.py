@@ -202,6 +202,9 @@ def _explained(error: BaseException, reservation: "Reservation", job: "JobState"
     """Gives a folder back after a run that stopped; returns the error, with what is left of it."""
     if not job.has_ended:
         return _with(error, "the job may go on elsewhere, and its files stay")
+    if reservation.is_published():
+        reservation.close(finished=True)
+        return _with(error, "the results were published before, and are whole")
     share = reservation.close(finished=False)
     if not share or not isinstance(error, (KeyboardInterrupt, RunError)):
         return error

@@ -1,6 +1,7 @@
 """Classification and embedding of record batches through RunInference."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,10 @@ class PredictorHandler(ModelHandler[UnitBatch, Predicted, "Predictor"]):
         """Returns the batch with its prediction."""
         if not batch.rows.num_rows:
             return [(batch, None)]
-        return [(batch, model.predict(tokens_of(batch.rows), self._progress.add_done))]
+        tokens = tokens_of(batch.rows)
+        seconds = model.seconds_per_token * len(tokens.ids)
+        prediction = model.predict(tokens, self._progress.add_done)
+        return [(replace(batch, model_seconds=seconds), prediction)]
 
     def get_num_bytes(self, batch: UnitBatch) -> int:  # type: ignore[override]
         """Returns the memory of the batch."""

@@ -22,7 +22,7 @@ from transforms.writing.manifest import MANIFEST, describe_columns, load_manifes
 from transforms.writing.output import absolute, file_of
 from transforms.writing.parts import result_files
 from transforms.writing.recovery import recover, share_done
-from transforms.writing.run_plan import load_run_plan
+from transforms.writing.run_plan import load_run_plan, run_folder
 
 _BLOCK_BYTES = 1 << 20
 
@@ -110,8 +110,12 @@ def repair(output: str) -> str | None:
         lock = take_lock(folder, "repair")
         try:
             found = recover(folder)
+            ended = [found.finished] if found.finished is not None else []
             if found.dead is not None and found.is_computed:
                 finish_publishing(folder, found.dead.run_id)
+                ended.append(found.dead)
+            for run in ended:
+                folder.remove_tree(run_folder(run.run_id))
         finally:
             release_lock(folder, lock)
         if load_manifest(folder) != manifest or found.finished is not None:

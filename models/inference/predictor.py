@@ -19,6 +19,7 @@ from models.embedder import Embedder, resolve_embedding
 from models.errors import UserError
 from models.inference import runtime
 from models.inference.computation import Computation, computation_of, length_ladder
+from models.inference.cost import seconds_per_token
 from models.inference.recent import RecentResults
 from models.inference.runtime import Precision
 from models.inputs import as_texts
@@ -92,6 +93,7 @@ class Predictor:
         labels: Names of the classes; empty if vectors are computed.
         width: Numbers in a row's result.
         precision: The compute type.
+        seconds_per_token: About how long the model takes for a token.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class Predictor:
         self.labels = [] if isinstance(model, Embedder) else model.labels
         self.long_text: LongText = long_text
         self.precision = model.backbone.compute_dtype
+        self.seconds_per_token = seconds_per_token(model.backbone, device)
         use_xla = device == "GPU"
         self._ladder: tuple[int, ...] = ()
         if use_xla:

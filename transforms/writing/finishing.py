@@ -59,7 +59,10 @@ def finish_publishing(folder: OutputFolder, run_id: str) -> dict[str, Any] | Non
         folder.remove(strays)
     folder.remove_if_empty(REJECTED_FOLDER)
     folder.remove(unfinished_files(folder))
-    folder.remove_tree(run_folder(run_id))
+    # The plan stays to the last: by it the same run, started again, knows that it is done.
+    for rest in ("parts", "records"):
+        folder.remove_tree(f"{run_folder(run_id)}/{rest}")
+    folder.remove([_name(run_id)])
     return manifest
 
 

@@ -187,6 +187,7 @@ class Reservation:
                 return False
             if self._found.is_computed and dead is not None and dead.asks_for(run):
                 finish_publishing(self._folder, dead.run_id)
+                self._folder.remove_tree(run_folder(dead.run_id))
                 return False
             if self._refusal is not None:
                 raise self._refusal
@@ -197,6 +198,12 @@ class Reservation:
             run.save(self._folder)
             self.plan = replace(self.plan, unit_bytes=unit_bytes)
             return True
+
+    def is_published(self) -> bool:
+        """Returns whether the results of the run are there, however it ended."""
+        with suppress(OutputError), storage_errors("read the manifest"):
+            return last_run(load_manifest(self._folder)) == self.plan.run_id
+        return False
 
     def close(self, finished: bool) -> float:
         """Gives the folder back.
@@ -212,8 +219,11 @@ class Reservation:
         with suppress(OutputError), storage_errors("clean up"):
             if not finished:
                 share = share_done(self._folder, load_run_plan(self._folder, self.plan.run_id))
-                if not share:
-                    self._folder.remove_tree(run_folder(self.plan.run_id))
+            ended = [] if share else [self.plan.run_id]
+            if finished and self._found.finished is not None:
+                ended.append(self._found.finished.run_id)
+            for run_id in ended:
+                self._folder.remove_tree(run_folder(run_id))
             release_lock(self._folder, self.plan.lock)
             if self._created and not finished:
                 self._folder.remove_created(self._created)

@@ -29,7 +29,7 @@ from transforms.writing.parts import (
     result_files,
 )
 from transforms.writing.records import Record, is_done, load_records
-from transforms.writing.run_plan import RunPlan, load_run_plan
+from transforms.writing.run_plan import RunPlan, load_run_plan, run_folder
 from transforms.writing.schemas import OutputSchemas
 
 
@@ -58,6 +58,7 @@ def publish(plan: OutputPlan, schemas: OutputSchemas, facts: Mapping[str, Any]) 
             if now is None or last_run(now) != plan.run_id:
                 raise
             manifest = finish_publishing(folder, plan.run_id) or now
+        folder.remove_tree(run_folder(plan.run_id))
         release_lock(folder, plan.lock)
         return manifest
 

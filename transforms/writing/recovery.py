@@ -43,6 +43,8 @@ def recover(folder: OutputFolder, broken_as_empty: bool = False) -> Recovered:
         if manifest and run_id == last_run(manifest):
             finish_publishing(folder, run_id)
             finished = plan
+            if plan is not None:
+                continue
         elif plan is not None and (load_records(folder, run_id)):
             if dead is not None:
                 folder.remove_tree(run_folder(dead.run_id))
