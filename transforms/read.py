@@ -9,6 +9,7 @@ import pyarrow as pa
 from apache_beam.metrics import Metrics
 from apache_beam.typehints.decorators import no_annotations
 
+from transforms.files import is_remote
 from transforms.progress import RunProgress
 from transforms.reading.corpus import Corpus
 from transforms.reading.units import Unit, plan_units, read_unit
@@ -97,9 +98,13 @@ class _ReadUnit(beam.DoFn):
 
     def process(self, unit: Unit) -> Iterator[UnitBatch]:
         check_unchanged(unit.files)
+        # A look at a local file costs nothing; one that grows would else be read for ever.
+        local = {file.path: file for file in unit.files if not is_remote(file.path)}
         done = self._work.rows_done(unit)
         start = 0
         for path, batch in read_unit(self._corpus, unit):
+            if path in local:
+                check_unchanged([local[path]])
             self._progress.bytes_read += batch.stored_bytes
             if start >= done:
                 self._rows_read.inc(batch.num_rows)

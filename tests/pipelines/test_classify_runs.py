@@ -1,6 +1,11 @@
 import contextlib
 import io
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,7 +20,9 @@ from pipelines import command, running
 from tests.pipelines.command_runs import ROOT, Run, run, run_process
 from tests.pipelines.conftest import TEXTS
 from tests.pipelines.labelling import LENGTH, LONG, NOISE, predicted
+from transforms.progress import RunProgress
 from transforms.reading import units
+from transforms.writing.local_folder import LocalFolder
 
 
 def test_a_long_text_read_in_windows_has_their_mean_probabilities(classify, tiny_preset, tmp_path):
@@ -141,6 +148,90 @@ def test_a_preset_that_changes_after_the_plan_ends_the_run(
         f"preset {str(preset)!r} has changed since the run was planned; start the run again"
     )
     assert not found.parts
+
+
+@pytest.mark.parametrize("how", ["before", "while it is read"])
+def test_an_input_that_changes_ends_the_run_and_publishes_nothing(
+    classify, tmp_path, monkeypatch, how
+):
+    path = tmp_path / "a.txt"
+    path.write_text("\n".join(TEXTS))
+
+    def append() -> None:
+        with path.open("a") as file:
+            file.write("\none more")
+
+    if how == "before":
+        build = command._build
+        monkeypatch.setattr(command, "_build", lambda *given: (append(), build(*given)))
+    else:
+        add_done = RunProgress.add_done
+        monkeypatch.setattr(
+            RunProgress, "add_done", lambda self, rows: (append(), add_done(self, rows))
+        )
+    found = classify(f"--input={path}")
+    assert found.code == 1
+    assert found.error_line.startswith(f"the input {str(path)!r} changed after the run was planned")
+    assert found.error_line.endswith("nothing is published; run it on what is there now")
+    assert not found.folder.exists()
+
+
+def test_an_update_computes_only_what_changed(classify, tmp_path, shown):
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text("\n".join(TEXTS))
+    flags = (f"--input={tmp_path}/*.txt", "--if_exists=update")
+    classify(*flags)
+    (tmp_path / "b.txt").write_text("\n".join(TEXTS[:3]))
+    (tmp_path / "c.txt").write_text(TEXTS[0])
+    found = classify(*flags)
+    assert found.out.startswith("4 rows labelled in ")
+    assert "update" in found.out
+    assert "3 files: 1 new, 1 changed, 1 as before" in found.out
+    assert Counter(found.column("text")) == Counter(TEXTS + TEXTS[:3] + TEXTS[:1])
+    again = classify(*flags)
+    assert (again.code, again.err) == (0, "")
+    assert again.out == f"{found.folder} is up to date: 14 rows of 3 input files\n"
+    (tmp_path / "a.txt").unlink()
+    assert "; 1 of them are gone, and their rows stay" in classify(*flags).out
+    assert "is for a trial" in classify(*flags, "--limit=3").error
+    other = classify(*flags, "--sequence_length=9")
+    assert "its rows had sequence_length 128, this one has 9" in other.error
+
+
+def test_an_update_with_nothing_to_do_imports_neither_beam_nor_tensorflow(
+    classify, tiny_preset, tmp_path
+):
+    (tmp_path / "a.txt").write_text("\n".join(TEXTS))
+    folder = classify(f"--input={tmp_path}/a.txt").folder
+    flags = [f"--input={tmp_path}/a.txt", f"--output={folder}", f"--preset={tiny_preset}"]
+    code = f"""
+import sys
+from pipelines.classify import main
+assert main({[*flags, "--if_exists=update"]!r}) == 0
+assert not {{"apache_beam", "tensorflow"}} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "is up to date" in done.stdout
+
+
+def test_an_interrupt_during_publishing_waits_and_says_that_all_is_there(
+    classify, tmp_path, monkeypatch
+):
+    (tmp_path / "a.txt").write_text("\n".join(TEXTS))
+    link = LocalFolder.link
+
+    def interrupt_and_link(self, names):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+        link(self, names)
+
+    monkeypatch.setattr(LocalFolder, "link", interrupt_and_link)
+    found = classify(f"--input={tmp_path}/a.txt")
+    assert found.code == 130
+    assert found.error_line == "interrupted; the results were published before, and are whole"
+    assert found.manifest["rows"]["written"] == len(TEXTS)
+    assert not (found.folder / "_runs").exists()
 
 
 def test_the_tokenizer_is_built_once(classify, tmp_path, monkeypatch):
