@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import BertClassifier, Predictor, PresetError, UserError
-from models.inference.predictor import distinct_rows, micro_batches
+from models.inference.micro_batches import distinct_rows, micro_batches
 from models.packing import Tokens
 from tests.models.inference.predicting import AREA, encode, expected_probabilities, watched
 
