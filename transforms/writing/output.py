@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from transforms.errors import OutputError
-from transforms.files import CorpusFile, is_remote
+from transforms.files import CorpusFile, is_remote, secret_in
 from transforms.reading.units import Unit
 from transforms.versions import is_unchanged, with_fingerprints
 from transforms.writing.finishing import finish_publishing
@@ -249,6 +249,8 @@ def reserve_output(
     """
     if not output.strip():
         raise OutputError("--output is empty: give a folder")
+    if problem := secret_in(output):
+        raise OutputError(f"--output={problem}")
     try:
         output.encode()
     except UnicodeEncodeError:
