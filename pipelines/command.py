@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from models.errors import RunError, UserError
 from pipelines import __version__, options
 from pipelines.console import print_error, report
+from pipelines.shown import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -219,7 +220,7 @@ def _print_nothing_to_do(manifest: Mapping[str, Any], todo: "Todo", output: str)
         if todo.num_vanished
         else ""
     )
-    print(f"{output} is up to date: {rows:,} rows of {files:,} input files{gone}")
+    print(f"{visible(output)} is up to date: {rows:,} rows of {files:,} input files{gone}")
 
 
 def _report(

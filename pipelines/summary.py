@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.console import printable, report_console
+from pipelines.console import report_console
+from pipelines.shown import printable, visible
 
 if TYPE_CHECKING:
     from transforms.writing.output import Todo
@@ -21,6 +22,7 @@ _LABELS_SHOWN = 12
 _EXAMPLES_SHOWN = 3
 _EXAMPLE_CHARACTERS = 70
 _REASONS_SHOWN = 3
+_REASON_CHARACTERS = 500
 _BAR_WIDTH = 24
 
 
@@ -118,12 +120,14 @@ def _facts_table(
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    table.add_row("output", f"{escape(output)} ({files})")
+    table.add_row("output", f"{escape(visible(output))} ({files})")
     if todo is not None:
         table.add_row("update", _describe_update(todo, manifest))
     model = manifest["model"]
     unit = "window" if model.get("long_text") == "windows" else "text"
-    table.add_row("model", f"{escape(model['preset'])}, {model['sequence_length']} tokens a {unit}")
+    table.add_row(
+        "model", f"{escape(visible(model['preset']))}, {model['sequence_length']} tokens a {unit}"
+    )
     if "embedding" in model:
         table.add_row("vectors", _describe_vectors(model["embedding"]))
     if rows["truncated"]:
@@ -133,9 +137,11 @@ def _facts_table(
         )
     if rows["rejected"]:
         folder = f"{output.rstrip('/')}/rejected"
-        table.add_row("rejected", f"{_count(rows['rejected'], 'row')}, kept in {escape(folder)}")
+        table.add_row(
+            "rejected", f"{_count(rows['rejected'], 'row')}, kept in {escape(visible(folder))}"
+        )
         for reason, count in list(manifest["rejected"]["errors"].items())[:_REASONS_SHOWN]:
-            table.add_row("", f"{count:,} × {escape(printable(reason))}")
+            table.add_row("", f"{count:,} × {escape(printable(reason, _REASON_CHARACTERS))}")
     for name, new_name in manifest["renamed"].items():
         names = " → ".join(escape(printable(each)) for each in (name, new_name))
         table.add_row("renamed", f"input column {names}")
