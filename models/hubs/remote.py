@@ -126,9 +126,10 @@ _MAX_CHARACTERS = 300
 
 
 def _in_short(reason: str) -> str:
+    reason = redacted(reason)
     if essence := _ESSENCE.search(reason):
         return essence[0].strip()
-    text = " ".join(redacted(reason).split())
+    text = " ".join(reason.split())
     return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…"
 
 

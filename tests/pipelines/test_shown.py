@@ -2,6 +2,7 @@ import contextlib
 import io
 import json
 import logging
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from pipelines.finetuning.figures import Figures
 from pipelines.finetuning.report import print_data, print_figures
 from pipelines.shown import SafeNotices, printable, safe_logs, visible
 from pipelines.summary import print_summary
-from tests.pipelines.command_runs import ENVIRONMENT, ROOT, run
+from tests.pipelines.command_runs import ENVIRONMENT, ROOT, TerminalProcess, run
 from tests.pipelines.hostile import HOSTILE, LONG, assert_harmless
 from tests.pipelines.test_summary import manifest_of
 
@@ -160,6 +161,23 @@ def test_the_tables_of_a_training_are_harmless(name, capsys):
     mistake = {"text": label, "label": label, "predicted": [label], "score": 0.5}
     print_figures(Figures("accuracy", model, {"a": {"accuracy": 0.5}}, [mistake], [label]))
     assert_harmless(capsys.readouterr().out, 50_000)
+
+
+def test_the_title_of_a_bar_is_harmless(name):
+    code = f"""
+import time
+from pipelines.console import transfer_bar
+with transfer_bar({f"{name} {SIGNED}"!r}) as on_progress:
+    on_progress(1, 2)
+    time.sleep(0.3)
+"""
+    terminal = TerminalProcess(sys.executable, "-c", code)
+    assert terminal.finish() == (0, "")
+    assert "a" in terminal.written
+    without_rich = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\n]", "", terminal.written)
+    assert_harmless(without_rich)
+    assert name not in terminal.written or name.isprintable()
+    assert SECRET not in terminal.written
 
 
 # What libraries say
