@@ -30,9 +30,10 @@ HANDFUL = 8
 def is_of_the_machine(error: BaseException) -> bool:
     """Returns whether an error comes from a device, memory, or the file system, not from a row.
 
-    Of TensorFlow's errors, a row can cause only those about the values of an operation's arguments.
+    A module that cannot be imported is a file that cannot be opened. Of TensorFlow's errors, a row
+    can cause only those about the values of an operation's arguments.
     """
-    if isinstance(error, (OSError, MemoryError)):
+    if isinstance(error, (OSError, MemoryError, ImportError)):
         return True
     if (tensorflow := sys.modules.get("tensorflow")) is None:
         return False

@@ -12,6 +12,7 @@ OF_THE_MACHINE = [
     OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
     PermissionError(errno.EACCES, "denied"),
     MemoryError(),
+    ImportError("libx.so: cannot open shared object file: Too many open files"),
     tf.errors.ResourceExhaustedError(None, None, "OOM"),
     tf.errors.InternalError(None, None, "CUDA error: an illegal memory access"),
     tf.errors.UnavailableError(None, None, "the device is gone"),
