@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from models.errors import RunError, UserError
 from pipelines import __version__, options
 from pipelines.console import print_error, report
+from pipelines.shown import counted, visible
 
 if TYPE_CHECKING:
     import argparse
@@ -217,12 +218,11 @@ def _with(error: BaseException, more: str) -> BaseException:
 
 def _print_nothing_to_do(manifest: Mapping[str, Any], todo: "Todo", output: str) -> None:
     rows, files = manifest["rows"]["written"], len(manifest["inputs"])
-    gone = (
-        f"; {todo.num_vanished:,} of them are gone, and their rows stay"
-        if todo.num_vanished
-        else ""
+    said = (
+        f"{visible(output)} is up to date: {counted(rows, 'row')} of {counted(files, 'input file')}"
     )
-    print(f"{output} is up to date: {rows:,} rows of {files:,} input files{gone}")
+    gone = f"; {todo.num_vanished:,} of them gone, with their rows kept"
+    print(said + (gone if todo.num_vanished else ""))
 
 
 def _report(
@@ -290,8 +290,7 @@ def _plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | None
         columns=args.columns,
         reserved=[field.name for field in added],
     )
-    schema = pa.schema([*corpus.schema, *added])
-    reservation.check_columns(schema)
+    schema = reservation.fitted(pa.schema([*corpus.schema, *added]))
     unit_bytes = unit_bytes_of(corpus)
     units = plan_units(replace(corpus, files=todo.unplanned), args.limit, unit_bytes)
     if not reservation.start(schema, todo, units, unit_bytes):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from models.errors import RunError, UserError
 from models.inference import runtime
+from pipelines.shown import printable, safe_logs, show_bug, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,7 +34,7 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
         that nobody reads, 128 plus the number of the signal (SIGINT: 130) for an interrupt.
     """
     try:
-        with warnings.catch_warnings():
+        with safe_logs(), warnings.catch_warnings():
             if not sys.warnoptions:  # python -W … shows what libraries warn programmers about
                 warnings.simplefilter("ignore")
             return command(sys.argv[1:] if argv is None else argv)
@@ -52,8 +53,8 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
 
 
 def print_error(message: str) -> None:
-    """Writes one line to standard error."""
-    print("error:", " ".join(message.splitlines()), file=sys.stderr)
+    """Writes one line to standard error, whatever is in the message."""
+    print("error:", visible(message), file=sys.stderr)
 
 
 def report_console() -> "Console":
@@ -64,11 +65,6 @@ def report_console() -> "Console":
     if not console.is_terminal:
         console.width = _UNBROKEN
     return console
-
-
-def printable(text: str) -> str:
-    """Returns a text on one line, without characters that control a terminal."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 @contextlib.contextmanager
@@ -96,6 +92,7 @@ def run_process(main: Callable[[], int]) -> NoReturn:
     """
     runtime.pause_collection()
     _prepare_streams()
+    sys.excepthook = show_bug
     for number in _ENDINGS:
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them
             signal.signal(number, _interrupt)
@@ -212,7 +209,7 @@ def transfer_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
     )
 
     bar = Progress(
-        TextColumn(escape(title)),
+        TextColumn(escape(printable(title))),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),

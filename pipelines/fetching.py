@@ -1,13 +1,13 @@
 """Fetching presets while a person waits."""
 
 import contextlib
-import sys
 from pathlib import Path
 
 from models.hubs import store
 from models.presets.lookup import KnownPreset, find_preset
 from models.presets.preset import Preset
 from pipelines.console import transfer_bar
+from pipelines.shown import SafeNotices
 
 
 def fetch(preset: KnownPreset, *, refresh: bool = False) -> Path:
@@ -21,7 +21,7 @@ def fetch(preset: KnownPreset, *, refresh: bool = False) -> Path:
         PresetError: It cannot be fetched.
     """
     # Some clients print notices; standard output is for what the command was asked for.
-    with transfer_bar(preset.name) as on_progress, contextlib.redirect_stdout(sys.stderr):
+    with transfer_bar(preset.name) as on_progress, contextlib.redirect_stdout(SafeNotices()):
         return store.fetch(str(preset.uri), on_progress, refresh=refresh)
 
 

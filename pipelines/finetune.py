@@ -27,7 +27,7 @@ from models.errors import RunError, UserError
 from models.presets.keras_hub import write_json
 from models.training.recipe import Recipe, choose_recipe, patience_of
 from pipelines import __version__, options
-from pipelines.console import print_error, printable, report, run_command, run_process, telling
+from pipelines.console import print_error, report, run_command, run_process, telling
 from pipelines.finetuning.flags import make_parser
 from pipelines.finetuning.labels import OneLabel, OneNumber, class_weights
 from pipelines.finetuning.model import (
@@ -46,6 +46,7 @@ from pipelines.finetuning.new_preset import (
     put_in_place,
     unfinished_folder,
 )
+from pipelines.shown import printable, visible
 
 if TYPE_CHECKING:
     import keras
@@ -159,14 +160,15 @@ def _finetune(argv: Sequence[str]) -> int:
             write_model_card(new, output.name, record, found.facts)
             written = put_in_place(new, output, args.if_exists)
             (folder / TRAINING).unlink(missing_ok=True)
-    shown = args.output if written == output else str(written)
+    place = args.output if written == output else str(written)
     with report():
         print_figures(figures)
         ended = ", when time ran out" if training.is_out_of_time else ""
         print(
             f"\nkept epoch {training.best_epoch + 1} of {len(training.history['loss'])}{ended}\n"
-            f"wrote {shown}; to use it:\n"
-            f"  python -m pipelines.classify --preset={shlex.quote(shown)} --input=… --output=…"
+            f"wrote {visible(place)}; to use it:\n"
+            f"  python -m pipelines.classify --preset={visible(shlex.quote(place))} --input=… "
+            "--output=…"
         )
     return 0
 
@@ -232,7 +234,7 @@ def _label_names(found: list[str], names: list[str] | None) -> list[str]:
     if len(names) != len(found) or len(set(names)) != len(names):
         raise UserError(
             f"--label_names must be {len(found)} different names, for the labels "
-            f"{printable(', '.join(found)):.500}"
+            f"{printable(', '.join(found), 500)}"
         )
     return names
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from models.errors import PresetError, UserError
 from pipelines.console import report_console, run_command
 from pipelines.options import Parser, expand_home
+from pipelines.shown import printable, visible
 
 if TYPE_CHECKING:
     import argparse
@@ -31,6 +32,8 @@ fetched presets are kept in the folder that the environment variable TEXTBEAM_CA
 """
 # Console width from which the table of presets has room for descriptions.
 _WIDE = 130
+# Characters of a list, such as the labels of a preset: --json has all of it.
+_LIST_CHARACTERS = 10_000
 
 
 def make_parser() -> Parser:
@@ -193,10 +196,13 @@ def _facts(preset: "KnownPreset") -> dict[str, Any]:
 
 
 def _print_json(content: Any) -> None:
-    print(json.dumps(content, indent=2, ensure_ascii=False))
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    # JSON may have any character in a string, a terminal would obey some.
+    print("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
 
 
 def _print_table(presets: "Sequence[KnownPreset]") -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     console = report_console()
@@ -213,7 +219,8 @@ def _print_table(presets: "Sequence[KnownPreset]") -> None:
         config = preset.config
         sizes = [str(config[size]) for size in ("num_layers", "hidden_dim", "num_heads")]
         row = [preset.name, preset.family or "", *sizes, _millions(preset.parameters), preset.state]
-        table.add_row(*row, *([preset.description or ""] if is_wide else []))
+        row += [preset.description or ""] if is_wide else []
+        table.add_row(*(escape(printable(cell)) for cell in row))
     console.print(table)
 
 
@@ -231,16 +238,16 @@ def _print_facts(facts: dict[str, Any]) -> None:
     table.add_column(overflow="fold")
     for name, value in facts.items():
         if value not in (None, [], ""):
-            table.add_row(name, escape(_readable(value)))
+            table.add_row(escape(printable(name)), escape(_readable(value)))
     report_console().print(table)
 
 
 def _readable(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        return visible(", ".join(printable(str(each)) for each in value), _LIST_CHARACTERS)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else visible(str(value))
 
 
 if __name__ == "__main__":

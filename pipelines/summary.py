@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.console import printable, report_console
+from pipelines.console import report_console
+from pipelines.shown import counted, printable, visible
 
 if TYPE_CHECKING:
     from transforms.writing.output import Todo
@@ -21,6 +22,7 @@ _LABELS_SHOWN = 12
 _EXAMPLES_SHOWN = 3
 _EXAMPLE_CHARACTERS = 70
 _REASONS_SHOWN = 3
+_REASON_CHARACTERS = 500
 _BAR_WIDTH = 24
 
 
@@ -50,7 +52,7 @@ def print_summary(
     done = "embedded" if "embedding" in manifest["model"] else "labelled"
     done = "scored" if gives_a_number else done
     console.print(
-        f"[bold]{_count(rows['written'], 'row')}[/bold] {done} in {seconds:.1f} s{start}: "
+        f"[bold]{counted(rows['written'], 'row')}[/bold] {done} in {seconds:.1f} s{start}: "
         f"{rows['read'] / work:,.0f} rows/s, {run['tokens'] / work:,.0f} tokens/s"
     )
     if (labels or gives_a_number) and rows["written"] and run["parts"]:
@@ -70,7 +72,7 @@ def _label_table(labels: Mapping[str, int], rows: int) -> Table:
     ranked = sorted(labels.items(), key=lambda item: -item[1])
     shown = ranked[:_LABELS_SHOWN]
     if others := ranked[_LABELS_SHOWN:]:
-        shown.append((_count(len(others), "other label"), sum(count for _, count in others)))
+        shown.append((counted(len(others), "other label"), sum(count for _, count in others)))
     table = Table.grid(padding=(0, 2))
     table.add_column()
     table.add_column(justify="right")
@@ -114,28 +116,32 @@ def _facts_table(
 ) -> Table:
     parts = manifest["parts"]
     size = sum(part["bytes"] for part in parts)
-    files = f"{_count(len(parts), 'Parquet file')}, {_size(size)}"
+    files = f"{counted(len(parts), 'Parquet file')}, {_size(size)}"
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    table.add_row("output", f"{escape(output)} ({files})")
+    table.add_row("output", f"{escape(visible(output))} ({files})")
     if todo is not None:
         table.add_row("update", _describe_update(todo, manifest))
     model = manifest["model"]
     unit = "window" if model.get("long_text") == "windows" else "text"
-    table.add_row("model", f"{escape(model['preset'])}, {model['sequence_length']} tokens a {unit}")
+    table.add_row(
+        "model", f"{escape(visible(model['preset']))}, {model['sequence_length']} tokens a {unit}"
+    )
     if "embedding" in model:
         table.add_row("vectors", _describe_vectors(model["embedding"]))
     if rows["truncated"]:
         table.add_row(
             "truncated",
-            f"{_count(rows['truncated'], 'row')} longer than {model['sequence_length']} tokens",
+            f"{counted(rows['truncated'], 'row')} longer than {model['sequence_length']} tokens",
         )
     if rows["rejected"]:
         folder = f"{output.rstrip('/')}/rejected"
-        table.add_row("rejected", f"{_count(rows['rejected'], 'row')}, kept in {escape(folder)}")
+        table.add_row(
+            "rejected", f"{counted(rows['rejected'], 'row')}, kept in {escape(visible(folder))}"
+        )
         for reason, count in list(manifest["rejected"]["errors"].items())[:_REASONS_SHOWN]:
-            table.add_row("", f"{count:,} × {escape(printable(reason))}")
+            table.add_row("", f"{count:,} × {escape(printable(reason, _REASON_CHARACTERS))}")
     for name, new_name in manifest["renamed"].items():
         names = " → ".join(escape(printable(each)) for each in (name, new_name))
         table.add_row("renamed", f"input column {names}")
@@ -151,7 +157,7 @@ def _describe_update(todo: "Todo", manifest: Mapping[str, Any]) -> str:
         "gone, whose rows stay": todo.num_vanished,
     }
     said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    return f"{_count(len(manifest['inputs']), 'file')}: {said}"
+    return f"{counted(len(manifest['inputs']), 'file')}: {said}"
 
 
 def _describe_vectors(embedding: Mapping[str, Any]) -> str:
@@ -160,10 +166,6 @@ def _describe_vectors(embedding: Mapping[str, Any]) -> str:
         f"{embedding['dimensions']} × {embedding['embedding_dtype']}, {embedding['pooling']} "
         f"pooling{normalized}"
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _size(size: float) -> str:

@@ -9,7 +9,8 @@ nothing there that the manifest does not list; with --input, every row of the in
 from collections.abc import Sequence
 
 from pipelines import options
-from pipelines.console import printable, run_command, run_process
+from pipelines.console import run_command, run_process
+from pipelines.shown import counted, visible
 
 
 def make_parser() -> options.Parser:
@@ -41,18 +42,20 @@ def _verify(argv: Sequence[str]) -> int:
     from transforms.verification import repair, verify
 
     if args.repair and (done := repair(args.output)):
-        print(f"{args.output}: {done}")
+        print(f"{visible(args.output)}: {done}")
     found = verify(args.output, args.input)
     for line in (*found.problems, *found.notes):
-        print(printable(line))
+        print(visible(line))
     if found.problems or found.manifest is None:
-        print(f"{args.output} is not whole: {len(found.problems):,} problems")
+        print(f"{visible(args.output)} is not whole: {counted(len(found.problems), 'problem')}")
         return 1
-    rows, parts = found.manifest["rows"], found.manifest["parts"]
-    print(
-        f"{args.output} is whole: {rows['written']:,} rows in {len(parts):,} parts, "
-        f"{rows['rejected']:,} rejected rows, {len(found.manifest['inputs']):,} input files"
+    rows = found.manifest["rows"]
+    counts = (
+        counted(rows["written"], "row") + " in " + counted(len(found.manifest["parts"]), "part"),
+        counted(rows["rejected"], "rejected row"),
+        counted(len(found.manifest["inputs"]), "input file"),
     )
+    print(f"{visible(args.output)} is whole: {', '.join(counts)}")
     return 0
 
 

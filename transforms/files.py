@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
 
 from models.errors import nearest
+from models.redaction import has_secret, redacted
 from transforms.errors import InputError
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -47,6 +48,19 @@ def is_remote(path: str) -> bool:
     return _SCHEME.match(path) is not None
 
 
+def secret_in(path: str) -> str | None:
+    """Returns what is wrong with a remote path that holds a password, a token or a signature.
+
+    Rows and the manifest name paths, so such a one must not be used.
+    """
+    if not is_remote(path) or not has_secret(path):
+        return None
+    return (
+        f"{redacted(path)!r} holds a password, a token or a signature, which the output would "
+        "name: leave it out, and let the environment give access"
+    )
+
+
 def match(pattern: str) -> list[CorpusFile]:
     """Finds the files that a path, a glob or a folder stands for.
 
@@ -63,6 +77,8 @@ def match(pattern: str) -> list[CorpusFile]:
     """
     if not pattern:
         raise InputError("an input path is empty; give a file, a glob or a folder")
+    if problem := secret_in(pattern):
+        raise InputError(f"the input {problem}")
     found = _match_remote(pattern) if is_remote(pattern) else _match_local(pattern)
     return sorted(found, key=lambda file: file.path)
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.typehints.decorators import no_annotations
 
+from models.errors import RunError
 from models.inference.predictor import Prediction, Task
 from transforms.progress import RunProgress
 from transforms.schemas import label_fields, vector_field
@@ -194,6 +195,11 @@ class _AddResults(beam.DoFn):
         if prediction is None:
             yield batch
             return
+        if len(prediction.outputs) != batch.rows.num_rows:
+            raise RunError(
+                f"the model gave {len(prediction.outputs):,} results for "
+                f"{batch.rows.num_rows:,} rows: no row can be told its own"
+            )
         with np.errstate(over="ignore"):
             outputs = prediction.outputs.astype(self._dtype, copy=False)
         errors = prediction.errors

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
+from models.redaction import redacted
 from transforms.schemas import POSITION, SOURCE
 
 REJECTED = pa.schema(
@@ -26,13 +27,17 @@ def rejected_batch(
     stage: str,
     errors: list[str],
 ) -> pa.RecordBatch:
-    """Returns rejected rows as a record batch of the schema `REJECTED`."""
+    """Returns rejected rows as a record batch of the schema `REJECTED`.
+
+    Passwords and the like are left out of the errors, which the manifest and the summary repeat.
+    """
+    shown = {error: redacted(error) for error in set(errors)}  # most have the same few
     columns = [
         pa.array(sources, pa.string()),
         pa.array(positions, pa.int64()),
         pa.array(raws, pa.binary()),
         pa.array([stage] * len(sources), pa.string()),
-        pa.array(errors, pa.string()),
+        pa.array([shown[error] for error in errors], pa.string()),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=REJECTED)
 

@@ -9,6 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.typehints.decorators import no_annotations
 
+from models.errors import RunError
+from models.faults import (
+    FailuresInSuccession,
+    is_of_the_machine,
+    is_out_of_memory,
+    reason_of,
+    try_again,
+)
 from models.packing import Tokens
 from models.windows import LongText
 from transforms.schemas import token_fields
@@ -18,6 +26,10 @@ from transforms.unit_batch import UnitBatch
 # Texts that one thread tokenizes at a time: enough to make starting a task cheap, few enough for a
 # record batch to keep all cores busy.
 _TEXTS_A_TASK = 512
+
+# Bytes of a row for which every machine must have the memory; README promises lines of 10 MB. A
+# longer one that does not fit is rejected.
+_SHORT_BYTES = 16 << 20
 
 
 class Tokenize(beam.PTransform):
@@ -80,6 +92,7 @@ class _TokenizeBatch(beam.DoFn):
     def setup(self) -> None:
         from models.inference import runtime
 
+        self._failures = FailuresInSuccession("the tokenizer")
         self._preprocessor = self._shared.acquire()
         self._pool = ThreadPoolExecutor(runtime.num_cores(), thread_name_prefix="tokenize")
 
@@ -98,6 +111,11 @@ class _TokenizeBatch(beam.DoFn):
             for parts in self._pool.map(lambda s: self._encode(rows, s[0], s[1], failed), spans)
             for part in parts
         ]
+        if encoded:
+            self._failures.clear()
+        elif failed:
+            texts = (rows.column(name).to_pylist() for name in self._columns)
+            self._failures.add(zip(*texts, strict=True), next(iter(failed.values())))
         if failed:
             batch = batch.reject(failed, self._columns, "tokenize")
         if encoded:
@@ -110,25 +128,48 @@ class _TokenizeBatch(beam.DoFn):
     def _encode(
         self, batch: pa.RecordBatch, start: int, end: int, failed: dict[int, str]
     ) -> list[tuple[Tokens, np.ndarray, np.ndarray]]:
-        """Tokenizes rows; those that fail go into `failed` and do not affect the others."""
+        """Tokenizes rows; those that fail go into `failed` and do not affect the others.
+
+        Raises:
+            RunError: The machine failed several times, or the tokenizer lost rows.
+        """
         texts = [batch.column(name).slice(start, end - start) for name in self._columns]
+        is_short = sum(text.nbytes for text in texts) <= _SHORT_BYTES
+
+        def is_fault(error: Exception) -> bool:
+            is_too_large = is_out_of_memory(error) and (end - start > 1 or not is_short)
+            return is_of_the_machine(error) and not is_too_large
+
         try:
-            if self._prefix:
-                strings = [text.cast(pa.string()) for text in texts]
-                texts = [pc.binary_join_element_wise(self._prefix, text, "") for text in strings]
-            if self._long_text == "windows":
-                return [self._preprocessor.encode_windows(*texts)]
-            tokens, num_tokens = self._preprocessor.encode(*texts)
-            return [(tokens, num_tokens, num_tokens > tokens.lengths)]
+            return [try_again(lambda: self._encode_texts(texts), "tokenizing", is_fault)]
+        except RunError:
+            raise
         except Exception as error:
             if end - start == 1:
-                failed[start] = f"{type(error).__name__}: {error}"
+                failed[start] = reason_of(error)
                 return []
             middle = (start + end) // 2
             return [
                 *self._encode(batch, start, middle, failed),
                 *self._encode(batch, middle, end, failed),
             ]
+
+    def _encode_texts(self, texts: list[pa.Array]) -> tuple[Tokens, np.ndarray, np.ndarray]:
+        num_rows = len(texts[0])
+        if self._prefix:
+            strings = [text.cast(pa.string()) for text in texts]
+            texts = [pc.binary_join_element_wise(self._prefix, text, "") for text in strings]
+        if self._long_text == "windows":
+            encoded = self._preprocessor.encode_windows(*texts)
+        else:
+            tokens, num_tokens = self._preprocessor.encode(*texts)
+            encoded = (tokens, num_tokens, num_tokens > tokens.lengths)
+        if len(encoded[0]) != num_rows:
+            raise RunError(
+                f"the tokenizer gave {len(encoded[0]):,} sequences for {num_rows:,} texts: no row "
+                "can be told its own"
+            )
+        return encoded
 
 
 def add_tokens(

@@ -13,6 +13,7 @@ from typing import TypeVar
 from urllib.parse import unquote
 
 from models.errors import PresetError
+from models.redaction import has_secret, redacted
 
 # The files of the two preset formats, without any that could run code, such as pickles.
 _WANTED = (
@@ -81,7 +82,16 @@ class RemoteUri:
 
     @classmethod
     def parse(cls, uri: str) -> "RemoteUri":
-        """Parses a URI; raises a `PresetError` that shows the right form."""
+        """Parses a URI; raises a `PresetError` that shows the right form.
+
+        Results and caches name the URI, so it must not hold a password or the like.
+        """
+        if has_secret(uri):
+            raise PresetError(
+                f"preset {redacted(uri)!r} holds a password, a token or a signature, which every "
+                "result would name: leave it out, and let the environment give access (HF_TOKEN, "
+                "KAGGLE_API_TOKEN, GOOGLE_APPLICATION_CREDENTIALS)"
+            )
         name, separator, rest = uri.partition("://")
         scheme = SCHEMES.get(name)
         if scheme is None or not separator:
@@ -116,6 +126,7 @@ _MAX_CHARACTERS = 300
 
 
 def _in_short(reason: str) -> str:
+    reason = redacted(reason)
     if essence := _ESSENCE.search(reason):
         return essence[0].strip()
     text = " ".join(reason.split())

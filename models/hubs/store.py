@@ -21,6 +21,7 @@ from typing import Any
 from filelock import FileLock
 
 from models.hubs.checksums import checksums
+from models.hubs.ownership import check_own, close_to_writers, make_own
 from models.hubs.remote import RemoteFile, RemoteUri, Snapshot, files_of_a_preset
 
 OnProgress = Callable[[int, int], None]
@@ -64,12 +65,13 @@ def cached(uri: str) -> Path | None:
         uri: The preset's URI, such as `hf://owner/name`.
 
     Raises:
-        PresetError: The URI has no known form.
+        PresetError: The URI has no known form, or another user can write to the cache.
     """
     entry = _entry(RemoteUri.parse(uri))
     manifest = _read_manifest(entry)
     if manifest is None:
         return None
+    check_own(cache_folder(), entry)
     folder = entry / _PRESET
     for name, file in manifest["files"].items():
         path = folder / name
@@ -96,14 +98,15 @@ def fetch(uri: str, on_progress: OnProgress | None = None, *, refresh: bool = Fa
 
     Raises:
         PresetError: The URI has no known form; the preset does not exist, cannot be reached or is
-            damaged; or the cache cannot be written.
+            damaged; or the cache cannot be written, or another user can write to it.
     """
     remote = RemoteUri.parse(uri)
     if not refresh and (folder := cached(uri)):
         return folder
     entry = _entry(remote)
     try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
+        make_own(cache_folder(), entry.parent)
+        check_own(cache_folder(), entry)
         with FileLock(f"{entry}.lock"):
             if not refresh and (folder := cached(uri)):
                 return folder
@@ -185,6 +188,7 @@ def _fill(
         "files": described,
     }
     (partial / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+    close_to_writers(partial)
     _replace(partial, entry)
 
 
@@ -195,6 +199,8 @@ def _go_on_or_start_anew(partial: Path, source: str) -> None:
         shutil.rmtree(partial, ignore_errors=True)
     (partial / _PRESET).mkdir(parents=True, exist_ok=True)
     marker.write_text(source, "utf-8")
+    close_to_writers(partial)
+    check_own(cache_folder(), partial)
 
 
 def _take_over(entry: Path, folder: Path, source: str, files: Sequence[RemoteFile]) -> None:

@@ -3,10 +3,8 @@
 The hot loop of the project, usable without Beam.
 """
 
-import hashlib
-import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +14,18 @@ import numpy as np
 from typing_extensions import Self
 
 from models.embedder import Embedder, resolve_embedding
-from models.errors import UserError
+from models.errors import RunError, UserError
+from models.faults import (
+    FailuresInSuccession,
+    is_of_the_machine,
+    is_out_of_memory,
+    reason_of,
+    try_again,
+)
 from models.inference import runtime
 from models.inference.computation import Computation, computation_of, length_ladder
 from models.inference.cost import seconds_per_token
+from models.inference.micro_batches import distinct_rows, micro_batches, padded_length
 from models.inference.recent import RecentResults
 from models.inference.runtime import Precision
 from models.inputs import as_texts
@@ -43,6 +49,8 @@ On a CPU, what a micro-batch needs stays in its core's caches; `benchmarks/predi
 areas. On a GPU, it is large enough that its matrix products fill the device, and small enough that
 the last one of a record batch, which has empty rows, is a small part of that batch.
 """
+
+_NOT_FINITE = "the model's output is not a finite number"
 
 
 @dataclass
@@ -75,7 +83,9 @@ class Predictor:
     A batch is sorted by length and cut into micro-batches by token area, so that little is padding;
     identical sequences are computed once, and not again while their results are among the recent
     ones (`models.inference.recent`); a micro-batch that does not fit into memory is halved;
-    a row that fails by itself does not take others with it.
+    a row that fails by itself does not take others with it. What is no fault of the rows
+    (`models.faults`) is raised: a device or memory that fails again and again, a model that fails
+    on every row.
 
     On a GPU, XLA compiles the model for a few shapes: rows are padded to one of the lengths of
     `length_ladder`, and a micro-batch to as many rows as fit into the token area. While one
@@ -123,6 +133,7 @@ class Predictor:
         self._compute = computation or computation_of(model, use_xla)
         self.width = self._compute.width
         self._recent = RecentResults(self.width)
+        self._failures = FailuresInSuccession("the model")
         self._batch_tokens = BATCH_TOKENS[device]
         if batch_tokens is not None:
             self._batch_tokens = check_size("batch_tokens", batch_tokens)
@@ -206,6 +217,7 @@ class Predictor:
             TypeError: A value is not a string.
             ValueError: There are not as many first texts as second texts.
             RuntimeError: The model failed on a row.
+            RunError: It failed on every row, or the machine failed.
         """
         texts = as_texts(texts)[0]
         pair_texts = None if pair_texts is None else as_texts(pair_texts)[0]
@@ -225,6 +237,11 @@ class Predictor:
             tokens: The rows. With `long_text="windows"`, those longer than the preprocessor's
                 length consist of several windows, as `Preprocessor.encode_windows` packs them.
             on_rows: Called from time to time with the number of rows that have just been done.
+
+        Raises:
+            RunError: The machine failed several times; the model failed on every row, and these
+                were more than a handful, or it gave another number of results than it was asked
+                for.
         """
         if self.long_text == "truncate":
             return self._predict(tokens, np.arange(len(tokens)), on_rows)
@@ -277,10 +294,23 @@ class Predictor:
         computed = [index for index in new.tolist() if index not in work.errors]
         self._recent.add([keys[index] for index in computed], outputs[computed])
         errors = {}
+        if computed:
+            self._failures.clear()
         if work.errors:
+            if not computed:
+                # The windows of a row count as one row.
+                rows = [index for index in inverse[counted].tolist() if index in work.errors]
+                self._add_failures(work, {keys[index] for index in rows})
             failed = np.flatnonzero(np.isin(inverse, list(work.errors)))
             errors = {int(row): work.errors[int(inverse[row])] for row in failed}
         return Prediction(outputs[inverse], errors, padded_tokens, self.precision)
+
+    def _add_failures(self, work: "_Work", failed: set[bytes]) -> None:
+        """Raises `RunError` if it is the model's fault that every row of a batch failed."""
+        reason = next(iter(work.errors.values()))
+        if reason == _NOT_FINITE and self.precision != "float32":
+            reason += f"; {self.precision} may be too narrow for it: compute in float32"
+        self._failures.add(failed, reason)
 
     def _run(self, work: "_Work", chosen: np.ndarray) -> int:
         """Computes one micro-batch, in halves if it fails as a whole.
@@ -302,22 +332,41 @@ class Predictor:
             # An earlier micro-batch of this area did not fit into memory.
             return sum(self._run(work, half) for half in halves)
         num_rows = most_rows if self._ladder else len(chosen)
-        try:
+
+        def compute() -> np.ndarray:
             features = work.tokens.pad(rows, length, self._pad_id, num_rows)
-            outputs = self._compute(features)[: len(chosen)]
+            return self._checked(self._compute(features), num_rows)[: len(chosen)]
+
+        def is_fault(error: Exception) -> bool:
+            is_too_large = is_out_of_memory(error) and num_rows > 1
+            return is_of_the_machine(error) and not is_too_large
+
+        try:
+            outputs = try_again(compute, "the computation", is_fault)
+        except RunError:
+            raise
         except Exception as error:
-            if _is_out_of_memory(error) and num_rows > 1:
+            if is_out_of_memory(error):
                 # Later micro-batches are cut to what fits.
                 self._batch_tokens = min(self._batch_tokens, num_rows // 2 * length)
             elif not middle:
-                work.errors[int(chosen[0])] = _one_line(error)
+                work.errors[int(chosen[0])] = reason_of(error)
                 return 0
             return sum(self._run(work, half) for half in halves if len(half))
         is_finite = np.isfinite(outputs).all(axis=1)
         work.outputs[chosen[is_finite]] = outputs[is_finite]
         for index in chosen[~is_finite]:
-            work.errors[int(index)] = "the model's output is not a finite number"
+            work.errors[int(index)] = _NOT_FINITE
         return num_rows * length - int(lengths.sum())
+
+    def _checked(self, outputs: np.ndarray, num_rows: int) -> np.ndarray:
+        """Returns a micro-batch's results, of which there must be one for each row."""
+        if outputs.shape != (num_rows, self.width):
+            raise RunError(
+                f"the model gave results of the shape {list(outputs.shape)}, not "
+                f"{[num_rows, self.width]}: no row can be told its own"
+            )
+        return outputs
 
 
 @dataclass(frozen=True)
@@ -335,67 +384,3 @@ class _Work:
     first: np.ndarray
     outputs: np.ndarray
     errors: dict[int, str] = field(default_factory=dict)
-
-
-def distinct_rows(tokens: Tokens) -> tuple[np.ndarray, np.ndarray, list[bytes]]:
-    """Finds the rows that hold the same sequence.
-
-    Args:
-        tokens: Packed rows.
-
-    Returns:
-        int64 `[distinct]`, the first row of each distinct sequence; int64 `[rows]`, the index of
-        each row's sequence among them; and a key of 16 bytes for each distinct sequence.
-    """
-    flat = [ids.tobytes() for ids in (tokens.ids, tokens.segment_ids) if ids is not None]
-    item = tokens.ids.itemsize
-    seen: dict[bytes, int] = {}
-    first: list[int] = []
-    inverse = np.empty(len(tokens), np.int64)
-    bounds = (tokens.splits * item).tolist()
-    for row, (start, end) in enumerate(itertools.pairwise(bounds)):
-        key = b"".join(part[start:end] for part in flat)
-        index = seen.setdefault(key, len(first))
-        if index == len(first):
-            first.append(row)
-        inverse[row] = index
-    keys = [hashlib.blake2b(key, digest_size=16).digest() for key in seen]
-    return np.array(first, np.int64), inverse, keys
-
-
-def micro_batches(
-    lengths: np.ndarray, batch_tokens: int, ladder: Sequence[int] = ()
-) -> Iterator[np.ndarray]:
-    """Groups rows into micro-batches of similar length, the longest first.
-
-    Args:
-        lengths: int64 `[rows]`: tokens in each row.
-        batch_tokens: Maximum token area of a micro-batch, unless one row alone is longer.
-        ladder: Lengths that rows are padded to; if empty, to the longest of their micro-batch.
-
-    Yields:
-        Indices of the rows of a micro-batch.
-    """
-    order = np.argsort(-lengths, kind="stable")
-    at = 0
-    while at < len(order):
-        longest = padded_length(max(1, int(lengths[order[at]])), ladder)
-        rows = max(1, batch_tokens // longest)
-        yield order[at : at + rows]
-        at += rows
-
-
-def padded_length(length: int, ladder: Sequence[int]) -> int:
-    """Returns the length that a row is padded to: the next one of a ladder, if there is one."""
-    return next((step for step in ladder if step >= length), length)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    import tensorflow as tf
-
-    return isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError))
-
-
-def _one_line(error: Exception) -> str:
-    first_line = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first_line}"

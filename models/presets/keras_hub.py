@@ -229,13 +229,21 @@ class H5Weights(StoredWeights):
             self._check(found)
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Reads one weight after another, as its name and its values."""
+        """Reads one weight after another, as its name and its values.
+
+        Raises:
+            PresetError: A value is not finite.
+        """
         with self._open() as found:
             for weight in self._layout:
                 parts = [
-                    _values(found[path]).reshape(weight.part_shape) for path, _ in weight.parts
+                    self._finite(path, found[path]).reshape(weight.part_shape)
+                    for path, _ in weight.parts
                 ]
                 yield weight.name, np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+
+    def _finite(self, path: str, array: h5py.Dataset) -> np.ndarray:
+        return self._preset.finite(self._file, path, _values(array))
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[dict[str, h5py.Dataset]]:

@@ -26,6 +26,9 @@ MAX_VOCABULARY_BYTES = 128 << 20
 # Maximum length of a problem in an error; a file can hold a name of megabytes.
 _MAX_CHARACTERS = 600
 
+# Weights that are looked at in one go: what is noted of them takes a MiB, however large an array.
+_CHECKED_VALUES = 1 << 20
+
 Fields = Mapping[str, type | tuple[type, ...]]
 """The type of each field that a description may have; see `check_fields`."""
 
@@ -76,7 +79,11 @@ class StoredWeights(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Reads one weight after another, as a name of `named_weights()` and its values."""
+        """Reads one weight after another, as a name of `named_weights()` and its values.
+
+        Raises:
+            PresetError: A value is not finite.
+        """
 
 
 class Preset(ABC):
@@ -187,6 +194,29 @@ class Preset(ABC):
         if len(problem) > _MAX_CHARACTERS:
             problem = f"{problem[:_MAX_CHARACTERS]}…"
         return PresetError(f"preset {self.name!r}: {file}: {problem}")
+
+    def finite(self, file: str, name: str, values: np.ndarray) -> np.ndarray:
+        """Returns the values of a weight; a model with one that is not finite computes nothing.
+
+        Args:
+            file: Which of the preset's files holds it.
+            name: Its name there.
+            values: Floating-point numbers of any shape.
+
+        Raises:
+            PresetError: A value is NaN or infinite.
+        """
+        flat = values.reshape(-1)
+        for start in range(0, len(flat), _CHECKED_VALUES):
+            part = flat[start : start + _CHECKED_VALUES]
+            is_finite = np.isfinite(part)
+            if not is_finite.all():
+                raise self.error(
+                    file,
+                    f"the weight {name!r} holds {part[~is_finite][0]}, not a finite number: its "
+                    "training went wrong or the file is damaged; use another copy of the preset",
+                )
+        return values
 
     def no_classifier(self) -> PresetError:
         """Returns the error for a preset that has only a backbone."""

@@ -168,6 +168,7 @@ class SafetensorsWeights(StoredWeights):
         layout: Sequence[TensorWeight],
         ignored: Iterable[str],
     ) -> None:
+        self._preset = preset
         self._stored = stored
         self._layout = layout
         expected = {name: shape for weight in layout for name, shape in weight.parts}
@@ -182,7 +183,8 @@ class SafetensorsWeights(StoredWeights):
         array = self._stored.arrays[name]
         # Reopened for each array, since what has been read from an open file stays in memory.
         with self._stored.opened(array.file) as store:
-            return store.get_tensor(array.name).astype(np.float32, copy=False)
+            values = store.get_tensor(array.name).astype(np.float32, copy=False)
+        return self._preset.finite(array.file, array.name, values)
 
 
 def _check(

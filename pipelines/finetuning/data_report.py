@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.console import printable
 from pipelines.finetuning.labelled import TrainingData
 from pipelines.finetuning.labels import SKEWED, OneNumber, class_weights
+from pipelines.shown import printable
 
 _LABELS_SHOWN = 20
 

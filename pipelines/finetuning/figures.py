@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from models.training.evaluation import is_clearly_better
-from pipelines.console import printable
 from pipelines.finetuning import baselines
 from pipelines.finetuning.labelled import TrainingData
 from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber
+from pipelines.shown import printable
 
 _MISTAKES = 10
 _MISTAKE_CHARACTERS = 200

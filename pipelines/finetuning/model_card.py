@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.console import printable
 from pipelines.finetuning.figures import TITLES, describe_mistake, spell
+from pipelines.shown import printable
 
 _LABELS_SHOWN = 50
+# Characters of a sentence: twenty long names fit.
+_CHARACTERS = 5_000
 _CONFUSION_LABELS = 12
 _MISTAKES_SHOWN = 5
 
@@ -122,13 +124,13 @@ def _use(name: str, record: Mapping[str, Any]) -> str:
     )
     return (
         "## Use\n\n```\npython -m pipelines.classify --preset=FOLDER --input=… "
-        f"{printable(columns)} --output=…\n```"
+        f"{printable(columns, _CHARACTERS)} --output=…\n```"
     )
 
 
 def _safe(text: str) -> str:
     """Returns a text on one line, with its markup escaped."""
-    escaped = printable(text).replace("\\", "\\\\")
+    escaped = printable(text, _CHARACTERS).replace("\\", "\\\\")
     for sign in "`*_[]<>|#":
         escaped = escaped.replace(sign, f"\\{sign}")
     return escaped

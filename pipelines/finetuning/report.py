@@ -7,15 +7,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.console import printable, report_console
+from pipelines.console import report_console
 from pipelines.finetuning import baselines
 from pipelines.finetuning.data_report import DataReport
 from pipelines.finetuning.figures import TITLES, Figures, describe_mistake, spell
+from pipelines.shown import printable, visible
 
 # Labels up to which the confusion matrix fits a terminal, and rows of tables that are shown.
 _CONFUSION_LABELS = 8
 _LABELS_SHOWN = 25
 _MISTAKES_SHOWN = 3
+
+# Characters of a fact: twenty long names fit.
+_FACT_CHARACTERS = 5_000
 
 
 def print_data(report: DataReport) -> None:
@@ -25,7 +29,7 @@ def print_data(report: DataReport) -> None:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, fact in report.facts:
-        table.add_row(name, escape(fact))
+        table.add_row(name, escape(visible(fact, _FACT_CHARACTERS)))
     console.print(table)
     _print_warnings(console, report.warnings)
     console.print()
@@ -48,7 +52,7 @@ def print_figures(figures: Figures) -> None:
     if figures.mistakes:
         console.print("\nthe worst mistakes:")
         for mistake in figures.mistakes[:_MISTAKES_SHOWN]:
-            console.print(f"  {escape(describe_mistake(mistake))}")
+            console.print(f"  {escape(visible(describe_mistake(mistake)))}")
     _print_warnings(console, figures.warnings)
     if len(figures.baselines) == 1:
         console.print(f"\nto compare it with {baselines.TF_IDF}: {baselines.INSTALL}")
@@ -107,4 +111,4 @@ def _confusion(model: Mapping[str, Any]) -> Table:
 
 def _print_warnings(console: Console, warnings: Sequence[str]) -> None:
     for warning in warnings:
-        console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
+        console.print(f"[yellow]warning:[/yellow] {escape(visible(warning))}")

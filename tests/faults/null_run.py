@@ -48,8 +48,7 @@ def null_run(
         todo = reservation.compare(files)
         if todo.files or reservation.earlier is None:
             corpus = plan_corpus(todo.files)
-            schema = pa.schema([*corpus.schema, *ADDED])
-            reservation.check_columns(schema)
+            schema = reservation.fitted(pa.schema([*corpus.schema, *ADDED]))
             size = unit_bytes or unit_bytes_of(corpus)
             rest = type(corpus)(**{**vars(corpus), "files": todo.unplanned})
             if reservation.start(schema, todo, plan_units(rest, unit_bytes=size), size):

@@ -355,13 +355,15 @@ def test_a_broken_preset_is_refused_with_its_file_and_leaves_nothing(
     assert_refused(found, str(preset), message)
 
 
-def test_a_weight_that_is_no_number_costs_its_rows_and_says_so(classify, tiny_preset, tmp_path):
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_weights_that_are_no_numbers_are_refused_and_cost_no_row(
+    classify, tiny_preset, tmp_path, value
+):
     preset = tmp_path / "preset"
     shutil.copytree(tiny_preset, preset)
     with h5py.File(preset / "task.weights.h5", "r+") as store:
-        store["layers/dense/vars/1"][0] = np.nan
+        store["layers/dense/vars/1"][0] = value
     (tmp_path / "a.txt").write_text("x\ny")
     found = classify(f"--input={tmp_path}/a.txt", f"--preset={preset}")
-    assert_accounted_for(found, 0, 2)
-    assert found.manifest["rejected"]["stages"] == {"infer": 2}
-    assert [row["raw"] for row in found.rejected] == [b"x", b"y"]
+    where = f"preset {str(preset)!r}: task.weights.h5: the weight 'layers/dense/vars/1' holds"
+    assert_refused(found, f"{where} {value}, not a finite number", "use another copy")

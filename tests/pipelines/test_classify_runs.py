@@ -192,7 +192,7 @@ def test_an_update_computes_only_what_changed(classify, tmp_path, shown):
     assert (again.code, again.err) == (0, "")
     assert again.out == f"{found.folder} is up to date: 14 rows of 3 input files\n"
     (tmp_path / "a.txt").unlink()
-    assert "; 1 of them are gone, and their rows stay" in classify(*flags).out
+    assert "; 1 of them gone, with their rows kept" in classify(*flags).out
     assert "is for a trial" in classify(*flags, "--limit=3").error
     other = classify(*flags, "--sequence_length=9")
     assert "its rows had sequence_length 128, this one has 9" in other.error

@@ -141,6 +141,14 @@ def test_the_digest_is_the_same_wherever_the_preset_is(command, hub, tmp_path):
 # fetch
 
 
+@pytest.mark.parametrize("arguments", [("fetch", HF), ("show", HF), ("digest", HF)])
+def test_a_cache_that_others_can_write_to_is_refused_in_one_line(command, hub, cache, arguments):
+    assert command("fetch", HF).code == 0
+    cache.chmod(0o777)
+    said = f"the cache of presets {cache} is not used: other users can write to {cache}: run chmod"
+    assert command(*arguments).error.startswith(said)
+
+
 def test_fetch_brings_a_preset_to_the_cache(command, hub):
     done = json.loads(command("fetch", HF, "--json").out)
     assert read(Path(done["folder"])) == NEEDED

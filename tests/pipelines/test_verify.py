@@ -9,7 +9,7 @@ def test_a_result_that_is_whole_is_one_line_and_exit_code_0(tmp_path):
     found = run(verify.main, tmp_path, f"{tmp_path}/out", f"--input={tmp_path}/a.txt")
     assert (found.code, found.err) == (0, "")
     assert found.out == (
-        f"{tmp_path}/out is whole: 2 rows in 1 parts, 0 rejected rows, 1 input files\n"
+        f"{tmp_path}/out is whole: 2 rows in 1 part, 0 rejected rows, 1 input file\n"
     )
 
 
@@ -21,7 +21,7 @@ def test_a_problem_is_a_line_each_and_exit_code_1_and_repaired_where_it_can_be(t
     assert found.code == 1
     assert found.out.splitlines() == [
         "part-00001-of-00002.parquet: the manifest does not list it",
-        f"{tmp_path}/out is not whole: 1 problems",
+        f"{tmp_path}/out is not whole: 1 problem",
     ]
     found = run(verify.main, tmp_path, f"{tmp_path}/out", "--repair")
     assert found.code == 0

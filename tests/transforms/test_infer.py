@@ -8,6 +8,7 @@ from apache_beam.ml.inference.base import ModelHandler
 from apache_beam.testing.test_pipeline import TestPipeline as Pipeline
 from apache_beam.testing.util import assert_that
 
+from models.errors import RunError
 from models.inference.predictor import Prediction
 from models.packing import Tokens
 from transforms.infer import Classify, Embed, Predicted, add_labels, add_vectors
@@ -165,3 +166,19 @@ def test_a_vector_that_cannot_be_written_is_a_rejected_row(dtype, kept, errors):
     with Pipeline() as pipeline:
         batches = pipeline | beam.Create([UnitBatch(batch_of_lengths(1, 7, 9, 4))])
         assert_that(batches | Embed(Vectors(), ["text"], dtype), check)
+
+
+class Losing(ByLength):
+    """Gives no result for the last row."""
+
+    def run_inference(self, batch, model, inference_args=None):
+        ((batch, prediction),) = super().run_inference(batch, model)
+        return [(batch, Prediction(prediction.outputs[:-1]))]
+
+
+def test_another_number_of_results_than_rows_ends_the_run():
+    pipeline = Pipeline()
+    batches = pipeline | beam.Create([UnitBatch(batch_of_lengths(1, 9, 4))])
+    _ = batches | Classify(Losing(), LABELS, ["text"])
+    with pytest.raises(RunError, match="the model gave 2 results for 3 rows"):
+        pipeline.run()

@@ -1,3 +1,6 @@
+import errno
+import os
+
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
@@ -5,7 +8,8 @@ import pytest
 from apache_beam.testing.test_pipeline import TestPipeline as Pipeline
 from apache_beam.testing.util import assert_that
 
-from models import BertPreprocessor, BertTokenizer
+from models import BertPreprocessor, BertTokenizer, faults
+from models.errors import RunError
 from models.packing import Tokens
 from transforms.rejected import REJECTED, reject_rows
 from transforms.schemas import token_fields
@@ -171,6 +175,114 @@ def test_a_batch_of_bad_rows_only_gives_no_rows():
     (batch,) = tokenize.process(UnitBatch(batch_of("bad", "film")))
     tokenize.teardown()
     assert (batch.rows.num_rows, batch.rejected.num_rows) == (0, 2)
+
+
+class Failing(BertPreprocessor):
+    """Fails as it is told to, before it does its work."""
+
+    fail = staticmethod(lambda texts: None)
+
+    def encode(self, texts, pair_texts=None):
+        self.fail(texts)
+        return super().encode(texts, pair_texts)
+
+
+def tokenized_with(fail, *texts: str) -> UnitBatch:
+    """The batch that the DoFn gives for one, with a tokenizer that fails."""
+    preprocessor = Failing(BertTokenizer(VOCABULARY), 8)
+    preprocessor.fail = fail
+    tokenize = _TokenizeBatch(Given(preprocessor), ["text"])
+    tokenize.setup()
+    try:
+        (found,) = tokenize.process(UnitBatch(batch_of(*texts)))
+    finally:
+        tokenize.teardown()
+    return found
+
+
+def raises(error: Exception):
+    def fail(texts):
+        raise error
+
+    return fail
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    made: list[float] = []
+    monkeypatch.setattr(faults.time, "sleep", made.append)
+    return made
+
+
+def test_a_fault_of_the_machine_that_passes_costs_no_row(pauses):
+    left = [OSError(errno.EMFILE, os.strerror(errno.EMFILE))] * 2
+
+    def fail_twice(texts):
+        if left:
+            raise left.pop()
+
+    found = tokenized_with(fail_twice, "good", "bad")
+    assert (found.rows.num_rows, found.rejected.num_rows) == (2, 0)
+    assert len(pauses) == 2
+
+
+@pytest.mark.parametrize("texts", [["good"], ["good"] * 1500], ids=len)
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            OSError(errno.EMFILE, "Too many open files"),
+            r"OSError: \[Errno 24\] Too many open files",
+        ),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_a_fault_of_the_machine_that_stays_ends_the_run(texts, error, reason, pauses):
+    with pytest.raises(RunError, match=f"^tokenizing failed 4 times on this .* rows: {reason}$"):
+        tokenized_with(raises(error), *texts)
+
+
+def test_texts_without_the_memory_for_all_at_once_are_tokenized_in_halves(pauses):
+    def fail(texts):
+        if len(texts) > 3:
+            raise MemoryError
+
+    found = tokenized_with(fail, *["good", "bad film"] * 20)
+    assert found.rows.column("num_tokens").to_pylist() == [3, 4] * 20
+    assert pauses == []
+
+
+def test_a_huge_text_without_the_memory_for_it_is_a_rejected_row(pauses):
+    def fail(texts):
+        if max(map(len, texts.to_pylist())) > 1000:
+            raise MemoryError
+
+    found = tokenized_with(fail, "good", "x" * (17 << 20), "bad")
+    assert found.rejected.column("error").to_pylist() == ["MemoryError"]
+    assert found.rows.column("text").to_pylist() == ["good", "bad"]
+    assert pauses == []
+
+
+def test_a_batch_of_more_than_a_handful_of_rows_that_all_fail_ends_the_run():
+    told = "the tokenizer failed on every row, 9 different ones in .*: ValueError: broken"
+    with pytest.raises(RunError, match=told):
+        tokenized_with(raises(ValueError("broken")), *[f"text {row}" for row in range(9)])
+    found = tokenized_with(raises(ValueError("broken")), *[f"text {row}" for row in range(8)])
+    assert found.rejected.num_rows == 8
+    found = tokenized_with(raises(ValueError("broken")), *["the same"] * 100)
+    assert found.rejected.num_rows == 100
+
+
+def test_another_number_of_sequences_than_texts_ends_the_run():
+    class Losing(BertPreprocessor):
+        def encode(self, texts, pair_texts=None):
+            return super().encode(texts[1:])
+
+    tokenize = _TokenizeBatch(Given(Losing(BertTokenizer(VOCABULARY), 8)), ["text"])
+    tokenize.setup()
+    with pytest.raises(RunError, match="the tokenizer gave 1 sequences for 2 texts"):
+        list(tokenize.process(UnitBatch(batch_of("good", "bad"))))
+    tokenize.teardown()
 
 
 def test_tokens_come_back_out_of_a_slice_of_a_batch():

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from transforms.errors import OutputError
-from transforms.files import CorpusFile, is_remote
+from transforms.files import CorpusFile, is_remote, secret_in
 from transforms.reading.units import Unit
 from transforms.versions import is_unchanged, with_fingerprints
 from transforms.writing.finishing import finish_publishing
@@ -138,22 +138,25 @@ class Reservation:
             if all(f.path in there and is_unchanged(f, there[f.path]) for f in unit.files)
         )
 
-    def check_columns(self, schema: pa.Schema) -> None:
-        """Checks that rows can stand beside those of the earlier results, if they will.
+    def fitted(self, schema: pa.Schema) -> pa.Schema:
+        """Returns columns in the order in which the earlier results have them, if rows are added.
 
         Args:
             schema: Columns of the record batches that will be written.
 
         Raises:
-            OutputError: They have other columns.
+            OutputError: The earlier results have other columns.
         """
-        if self.plan.if_exists in ("append", "update") and self.earlier is not None:
-            try:
-                check_columns(self.earlier, schema)
-            except OutputError as error:
-                raise OutputError(
-                    f"--if_exists={self._asked} to --output={self.plan.folder}: {error}"
-                ) from None
+        if self.plan.if_exists not in ("append", "update") or self.earlier is None:
+            return schema
+        try:
+            check_columns(self.earlier, schema)
+        except OutputError as error:
+            raise OutputError(
+                f"--if_exists={self._asked} to --output={self.plan.folder}: {error}"
+            ) from None
+        first = [schema.field(name) for name in self.earlier["columns"]]
+        return pa.schema([*first, *(field for field in schema if field not in first)])
 
     def start(self, schema: pa.Schema, todo: Todo, units: Sequence[Unit], unit_bytes: int) -> bool:
         """Stores what the run is going to do, and removes what others have left.
@@ -259,6 +262,8 @@ def reserve_output(
     """
     if not output.strip():
         raise OutputError("--output is empty: give a folder")
+    if problem := secret_in(output):
+        raise OutputError(f"--output={problem}")
     try:
         output.encode()
     except UnicodeEncodeError:

@@ -140,5 +140,3 @@ def check_columns(earlier: Mapping[str, Any], schema: pa.Schema) -> None:
         else:
             continue
         raise OutputError(problem)
-    if list(before) != list(now):
-        raise OutputError(f"the columns of its results are in another order: {', '.join(before)}")

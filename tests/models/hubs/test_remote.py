@@ -136,3 +136,35 @@ def test_another_error_is_not_tried_again(error):
     with pytest.raises(type(error)):
         retry_if_lost(work, lambda error: isinstance(error, OSError))
     assert work.calls == 1
+
+
+SECRET = "s3cretS3cret"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"hf://ann:{SECRET}@huggingface.co/owner/name",
+        f"https://ann:{SECRET}@huggingface.co/owner/name",
+        f"gs://bucket/path?X-Goog-Signature={SECRET}",
+        f"kaggle://ann:{SECRET}@keras/bert/keras/tiny",
+    ],
+)
+def test_a_uri_with_a_secret_is_refused_without_repeating_it(uri):
+    with pytest.raises(PresetError, match=r"\*\*\*.* holds a password, a token or a sig") as caught:
+        RemoteUri.parse(uri)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        f"Max retries exceeded with url: /a?X-Amz-Signature={SECRET} (connection reset)",
+        f"failed to resolve 'http://ann:{SECRET}@proxy'",
+        f"403 for Authorization: Bearer {SECRET}",
+    ],
+)
+def test_what_a_client_reports_is_told_without_secrets(reason):
+    told = str(RemoteUri.parse("hf://owner/name").unreachable(reason))
+    assert "cannot be fetched" in told
+    assert SECRET not in told

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import BertClassifier, Predictor, PresetError, UserError
-from models.inference.predictor import distinct_rows, micro_batches
+from models.inference.micro_batches import distinct_rows, micro_batches
 from models.packing import Tokens
 from tests.models.inference.predicting import AREA, encode, expected_probabilities, watched
 
@@ -95,6 +95,7 @@ def test_rows_of_an_earlier_batch_are_not_computed_again(classifier, texts):
 
 
 def test_a_row_that_failed_is_tried_again(classifier, texts):
+    texts = texts[:5]
     predictor, computed = watched(classifier, is_bad=lambda ids: True)
     assert len(predictor.predict(encode(predictor, texts)).errors) == len(texts)
     computed.is_bad = lambda ids: False
@@ -173,15 +174,6 @@ def test_a_batch_that_does_not_fit_is_halved_and_later_ones_are_smaller(classifi
         predictor(others), expected_probabilities(classifier, others), atol=1e-5
     )
     assert max(computed.areas) <= AREA // 2
-
-
-def test_a_row_too_long_for_the_memory_is_the_only_one_lost(classifier):
-    texts = ["good", "the " * 20, "bad film"]
-    predictor, _ = watched(classifier, largest_area=15)
-    prediction = predictor.predict(encode(predictor, texts))
-    assert prediction.errors == {1: "ResourceExhaustedError: OOM when allocating"}
-    assert np.isnan(prediction.outputs[1]).all()
-    assert np.isfinite(prediction.outputs[[0, 2]]).all()
 
 
 def test_a_bad_row_does_not_take_its_neighbours_along(classifier, texts):

@@ -171,6 +171,16 @@ def test_only_bert_has_a_pooler(tmp_path, family):
         CLASSES_OF[family][0].from_preset(folder)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_one_value_that_is_no_number_is_refused_with_its_weight(bert, dtype, value):
+    name = "encoder.layer.1.output.dense.weight"
+    array = load_file(bert / WEIGHTS)[name].astype(dtype)
+    array[-1, -1] = value
+    change_weights(bert, **{name: array})
+    assert_refused(bert, WEIGHTS, f"the weight {name!r} holds {value}, not a finite number")
+
+
 @pytest.mark.parametrize("file", ["pytorch_model.bin", "tf_model.h5", "flax_model.msgpack"])
 def test_weights_of_other_formats_are_refused_unread(bert, file):
     (bert / WEIGHTS).rename(bert / file)

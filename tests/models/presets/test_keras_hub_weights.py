@@ -99,6 +99,14 @@ def test_compressed_arrays_load(preset, classifier):
     )
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("file", "path"), [(WEIGHTS, POSITIONS), (TASK_WEIGHTS, BIAS)])
+def test_one_value_that_is_no_number_is_refused_with_its_weight(preset, file, path, value):
+    with h5py.File(preset / file, "r+") as store:
+        store[path][-1] = value
+    assert_refused(preset, file, f"the weight {path!r} holds {value}, not a finite number")
+
+
 @pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
 def test_truncated_weights_are_refused(preset, share):
     content = (preset / WEIGHTS).read_bytes()

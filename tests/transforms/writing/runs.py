@@ -80,7 +80,7 @@ class SmallRun:
             self.todo: Todo = self.reservation.compare(files)
             new = tuple(Unit((file,)) for file in self.todo.unplanned)
             self.units = (*self.todo.kept, *new)
-            self.reservation.check_columns(SCHEMA)
+            self.reservation.fitted(SCHEMA)
             self.is_to_do = self.reservation.start(SCHEMA, self.todo, new, unit_bytes)
         except BaseException:
             self.reservation.close(finished=False)

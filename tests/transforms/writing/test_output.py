@@ -169,7 +169,7 @@ def test_adding_knows_the_run_that_it_follows(tmp_path, if_exists):
 def test_append_names_the_column_that_differs(tmp_path, columns, message):
     finished(tmp_path, columns=columns)
     with pytest.raises(OutputError, match=message):
-        reserve(tmp_path, if_exists="append").check_columns(SCHEMA)
+        reserve(tmp_path, if_exists="append").fitted(SCHEMA)
 
 
 def test_append_refuses_rows_of_another_model(tmp_path):
@@ -195,11 +195,12 @@ def test_a_manifest_of_another_format_is_refused(tmp_path, if_exists):
         reserve(tmp_path, if_exists=if_exists)
 
 
-def test_append_refuses_columns_in_another_order(tmp_path):
-    finished(tmp_path, columns={"label": "string", "text": "string"})
-    schema = pa.schema([("text", pa.string()), ("label", pa.string())])
-    with pytest.raises(OutputError, match="its results are in another order: label, text"):
-        reserve(tmp_path, if_exists="append").check_columns(schema)
+@pytest.mark.parametrize("if_exists", ["append", "update"])
+def test_columns_are_added_in_the_order_of_the_results(tmp_path, if_exists):
+    finished(tmp_path, columns={"label": "string", "text": "string"}, settings={})
+    schema = pa.schema([*SCHEMA, ("label", pa.string())])
+    found = reserve(tmp_path, if_exists=if_exists).fitted(schema)
+    assert found.names == ["label", "text", "token_ids"]
 
 
 def test_token_columns_and_stale_metadata_do_not_reach_the_output():

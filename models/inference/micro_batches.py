@@ -1,0 +1,62 @@
+"""How a batch becomes micro-batches: each sequence once, those of like length together."""
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from models.packing import Tokens
+
+
+def distinct_rows(tokens: Tokens) -> tuple[np.ndarray, np.ndarray, list[bytes]]:
+    """Finds the rows that hold the same sequence.
+
+    Args:
+        tokens: Packed rows.
+
+    Returns:
+        int64 `[distinct]`, the first row of each distinct sequence; int64 `[rows]`, the index of
+        each row's sequence among them; and a key of 16 bytes for each distinct sequence.
+    """
+    flat = [ids.tobytes() for ids in (tokens.ids, tokens.segment_ids) if ids is not None]
+    item = tokens.ids.itemsize
+    seen: dict[bytes, int] = {}
+    first: list[int] = []
+    inverse = np.empty(len(tokens), np.int64)
+    bounds = (tokens.splits * item).tolist()
+    for row, (start, end) in enumerate(itertools.pairwise(bounds)):
+        key = b"".join(part[start:end] for part in flat)
+        index = seen.setdefault(key, len(first))
+        if index == len(first):
+            first.append(row)
+        inverse[row] = index
+    keys = [hashlib.blake2b(key, digest_size=16).digest() for key in seen]
+    return np.array(first, np.int64), inverse, keys
+
+
+def micro_batches(
+    lengths: np.ndarray, batch_tokens: int, ladder: Sequence[int] = ()
+) -> Iterator[np.ndarray]:
+    """Groups rows into micro-batches of similar length, the longest first.
+
+    Args:
+        lengths: int64 `[rows]`: tokens in each row.
+        batch_tokens: Maximum token area of a micro-batch, unless one row alone is longer.
+        ladder: Lengths that rows are padded to; if empty, to the longest of their micro-batch.
+
+    Yields:
+        Indices of the rows of a micro-batch.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    at = 0
+    while at < len(order):
+        longest = padded_length(max(1, int(lengths[order[at]])), ladder)
+        rows = max(1, batch_tokens // longest)
+        yield order[at : at + rows]
+        at += rows
+
+
+def padded_length(length: int, ladder: Sequence[int]) -> int:
+    """Returns the length that a row is padded to: the next one of a ladder, if there is one."""
+    return next((step for step in ladder if step >= length), length)
