@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from models.errors import UserError
 from pipelines import options
-from pipelines.command import Job, run_job
+from pipelines.command import run_job
 from pipelines.console import run_command, run_process
+from pipelines.job import Job
 
 if TYPE_CHECKING:
     import argparse

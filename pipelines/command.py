@@ -4,8 +4,7 @@ import functools
 import math
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,111 +12,26 @@ from typing import TYPE_CHECKING, Any
 from models.errors import RunError, UserError
 from pipelines import __version__, options
 from pipelines.console import print_error, report
+from pipelines.job import Asked, MakeJob, Plan, ask, make_plan
+from pipelines.json_summary import as_json
 from pipelines.shown import counted, visible
 
 if TYPE_CHECKING:
     import argparse
 
     import apache_beam as beam
-    import pyarrow as pa
 
-    from models.inference.predictor import Task
-    from models.presets.preset import Preset
     from pipelines.running import JobState
     from transforms.files import CorpusFile
-    from transforms.infer import PredictorHandler
     from transforms.progress import RunProgress
-    from transforms.reading.corpus import Corpus
     from transforms.writing.output import Reservation, Todo
     from transforms.writing.records import UnitsToDo
-    from transforms.writing.schemas import OutputSchemas
 
 SAMPLE = Path(__file__).parent / "sample" / "reviews.jsonl"
 DEFAULT_OUTPUT = "output/"
 
 # Packages that shape the result.
 _VERSIONED = ("apache-beam", "tensorflow", "tensorflow-text", "keras", "pyarrow")
-
-
-@dataclass(frozen=True)
-class Job:
-    """What one command does that others do not.
-
-    Attributes:
-        command: Its name, which is that of a predictor's task.
-        fields: Columns that inference adds.
-        infer: Makes the transform from tokenized rows to rows with these columns, from the model
-            handler and the names of the text columns.
-        model: What the manifest says about the model besides what it says about every model.
-        settings: What all rows of one folder must share, for the metadata of every part.
-        arguments: Arguments of `Predictor.from_preset` for this task alone.
-        prefix: Put before every text for tokenizing.
-        label_column: The column whose values the manifest counts.
-    """
-
-    command: "Task"
-    fields: "Sequence[pa.Field]"
-    infer: "Callable[[PredictorHandler, Sequence[str]], beam.PTransform]"
-    model: Mapping[str, Any]
-    settings: Mapping[str, str]
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    prefix: str = ""
-    label_column: str | None = None
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the flags ask for: the model, and what it is to do.
-
-    Attributes:
-        args: The flags.
-        preset: The model.
-        sequence_length: Tokens of a row.
-        job: What the command does.
-    """
-
-    args: "argparse.Namespace"
-    preset: "Preset"
-    sequence_length: int
-    job: Job
-
-    @property
-    def shared(self) -> dict[str, str]:
-        """What all rows of one folder must share, for the metadata of every part."""
-        return {
-            "weights": self.preset.digest,
-            "sequence_length": str(self.sequence_length),
-            "long_text": self.args.long_text,
-            **self.job.settings,
-        }
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """All that shapes the result, by the names of the flags; an update must have the same."""
-        names = ("text_column", "text_pair_column", "columns", "limit", "precision")
-        return {
-            "command": self.job.command,
-            **self.shared,
-            **{name: getattr(self.args, name) for name in names},
-            "adds": {field.name: str(field.type) for field in self.job.fields},
-        }
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that is known about a run before any work is done."""
-
-    asked: Asked
-    corpus: "Corpus"
-    schemas: "OutputSchemas"
-    reservation: "Reservation"
-
-
-MakeJob = Callable[["argparse.Namespace", "Preset"], Job]
-"""Makes a command's job from its flags and the preset.
-
-Raises `UserError` for flags that do not fit the preset.
-"""
 
 
 def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> int:
@@ -147,7 +61,7 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
 
     runner = runner_of(beam_flags)
     check_reach(runner, args.preset, args.input or [], args.output)
-    asked = _ask(args, make_job)
+    asked = ask(args, make_job)
     files = find_files(args.input or [str(SAMPLE)])
     reservation = reserve_output(
         args.output,
@@ -180,9 +94,8 @@ def _run(
         todo = reservation.compare(files)
         if not todo.files and reservation.earlier is not None:
             reservation.close(finished=True)
-            _print_nothing_to_do(reservation.earlier, todo, output)
-            return 0
-        plan = _plan(asked, todo, reservation)
+            return _report_nothing_to_do(asked.args, reservation.earlier, todo)
+        plan = make_plan(asked, todo, reservation)
         if plan is not None:
             _execute(plan, beam_flags, progress, job)
     except BaseException as error:
@@ -196,7 +109,9 @@ def _run(
             f"{output} holds no results of this run: its job did not start, or did not finish"
         )
         return 1
-    return _report(asked, manifest, todo, progress.model_ready and progress.model_ready - began)
+    return _report(
+        asked.args, manifest, todo, progress.model_ready and progress.model_ready - began
+    )
 
 
 def _explained(error: BaseException, reservation: "Reservation", job: "JobState") -> BaseException:
@@ -207,7 +122,7 @@ def _explained(error: BaseException, reservation: "Reservation", job: "JobState"
         reservation.close(finished=True)
         return _with(error, "the results were published before, and are whole")
     share = reservation.close(finished=False)
-    if not share or not isinstance(error, (KeyboardInterrupt, RunError)):
+    if not share or not isinstance(error, (KeyboardInterrupt, RunError, UserError)):
         return error
     return _with(error, f"{share:.0%} of the work is kept: go on with --if_exists=update")
 
@@ -216,29 +131,34 @@ def _with(error: BaseException, more: str) -> BaseException:
     return type(error)(f"{error}; {more}" if str(error) else more)
 
 
-def _print_nothing_to_do(manifest: Mapping[str, Any], todo: "Todo", output: str) -> None:
-    rows, files = manifest["rows"]["written"], len(manifest["inputs"])
-    said = (
-        f"{visible(output)} is up to date: {counted(rows, 'row')} of {counted(files, 'input file')}"
-    )
-    gone = f"; {todo.num_vanished:,} of them gone, with their rows kept"
-    print(said + (gone if todo.num_vanished else ""))
+def _report_nothing_to_do(
+    args: "argparse.Namespace", manifest: Mapping[str, Any], todo: "Todo"
+) -> int:
+    """Says that a result is up to date; returns the exit code."""
+    with report():
+        if args.json:
+            print(as_json(manifest, output=args.output, todo=todo, is_new=False))
+            return 0
+        rows, files = manifest["rows"]["written"], len(manifest["inputs"])
+        size = f"{counted(rows, 'row')} of {counted(files, 'input file')}"
+        gone = f"; {todo.num_vanished:,} of them gone, with their rows kept"
+        said = f"{visible(args.output)} is up to date: {size}"
+        print(said + (gone if todo.num_vanished else ""))
+    return 0
 
 
 def _report(
-    asked: Asked, manifest: Mapping[str, Any], todo: "Todo", start_seconds: float | None
+    args: "argparse.Namespace", manifest: Mapping[str, Any], todo: "Todo", start: float | None
 ) -> int:
-    """Prints the summary of a run; returns its exit code."""
+    """Prints the summary of a run, and how long it took to start; returns its exit code."""
     from pipelines.summary import print_summary
 
-    args = asked.args
+    update = todo if args.if_exists == "update" else None
     with report():
-        print_summary(
-            manifest,
-            output=args.output,
-            todo=todo if args.if_exists == "update" else None,
-            start_seconds=start_seconds,
-        )
+        if args.json:
+            print(as_json(manifest, output=args.output, todo=update))
+        else:
+            print_summary(manifest, output=args.output, todo=update, start_seconds=start)
     rows = manifest["runs"][-1]["rows"]
     if args.max_rejected and not args.max_rejected.allows(rows["rejected"], rows["read"]):
         print_error(
@@ -247,62 +167,6 @@ def _report(
         )
         return 1
     return 0
-
-
-def _ask(args: "argparse.Namespace", make_job: MakeJob) -> Asked:
-    """Opens the preset and checks that the flags fit it.
-
-    Raises:
-        UserError: It does not exist, or something does not fit.
-    """
-    from pipelines.fetching import open_named
-
-    preset = open_named(args.preset)
-    sequence_length = preset.resolve_length(args.sequence_length)
-    num_texts = 2 if args.text_pair_column else 1
-    options.check_sequence_length(sequence_length, preset.family, num_texts, args.long_text)
-    return Asked(args, preset, sequence_length, make_job(args, preset))
-
-
-def _plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | None:
-    """Checks all that can be checked before any work is done, and plans the work.
-
-    Returns:
-        The plan; None if an earlier run had done all, and only its publishing had to be finished.
-
-    Raises:
-        UserError: Something does not exist, or does not fit together.
-    """
-    import pyarrow as pa
-
-    from transforms.reading.corpus import plan_corpus
-    from transforms.reading.units import plan_units, unit_bytes_of
-    from transforms.schemas import token_fields
-    from transforms.writing.schemas import OutputSchemas
-
-    args = asked.args
-    added = [*token_fields(asked.preset.has_segments), *asked.job.fields]
-    corpus = plan_corpus(
-        todo.files,
-        input_format=args.input_format,
-        text_column=args.text_column,
-        text_pair_column=args.text_pair_column,
-        columns=args.columns,
-        reserved=[field.name for field in added],
-    )
-    schema = reservation.fitted(pa.schema([*corpus.schema, *added]))
-    unit_bytes = unit_bytes_of(corpus)
-    units = plan_units(replace(corpus, files=todo.unplanned), args.limit, unit_bytes)
-    if not reservation.start(schema, todo, units, unit_bytes):
-        return None
-    metadata = {
-        "preset": asked.preset.name,
-        "precision": args.precision,
-        "textbeam": __version__,
-        **asked.shared,
-    }
-    schemas = OutputSchemas(schema, metadata, asked.job.label_column)
-    return Plan(asked, corpus, schemas, reservation)
 
 
 def _is_sample_run(manifest: Mapping[str, Any]) -> bool:

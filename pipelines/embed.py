@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines import options
-from pipelines.command import Job, run_job
+from pipelines.command import run_job
 from pipelines.console import run_command, run_process
+from pipelines.job import Job
 
 if TYPE_CHECKING:
     import argparse

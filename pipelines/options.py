@@ -307,6 +307,9 @@ def add_output_flags(parser: Parser) -> None:
         metavar="N|N%",
         help="exit with code 1 if more rows are rejected; default: no limit",
     )
+    group.add_argument(
+        "--json", action="store_true", help="print the summary as JSON, for programs"
+    )
 
 
 def add_model_flags(parser: Parser, default_preset: str | None) -> None:

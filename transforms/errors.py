@@ -1,6 +1,6 @@
-"""Errors that the user of a transform can fix."""
+"""Errors that the user of a transform can fix, and those of a run."""
 
-from models.errors import UserError
+from models.errors import RunError, UserError
 
 
 class InputError(UserError):
@@ -9,3 +9,7 @@ class InputError(UserError):
 
 class OutputError(UserError):
     """An output folder that cannot be written to, or that already holds something."""
+
+
+class WriteError(RunError):
+    """Results that could not be written or published; what is done of a run is kept."""

@@ -11,6 +11,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.typehints.decorators import no_annotations
 
+from transforms.errors import WriteError
 from transforms.unit_batch import UnitBatch
 from transforms.writing.chunk import ChunkWriter
 from transforms.writing.folder import open_folder, storage_errors
@@ -34,7 +35,7 @@ class WriteResults(beam.PTransform):
     numbering, so that they sort after the earlier ones, and carry the run's id, so that two runs
     never share a name: `part-00004-of-00006-<run id>.parquet`.
 
-    In the workers it raises `OutputError` if storage refuses a write or another run changed the
+    In the workers it raises `WriteError` if storage refuses a write or another run changed the
     folder, `ChangedInputError` if a file is not what it was, `RuntimeError` if rows were lost or
     doubled on the way (nothing is published), and `TypeError` if a record batch has columns other
     than the schema's.
@@ -93,7 +94,7 @@ class _WriteUnits(beam.DoFn):
                 "batches of a unit came apart: the runner must keep reading, tokenizing, inference "
                 "and writing together on one worker"
             )
-        with storage_errors(f"write to {self._plan.folder}"):
+        with storage_errors(f"write to {self._plan.folder}", WriteError):
             if self._chunk is None:
                 self._chunk = ChunkWriter(
                     open_folder(self._plan.folder),

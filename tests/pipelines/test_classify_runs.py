@@ -1,5 +1,6 @@
 import contextlib
 import io
+import json
 import os
 import shutil
 import signal
@@ -196,6 +197,20 @@ def test_an_update_computes_only_what_changed(classify, tmp_path, shown):
     assert "is for a trial" in classify(*flags, "--limit=3").error
     other = classify(*flags, "--sequence_length=9")
     assert "its rows had sequence_length 128, this one has 9" in other.error
+
+
+def test_a_summary_can_be_json_for_programs(classify, tmp_path):
+    (tmp_path / "a.txt").write_text("\n".join(TEXTS))
+    flags = (f"--input={tmp_path}/*.txt", "--if_exists=update", "--json")
+    said = json.loads(classify(*flags).out)
+    assert said["status"] == "done"
+    assert said["rows"] == {"read": 10, "written": 10, "rejected": 0, "truncated": 0}
+    assert sum(said["labels"].values()) == said["total_rows"] == 10
+    assert said["files"] == {"new": 1, "changed": 0, "same": 0, "gone": 0}
+    again = json.loads(classify(*flags).out)
+    assert (again["status"], again["rows"]["read"]) == ("up to date", 0)
+    assert again["total_rows"] == 10
+    assert again["files"] == {"new": 0, "changed": 0, "same": 1, "gone": 0}
 
 
 def test_an_update_with_nothing_to_do_imports_neither_beam_nor_tensorflow(

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
-from transforms.errors import OutputError
+from transforms.errors import OutputError, WriteError
 
 RUN_ID = r"\d{8}t\d{6}-[0-9a-f]{6}"
 """Pattern of the name of a run."""
@@ -99,15 +99,22 @@ def open_folder(output: str) -> OutputFolder:
 
 
 @contextmanager
-def storage_errors(action: str) -> Iterator[None]:
-    """Turns what storage raises into one `OutputError` that says `cannot <action>: <reason>`."""
+def storage_errors(
+    action: str, kind: type[OutputError | WriteError] = OutputError
+) -> Iterator[None]:
+    """Turns what storage raises into one error that says `cannot <action>: <reason>`.
+
+    Args:
+        action: What was being done.
+        kind: The error: an `OutputError` before any work, a `WriteError` during a run.
+    """
     try:
         yield
     except Exception as error:
         of_storage = type(error).__module__.startswith(_STORAGE_PACKAGES)
         if not isinstance(error, OSError) and not of_storage:
             raise
-        raise OutputError(f"cannot {action}: {_reason(error)}") from error
+        raise kind(f"cannot {action}: {_reason(error)}") from error
 
 
 def _reason(error: BaseException) -> str:

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms.counters import Counters, sum_counters
-from transforms.errors import OutputError
+from transforms.errors import WriteError
 from transforms.writing.finishing import begin_publishing, finish_publishing
 from transforms.writing.folder import OutputFolder, open_folder, storage_errors
 from transforms.writing.interrupts import without_interrupts
@@ -45,11 +45,11 @@ def publish(plan: OutputPlan, schemas: OutputSchemas, facts: Mapping[str, Any]) 
         facts: Facts about the command, for the top level of the manifest.
 
     Raises:
-        OutputError: Storage refused, or another run changed the folder.
+        WriteError: Storage refused, or another run changed the folder.
         RuntimeError: Rows were lost or doubled on the way; nothing is published.
     """
     folder = open_folder(plan.folder)
-    with without_interrupts(), storage_errors(f"finish {plan.folder}"):
+    with without_interrupts(), storage_errors(f"finish {plan.folder}", WriteError):
         try:
             manifest = _publish(folder, plan, schemas, facts)
         except Exception:
@@ -72,14 +72,14 @@ def _publish(
     _check_untouched(folder, plan, now)
     run = load_run_plan(folder, plan.run_id)
     if run is None:
-        raise OutputError(f"the plan of run {plan.run_id} is gone: was the folder cleaned?")
+        raise WriteError(f"the plan of run {plan.run_id} is gone: was the folder cleaned?")
     records = _complete_records(folder, run)
     parts = [part for record in records for part in record.parts]
     _check_parts(folder, plan, parts)
 
     earlier = now if plan.if_exists in ("append", "update") else None
     if plan.if_exists == "overwrite" and now and parts and all(part.rejected for part in parts):
-        raise OutputError(
+        raise WriteError(
             f"every row was rejected ({_first_reason(parts)}): the earlier result in "
             f"{plan.folder} is kept"
         )
@@ -111,7 +111,7 @@ def _publish(
     places = {name: part.path for name, part in named.items()}
     begin_publishing(folder, plan.run_id, manifest, places)
     if not has_lock(folder, plan.lock):
-        raise OutputError(
+        raise WriteError(
             f"another run has taken over {plan.folder}: its results are kept, and those of this "
             "run are not published"
         )
@@ -122,7 +122,7 @@ def _publish(
 
 def _check_untouched(folder: OutputFolder, plan: OutputPlan, now: Mapping[str, Any] | None) -> None:
     if last_run(now) != plan.earlier_run:
-        raise OutputError(
+        raise WriteError(
             f"the results in {plan.folder} changed during this run (last run now: "
             f"{last_run(now)}): they are kept, and those of this run are not published"
         )
@@ -153,7 +153,7 @@ def _check_parts(folder: OutputFolder, plan: OutputPlan, parts: Iterable[Part]) 
     for part in parts:
         size = there.get(part.path)
         if size != part.bytes:
-            raise OutputError(
+            raise WriteError(
                 f"{part.path} ({part.bytes} bytes) in {folder.path} "
                 + ("is gone" if size is None else f"has {size} bytes")
                 + ": was the folder cleaned, or used by another run?"

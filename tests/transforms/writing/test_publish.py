@@ -12,7 +12,7 @@ from tests.transforms.writing.results import (
     rows_of,
 )
 from tests.transforms.writing.runs import SmallRun, run
-from transforms.errors import OutputError
+from transforms.errors import WriteError
 from transforms.writing import local_folder, parts
 from transforms.writing.folder import open_folder
 from transforms.writing.manifest import read_manifest
@@ -129,7 +129,7 @@ def test_overwrite_never_replaces_a_result_by_rejected_rows_alone(tmp_path):
     before = run(tmp_path, [rows_of("a", 0, 2)])
     again = SmallRun(tmp_path, [], [rejected_of("a", [0], "infer", "NaN")], if_exists="overwrite")
     again.work()
-    with pytest.raises(OutputError, match=r"every row was rejected \(NaN\): the earlier result"):
+    with pytest.raises(WriteError, match=r"every row was rejected \(NaN\): the earlier result"):
         again.publish()
     assert read_manifest(str(tmp_path)) == before
     assert positions_in(tmp_path) == [0, 1]
@@ -156,7 +156,7 @@ def test_a_run_that_took_over_is_kept(tmp_path):
     late.work()
     late.reservation.close(finished=False)
     run(tmp_path, [rows_of("a", 5, 2)], if_exists="overwrite")
-    with pytest.raises(OutputError, match="changed during this run"):
+    with pytest.raises(WriteError, match="changed during this run"):
         late.publish()
     assert positions_in(tmp_path) == [5, 6]
 
@@ -166,7 +166,7 @@ def test_a_run_that_lost_its_lock_publishes_nothing(tmp_path):
     late.work()
     (lock,) = (tmp_path / "_runs").glob("lock-*")
     lock.rename(lock.with_name("lock-000007.json"))
-    with pytest.raises(OutputError, match="another run has taken over"):
+    with pytest.raises(WriteError, match="another run has taken over"):
         late.publish()
     assert list(tmp_path.glob("*.parquet")) == []
 
@@ -212,7 +212,7 @@ def test_publishing_can_be_tried_again_from_any_point(tmp_path, monkeypatch, if_
             try:
                 again.publish()
                 problem = None
-            except OutputError as error:
+            except WriteError as error:
                 problem = str(error)
         assert problem is None or "went away" in problem
         seen = positions_in(output)
@@ -235,7 +235,7 @@ def test_a_cleaned_folder_is_noticed_before_the_old_result_goes(tmp_path):
     again.work()
     (part,) = (tmp_path / "_runs").rglob("*.parquet")
     part.unlink()
-    with pytest.raises(OutputError, match="is gone: was the folder cleaned"):
+    with pytest.raises(WriteError, match="is gone: was the folder cleaned"):
         again.publish()
     assert read_manifest(str(tmp_path)) == before
     assert positions_in(tmp_path) == [0, 1, 2]
