@@ -3,11 +3,12 @@
 import argparse
 import contextlib
 import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from models.errors import UserError
+from models.errors import RunError, UserError
 from models.inference import runtime
 from models.presets.lookup import find_preset
 from pipelines.console import progress_bar
@@ -29,6 +30,9 @@ _LOCAL_RUNNERS = (
     "SwitchingDirectRunner",
 )
 _DATAFLOW = "DataflowRunner"
+
+# What Beam's local runner says when it hears no more of a worker process.
+_WORKER_DIED = "Channel closed prematurely"
 
 # How long a job that was cancelled is waited for.
 _CANCEL_MILLISECONDS = 60_000
@@ -159,6 +163,8 @@ def run_pipeline(
                     job.has_ended = job.has_ended or PipelineState.is_terminal(result.state)
     except Exception as error:
         cause = root_cause(error)
+        if _WORKER_DIED in str(cause):
+            cause = RunError("a worker process died: was it killed, or short of memory?")
         if str(cause) == "KeyboardInterrupt":  # the local runner wraps it like any other
             raise KeyboardInterrupt from None
         raise cause from error
@@ -197,12 +203,23 @@ def _quiet_logs(runs_here: bool) -> Iterator[None]:
     A run elsewhere keeps them: they say where to watch the job.
     """
     root = logging.getLogger()
-    before = root.level
+    before, show_failed_thread = root.level, threading.excepthook
     if runs_here:
         root.setLevel(logging.CRITICAL)
+        # When a worker process dies, threads of Beam and of gRPC fail one after another.
+        threading.excepthook = lambda failed: (
+            None if _is_of_a_worker(failed) else show_failed_thread(failed)
+        )
     else:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         yield
     finally:
         root.setLevel(before)
+        threading.excepthook = show_failed_thread
+
+
+def _is_of_a_worker(failed: threading.ExceptHookArgs) -> bool:
+    """Returns whether a thread failed that speaks with a worker process, or waits for its end."""
+    name = failed.thread.name if failed.thread is not None else ""
+    return "grpc" in failed.exc_type.__module__ or name == "run_worker"

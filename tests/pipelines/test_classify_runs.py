@@ -2,6 +2,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,11 +20,12 @@ from models import BertTokenizer
 from models.inference.predictor import Predictor
 from pipelines import classify as classify_command
 from pipelines import command, running
-from tests.pipelines.command_runs import ROOT, Run, run, run_process
+from tests.pipelines.command_runs import ENVIRONMENT, ROOT, Run, run, run_process
 from tests.pipelines.conftest import TEXTS
 from tests.pipelines.labelling import LENGTH, LONG, NOISE, predicted
 from transforms.progress import RunProgress
 from transforms.reading import units
+from transforms.verification import verify
 from transforms.writing.local_folder import LocalFolder
 
 
@@ -126,6 +129,52 @@ def test_two_workers_in_processes_of_their_own_find_the_same_labels(
     labels = dict(zip(TEXTS, predicted(predictor, TEXTS)[0], strict=True))
     assert found.column("label") == [labels[text] for text in found.column("text")]
     assert Counter(found.column("text")) == dict.fromkeys(TEXTS, 8)
+
+
+def workers_of(pid: int) -> list[int]:
+    """The processes of Beam's workers among those below a process."""
+    found = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        for child in map(int, (thread / "children").read_text().split()):
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+            is_worker = command.startswith(sys.executable.encode()) and b"sdk_worker" in command
+            found += [child] if is_worker else workers_of(child)
+    return found
+
+
+@pytest.mark.slow
+def test_a_worker_process_that_is_killed_costs_its_chunk_alone(classify, tiny_preset, tmp_path):
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    rows = 0
+    for number in range(8):  # each a unit of its own
+        lines = [f"{text} {number} {i}" for i in range(20_000) for text in TEXTS]
+        (folder / f"{number}.txt").write_text("\n".join(lines))
+        rows += len(lines)
+    flags = [f"--input={folder}", f"--output={tmp_path}/out", f"--preset={tiny_preset}"]
+    workers = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.classify", *flags, *workers],
+        cwd=ROOT,
+        env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and not list(tmp_path.glob("out/_runs/*/records/*.json")):
+        time.sleep(0.1)
+    os.kill(workers_of(process.pid)[0], signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    kept = re.fullmatch(
+        r"error: a worker process died: was it killed, or short of memory\?; (\d+)% of the work is "
+        r"kept: go on with --if_exists=update",
+        err.splitlines()[-1],
+    )
+    assert kept, err
+    assert "Traceback" not in err
+    finished = classify(f"--input={folder}", "--if_exists=update")
+    assert finished.manifest["rows"]["written"] == rows
+    assert verify(str(finished.folder), [str(folder)]).problems == []
 
 
 @pytest.mark.parametrize("flags", [(), ("--direct_running_mode=multi_processing",)])
