@@ -20,6 +20,7 @@ from transforms.reading.formats.avro_blocks import (
 )
 from transforms.reading.formats.avro_types import ColumnType, RowType, row_type
 from transforms.reading.formats.typed_columns import (
+    MOST_REJECTED,
     binary_type,
     checked,
     plain,
@@ -28,9 +29,6 @@ from transforms.reading.formats.typed_columns import (
 )
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
 from transforms.reading.readers import FileRange, FormatReader, Head, read_each
-
-MOST_REJECTED = 1 << 20
-"""Most rows of a block that are rejected one by one: a damaged block can claim any number."""
 
 # What Arrow and Python raise for values that do not fit a type: too many digits, for example.
 _MISFITS = (pa.ArrowException, ValueError, ArithmeticError)
