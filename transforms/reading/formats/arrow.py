@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from transforms.errors import InputError
 from transforms.files import CorpusFile, is_remote, open_binary
-from transforms.reading.formats.arrow_footer import MAGIC, stored_batches
 from transforms.reading.formats.arrow_soundness import sound
 from transforms.reading.formats.typed_columns import (
     checked_batches,
@@ -25,6 +24,7 @@ from transforms.reading.formats.typed_columns import (
 )
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
 from transforms.reading.readers import FileRange, FormatReader, Head, read_each
+from transforms.reading.stored.arrow_footer import MAGIC, stored_batches
 
 _FEATHER_V1 = b"FEA1"
 _STREAM_OFFSET = 8  # where a file's stream begins: after the padded magic bytes

@@ -11,12 +11,6 @@ from models.errors import RunError
 from transforms.errors import InputError
 from transforms.files import CorpusFile, is_remote, open_binary
 from transforms.reading.formats.arrow_soundness import sound
-from transforms.reading.formats.parquet_pages import (
-    Group,
-    UnboundedColumnError,
-    read_groups,
-    rows_at_a_time,
-)
 from transforms.reading.formats.typed_columns import (
     checked_batches,
     is_of_storage,
@@ -27,6 +21,12 @@ from transforms.reading.formats.typed_columns import (
 )
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
 from transforms.reading.readers import FileRange, FormatReader, Head, read_each
+from transforms.reading.stored.parquet_pages import (
+    Group,
+    UnboundedColumnError,
+    read_groups,
+    rows_at_a_time,
+)
 
 _READ_BUFFER_BYTES = 4 << 20  # so that no more than this of a column is held, however long it is
 
@@ -61,9 +61,11 @@ def _opened(path: str) -> Iterator[_Opened]:
     with ExitStack() as stack:
         stack.enter_context(source)
         try:
+            groups = read_groups(source)
+            source.seek(0)
             file = stack.enter_context(pq.ParquetFile(source, buffer_size=_READ_BUFFER_BYTES))
             paths = [file.schema.column(index).path for index in range(len(file.schema))]
-            opened = _Opened(source, file, read_groups(source), paths)
+            opened = _Opened(source, file, groups, paths)
         except (pa.ArrowException, OSError, ValueError) as error:
             if is_of_storage(error):
                 raise

@@ -13,7 +13,7 @@ from models.errors import RunError
 from tests.transforms.reading.reading import read
 from transforms.errors import InputError
 from transforms.reading.corpus import plan_corpus
-from transforms.reading.formats import parquet_pages
+from transforms.reading.stored import parquet_pages
 
 # Thrift's compact form of "field 3, a 64-bit number" and of some numbers of rows.
 ROWS_10, ROWS_20, ROWS_40 = b"\x16\x14", b"\x16\x28", b"\x16\x50"
@@ -158,3 +158,29 @@ def test_a_small_file_of_gigabytes_is_read_in_bounded_memory(tmp_path):
     assert done.stdout == "1000\n"
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     assert max(peak, before) < 1 << 20  # KiB
+
+
+def varint(number: int) -> bytes:
+    octets = b""
+    while number > 0x7F:
+        octets, number = octets + bytes([number & 0x7F | 0x80]), number >> 7
+    return octets + bytes([number])
+
+
+def test_a_schema_that_would_overflow_the_stack_is_refused(tmp_path):
+    text = b"\x15\x0c\x25\0\x18\x04text\0"  # a type, a repetition and a name
+    group = b"\x35\0\x18\x01g\x15\x02\0"  # a repetition, a name and one child
+    schema = [b"\x48\x01s\x15\x04\0", text, *[group] * 20_000, text.replace(b"text", b"leaf")]
+    fields = [
+        b"\x15\x02",
+        b"\x19\xfc" + varint(len(schema)),
+        *schema,
+        b"\x16\0",
+        b"\x19\x0c",
+        b"\0",
+    ]
+    footer = b"".join(fields)
+    path = tmp_path / "a.parquet"
+    path.write_bytes(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(InputError, match="its schema is nested 20,001 levels deep, more than 100"):
+        plan_corpus([str(path)])

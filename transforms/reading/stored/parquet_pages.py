@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from transforms.reading.formats.thrift import read_struct
+from transforms.reading.stored.thrift import read_struct
 
 PAGE_BYTES = 256 << 20
 """The longest page that is decoded, and the longest dictionary; writers make pages of megabytes."""
@@ -20,12 +20,16 @@ PAGE_BYTES = 256 << 20
 DECODED_BYTES = 64 << 20
 """About what is decoded at a time, if no single value is longer."""
 
+MOST_LEVELS = 100
+"""Levels of a schema; pyarrow overflows the stack, and with it the process, at some thousands."""
+
 # Lists that take this many times what is stored of them are refused: where one of them ends is
 # known only when it is decoded.
 _MOST_EXPANSION = 1000
 
 # Numbers of fields in their structs, and of values in their enumerations.
-_ROW_GROUPS = 4
+_SCHEMA, _ROW_GROUPS = 2, 4
+_NUM_CHILDREN = 5
 _CHUNKS, _NUM_ROWS = 1, 3
 _COLUMN = 3
 _CODEC, _NUM_VALUES, _UNPACKED, _PACKED, _DATA_OFFSET, _DICTIONARY_OFFSET = 4, 5, 6, 7, 9, 11
@@ -39,6 +43,7 @@ _CODECS = {0: None, 1: "snappy", _GZIP: "gzip", _BROTLI: "brotli", _ZSTD: "zstd"
 _HEAD_BYTES = (256, 64 << 10, 16 << 20)  # of a page: read at first, then more, and at most
 _LENGTH_BYTES = 4  # before each string
 _FOOTER_TAIL = 8  # the footer's length, and the magic bytes
+_MAGIC = b"PAR1"
 
 
 class UnboundedColumnError(Exception):
@@ -85,13 +90,19 @@ class Group:
 def read_groups(source: BinaryIO) -> tuple[Group, ...]:
     """Reads the row groups from the footer of a file.
 
+    Returns:
+        The row groups; none for a file that has no footer, as pyarrow will say.
+
     Raises:
-        ValueError: The footer is damaged.
+        ValueError: The footer is damaged, or its schema would overflow pyarrow's stack.
     """
     length = source.seek(0, 2) or source.tell()
     source.seek(max(length - _FOOTER_TAIL, 0))
-    footer_bytes = int.from_bytes(source.read(_FOOTER_TAIL)[:4], "little")
-    source.seek(max(length - _FOOTER_TAIL - footer_bytes, 0))
+    tail = source.read(_FOOTER_TAIL)
+    footer_bytes = int.from_bytes(tail[:4], "little")
+    if not tail.endswith(_MAGIC) or footer_bytes > length - _FOOTER_TAIL:
+        return ()
+    source.seek(length - _FOOTER_TAIL - footer_bytes)
     return _groups(source.read(footer_bytes), length)
 
 
@@ -99,12 +110,28 @@ def read_groups(source: BinaryIO) -> tuple[Group, ...]:
 def _groups(footer: bytes, length: int) -> tuple[Group, ...]:
     try:
         fields, _ = read_struct(footer)
+        depth = _depth([element.get(_NUM_CHILDREN, 0) for element in fields[_SCHEMA]])
         groups = tuple(_group(group, length) for group in fields[_ROW_GROUPS])
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"the footer is damaged: {error!r}") from error
+    if depth > MOST_LEVELS:
+        raise ValueError(f"its schema is nested {depth:,} levels deep, more than {MOST_LEVELS}")
     if sum(group.num_rows for group in groups) >= 1 << 62:
         raise ValueError("the footer is damaged: it says that there are 2^62 rows")
     return groups
+
+
+def _depth(children: list[int]) -> int:
+    """Returns how deep a tree is, given how many children each node has, parents first."""
+    deepest, missing = 0, [1]  # how many nodes are still to come on each level
+    for count in children:
+        while len(missing) > 1 and missing[-1] == 0:
+            missing.pop()
+        missing[-1] -= 1
+        if count > 0:
+            missing.append(count)
+            deepest = max(deepest, len(missing) - 1)
+    return deepest
 
 
 def _group(fields: dict[int, Any], length: int) -> Group:
