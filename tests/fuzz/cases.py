@@ -5,9 +5,10 @@ import random
 import time
 from pathlib import Path
 
+from tests.fuzz.preset_folders import PRESETS
 from tests.fuzz.properties import READERS, Case, Outcome
 
-CASES = {case.name: case for case in READERS}
+CASES = {case.name: case for case in (*READERS, *PRESETS)}
 """The kinds of inputs."""
 
 

@@ -6,6 +6,7 @@ It takes a line for each input, its case and number, and answers with a line of 
 import faulthandler
 import json
 import logging
+import os
 import resource
 import sys
 import tempfile
@@ -28,7 +29,8 @@ def main(seed: int) -> None:
     faulthandler.enable()
     logging.disable(logging.ERROR)
     warnings.simplefilter("ignore")
-    answers, sys.stdout = sys.stdout, sys.stderr
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries print there
     for line in sys.stdin:
         name, number = line.split()
         answers.write(json.dumps(_answer(seed, name, int(number))) + "\n")
