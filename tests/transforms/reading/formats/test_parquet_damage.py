@@ -1,9 +1,5 @@
 """Parquet files that say what is not so, or that take far more than what is stored of them."""
 
-import resource
-import subprocess
-import sys
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -137,27 +133,6 @@ def test_lists_of_kilobytes_that_would_take_gigabytes_are_rejected(tmp_path):
     lists = pa.ListArray.from_arrays([0, count], constant("x" * 10_000, count))
     pq.write_table(pa.table({"text": ["a"], "lists": lists}), path, store_schema=False)
     assert "bytes of lists may take 20,000,000,000 when decoded" in read(path).only_error()
-
-
-READ = """
-import sys
-from transforms.reading.corpus import plan_corpus
-from transforms.reading.units import plan_units, read_unit
-corpus = plan_corpus(sys.argv[1:])
-print(sum(b.num_rows for unit in plan_units(corpus) for _, b in read_unit(corpus, unit)))
-"""
-
-
-def test_a_small_file_of_gigabytes_is_read_in_bounded_memory(tmp_path):
-    path = tmp_path / "a.parquet"
-    pq.write_table(pa.table({"text": constant("x" * (4 << 20), 1000)}), path, store_schema=False)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    done = subprocess.run(
-        [sys.executable, "-c", READ, path], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "1000\n"
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    assert max(peak, before) < 1 << 20  # KiB
 
 
 def varint(number: int) -> bytes:
