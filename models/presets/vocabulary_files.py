@@ -10,6 +10,9 @@ MOST_LINES = 4_000_000
 MOST_VALUES = 8_000_000
 """Most values of a JSON file: a tokenizer of 250,000 tokens has a million."""
 
+MOST_LEVELS = 100
+"""Most levels of a JSON file; presets have about ten."""
+
 _VERSION = "#version"
 
 
@@ -38,9 +41,26 @@ def parsed_json(content: bytes) -> Any:
     if content.count(b",") > MOST_VALUES:
         raise ValueError(f"more than {MOST_VALUES:,} values")
     try:
-        return json.loads(content)
+        value = json.loads(content)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    if _levels(value) > MOST_LEVELS:  # what is shown of it, or compared with it, would recurse too
+        raise ValueError(f"nested more than {MOST_LEVELS} levels deep")
+    return value
+
+
+def _levels(value: Any) -> int:
+    """Returns how many levels of objects and arrays a value has, or one more than is allowed."""
+    depth, level = 0, [value] if isinstance(value, (dict, list)) else []
+    while level and depth <= MOST_LEVELS:
+        depth += 1
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+    return depth
 
 
 def read_vocabulary(path: Path) -> dict[str, int]:

@@ -55,6 +55,15 @@ def test_a_vocabulary_that_is_nested_too_deeply_is_refused(tmp_path):
     assert refusal.startswith("vocab.json: not valid JSON (")
 
 
+@pytest.mark.parametrize("levels", [101, 950])
+def test_a_description_that_is_nested_too_deeply_is_refused(tmp_path, levels):
+    folder = make_folder(tmp_path / "bert", "bert")
+    deep = "[" * levels + "]" * levels
+    (folder / "tokenizer_config.json").write_text(f'{{"tokenizer_class": {deep}}}')
+    refusal = refusal_of(BertTokenizer, folder)
+    assert refusal.startswith("tokenizer_config.json: not valid JSON (nested ")
+
+
 def test_json_of_more_values_than_any_vocabulary_is_refused(monkeypatch):
     monkeypatch.setattr(vocabulary_files, "MOST_VALUES", 10)
     assert parsed_json(json.dumps(list(range(11))).encode()) == list(range(11))
