@@ -101,10 +101,11 @@ _AVRO_CODECS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def _avro(codec: str) -> bytes:
+def _avro(codec: str, change: Callable[[bytes], bytes] = bytes) -> bytes:
+    """Returns a file of four blocks, whose content is changed before it is compressed."""
     compress, records = _AVRO_CODECS[codec], _records()
     groups = [records[start : start + 15] for start in range(0, ROWS, 15)]
-    blocks = [block_of(len(group), compress(encoded(_AVRO, group))) for group in groups]
+    blocks = [block_of(len(group), compress(change(encoded(_AVRO, group)))) for group in groups]
     return b"".join([header_of(_AVRO, codec), *blocks])
 
 
@@ -148,4 +149,6 @@ def damaged(name: str, chance: random.Random) -> bytes:
     stem, _, suffix = name.rpartition(".")
     if suffix in COMPRESS and stem in _PLAIN and chance.random() < 0.3:
         return COMPRESS[suffix](mutated(sound(stem), chance))
+    if suffix == "avro" and chance.random() < 0.3:
+        return _avro(stem, lambda content: mutated(content, chance))
     return mutated(sound(name), chance)
