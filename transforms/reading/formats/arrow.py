@@ -219,7 +219,12 @@ def _cut(
             yield from unread_rows(layout, rejects, places, reason)
             continue
         part = batch.slice(start, stop - start)
-        columns = [_compact(part.column(column.name), column.type) for column in layout.fields]
+        try:
+            columns = [_compact(part.column(column.name), column.type) for column in layout.fields]
+        except pa.ArrowException as error:
+            places = range(position + start, position + stop)
+            yield from unread_rows(layout, rejects, places, f"the row cannot be read: {error}")
+            continue
         part = pa.RecordBatch.from_arrays(columns, names)
         for read in checked_batches(layout, part, position + start, rejects):
             yield read.of_bytes(bytes_a_row * read.num_rows)

@@ -103,3 +103,20 @@ STRINGS = pa.array(["a", "bcd", None, ""])
 def test_the_bytes_of_items_are_known_and_those_of_slices_too(array, expected):
     assert plain_bytes(array).tolist() == expected
     assert plain_bytes(array.slice(1)).tolist() == expected[1:]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_dictionary_of_views_is_decoded(tmp_path, name):
+    values = pa.array(["a", "b" * 100, None, "\xe9"], pa.string_view())
+    texts = pa.DictionaryArray.from_arrays(pa.array([1, 0, 3, None, 2]), values)
+    found = read(write(tmp_path / name, batch_of(text=texts)))
+    assert found.texts == ["b" * 100, "a", "\xe9"]
+    assert [row["error"] for row in found.rejected] == ["'text' is null"] * 2
+
+
+def test_a_type_that_cannot_be_decoded_costs_its_rows(tmp_path):
+    values = pa.array(["a", "b"], pa.string_view())
+    inner = pa.DictionaryArray.from_arrays(pa.array([0, 1]), values)
+    lists = pa.ListArray.from_arrays([0, 1, 2], inner)
+    found = read(write(tmp_path / "a.arrow", batch_of(text=["a", "b"], lists=lists)))
+    assert len(found.rows) + len(found.rejected) == 2
