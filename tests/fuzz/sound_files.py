@@ -75,6 +75,9 @@ def _arrow(is_file: bool, compression: str | None = None) -> bytes:
     sink, options = io.BytesIO(), pa.ipc.IpcWriteOptions(compression=compression)
     make = pa.ipc.new_file if is_file else pa.ipc.new_stream
     table = _table().append_column("v", _table().column("text").cast(pa.string_view()))
+    words = pa.array(_WORDS, pa.string_view())
+    places = pa.array([number % len(_WORDS) for number in range(ROWS)], pa.int8())
+    table = table.append_column("w", pa.DictionaryArray.from_arrays(places, words))
     with make(sink, table.schema, options=options) as writer:
         writer.write_table(table, max_chunksize=20)
     return sink.getvalue()
