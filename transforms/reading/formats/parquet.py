@@ -163,13 +163,45 @@ def _read_row_group(
     names = [column.name for column in layout.fields]
     rows = _rows_at_a_time(opened, rejects.source, number, names)
     batches = opened.file.iter_batches(rows, row_groups=[number], columns=names)
-    while (batch := _next_batch(batches)) is not None:
+    for batch in _joined(_sound_batches(batches)):
         yield from checked_batches(layout, batch, position, rejects)
         position += batch.num_rows
 
 
+def _joined(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Joins batches that turned out small, though a few of their values might have been long.
+
+    A dictionary may still be short where its values are long, so that such batches are left alone.
+    """
+    held: list[pa.RecordBatch] = []
+    num_rows = num_bytes = 0
+    try:
+        for batch in batches:
+            held.append(batch)
+            num_rows, num_bytes = num_rows + batch.num_rows, num_bytes + batch.nbytes
+            is_full = num_rows + batch.num_rows > BATCH_ROWS or num_bytes >= BATCH_BYTES
+            if is_full or any(pa.types.is_dictionary(type_) for type_ in batch.schema.types):
+                yield pa.concat_batches(held)
+                held, num_rows, num_bytes = [], 0, 0
+    except _BrokenRowGroupError:
+        if held:
+            yield pa.concat_batches(held)
+        raise
+    if held:
+        yield pa.concat_batches(held)
+
+
+def _sound_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yields batches that are safe to compute with.
+
+    Raises:
+        _BrokenRowGroupError: The next one cannot be read.
+    """
+    while (batch := _next_batch(batches)) is not None:
+        yield batch
+
+
 def _next_batch(batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
-    """Returns a batch that is safe to compute with."""
     try:
         batch = next(batches, None)
         return None if batch is None else sound(batch)

@@ -9,6 +9,7 @@ from models.errors import RunError
 from tests.transforms.reading.reading import read
 from transforms.errors import InputError
 from transforms.reading.corpus import plan_corpus
+from transforms.reading.layout import BATCH_ROWS
 from transforms.reading.stored import parquet_pages
 
 # Thrift's compact form of "field 3, a 64-bit number" and of some numbers of rows.
@@ -114,6 +115,16 @@ def test_long_texts_out_of_a_dictionary_are_decoded_a_few_at_a_time(tmp_path, st
     found = read(path)
     assert found.texts == [text] * 200
     assert max(batch.rows.nbytes for batch in found.batches) < 8 << 20
+
+
+def test_values_that_may_share_their_beginnings_make_full_batches(tmp_path):
+    path = tmp_path / "a.parquet"
+    texts = [f"the same beginning of all texts, and number {i}" for i in range(10_000)]
+    encoding = {"text": "DELTA_BYTE_ARRAY"}
+    pq.write_table(pa.table({"text": texts}), path, use_dictionary=False, column_encoding=encoding)
+    found = read(path)
+    assert found.texts == texts
+    assert [batch.num_rows for batch in found.batches][:-1] == [BATCH_ROWS] * 4
 
 
 def test_a_page_that_would_take_too_much_is_rejected(tmp_path, monkeypatch):
