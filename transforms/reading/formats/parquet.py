@@ -97,6 +97,8 @@ def _split(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
         if held >= unit_bytes or group == len(sizes):
             yield FileRange(file.path, start, group)
             start, held = group, 0
+    if not sizes:
+        yield FileRange(file.path)
 
 
 def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
