@@ -3,12 +3,14 @@
 import argparse
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from tests.fuzz.cases import CASES
 from tests.fuzz.properties import chance_of
 from tests.fuzz.runs import Tally, run
 
+_FOUND = Path(tempfile.gettempdir(), "textbeam-fuzz")
 _COLUMNS = ("inputs", "rows", "rejected", "refused")
 
 
@@ -18,7 +20,7 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=100_000, help="how many (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="decides the damage (%(default)s)")
     parser.add_argument("--cases", default="", help="only those with this in their name")
-    parser.add_argument("--save", type=Path, default=Path("/tmp/fuzz"), help="folder of failures")
+    parser.add_argument("--save", type=Path, default=_FOUND, help="folder of failures")
     args = parser.parse_args()
     cases = [case for case in CASES if args.cases in case]
     tallies = run(cases, args.inputs, args.seed)
