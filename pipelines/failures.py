@@ -12,6 +12,9 @@ from models.errors import RunError, UserError
 # Characters shown of the message of an error that is not ours; the log has all of it.
 _MESSAGE_CHARACTERS = 500
 
+# What errors without a message mean.
+_MEANINGS = {"MemoryError": "the process could get no more memory"}
+
 _TRACEBACK = "Traceback (most recent call last):"
 _CHAINING = re.compile(
     r"\n\n(?:The above exception was the direct cause of|During handling of the above)[^\n]*\n"
@@ -98,7 +101,7 @@ def _our_kind(name: str) -> type[UserError | RunError] | None:
 
 def _describe(type_name: str, message: str) -> str:
     name = type_name.rpartition(".")[2]
-    line = _one_line(message)
+    line = _one_line(message) or _MEANINGS.get(name, "")
     if len(line) > _MESSAGE_CHARACTERS:
         line = line[:_MESSAGE_CHARACTERS] + "…"
     return f"{name}: {line}" if line else name

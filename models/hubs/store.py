@@ -243,6 +243,9 @@ def _check_space(remote: RemoteUri, folder: Path, total: int) -> None:
 def _checked(remote: RemoteUri, folder: Path, file: RemoteFile) -> dict[str, Any]:
     """Returns the manifest's record of a file; a damaged one is removed, to be fetched again."""
     path = folder / file.name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        path.unlink()
+        raise remote.error(f"{file.name} is a link that leads out of the preset")
     found = checksums(path, ["sha256", *([file.digest[0]] if file.digest else [])])
     if file.digest and found[file.digest[0]] != file.digest[1]:
         path.unlink()

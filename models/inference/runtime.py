@@ -61,6 +61,29 @@ def resume_collection() -> None:
         gc.enable()
 
 
+# With a GPU or many cores it is more; below this, the C library ends the process on the way.
+_LEAST_ADDRESSES = 15 << 28
+
+
+def check_address_space() -> None:
+    """Checks that the process may use the addresses that TensorFlow takes when it starts.
+
+    Raises:
+        UserError: A limit on them (`ulimit -v`) is too low.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < _LEAST_ADDRESSES:
+        raise UserError(
+            f"this process may use {limit >> 10:,} KiB of addresses (ulimit -v), and TensorFlow "
+            f"takes some {_LEAST_ADDRESSES >> 10:,} to start, most of which are never memory; "
+            "limit the resident memory instead, for example with systemd-run -p MemoryMax=3G"
+        )
+
+
 _starting = threading.RLock()
 
 
@@ -75,7 +98,8 @@ def start(streams: bool = True) -> str:
             Has no effect if TensorFlow is already running.
 
     Raises:
-        UserError: Keras was imported with another backend.
+        UserError: Keras was imported with another backend, or the process may not use enough memory
+            to start.
     """
     with _starting:
         return _start(streams)
@@ -83,6 +107,8 @@ def start(streams: bool = True) -> str:
 
 @functools.cache
 def _start(streams: bool) -> str:
+    if "tensorflow" not in sys.modules:
+        check_address_space()
     with quiet_stderr():
         import tensorflow as tf
 

@@ -6,6 +6,7 @@ which arrays in the file make up each of its weights.
 
 import contextlib
 import json
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,13 @@ from models.presets.preset import Preset, StoredWeights
 
 # A file that unpacks to more than this many times its size holds no weights.
 _MAX_EXPANSION = 16
+
+# A chunk is read whole, however little of it an array is.
+_MOST_PADDING, _LEAST = 16, 1 << 20
+
+# Far above those of a model of hundreds of layers.
+_MOST_OBJECTS = 100_000
+_MOST_LEVELS = 20
 
 _IGNORED = re.compile(r"optimizer/|layers/\w+_backbone/")
 
@@ -179,25 +187,34 @@ def head_layout(
     ]
 
 
-def _arrays(store: h5py.File) -> dict[str, h5py.Dataset]:
-    """Returns the float arrays in a weights file by path; links out of the file are not followed.
+def _arrays(group: h5py.Group) -> dict[str, h5py.Dataset]:
+    """Returns the float arrays in a weights file by path; links, as it may hold, are not followed.
 
     Keras before 3.6 called the group `layers` `_layer_checkpoint_dependencies`. Two kinds of arrays
     are ignored: what an optimizer left there, and the backbone, which Keras Hub before 0.26 also
     wrote into the head's file.
+
+    Raises:
+        ValueError: It holds far more than weights, or groups in each other without end.
     """
-    found = {}
-
-    def visit(path: str, item: Any) -> None:
-        path = path.replace("_layer_checkpoint_dependencies/", "layers/")
-        if (
-            isinstance(item, h5py.Dataset)
-            and (item.dtype.kind == "f" or _is_bfloat16(item))
-            and not _IGNORED.match(path)
-        ):
-            found[path] = item
-
-    store.visititems(visit)
+    found: dict[str, h5py.Dataset] = {}
+    groups = [("", group)]
+    count = 0
+    while groups:
+        prefix, group = groups.pop()
+        for name in group:
+            count += 1
+            if count > _MOST_OBJECTS or prefix.count("/") > _MOST_LEVELS:
+                raise ValueError("more groups than any weights have")
+            path = f"{prefix}{name}".replace("_layer_checkpoint_dependencies/", "layers/")
+            is_own = isinstance(group.get(name, getlink=True), h5py.HardLink)
+            if not is_own or _IGNORED.match(f"{path}/"):
+                continue
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                groups.append((f"{prefix}{name}/", item))
+            elif isinstance(item, h5py.Dataset) and (item.dtype.kind == "f" or _is_bfloat16(item)):
+                found[path] = item
     return found
 
 
@@ -272,6 +289,8 @@ class H5Weights(StoredWeights):
                 )
             if array.is_virtual or array.external:
                 raise self._error(f"{path!r} points to another file")
+            if array.chunks and math.prod(array.chunks) > max(_MOST_PADDING * array.size, _LEAST):
+                raise self._error(f"{path!r} is stored in chunks far larger than itself")
         needed = sum(array.nbytes for array in found.values())
         if needed > _MAX_EXPANSION * self._preset.path(self._file).stat().st_size:
             raise self._error(f"unpacks to {needed} bytes, far more than its size")

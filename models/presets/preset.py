@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import json
 import os
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -17,6 +16,7 @@ import numpy as np
 from models.errors import PresetError, did_you_mean
 from models.families.record import FAMILIES
 from models.hubs.checksums import checksums
+from models.presets.vocabulary_files import parsed_json
 
 # Far above any real description or vocabulary (one of 250,000 tokens takes 20 MB), far below what
 # would fill memory.
@@ -249,8 +249,8 @@ class Preset(ABC):
         """Returns the content of a JSON file, unless it is too large."""
         content = self.read(file, max_bytes)
         try:
-            return json.loads(content)
-        except (ValueError, RecursionError) as error:
+            return parsed_json(content)
+        except ValueError as error:
             raise self.error(file, f"not valid JSON ({error})") from None
 
     def parsed(self, file: str, parse: Callable[[Path], _Parsed]) -> _Parsed:

@@ -8,6 +8,8 @@ import struct
 from collections.abc import Iterator
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_MOST_FIELDS = 4_000_000  # sixteen times the pieces of the largest vocabulary
+_VARINT_BITS = 70
 _FIXED_BYTES = {_FIXED64: 8, _FIXED32: 4}
 
 
@@ -15,10 +17,13 @@ def byte_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
     """Yields the number and the content of each field of a message that holds bytes.
 
     Raises:
-        IndexError: It is not a message, or not a complete one.
+        IndexError: It is not a message, not a complete one, or one of too many fields.
     """
-    at, end = 0, len(message)
+    at, end, count = 0, len(message), 0
     while at < end:
+        count += 1
+        if count > _MOST_FIELDS:
+            raise IndexError(count)
         tag, at = _read_varint(message, at)
         kind = tag & 7
         if kind == _BYTES:
@@ -72,3 +77,5 @@ def _read_varint(message: bytes, at: int) -> tuple[int, int]:
         if message[at] < 0x80:
             return value, at + 1
         shift += 7
+        if shift > _VARINT_BITS:
+            raise IndexError(shift)

@@ -26,7 +26,7 @@ class WordPieceTokenizer(Tokenizer):
 
     Raises:
         ValueError: The vocabulary lacks a special token, holds a token twice, or holds one that is
-            longer than `MAX_TOKEN_BYTES` or has a NUL character.
+            longer than `MAX_TOKEN_BYTES` or has a NUL character; or it has no other token.
     """
 
     unk_token = "[UNK]"
@@ -53,6 +53,8 @@ class WordPieceTokenizer(Tokenizer):
                     f"token {index}, {token[:20]!r}, must have at most {MAX_TOKEN_BYTES} bytes and "
                     "no NUL character"
                 )
+        if not any(token.removeprefix("##").isalnum() for token in self._tokens):
+            _ = self._wordpiece  # which raises an error if no text can be spelled
         self.cls_token_id = self._ids[self.cls_token]
         self.sep_token_id = self._ids[self.sep_token]
 
@@ -93,7 +95,10 @@ class WordPieceTokenizer(Tokenizer):
 
     @cached_property
     def _wordpiece(self) -> WordPiece:
-        return WordPiece(self._tokens, self.lowercase, self.strip_accents, self.unk_token)
+        try:
+            return WordPiece(self._tokens, self.lowercase, self.strip_accents, self.unk_token)
+        except RuntimeError as error:
+            raise ValueError(f"the vocabulary can spell no text: {error}") from None
 
     def encode(self, texts: pa.Array | Sequence[str]) -> Tokens:
         """Returns the tokens of a batch of texts in flat NumPy arrays.

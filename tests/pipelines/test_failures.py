@@ -74,6 +74,15 @@ def test_an_error_without_a_message_is_its_type():
     assert failure_in(failure_of(fail_without_a_message)) == "KeyError"
 
 
+def run_out_of_memory(_):
+    raise MemoryError
+
+
+def test_an_end_of_the_memory_is_a_sentence():
+    message = "MemoryError: the process could get no more memory"
+    assert failure_in(failure_of(run_out_of_memory)) == message
+
+
 def test_an_error_that_beam_cannot_copy_keeps_its_type():
     message = "FileNotFoundError: [Errno 2] No such file or directory: '/absent/folder'"
     assert failure_in(failure_of(fail_in_the_system)) == message
@@ -85,7 +94,7 @@ def test_the_users_mistake_is_found_behind_a_later_error():
 
 def test_an_error_of_the_submitter():
     assert mistake_in(OutputError("give another folder")) == "give another folder"
-    assert failure_in(MemoryError()) == "MemoryError"
+    assert failure_in(LookupError()) == "LookupError"
     assert failure_in(OSError(errno.ENOSPC, "No space left")) == "OSError: [Errno 28] No space left"
 
 

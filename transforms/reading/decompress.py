@@ -29,22 +29,30 @@ class _Decoder(Protocol):
 
 
 class _ZstdDecoder:
-    """A zstd frame behind the interface of zlib; it does not limit what it returns."""
+    """A zstd frame behind the interface of zlib; it holds what was not asked for yet."""
 
     def __init__(self) -> None:
         # Frames of `zstd --long=31` have a window of 2 GiB, and say so before it is allocated.
         self._frame = zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
+        self._held = memoryview(b"")
 
     @property
     def eof(self) -> bool:
-        return self._frame.eof
+        return self._frame.eof and not self._held
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._held
 
     @property
     def unused_data(self) -> bytes:
         return self._frame.unused_data
 
     def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
-        return self._frame.decompress(data)
+        held = self._held or memoryview(self._frame.decompress(data))
+        cut = len(held) if max_length < 0 else max_length
+        self._held = held[cut:]
+        return bytes(held[:cut])
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from transforms.reading.readers import FileRange, whole_file
 BLOCK_BYTES = 4 << 20
 """Bytes read at a time: thousands of lines, so that the cost per block does not matter."""
 
-LINE_BYTES = 1 << 30
-"""The longest line that is read; an Arrow string column holds 2 GiB."""
+LINE_BYTES = 64 << 20
+"""About the longest line that is read: that of a book is a few megabytes."""
 
 _KEPT_OF_LONG_LINE = 1 << 20
 _LEAST_READ = 64 << 10

@@ -7,6 +7,7 @@ import pytest
 
 from models.errors import PresetError
 from models.hubs import remote, store
+from models.hubs.remote import RemoteFile, Snapshot
 from tests.models.hubs.fetching import (
     FILES,
     HF,
@@ -240,6 +241,22 @@ def test_a_file_outside_of_the_preset_is_refused(kaggle, cache, tmp_path, name):
         store.fetch(KAGGLE)
     assert entries(cache) == []
     assert kaggle.fetched == []
+
+
+def test_a_link_that_leads_out_of_what_was_fetched_is_refused(cache, tmp_path, monkeypatch):
+    (tmp_path / "secret").write_text("{}")
+
+    class Linked(Snapshot):
+        source = KAGGLE
+        files = [RemoteFile("config.json", 2)]  # noqa: RUF012
+
+        def download(self, files, folder):
+            (folder / "config.json").symlink_to(tmp_path / "secret")
+
+    monkeypatch.setattr(store, "_snapshot", lambda remote: Linked())
+    with pytest.raises(PresetError, match=r"config\.json is a link that leads out of the preset"):
+        store.fetch(KAGGLE)
+    assert (tmp_path / "secret").read_text() == "{}"
 
 
 @pytest.mark.parametrize(

@@ -149,3 +149,16 @@ def test_every_core_and_every_accelerator_gets_two_streams():
 )
 def test_automatic_precision_is_half_on_a_gpu_only(precision, device, expected):
     assert resolve_precision(precision, device) == expected
+
+
+def test_too_few_addresses_for_tensorflow_are_a_sentence():
+    done = run_python(
+        "import resource\n"
+        "from models.errors import UserError\n"
+        "from models.inference import runtime\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (3_000_000 << 10, resource.RLIM_INFINITY))\n"
+        "try: runtime.start()\n"
+        "except UserError as error: print(error)"
+    )
+    assert done.stdout.startswith("this process may use 3,000,000 KiB of addresses (ulimit -v), ")
+    assert done.returncode == 0

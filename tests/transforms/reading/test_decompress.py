@@ -3,8 +3,10 @@ import json
 import random
 
 import pytest
+import zstandard
 
 from tests.transforms.reading.reading import COMPRESS, read
+from transforms.reading.decompress import InputStream
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)
@@ -64,3 +66,16 @@ def test_a_broken_file_does_not_take_its_neighbours_along(tmp_path, name, row, b
     found = read(tmp_path)
     assert found.texts == ["one"]
     assert "stream is corrupt after" in found.only_error()
+
+
+def test_zstd_gives_no_more_than_was_asked_for(tmp_path):
+    path = tmp_path / "a.txt.zst"
+    content = bytes(40 << 20) + b"end"
+    path.write_bytes(zstandard.compress(content) * 2)
+    assert path.stat().st_size < 10_000
+    with InputStream(str(path)) as stream:
+        parts = []
+        while part := stream.read(1 << 20):
+            assert len(part) <= 1 << 20
+            parts.append(part)
+    assert b"".join(parts) == content * 2

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from transforms.errors import InputError
 from transforms.files import CorpusFile, is_remote, open_binary
-from transforms.reading.formats.arrow_footer import MAGIC, stored_batches
 from transforms.reading.formats.arrow_soundness import sound
 from transforms.reading.formats.typed_columns import (
     checked_batches,
@@ -25,6 +25,19 @@ from transforms.reading.formats.typed_columns import (
 )
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
 from transforms.reading.readers import FileRange, FormatReader, Head, read_each
+from transforms.reading.stored.arrow_footer import MAGIC, stored_batches, stored_dictionaries
+from transforms.reading.stored.arrow_lengths import may_expand, plain_bytes
+from transforms.reading.stored.arrow_messages import (
+    ExpandingError,
+    check_message,
+    check_next_batch,
+)
+
+DECODED_BYTES = 64 << 20
+"""About how many bytes of dictionaries and views become plain values at a time."""
+
+ROW_BYTES = 256 << 20
+"""Most bytes of one row that holds dictionaries or views."""
 
 _FEATHER_V1 = b"FEA1"
 _STREAM_OFFSET = 8  # where a file's stream begins: after the padded magic bytes
@@ -145,11 +158,15 @@ def _read_file(
 ) -> Iterator[ReadBatch]:
     position = unit.first_row
     stored = stored_batches(opened.source, unit.start, unit.stop)
+    dictionaries = stored_dictionaries(opened.source)
     for number, found in enumerate(stored, unit.start):
         after = position + found.num_rows
         try:
+            for offset in (*dictionaries, found.offset):
+                check_message(opened.source, offset)
+            dictionaries = []  # they are read with the first batch
             batch = sound(opened.reader.get_batch(number))
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ExpandingError) as error:
             if is_of_storage(error):
                 raise
             reason = f"record batch {number} cannot be read: {error}"
@@ -166,10 +183,11 @@ def _read_stream(
     fault = opened.fault and f"the file has no footer, so rows may be lost: {opened.fault}"
     while True:
         try:
+            check_next_batch(opened.source)
             batch = opened.reader.read_next_batch()
         except StopIteration:
             break
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ExpandingError) as error:
             if is_of_storage(error):
                 raise
             fault = f"the stream cannot be read from row {position} on: {error}"
@@ -193,13 +211,41 @@ def _cut(
     """Cuts a record batch, which may have millions of rows, into small ones."""
     bytes_a_row = stored_bytes / max(batch.num_rows, 1)
     rows = batch.num_rows * BATCH_BYTES // max(batch.nbytes, 1)
-    rows = min(max(rows, 1), BATCH_ROWS)
-    for start in range(0, batch.num_rows, rows):
-        part = batch.slice(start, rows)
-        columns = [_compact(part.column(column.name), column.type) for column in layout.fields]
-        part = pa.RecordBatch.from_arrays(columns, [column.name for column in layout.fields])
+    names = [column.name for column in layout.fields]
+    for start, stop, taken in _bounds(batch.select(names), min(max(rows, 1), BATCH_ROWS)):
+        if taken > ROW_BYTES:
+            reason = f"the row would take {taken:,} bytes, more than {ROW_BYTES:,}"
+            places = range(position + start, position + stop)
+            yield from unread_rows(layout, rejects, places, reason)
+            continue
+        part = batch.slice(start, stop - start)
+        try:
+            columns = [_compact(part.column(column.name), column.type) for column in layout.fields]
+        except pa.ArrowException as error:
+            places = range(position + start, position + stop)
+            yield from unread_rows(layout, rejects, places, f"the row cannot be read: {error}")
+            continue
+        part = pa.RecordBatch.from_arrays(columns, names)
         for read in checked_batches(layout, part, position + start, rejects):
             yield read.of_bytes(bytes_a_row * read.num_rows)
+
+
+def _bounds(batch: pa.RecordBatch, rows: int) -> Iterator[tuple[int, int, int]]:
+    """Cuts rows into runs of at most a number of rows and about `DECODED_BYTES`.
+
+    Yields:
+        The first row of each run, the row after its last, and the bytes that its dictionaries and
+        views take as plain values; no more than `DECODED_BYTES` unless it is one row.
+    """
+    expanding = [column for column in batch.columns if may_expand(column.type)]
+    ends = np.cumsum(sum(map(plain_bytes, expanding), np.zeros(batch.num_rows, np.int64)))
+    start, before = 0, 0
+    while start < batch.num_rows:
+        by_bytes = int(np.searchsorted(ends, before + DECODED_BYTES, side="right"))
+        stop = min(max(by_bytes, start + 1), start + rows, batch.num_rows)
+        after = int(ends[stop - 1])
+        yield start, stop, after - before
+        start, before = stop, after
 
 
 def _compact(column: pa.Array, type_: pa.DataType) -> pa.Array:

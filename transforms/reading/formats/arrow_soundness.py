@@ -5,8 +5,13 @@ process.
 """
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from transforms.reading.formats.typed_columns import binary_type
+from transforms.reading.formats.typed_columns import binary_type, plain_type
+from transforms.reading.stored.arrow_lengths import may_expand, plain_bytes
+
+MOST_DICTIONARY_BYTES = 1 << 30
+"""Most bytes of a dictionary of views as plain values."""
 
 _VIEW_BYTES = 16  # the length, and the value or its position
 
@@ -17,13 +22,28 @@ def sound(batch: pa.RecordBatch) -> pa.RecordBatch:
     Strings that are not UTF-8 concern only their rows, and are left as they are.
 
     Raises:
-        pa.ArrowInvalid: A column has offsets outside of its values.
+        pa.ArrowException: A column has offsets outside of its values, or a dictionary of values
+            that cannot be plain ones.
     """
     for column in batch.columns:
         type_ = binary_type(column.type)
         (column if type_ == column.type else column.view(type_)).validate(full=True)
-    columns = [_with_empty_nulls(column) for column in batch.columns]
-    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+    columns = [_with_plain_values(_with_empty_nulls(column)) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
+
+
+def _with_plain_values(array: pa.Array) -> pa.Array:
+    """Returns an array whose dictionary, if it has one, has no views: they cannot be decoded."""
+    if not (pa.types.is_dictionary(array.type) and may_expand(array.type.value_type)):
+        return array
+    taken = int(plain_bytes(array.dictionary).sum())
+    if taken > MOST_DICTIONARY_BYTES:
+        raise pa.ArrowInvalid(f"its dictionary would take {taken:,} bytes")
+    values = pc.cast(
+        array.dictionary,
+        options=pc.CastOptions(plain_type(array.type.value_type), allow_invalid_utf8=True),
+    )
+    return pa.DictionaryArray.from_arrays(array.indices, values)
 
 
 def _with_empty_nulls(array: pa.Array) -> pa.Array:

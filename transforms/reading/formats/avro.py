@@ -8,18 +8,13 @@ import numpy as np
 import orjson
 import pyarrow as pa
 from fastavro import schemaless_reader
+from fastavro._read_py import schemaless_reader as deep_reader
 
 from transforms.errors import InputError
 from transforms.files import CorpusFile, open_binary
-from transforms.reading.formats.avro_blocks import (
-    Block,
-    Header,
-    decompressed,
-    read_blocks,
-    read_header,
-)
 from transforms.reading.formats.avro_types import ColumnType, RowType, row_type
 from transforms.reading.formats.typed_columns import (
+    MOST_REJECTED,
     binary_type,
     checked,
     plain,
@@ -28,9 +23,13 @@ from transforms.reading.formats.typed_columns import (
 )
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
 from transforms.reading.readers import FileRange, FormatReader, Head, read_each
-
-MOST_REJECTED = 1 << 20
-"""Most rows of a block that are rejected one by one: a damaged block can claim any number."""
+from transforms.reading.stored.avro_blocks import (
+    Block,
+    Header,
+    decompressed,
+    read_blocks,
+    read_header,
+)
 
 # What Arrow and Python raise for values that do not fit a type: too many digits, for example.
 _MISFITS = (pa.ArrowException, ValueError, ArithmeticError)
@@ -94,7 +93,7 @@ def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
         table = _Table(layout, unit.path, rows.columns)
         for block in read_blocks(stream, header, unit.start, unit.stop):
             stored_bytes = (block.end - block.offset) / max(block.numbers, 1)
-            for row in _read_rows(block, header.codec, rows.decoded):
+            for row in _read_rows(block, header.codec, rows):
                 table.add(number + row.place, row, stored_bytes)
                 if table.is_full:
                     yield table.take()
@@ -112,14 +111,16 @@ class _Row(NamedTuple):
     error: str | None = None
 
 
-def _read_rows(block: Block, codec: str, schema: Any) -> Iterator[_Row]:
+def _read_rows(block: Block, codec: str, rows: RowType) -> Iterator[_Row]:
     content, fault = decompressed(codec, block.content)
     source, num_read = io.BytesIO(content), 0
+    # The compiled one overflows the stack, and with it the process, where a row is very deep.
+    read_row = deep_reader if rows.is_recursive else schemaless_reader
     while num_read < block.num_rows:
         begin = source.tell()
         try:
-            record: Any = schemaless_reader(
-                source, schema, None, handle_unicode_errors="surrogateescape"
+            record: Any = read_row(
+                source, rows.decoded, None, handle_unicode_errors="surrogateescape"
             )
         except Exception as error:  # whatever the decoder raises on damage
             fault = fault or ("it breaks off" if isinstance(error, EOFError) else repr(error))

@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 from fastavro import parse_schema
 
+from transforms.reading.stored.avro_limits import check_schema
+
 _PRIMITIVES = {
     "null": pa.null(),
     "boolean": pa.bool_(),
@@ -67,11 +69,13 @@ class RowType:
         decoded: The schema to decode rows with. It has bytes where the file's has strings, so that
             a string that is not UTF-8 costs its row and not the block, and no logical types, since
             Arrow takes their numbers as they are.
+        is_recursive: Whether a record can hold itself.
     """
 
     columns: dict[str, ColumnType]
     faults: dict[str, str]
     decoded: Any
+    is_recursive: bool
 
 
 def row_type(schema: Any) -> RowType:
@@ -87,11 +91,17 @@ def row_type(schema: Any) -> RowType:
         raise ValueError(f"its schema is not valid: {error}") from error
     if not isinstance(parsed, dict) or parsed.get("type") not in _RECORDS:
         raise ValueError("its schema is not one of records, and rows are records")
+    try:
+        is_recursive = check_schema(parsed, named)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"its schema is not valid: {error!r}") from error
     columns: dict[str, ColumnType] = {}
     faults: dict[str, str] = {}
     for field in parsed["fields"]:
         try:
             columns[field["name"]] = _column_type(field["type"], named, (parsed["name"],))
+        except RecursionError:
+            raise ValueError("its schema is nested too deeply") from None
         except (KeyError, TypeError) as error:
             raise ValueError(f"its schema is not valid at {field['name']!r}: {error!r}") from error
         except UnknownTypeError as error:
@@ -99,7 +109,7 @@ def row_type(schema: Any) -> RowType:
             faults[field["name"]] = str(error)
     if len(columns) < len(parsed["fields"]):
         raise ValueError("two columns of its schema have the same name")
-    return RowType(columns, faults, parse_schema(_decoded(parsed)))
+    return RowType(columns, faults, parse_schema(_decoded(parsed)), is_recursive)
 
 
 def _column_type(schema: Any, named: Mapping[str, Any], within: tuple[str, ...]) -> ColumnType:

@@ -28,8 +28,14 @@ from transforms.reading.layout import (
 from transforms.reading.lines import BLOCK_BYTES, LineBlock, line_blocks
 from transforms.reading.readers import FileRange, FormatReader, Head, read_each, whole_file
 
-FIELD_CHARACTERS = 64 << 20
+FIELD_CHARACTERS = 16 << 20
 """The longest CSV field, which bounds the memory that an unclosed quote takes."""
+
+RECORD_CHARACTERS = 32 << 20
+"""The longest record, on however many lines."""
+
+MOST_FIELDS = 1 << 20
+"""Most fields on a line; each takes some fifty bytes, however short it is."""
 
 # What the messages of the csv module mean to whoever has to fix the file.
 _MEANINGS = {
@@ -117,6 +123,7 @@ class _Records:
         self._lines: Iterator[str] = iter(())
         self._again: list[str] = []  # lines to read again, the last one first
         self._record: list[str] = []  # lines of the record that is being read
+        self._characters = 0  # in them
         self._fault: LineBlock | None = None
         self._ended = False
         self._bytes_a_character = 0.0  # of the file, as stored
@@ -147,6 +154,7 @@ class _Records:
             line = self._again.pop() if self._again else next(self._lines, None)
             if line is not None:
                 self._record.append(line)
+                self._check_size(line)
                 self._stored_bytes += len(line) * self._bytes_a_character
                 yield line
                 continue
@@ -159,6 +167,13 @@ class _Records:
             self._bytes_a_character = block.stored_bytes / len(text)
             self._lines = io.StringIO(text, newline="\n")
 
+    def _check_size(self, line: str) -> None:
+        self._characters = len(line) + (self._characters if len(self._record) > 1 else 0)
+        if self._characters > RECORD_CHARACTERS:
+            raise csv.Error(f"a record is longer than {RECORD_CHARACTERS:,} characters")
+        if len(line) > MOST_FIELDS and max(line.count(","), line.count("\t")) > MOST_FIELDS:
+            raise csv.Error(f"a line has more than {MOST_FIELDS:,} delimiters")
+
     def _unreadable(self, error: str) -> _Record:
         if "field limit" in error and len(self._record) > 1:
             return self._unclosed(f"{FIELD_CHARACTERS:,} characters")
@@ -166,7 +181,7 @@ class _Records:
         for words, meaning in _MEANINGS.items():
             if words in error:
                 return [], lines, meaning.format(limit=FIELD_CHARACTERS)
-        return [], lines, error
+        return [], lines[:1], error
 
     def _unclosed(self, within: str) -> _Record:
         """Gives up the line with the quote, and has the lines after it read again.

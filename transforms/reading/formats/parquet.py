@@ -1,71 +1,111 @@
 """Parquet: the rows of row groups."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from models.errors import RunError
 from transforms.errors import InputError
 from transforms.files import CorpusFile, is_remote, open_binary
+from transforms.reading.formats.arrow_soundness import sound
 from transforms.reading.formats.typed_columns import (
     checked_batches,
     is_of_storage,
-    plain_type,
     require_distinct,
+    require_planned,
+    typed_head,
     unread_rows,
 )
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
 from transforms.reading.readers import FileRange, FormatReader, Head, read_each
+from transforms.reading.stored.parquet_pages import (
+    Group,
+    UnboundedColumnError,
+    read_groups,
+    rows_at_a_time,
+)
 
 _READ_BUFFER_BYTES = 4 << 20  # so that no more than this of a column is held, however long it is
 
 
+_LARGEST_NUMBER = 8  # bytes
+
+
+class _Opened(NamedTuple):
+    """An opened file.
+
+    Attributes:
+        source: What is read.
+        file: pyarrow's reader.
+        groups: The row groups; pyarrow's metadata of their columns are not safe to ask for.
+        paths: The names of the stored columns; a row group has its own, which are not checked.
+    """
+
+    source: Any
+    file: pq.ParquetFile
+    groups: tuple[Group, ...]
+    paths: list[str]
+
+
 @contextmanager
-def _opened(path: str) -> Iterator[pq.ParquetFile]:
+def _opened(path: str) -> Iterator[_Opened]:
+    """Opens a file.
+
+    Raises:
+        InputError: It is not a Parquet file, or its footer is damaged.
+    """
     source = open_binary(path) if is_remote(path) else pa.OSFile(path)
-    with source, pq.ParquetFile(source, buffer_size=_READ_BUFFER_BYTES) as file:
-        yield file
+    with ExitStack() as stack:
+        stack.enter_context(source)
+        try:
+            groups = read_groups(source)
+            source.seek(0)
+            file = stack.enter_context(pq.ParquetFile(source, buffer_size=_READ_BUFFER_BYTES))
+            paths = [file.schema.column(index).path for index in range(len(file.schema))]
+            opened = _Opened(source, file, groups, paths)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            if is_of_storage(error):
+                raise
+            raise InputError(f"cannot read {path!r} as Parquet: {error}") from error
+        yield opened
 
 
 def _heads(files: Sequence[CorpusFile]) -> list[Head]:
-    schemas = read_each(files, _read_schema)
-    return [Head(file.path, schema) for file, schema in zip(files, schemas, strict=True)]
+    return read_each(files, _read_head)
 
 
-def _read_schema(path: str) -> dict[str, pa.DataType]:
-    """Reads the columns of a file from its footer.
-
-    Raises:
-        InputError: It is not a Parquet file, or two columns have the same name.
-    """
+def _read_head(path: str) -> Head:
+    with _opened(path) as opened:
+        schema = opened.file.schema_arrow
+    require_distinct(schema.names, path)
     try:
-        with _opened(path) as file:
-            schema = file.schema_arrow
-            names, _ = schema.names, _column_paths(file)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        return typed_head(path, {column.name: column.type for column in schema}, {})
+    except ValueError as error:
         raise InputError(f"cannot read {path!r} as Parquet: {error}") from error
-    require_distinct(names, path)
-    return {column.name: plain_type(column.type) for column in schema}
 
 
 def _split(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
     """Cuts a file into ranges of row groups of about `unit_bytes`, compressed."""
-    with _opened(file.path) as parquet:
-        groups = [parquet.metadata.row_group(i) for i in range(parquet.num_row_groups)]
-        sizes = [_stored_bytes(group) for group in groups]
+    with _opened(file.path) as opened:
+        sizes = [group.stored_bytes for group in opened.groups]
     start, held = 0, 0
     for group, size in enumerate(sizes, 1):
         held += size
         if held >= unit_bytes or group == len(sizes):
             yield FileRange(file.path, start, group)
             start, held = group, 0
+    if not sizes:
+        yield FileRange(file.path)
 
 
 def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
     """Reads row groups.
 
-    The rows of a row group that cannot be read are rejected one by one, without their content.
+    The rows of a row group that cannot be read, or that it lacks, are rejected one by one, without
+    their content.
 
     Args:
         layout: The columns.
@@ -73,21 +113,46 @@ def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
 
     Yields:
         Batches whose `position` is the row number in the file, from 0.
+
+    Raises:
+        InputError: The columns are not what they were when the run was planned.
+        RowCountError: A row group has more rows than the file says.
     """
     rejects = Rejects(unit.path)
-    with _opened(unit.path) as file:
-        groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
-        position = sum(group.num_rows for group in groups[: unit.start])
-        for number, group in list(enumerate(groups))[unit.start : unit.stop]:
+    with _opened(unit.path) as opened:
+        types = {column.name: column.type for column in opened.file.schema_arrow}
+        require_planned(layout, types, unit.path)
+        position = sum(group.num_rows for group in opened.groups[: unit.start])
+        for number in range(unit.start, len(opened.groups))[: _length(unit)]:
+            group = opened.groups[number]
             after = position + group.num_rows
-            bytes_a_row = _stored_bytes(group) / max(group.num_rows, 1)
+            bytes_a_row = group.stored_bytes / max(group.num_rows, 1)
+            fault = f"row group {number} has fewer rows than the {group.num_rows:,} that it claims"
             try:
-                for batch in _read_row_group(layout, file, number, position, rejects):
+                for batch in _read_row_group(layout, opened, number, position, rejects):
                     position += batch.num_rows
                     yield batch.of_bytes(bytes_a_row * batch.num_rows)
             except _BrokenRowGroupError as error:
-                yield from unread_rows(layout, rejects, range(position, after), str(error))
-                position = after
+                fault = f"row group {number} cannot be read: {error}"
+            if position > after:
+                raise _more_rows(unit.path, number, group)
+            yield from unread_rows(layout, rejects, range(position, after), fault)
+            position = after
+
+
+def _length(unit: FileRange) -> int | None:
+    return None if unit.stop is None else unit.stop - unit.start
+
+
+class RowCountError(RunError):
+    """A row group has more rows than its file says, so that no row after it has a number."""
+
+
+def _more_rows(path: str, number: int, group: Group) -> RowCountError:
+    return RowCountError(
+        f"row group {number} of {path!r} has more rows than the {group.num_rows:,} that the file "
+        "says; nothing is published: leave the file out, or write it anew"
+    )
 
 
 class _BrokenRowGroupError(Exception):
@@ -95,43 +160,96 @@ class _BrokenRowGroupError(Exception):
 
 
 def _read_row_group(
-    layout: Layout, file: pq.ParquetFile, number: int, position: int, rejects: Rejects
+    layout: Layout, opened: _Opened, number: int, position: int, rejects: Rejects
 ) -> Iterator[ReadBatch]:
     names = [column.name for column in layout.fields]
-    rows = _rows_at_a_time(file, number, names)
-    batches = file.iter_batches(rows, row_groups=[number], columns=names)
-    while (batch := _next_batch(batches, number)) is not None:
+    rows = _rows_at_a_time(opened, rejects.source, number, names)
+    batches = opened.file.iter_batches(rows, row_groups=[number], columns=names)
+    for batch in _joined(_sound_batches(batches)):
         yield from checked_batches(layout, batch, position, rejects)
         position += batch.num_rows
 
 
-def _next_batch(batches: Iterator[pa.RecordBatch], number: int) -> pa.RecordBatch | None:
+def _joined(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Joins batches that turned out small, though a few of their values might have been long.
+
+    A dictionary may still be short where its values are long, so that such batches are left alone.
+    """
+    held: list[pa.RecordBatch] = []
+    num_rows = num_bytes = 0
     try:
-        return next(batches, None)
-    except (pa.ArrowException, OSError) as error:
+        for batch in batches:
+            held.append(batch)
+            num_rows, num_bytes = num_rows + batch.num_rows, num_bytes + batch.nbytes
+            is_full = num_rows + batch.num_rows > BATCH_ROWS or num_bytes >= BATCH_BYTES
+            if is_full or any(pa.types.is_dictionary(type_) for type_ in batch.schema.types):
+                yield pa.concat_batches(held)
+                held, num_rows, num_bytes = [], 0, 0
+    except _BrokenRowGroupError:
+        if held:
+            yield pa.concat_batches(held)
+        raise
+    if held:
+        yield pa.concat_batches(held)
+
+
+def _sound_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yields batches that are safe to compute with.
+
+    Raises:
+        _BrokenRowGroupError: The next one cannot be read.
+    """
+    while (batch := _next_batch(batches)) is not None:
+        yield batch
+
+
+def _next_batch(batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+    try:
+        batch = next(batches, None)
+        return None if batch is None else sound(batch)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if is_of_storage(error):
             raise
-        raise _BrokenRowGroupError(f"row group {number} cannot be read: {error}") from error
+        raise _BrokenRowGroupError(str(error)) from error
 
 
-def _rows_at_a_time(file: pq.ParquetFile, number: int, names: list[str]) -> int:
-    """Returns how many rows hold about `BATCH_BYTES` in the kept columns."""
-    group = file.metadata.row_group(number)
-    kept = sum(
-        group.column(index).total_uncompressed_size
-        for index, path in enumerate(_column_paths(file))
-        if path.split(".")[0] in names or path in names
-    )
-    return min(max(group.num_rows * BATCH_BYTES // max(kept, 1), 1), BATCH_ROWS)
+def _rows_at_a_time(opened: _Opened, path: str, number: int, names: list[str]) -> int:
+    """Returns how many rows hold about `BATCH_BYTES` in the kept columns.
+
+    Raises:
+        _BrokenRowGroupError: They cannot be read, or not within bounds.
+        RowCountError: One of them has more values than the row group has rows.
+    """
+    group, schema = opened.groups[number], opened.file.schema
+    kept = [
+        index
+        for index, name in enumerate(opened.paths)
+        if name.split(".")[0] in names or name in names
+    ]
+    if len(group.chunks) != len(opened.paths):
+        raise _BrokenRowGroupError(f"it has {len(group.chunks)} columns, not {len(opened.paths)}")
+    chunks = {index: group.chunks[index] for index in kept}
+    unpacked = sum(chunk.unpacked for chunk in chunks.values() if chunk)
+    rows = min(max(group.num_rows * BATCH_BYTES // max(unpacked, 1), 1), BATCH_ROWS)
+    for index, chunk in chunks.items():
+        if chunk is None:
+            raise _BrokenRowGroupError(f"its column {opened.paths[index]!r} is not described")
+        column = schema.column(index)
+        is_list = column.max_repetition_level > 0
+        if not is_list and chunk.num_values > group.num_rows:
+            raise _more_rows(path, number, group)
+        try:
+            rows = rows_at_a_time(opened.source, group, chunk, _width(column), is_list, rows)
+        except UnboundedColumnError as error:
+            raise _BrokenRowGroupError(f"column {opened.paths[index]!r}: {error}") from error
+    return rows
 
 
-def _column_paths(file: pq.ParquetFile) -> list[str]:
-    """Returns the names of the stored columns; a row group has its own, which are not checked."""
-    return [file.schema.column(index).path for index in range(len(file.schema))]
-
-
-def _stored_bytes(group: pq.RowGroupMetaData) -> int:
-    return sum(group.column(i).total_compressed_size for i in range(group.num_columns))
+def _width(column: pq.ColumnSchema) -> int | None:
+    """Returns the bytes of a decoded value of a stored column, or None for strings."""
+    if column.physical_type == "BYTE_ARRAY":
+        return None
+    return max(column.length or 0, _LARGEST_NUMBER)
 
 
 PARQUET = FormatReader(_heads, _split, _read)

@@ -27,6 +27,9 @@ from transforms.reading.layout import (
 )
 from transforms.reading.readers import Head
 
+MOST_REJECTED = 1 << 20
+"""Most rows of a block that are rejected one by one: a damaged block can claim any number."""
+
 
 def require_distinct(names: Sequence[str], path: str) -> None:
     """Raises `InputError` if two columns of a file have the same name."""
@@ -105,7 +108,10 @@ def checked_batches(
 def unread_rows(
     layout: Layout, rejects: Rejects, positions: range, error: str
 ) -> Iterator[ReadBatch]:
-    """Rejects rows of which nothing could be read."""
+    """Rejects rows of which nothing could be read; a number that cannot be true is one row."""
+    if len(positions) > MOST_REJECTED:
+        error = f"{error}; it claims {len(positions):,} more rows"
+        positions = positions[:1]
     for first in range(0, len(positions), BATCH_ROWS):
         for position in positions[first : first + BATCH_ROWS]:
             rejects.add(position, None, error)

@@ -140,7 +140,6 @@ def test_a_named_type_can_be_used_again(tmp_path):
         ),
         ({"type": "array", "items": ["int", "string"]}, "holds a union of int and string"),
         (["null", "Row"], "holds the record Row inside itself"),
-        (schema_of() | {"name": "Empty"}, r"is list<item: struct<>>, which Parquet cannot hold"),
     ],
     ids=str,
 )
@@ -150,6 +149,33 @@ def test_a_column_without_a_like_in_arrow_is_refused_and_can_be_left_out(tmp_pat
     path = write(tmp_path / "a.avro", schema, [{"text": "t", "value": [], "n": 1}])
     plan_fails(f"column 'value' of '.*a.avro' .*{reason}.*--columns", path)
     assert read(path, columns=["n"]).column("n") == [1]
+
+
+@pytest.mark.parametrize("items", ["null", schema_of() | {"name": "Empty"}], ids=str)
+def test_an_array_of_what_takes_no_bytes_is_refused(tmp_path, items):
+    schema = schema_of(("text", "string"), ("value", {"type": "array", "items": items}))
+    path = write(tmp_path / "a.avro", schema, [])
+    plan_fails("its schema has an array of values that take no bytes", path)
+
+
+def test_a_schema_whose_names_multiply_is_refused(tmp_path):
+    records = [schema_of(("a", "int")) | {"name": "R0"}]
+    for level in range(1, 60):
+        fields = [("a", records[-1]), ("b", f"R{level - 1}")]
+        records.append(schema_of(*fields) | {"name": f"R{level}"})
+    schema = schema_of(("text", "string"), ("deep", records[-1]))
+    (tmp_path / "a.avro").write_bytes(header_of(schema))
+    plan_fails("its schema has [0-9,]+ types, more than 10,000", tmp_path / "a.avro")
+
+
+def test_a_row_that_is_too_deep_costs_its_block(tmp_path):
+    schema = schema_of(("text", "string"), ("next", ["null", "Row"]))
+    deep = b"\x02a\x02" * 1_000_000 + b"\x02a\0"
+    blocks = [block_of(1, b"\x02a\0"), block_of(1, deep), block_of(1, b"\x02b\0")]
+    (tmp_path / "a.avro").write_bytes(b"".join([header_of(schema), *blocks]))
+    found = read(tmp_path / "a.avro", columns=["text"])
+    assert found.texts == ["a", "b"]
+    assert "RecursionError" in found.only_error()
 
 
 def test_a_column_of_numbers_is_no_text(tmp_path):

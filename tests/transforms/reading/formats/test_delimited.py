@@ -132,3 +132,18 @@ def test_what_the_csv_module_writes_is_read_back(tmp_path_factory, rows):
     found = read(path, as_csv(["text", "n"], *rows))
     assert [(row["text"], row["n"]) for row in found.rows] == rows
     assert not found.rejected
+
+
+@pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ","), ("a.tsv", "\t")])
+def test_a_line_of_countless_fields_is_rejected(tmp_path, monkeypatch, name, delimiter):
+    monkeypatch.setattr(delimited, "MOST_FIELDS", 1000)
+    found = read(tmp_path / name, f"text\na\n{delimiter * 1001}\nb\n")
+    assert found.texts == ["a", "b"]
+    assert found.only_error() == "a line has more than 1,000 delimiters"
+
+
+def test_a_record_on_countless_lines_is_rejected(tmp_path, monkeypatch):
+    monkeypatch.setattr(delimited, "RECORD_CHARACTERS", 3999)
+    found = read(tmp_path / "a.csv", "text\na\n" + '"\n",' * 1000 + "\nb\n")
+    assert found.texts == ["a", "b"]
+    assert found.rejected[0]["error"] == "a record is longer than 3,999 characters"

@@ -174,3 +174,10 @@ def test_long_texts_in_parquet_make_small_batches(tmp_path):
 def test_parquet_without_rows_is_a_corpus_without_rows(tmp_path):
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "a.parquet")
     assert read(tmp_path).batches == []
+
+
+def test_a_file_without_row_groups_is_planned_whatever_its_size(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.ParquetWriter(path, pa.schema([("text", pa.string())])).close()
+    assert pq.ParquetFile(path).num_row_groups == 0
+    assert Found(plan_corpus([str(path)]), unit_bytes=1).batches == []

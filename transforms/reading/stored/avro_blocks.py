@@ -17,7 +17,7 @@ import pyarrow as pa
 import zstandard
 from fastavro import parse_schema, schemaless_reader
 
-BLOCK_BYTES = 1 << 30
+BLOCK_BYTES = 256 << 20
 """The longest block that is read, compressed or not; writers make blocks of kilobytes."""
 
 _MAGIC = b"Obj\x01"

@@ -14,12 +14,15 @@ MAGIC = b"ARROW1"
 """The bytes that an Arrow file, unlike a stream, begins and ends with."""
 
 # Positions of fields in their tables.
-_FOOTER_BATCHES = 3
+_FOOTER_DICTIONARIES, _FOOTER_BATCHES = 2, 3
 _MESSAGE_HEAD = 2
 _BATCH_ROWS, _BATCH_COLUMNS = 0, 1
 
 _BLOCK_FORMAT = "<qixxxxq"  # offset, bytes of its head, bytes of its body
-_CONTINUATION = 0xFFFFFFFF  # before the length of a head, in files of Arrow 0.15 and later
+CONTINUATION = 0xFFFFFFFF
+"""What is before the length of a head, in files of Arrow 0.15 and later."""
+
+_MOST_ROWS = 1 << 40  # of a batch: more than fit into any memory
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,12 @@ class StoredBatch:
     Attributes:
         num_rows: How many rows it has; 1 if that information is damaged.
         num_bytes: Bytes that it takes in the file.
+        offset: Where it begins.
     """
 
     num_rows: int
     num_bytes: int
+    offset: int
 
 
 def stored_batches(source: BinaryIO, start: int = 0, stop: int | None = None) -> list[StoredBatch]:
@@ -43,26 +48,38 @@ def stored_batches(source: BinaryIO, start: int = 0, stop: int | None = None) ->
         start: First batch.
         stop: The batch after the last, or None for all the rest.
     """
-    length = source.seek(0, 2) or source.tell()
-    tail = struct.calcsize("<i") + len(MAGIC)
-    source.seek(length - tail)
-    (footer_bytes,) = struct.unpack("<i", source.read(tail)[: -len(MAGIC)])
-    source.seek(length - tail - footer_bytes)
-    footer = source.read(footer_bytes)
-    blocks = list(_blocks(footer))[start:stop]
+    length, footer = _footer(source)
+    blocks = list(_blocks(footer, _FOOTER_BATCHES))[start:stop]
     return [
         StoredBatch(
             _num_rows(source, offset, head_bytes, length),
             min(max(head_bytes + body_bytes, 0), length),
+            max(offset, 0),
         )
         for offset, head_bytes, body_bytes in blocks
     ]
 
 
-def _blocks(footer: bytes) -> Iterator[tuple[int, int, int]]:
-    field = _field(footer, _target(footer, 0), _FOOTER_BATCHES)
+def stored_dictionaries(source: BinaryIO) -> list[int]:
+    """Returns where the dictionaries of a file begin."""
+    _, footer = _footer(source)
+    return [max(offset, 0) for offset, _, _ in _blocks(footer, _FOOTER_DICTIONARIES)]
+
+
+def _footer(source: BinaryIO) -> tuple[int, bytes]:
+    """Returns the length of a file, and its footer."""
+    length = source.seek(0, 2) or source.tell()
+    tail = struct.calcsize("<i") + len(MAGIC)
+    source.seek(length - tail)
+    (footer_bytes,) = struct.unpack("<i", source.read(tail)[: -len(MAGIC)])
+    source.seek(length - tail - footer_bytes)
+    return length, source.read(footer_bytes)
+
+
+def _blocks(footer: bytes, kind: int) -> Iterator[tuple[int, int, int]]:
+    field = field_of(footer, target_of(footer, 0), kind)
     if field is not None:
-        vector = _target(footer, field)
+        vector = target_of(footer, field)
         (count,) = struct.unpack_from("<I", footer, vector)
         size = struct.calcsize(_BLOCK_FORMAT)
         for number in range(count):
@@ -77,26 +94,26 @@ def _num_rows(source: BinaryIO, offset: int, head_bytes: int, length: int) -> in
     head = source.read(head_bytes)
     try:
         (first,) = struct.unpack_from("<I", head)
-        head = head[8 if first == _CONTINUATION else 4 :]
-        message = _target(head, 0)
-        batch = _target(head, _field(head, message, _MESSAGE_HEAD))
-        columns = _target(head, _field(head, batch, _BATCH_COLUMNS))
-        field = _field(head, batch, _BATCH_ROWS)
+        head = head[8 if first == CONTINUATION else 4 :]
+        message = target_of(head, 0)
+        batch = target_of(head, field_of(head, message, _MESSAGE_HEAD))
+        columns = target_of(head, field_of(head, batch, _BATCH_COLUMNS))
+        field = field_of(head, batch, _BATCH_ROWS)
         num_rows = 0 if field is None else struct.unpack_from("<q", head, field)[0]
         of_column = struct.unpack_from("<q", head, columns + 4)[0]
     except (struct.error, ValueError):
         return 1
-    return num_rows if num_rows == of_column >= 0 else 1
+    return num_rows if _MOST_ROWS >= num_rows == of_column >= 0 else 1
 
 
-def _target(data: bytes, field: int | None) -> int:
+def target_of(data: bytes, field: int | None) -> int:
     """Returns the position of the table or vector that a field points to."""
     if field is None:
         raise ValueError("no such field")
     return field + struct.unpack_from("<I", data, field)[0]
 
 
-def _field(data: bytes, table: int, place: int) -> int | None:
+def field_of(data: bytes, table: int, place: int) -> int | None:
     """Returns the position of a field of a table, or None if the field has its default."""
     layout = table - struct.unpack_from("<i", data, table)[0]
     (size,) = struct.unpack_from("<H", data, layout)

@@ -1,0 +1,1 @@
+"""Inputs that were damaged at random: none may end anything but itself."""
