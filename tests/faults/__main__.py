@@ -10,6 +10,7 @@ import time
 
 from tests.faults.injection import FAULTS
 from tests.faults.trials import SCENES, trial
+from tests.fuzz.__main__ import main as fuzz
 
 
 def main() -> int:
@@ -18,6 +19,7 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, help="only each n-th operation")
     parser.add_argument("--scene", action="append", choices=[scene.name for scene in SCENES])
     parser.add_argument("--fault", action="append", choices=FAULTS)
+    parser.add_argument("--inputs", type=int, default=100_000, help="damaged inputs; none if 0")
     args = parser.parse_args()
     scenes = [scene for scene in SCENES if not args.scene or scene.name in args.scene]
     began, total, bad = time.monotonic(), 0, 0
@@ -40,6 +42,8 @@ def main() -> int:
         print(f"{scene.name:12} {fault:12} {operations:10,} {trials:7,} {faulty:7,}", flush=True)
         total, bad = total + trials, bad + faulty
     print(f"{total:,} faults, {bad:,} with a loss, in {time.monotonic() - began:.0f} s")
+    if args.inputs:
+        bad += fuzz(["--inputs", str(args.inputs)])
     return 1 if bad else 0
 
 

@@ -4,6 +4,7 @@ import argparse
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.fuzz.cases import CASES
@@ -14,14 +15,14 @@ _FOUND = Path(tempfile.gettempdir(), "textbeam-fuzz")
 _COLUMNS = ("inputs", "rows", "rejected", "refused")
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Returns 1 if an input failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--inputs", type=int, default=100_000, help="how many (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="decides the damage (%(default)s)")
     parser.add_argument("--cases", default="", help="only those with this in their name")
     parser.add_argument("--save", type=Path, default=_FOUND, help="folder of failures")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     cases = [case for case in CASES if args.cases in case]
     tallies = run(cases, args.inputs, args.seed)
     print(_table(tallies))
