@@ -42,8 +42,13 @@ class OutputFolder(Protocol):
     def first_missing(self) -> str | None:
         """Returns the topmost of the folder and its parents that has yet to be created."""
 
-    def files(self, subfolder: str = "") -> dict[str, int]:
-        """Returns name and size, in bytes, of the files directly in the folder or a subfolder."""
+    def files(self, subfolder: str = "", prefix: str = "") -> dict[str, int]:
+        """Returns name and size, in bytes, of the files directly in the folder or a subfolder.
+
+        Args:
+            subfolder: The subfolder.
+            prefix: How the names of the files begin.
+        """
 
     def run_ids(self) -> list[str]:
         """Returns the names of the runs that have a folder in `RUNS`, the oldest first."""

@@ -37,13 +37,13 @@ class LocalFolder:
         missing = [path for path in (self._root, *self._root.parents) if not path.exists()]
         return str(missing[-1]) if missing else None
 
-    def files(self, subfolder: str = "") -> dict[str, int]:
-        prefix = f"{subfolder}/" if subfolder else ""
+    def files(self, subfolder: str = "", prefix: str = "") -> dict[str, int]:
+        place = f"{subfolder}/" if subfolder else ""
         try:
-            entries = list(os.scandir(self._root / subfolder))
+            entries = [e for e in os.scandir(self._root / subfolder) if e.name.startswith(prefix)]
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        return {prefix + e.name: e.stat().st_size for e in entries if e.is_file()}
+        return {place + e.name: e.stat().st_size for e in entries if e.is_file()}
 
     def run_ids(self) -> list[str]:
         try:

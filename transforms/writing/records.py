@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
@@ -12,7 +12,7 @@ from transforms.writing.folder import OutputFolder, open_folder
 from transforms.writing.parts import Part
 from transforms.writing.run_plan import load_run_plan, run_folder
 
-_NAME = re.compile(r".*/([0-9a-f]+)-(\d+)\.json")
+_NAME = re.compile(r".*/[0-9a-f]+-\d+\.json")
 _WAITING = 16  # threads, which wait for storage rather than compute
 
 
@@ -44,22 +44,15 @@ class Record:
         return folder.create_new(name, json.dumps(asdict(self), ensure_ascii=False).encode())
 
 
-def load_records(
-    folder: OutputFolder, run_id: str, units: Iterable[str] | None = None
-) -> dict[str, list[Record]]:
+def load_records(folder: OutputFolder, run_id: str, unit: str = "") -> dict[str, list[Record]]:
     """Returns the records of each unit that follow one another from its first row.
 
     Args:
         folder: The output folder.
         run_id: The run.
-        units: Names of the units to look for; all if None.
+        unit: Name of the only unit to look for; all if empty.
     """
-    wanted = None if units is None else set(units)
-    names = [
-        name
-        for name in sorted(folder.files(_folder(run_id)))
-        if (match := _NAME.fullmatch(name)) and (wanted is None or match[1] in wanted)
-    ]
+    names = sorted(filter(_NAME.fullmatch, folder.files(_folder(run_id), unit)))
     with ThreadPoolExecutor(_WAITING) as pool:
         found = list(pool.map(lambda name: _load(folder, name), names))
     chains: dict[str, list[Record]] = {}
@@ -113,5 +106,5 @@ class UnitsToDo:
 
     def rows_done(self, unit: Unit) -> int:
         """Returns how many rows at the beginning of a unit are done."""
-        chain = load_records(open_folder(self._folder), self._run_id, [unit.name])
+        chain = load_records(open_folder(self._folder), self._run_id, unit.name)
         return chain[unit.name][-1].stop if unit.name in chain else 0

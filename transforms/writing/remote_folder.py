@@ -34,8 +34,8 @@ class RemoteFolder:
     def first_missing(self) -> str | None:
         return None  # object stores have no folders to remove
 
-    def files(self, subfolder: str = "") -> dict[str, int]:
-        pattern = f"{subfolder}/*" if subfolder else "*"
+    def files(self, subfolder: str = "", prefix: str = "") -> dict[str, int]:
+        pattern = _literal(f"{subfolder}/{prefix}" if subfolder else prefix) + "*"
         return {name: size for name, (size, _) in self._match(pattern).items()}
 
     def run_ids(self) -> list[str]:

@@ -37,6 +37,8 @@ def test_a_file_is_found_with_its_size(folder):
     put(folder, "rejected/b.txt", b"b")
     assert folder.files() == {"a.txt": 3}
     assert folder.files("rejected") == {"rejected/b.txt": 1}
+    assert folder.files("rejected", "b.") == {"rejected/b.txt": 1}
+    assert folder.files("rejected", "c") == folder.files("", "b") == {}
     assert folder.read("a.txt") == b"abc"
 
 
