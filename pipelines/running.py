@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -143,7 +143,9 @@ def run_pipeline(
         else contextlib.nullcontext()
     )
     try:
-        with _quiet_logs(runs_here), bar:
+        if not runs_here:  # what they say is where to watch the job
+            logging.basicConfig(level=logging.INFO, format="%(message)s")
+        with _quiet_logs if runs_here else contextlib.nullcontext(), bar:
             pipeline = beam.Pipeline(options=options)
             build(pipeline)
             if not is_here:
@@ -196,27 +198,40 @@ def _check_runner(options: "PipelineOptions") -> None:
         )
 
 
-@contextlib.contextmanager
-def _quiet_logs(runs_here: bool) -> Iterator[None]:
+class _QuietLogs:
     """Silences logs if what they say is on the screen already.
 
-    A run elsewhere keeps them: they say where to watch the job.
+    Several runs may be at work in a process: the last one to end restores what the first found.
     """
-    root = logging.getLogger()
-    before, show_failed_thread = root.level, threading.excepthook
-    if runs_here:
-        root.setLevel(logging.CRITICAL)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._runs += 1
+            if self._runs > 1:
+                return
+            root = logging.getLogger()
+            self._level, self._show = root.level, threading.excepthook
+            root.setLevel(logging.CRITICAL)
+            threading.excepthook = self._show_others
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._runs -= 1
+            if self._runs == 0:
+                logging.getLogger().setLevel(self._level)
+                threading.excepthook = self._show
+
+    def _show_others(self, failed: threading.ExceptHookArgs) -> None:
         # When a worker process dies, threads of Beam and of gRPC fail one after another.
-        threading.excepthook = lambda failed: (
-            None if _is_of_a_worker(failed) else show_failed_thread(failed)
-        )
-    else:
-        logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        yield
-    finally:
-        root.setLevel(before)
-        threading.excepthook = show_failed_thread
+        if not _is_of_a_worker(failed):
+            self._show(failed)
+
+
+_quiet_logs = _QuietLogs()
 
 
 def _is_of_a_worker(failed: threading.ExceptHookArgs) -> bool:

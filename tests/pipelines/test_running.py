@@ -1,7 +1,12 @@
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from apache_beam.runners.runner import PipelineRunner, PipelineState
 
 from models.errors import UserError
+from pipelines import running
 from pipelines.running import check_reach, is_local, runner_of
 
 
@@ -136,3 +141,22 @@ def test_the_results_of_an_earlier_run_are_not_taken_for_those_of_a_job_that_did
     assert (found.code, found.out) == (1, "")
     assert "holds no results of this run" in found.error_line
     assert not Elsewhere.job.is_cancelled
+
+
+def test_runs_at_the_same_time_leave_the_logs_as_they_were():
+    level, show = logging.getLogger().level, threading.excepthook
+    both_at_work = threading.Barrier(2, timeout=30)
+    first_has_ended = threading.Event()
+
+    def run(is_first: bool) -> None:
+        with running._quiet_logs:
+            both_at_work.wait()
+            assert logging.getLogger().level == logging.CRITICAL
+            if not is_first:
+                first_has_ended.wait(30)
+        first_has_ended.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(run, [True, False]))
+    assert logging.getLogger().level == level
+    assert threading.excepthook is show

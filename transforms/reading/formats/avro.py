@@ -36,6 +36,10 @@ _MISFITS = (pa.ArrowException, ValueError, ArithmeticError)
 
 _Record = dict[str, Any]
 
+# Rows that a damaged block is believed to have, for each byte as stored: a small block that claims
+# a million would make a million rejected rows.
+_ROWS_PER_BYTE = 64
+
 
 def _heads(files: Sequence[CorpusFile]) -> list[Head]:
     return read_each(files, _read_head)
@@ -131,7 +135,7 @@ def _read_rows(block: Block, codec: str, rows: RowType) -> Iterator[_Row]:
         yield _Row(num_read - 1, record, end - begin, excess)
     missing = block.num_rows - num_read
     reason = f"the block at byte {block.offset} cannot be read from its row {num_read} on: {fault}"
-    if missing > MOST_REJECTED:
+    if missing > min(MOST_REJECTED, _ROWS_PER_BYTE * (block.end - block.offset)):
         yield _Row(num_read, None, error=f"{reason}; it claims {missing:,} more rows")
     else:
         for place in range(num_read, block.num_rows):

@@ -97,12 +97,15 @@ def test_a_wrong_number_of_rows_is_told(tmp_path, count):
         assert orjson.loads(found.raws[0]) == {"id": 14, "text": "text 14"}
 
 
-def test_rows_that_damage_makes_up_are_not_rejected_one_by_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(avro, "MOST_REJECTED", 100)
+@pytest.mark.parametrize(("limit", "claimed"), [(100, 1000), (1 << 20, 900_000)])
+def test_rows_that_damage_makes_up_are_not_rejected_one_by_one(
+    tmp_path, monkeypatch, limit, claimed
+):
+    monkeypatch.setattr(avro, "MOST_REJECTED", limit)
     blocks = blocks_of_ten(3)
-    found = damaged(tmp_path, [*blocks[:2], number(1000) + blocks[2][1:], blocks[3]])
+    found = damaged(tmp_path, [*blocks[:2], number(claimed) + blocks[2][1:], blocks[3]])
     assert found.column("id") == list(range(30))
-    assert found.only_error().endswith("it breaks off; it claims 990 more rows")
+    assert found.only_error().endswith(f"it breaks off; it claims {claimed - 10:,} more rows")
 
 
 def test_a_flipped_bit_never_stops_a_run_nor_costs_rows_of_far_blocks(tmp_path):
