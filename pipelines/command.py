@@ -70,6 +70,7 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         metadata=asked.shared,
         replace_if=None if args.input else _is_sample_run,
         elsewhere=not is_local(runner),
+        files=files,
     )
     return _run(asked, files, reservation, beam_flags)
 

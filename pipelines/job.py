@@ -126,24 +126,31 @@ def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | 
     """
     import pyarrow as pa
 
-    from transforms.reading.corpus import plan_corpus
-    from transforms.reading.units import plan_units, unit_bytes_of
+    from transforms.reading.corpus import corpus_of_empty, plan_corpus
+    from transforms.reading.units import Unit, plan_units, unit_bytes_of
     from transforms.schemas import token_fields
     from transforms.writing.schemas import OutputSchemas
 
     args = asked.args
     added = [*token_fields(asked.preset.has_segments), *asked.job.fields]
-    corpus = plan_corpus(
-        todo.files,
-        input_format=args.input_format,
-        text_column=args.text_column,
-        text_pair_column=args.text_pair_column,
-        columns=args.columns,
-        reserved=[field.name for field in added],
-    )
-    schema = reservation.fitted(pa.schema([*corpus.schema, *added]))
-    unit_bytes = unit_bytes_of(corpus)
-    units = plan_units(replace(corpus, files=todo.unplanned), args.limit, unit_bytes)
+    reserved = [field.name for field in added]
+    if reservation.adds_rows and not any(file.size for file in todo.files):
+        # Nothing tells the columns of empty files; those of the result are known.
+        corpus = corpus_of_empty(todo.files, args.text_column, args.text_pair_column, reserved)
+        schema, unit_bytes = reservation.earlier_schema(), 0
+        units: tuple[Unit, ...] = (Unit(todo.unplanned, limit=0),)
+    else:
+        corpus = plan_corpus(
+            todo.files,
+            input_format=args.input_format,
+            text_column=args.text_column,
+            text_pair_column=args.text_pair_column,
+            columns=args.columns,
+            reserved=reserved,
+        )
+        schema = reservation.fitted(pa.schema([*corpus.schema, *added]))
+        unit_bytes = unit_bytes_of(corpus)
+        units = plan_units(replace(corpus, files=todo.unplanned), args.limit, unit_bytes)
     if not reservation.start(schema, todo, units, unit_bytes):
         return None
     metadata = {

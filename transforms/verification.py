@@ -1,6 +1,5 @@
 """Reading a result again: whether it is what its manifest says, and has every row once."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,11 +19,9 @@ from transforms.writing.folder import OutputFolder, open_folder, storage_errors
 from transforms.writing.lock import release_lock, take_lock
 from transforms.writing.manifest import MANIFEST, describe_columns, load_manifest, paths_in
 from transforms.writing.output import absolute, file_of
-from transforms.writing.parts import result_files
+from transforms.writing.parts import digest_of, result_files
 from transforms.writing.recovery import recover, share_done
 from transforms.writing.run_plan import load_run_plan, run_folder
-
-_BLOCK_BYTES = 1 << 20
 
 
 @dataclass
@@ -105,6 +102,8 @@ def repair(output: str) -> str | None:
     """
     folder = open_folder(output)
     with storage_errors(f"repair {output}"):
+        if folder.first_missing() is not None:
+            return None
         before = {*result_files(folder), *folder.run_ids()}
         manifest = load_manifest(folder)
         lock = take_lock(folder, "repair")
@@ -147,7 +146,7 @@ def _verify_part(
     if name.startswith("_runs/"):
         yield "its publishing has not ended; --repair finishes it"
     try:
-        size, digest = _digest(folder, name)
+        size, digest = digest_of(folder, name)
     except OSError:
         yield "it is gone"
         return
@@ -175,15 +174,6 @@ def _verify_part(
             yield f"{count - row['position_count_distinct']:,} rows of {source!r} are doubled"
         run = _Run(name, row["position_min"], row["position_max"], count)
         runs.setdefault(source, []).append(run)
-
-
-def _digest(folder: OutputFolder, name: str) -> tuple[int, str]:
-    size, digest = 0, hashlib.sha256()
-    with folder.open(name) as file:
-        while block := file.read(_BLOCK_BYTES):
-            size += len(block)
-            digest.update(block)
-    return size, digest.hexdigest()
 
 
 def _verify_rows(

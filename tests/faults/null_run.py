@@ -42,7 +42,7 @@ def null_run(
     """
     files = find_files(inputs)
     settings = {"text_column": "text", "text_pair_column": None, "limit": None}
-    reservation = reserve_output(output, if_exists=if_exists, settings=settings)
+    reservation = reserve_output(output, if_exists=if_exists, settings=settings, files=files)
     finished = False
     try:
         todo = reservation.compare(files)

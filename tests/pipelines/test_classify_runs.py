@@ -248,6 +248,20 @@ def test_an_update_computes_only_what_changed(classify, tmp_path, shown):
     assert "its rows had sequence_length 128, this one has 9" in other.error
 
 
+def test_an_empty_file_is_an_update_without_rows(classify, tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"id": 1, "text": TEXTS[0]}) + "\n")
+    flags = (f"--input={tmp_path}/*.jsonl", "--if_exists=update")
+    classify(*flags)
+    (tmp_path / "c.jsonl").write_text("")
+    assert classify(*flags).manifest["rows"]["written"] == 2
+    (tmp_path / "a.jsonl").write_text("")
+    found = classify(*flags)
+    assert (found.code, found.manifest["rows"]["written"]) == (0, 1)
+    assert [entry["rows"] for entry in found.manifest["inputs"]] == [1, 0, 0]
+    assert "is up to date: 1 row of 3 input files" in classify(*flags).out
+
+
 def test_a_summary_can_be_json_for_programs(classify, tmp_path):
     (tmp_path / "a.txt").write_text("\n".join(TEXTS))
     flags = (f"--input={tmp_path}/*.txt", "--if_exists=update", "--json")

@@ -12,6 +12,8 @@ from tests.transforms.writing.runs import SmallRun
 from transforms.errors import OutputError
 from transforms.verification import repair, verify
 from transforms.writing import finishing
+from transforms.writing.folder import open_folder
+from transforms.writing.parts import digest_of
 
 
 @pytest.fixture
@@ -46,12 +48,9 @@ def rewrite(path: Path, change) -> None:
 
 def as_listed(result: Path) -> None:
     """Makes the manifest agree with the parts in bytes, digests and rows."""
-    from transforms.verification import _digest
-    from transforms.writing.folder import open_folder
-
     manifest = json.loads((result / "_MANIFEST.json").read_text())
     for entry in (*manifest["parts"], *manifest["rejected_parts"]):
-        entry["bytes"], entry["sha256"] = _digest(open_folder(str(result)), entry["path"])
+        entry["bytes"], entry["sha256"] = digest_of(open_folder(str(result)), entry["path"])
         entry["rows"] = pq.read_metadata(result / entry["path"]).num_rows
     (result / "_MANIFEST.json").write_text(json.dumps(manifest))
 

@@ -111,6 +111,28 @@ def plan_corpus(
     )
 
 
+def corpus_of_empty(
+    files: Sequence[CorpusFile],
+    text_column: str,
+    text_pair_column: str | None,
+    reserved: Collection[str],
+) -> Corpus:
+    """Returns a corpus of files without a byte, of which no columns are known but those of texts.
+
+    The arguments are those of `plan_corpus`.
+    """
+    texts = [text_column] + ([] if text_pair_column is None else [text_pair_column])
+    names = output_names(texts, reserved)
+    return Corpus(
+        fields=tuple(InputColumn(name, names[name], pa.string()) for name in texts),
+        text_column=text_column,
+        text_pair_column=text_pair_column,
+        all_columns=False,
+        files=tuple(files),
+        format="text",
+    )
+
+
 def _common_format(files: Iterable[CorpusFile]) -> InputFormat:
     """Returns the format that the extensions of all files stand for."""
     examples: dict[str, str] = {}

@@ -28,8 +28,13 @@ def begin_publishing(
 
 def to_be_published(folder: OutputFolder, run_id: str) -> dict[str, Any] | None:
     """Returns the manifest to be and the `parts` of a run whose publishing has begun, or None."""
-    content = folder.read(_name(run_id))
-    return None if content is None else json.loads(content)
+    try:
+        staged = json.loads(folder.read(_name(run_id)) or b"")
+        paths_in(staged["manifest"])
+        dict(staged["parts"])
+    except (ValueError, LookupError, TypeError):
+        return None  # there is none, or it is damaged: then it is published anew
+    return staged
 
 
 def finish_publishing(folder: OutputFolder, run_id: str) -> dict[str, Any] | None:

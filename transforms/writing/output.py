@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from transforms.errors import OutputError
 from transforms.files import CorpusFile, is_remote, secret_in
@@ -24,7 +25,12 @@ from transforms.writing.folder import OutputFolder, open_folder, storage_errors
 from transforms.writing.lock import Lock, release_lock, take_lock
 from transforms.writing.manifest import describe_columns, last_run, load_manifest, utc_now
 from transforms.writing.parts import result_files
-from transforms.writing.recovery import Recovered, recover, share_done
+from transforms.writing.recovery import (
+    Recovered,
+    drop_broken_records,
+    recover,
+    share_done,
+)
 from transforms.writing.request import Request, check_columns
 from transforms.writing.run_plan import IfExists, RunPlan, load_run_plan, run_folder
 from transforms.writing.schemas import written_schema
@@ -113,19 +119,36 @@ class Reservation:
         """Returns what there is to do, given the files that are there now, with their versions."""
         if self._asked != "update":
             return Todo(with_fingerprints(files))
-        same, replaced, vanished = [], [], 0
+        same: set[str] = set()
+        replaced, vanished = [], 0
         if self.plan.if_exists == "update" and self.earlier is not None:
             now = {absolute(file.path): file for file in files}
+            named = {file.path: file for file in files}
             for entry in self.earlier["inputs"]:
                 file = now.get(entry["path"])
+                if file is None and (file := named.get(entry["source"])) is not None:
+                    self._check_moved(entry, file)
                 if file is None:
                     vanished += 1
                 elif is_unchanged(file_of(entry), file):
-                    same.append(file)
+                    same.add(file.path)
                 else:
                     replaced.append(entry["source"])
-        needed = with_fingerprints([file for file in files if file not in same])
+        needed = with_fingerprints([file for file in files if file.path not in same])
         return Todo(needed, tuple(replaced), self._kept(needed), len(same), vanished)
+
+    def _check_moved(self, entry: Mapping[str, Any], file: CorpusFile) -> None:
+        """Checks that a file is that of the same name in the results, although its folder is not.
+
+        Raises:
+            OutputError: It is another one; nothing in a row would tell the two apart.
+        """
+        if not is_unchanged(file_of(entry), file):
+            raise OutputError(
+                f"the input {file.path!r} is {absolute(file.path)!r}, and the one of that name in "
+                f"{self.plan.folder} was {entry['path']!r}: give --input as an absolute path, or "
+                "run the command in the same folder as before"
+            )
 
     def _kept(self, needed: Sequence[CorpusFile]) -> tuple[Unit, ...]:
         dead = self._found.dead
@@ -138,6 +161,18 @@ class Reservation:
             if all(f.path in there and is_unchanged(f, there[f.path]) for f in unit.files)
         )
 
+    @property
+    def adds_rows(self) -> bool:
+        """Whether the rows of the run come to stand beside earlier ones."""
+        return self.plan.if_exists in ("append", "update") and self.earlier is not None
+
+    def earlier_schema(self) -> pa.Schema:
+        """Returns the columns of the earlier results, from one of their parts."""
+        assert self.earlier is not None
+        first = self.earlier["parts"][0]["path"]
+        with storage_errors(f"read {self.plan.folder}"), self._folder.open(first) as part:
+            return pq.read_schema(part).remove_metadata()
+
     def fitted(self, schema: pa.Schema) -> pa.Schema:
         """Returns columns in the order in which the earlier results have them, if rows are added.
 
@@ -147,7 +182,7 @@ class Reservation:
         Raises:
             OutputError: The earlier results have other columns.
         """
-        if self.plan.if_exists not in ("append", "update") or self.earlier is None:
+        if not self.adds_rows or self.earlier is None:
             return schema
         try:
             check_columns(self.earlier, schema)
@@ -241,6 +276,7 @@ def reserve_output(
     metadata: Mapping[str, str] | None = None,
     replace_if: Callable[[Mapping[str, Any]], bool] | None = None,
     elsewhere: bool = False,
+    files: Sequence[CorpusFile] = (),
 ) -> Reservation:
     """Takes a folder for a run, and goes forward from where an earlier one died.
 
@@ -255,6 +291,7 @@ def reserve_output(
         replace_if: Called with the manifest of an earlier result when `if_exists` is "error";
             True replaces that result.
         elsewhere: Whether the run may go on when this process has ended.
+        files: The files that are there to be read.
 
     Raises:
         OutputError: The folder holds results, cannot be written to, is in use by another run, or
@@ -269,7 +306,8 @@ def reserve_output(
     except UnicodeEncodeError:
         raise OutputError(f"--output={os.fsencode(output)!r} is not UTF-8: rename it") from None
     folder = open_folder(output)
-    asked = Request(output, if_exists, settings or {}, metadata or {}, replace_if)
+    paths = frozenset(absolute(file.path) for file in files)
+    asked = Request(output, if_exists, settings or {}, metadata or {}, replace_if, paths)
     with storage_errors(f"use --output={output}"):
         folder.check_no_file()
         # Nothing is written into a folder with results that stay as they are.
@@ -290,7 +328,11 @@ def reserve_output(
                 # It may be the very result that is asked for, and its publishing all to do.
                 effective, refusal = if_exists, error
             if if_exists == "update" and found.dead is not None:
-                run_id = found.dead.run_id
+                if asked.goes_on(found.dead):
+                    run_id = found.dead.run_id
+                    drop_broken_records(folder, run_id)
+                else:
+                    found = replace(found, dead=None, is_computed=False)
         plan = OutputPlan(folder.path, run_id, utc_now(), effective, last_run(found.manifest), lock)
         return Reservation(folder, plan, asked, found, refusal, created)
     except BaseException:
@@ -308,7 +350,7 @@ def file_of(entry: Mapping[str, Any]) -> CorpusFile:
 
 def absolute(path: str) -> str:
     """Returns a path by which a file is found again, whichever folder a command is run in."""
-    return path if is_remote(path) else os.path.abspath(path)
+    return path if is_remote(path) else os.path.realpath(path)
 
 
 def _check_inputs_survive(folder: OutputFolder, plan: OutputPlan, sources: Sequence[str]) -> None:

@@ -27,6 +27,8 @@ ROW_GROUP_BYTES = 64 * 1024**2
 # list, each small enough for one reader.
 PART_BYTES = 256 * 1024**2
 
+_BLOCK_BYTES = 1 << 20  # read at a time for a digest
+
 # A column is dictionary-encoded when at most half of this many of its first rows are distinct.
 _DICTIONARY_SAMPLE_ROWS = 16 * 1024
 
@@ -77,6 +79,16 @@ def result_files(folder: OutputFolder) -> dict[str, int]:
     """Returns the size, in bytes, of each published part by its name in the output folder."""
     names = folder.files() | folder.files(REJECTED_FOLDER)
     return {name: size for name, size in names.items() if _NAME.fullmatch(name)}
+
+
+def digest_of(folder: OutputFolder, name: str) -> tuple[int, str]:
+    """Returns the size of a file in bytes, and its digest."""
+    size, digest = 0, hashlib.sha256()
+    with folder.open(name) as file:
+        while block := file.read(_BLOCK_BYTES):
+            size += len(block)
+            digest.update(block)
+    return size, digest.hexdigest()
 
 
 class PartWriter:

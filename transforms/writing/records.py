@@ -52,9 +52,7 @@ def load_records(folder: OutputFolder, run_id: str, unit: str = "") -> dict[str,
         run_id: The run.
         unit: Name of the only unit to look for; all if empty.
     """
-    names = sorted(filter(_NAME.fullmatch, folder.files(_folder(run_id), unit)))
-    with ThreadPoolExecutor(_WAITING) as pool:
-        found = list(pool.map(lambda name: _load(folder, name), names))
+    found = read_records(folder, run_id, unit).values()
     chains: dict[str, list[Record]] = {}
     for record in found:
         if record is None:
@@ -63,6 +61,16 @@ def load_records(folder: OutputFolder, run_id: str, unit: str = "") -> dict[str,
         if record.start == (chain[-1].stop if chain else 0) and not (chain and chain[-1].is_last):
             chain.append(record)
     return {unit: chain for unit, chain in chains.items() if chain}
+
+
+def read_records(folder: OutputFolder, run_id: str, unit: str = "") -> dict[str, Record | None]:
+    """Returns the records of a run, or of one unit, by the names of their files, in order.
+
+    None stands for one that cannot be read.
+    """
+    names = sorted(filter(_NAME.fullmatch, folder.files(_folder(run_id), unit)))
+    with ThreadPoolExecutor(_WAITING) as pool:
+        return dict(zip(names, pool.map(lambda name: _load(folder, name), names), strict=True))
 
 
 def _load(folder: OutputFolder, name: str) -> Record | None:

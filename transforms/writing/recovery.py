@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+from transforms.errors import OutputError
+from transforms.files import is_remote
 from transforms.writing.finishing import finish_publishing, to_be_published
 from transforms.writing.folder import OutputFolder
 from transforms.writing.lock import unfinished_files
 from transforms.writing.manifest import last_run, load_manifest, paths_in
-from transforms.writing.parts import result_files
-from transforms.writing.records import is_done, load_records
+from transforms.writing.parts import Part, digest_of, result_files
+from transforms.writing.records import is_done, load_records, read_records
 from transforms.writing.run_plan import RunPlan, load_run_plan, run_folder
 
 
@@ -41,11 +43,12 @@ def recover(folder: OutputFolder, broken_as_empty: bool = False) -> Recovered:
     for run_id in folder.run_ids():
         plan = load_run_plan(folder, run_id)
         if manifest and run_id == last_run(manifest):
-            finish_publishing(folder, run_id)
+            if finish_publishing(folder, run_id) is None:
+                _check_not_listed(manifest, run_id)
             finished = plan
             if plan is not None:
                 continue
-        elif plan is not None and (load_records(folder, run_id)):
+        elif plan is not None and load_records(folder, run_id):
             if dead is not None:
                 folder.remove_tree(run_folder(dead.run_id))
             dead = plan
@@ -60,6 +63,42 @@ def recover(folder: OutputFolder, broken_as_empty: bool = False) -> Recovered:
         strays = set(results) & set(staged["parts"] if staged and manifest is None else ())
     folder.remove([*sorted(strays), *unfinished_files(folder)])
     return Recovered(manifest, finished, dead, staged is not None)
+
+
+def _check_not_listed(manifest: dict[str, Any], run_id: str) -> None:
+    """Raises `OutputError` if a manifest lists parts in the folder of a run."""
+    if any(name.startswith(run_folder(run_id)) for name in paths_in(manifest)):
+        raise OutputError(
+            f"the publishing of run {run_id} died, and {run_folder(run_id)}/manifest.json, which "
+            "says how it goes on, is gone or damaged: copy the parts that the manifest lists, or "
+            "give another folder"
+        )
+
+
+def drop_broken_records(folder: OutputFolder, run_id: str) -> None:
+    """Removes the records of chunks whose parts are not what they were: these are done again.
+
+    The content of parts is read on this machine; elsewhere their sizes are compared.
+
+    Args:
+        folder: The output folder; its lock must be held.
+        run_id: A run that died.
+    """
+    there = folder.files(f"{run_folder(run_id)}/parts")
+
+    def is_whole(part: Part) -> bool:
+        if there.get(part.path) != part.bytes:
+            return False
+        if is_remote(folder.path):
+            return True
+        return digest_of(folder, part.path) == (part.bytes, part.sha256)
+
+    broken = [
+        name
+        for name, record in read_records(folder, run_id).items()
+        if record is None or not all(map(is_whole, record.parts))
+    ]
+    folder.remove(broken)
 
 
 def share_done(folder: OutputFolder, plan: RunPlan | None) -> float:

@@ -24,6 +24,7 @@ class Request:
     settings: Mapping[str, Any]
     metadata: Mapping[str, str]
     replace_if: Callable[[Mapping[str, Any]], bool] | None
+    paths: frozenset[str]
 
     def resolve(
         self, folder: OutputFolder, earlier: Mapping[str, Any] | None, dead: RunPlan | None
@@ -51,16 +52,26 @@ class Request:
             if earlier is not None:
                 self._check_appendable(earlier)
             return "error" if earlier is None else "append"
-        before = dead.settings if dead is not None else (earlier or {}).get("settings")
-        if dead is None and earlier is not None:
+        if dead is not None and (self.goes_on(dead) or earlier is None):
+            self._check_settings(dead.settings, "the run there that did not finish")
+            if dead.if_exists == "overwrite" and earlier is not None:
+                return "overwrite"
+        elif earlier is not None:
             self._check_version(earlier)
-        if before is not None:
-            self._check_settings(
-                before, "the run there that did not finish" if dead else "its rows"
-            )
-        if dead is not None and dead.if_exists == "overwrite":
-            return "overwrite"
+            self._check_settings(earlier["settings"], "its rows")
         return "error" if earlier is None else "update"
+
+    def goes_on(self, dead: RunPlan) -> bool:
+        """Returns whether an update is to finish a run that died, rather than forget it.
+
+        One that was to replace the results is finished only for the input that it had: else an
+        update of other files would take the results away.
+        """
+        if dead.settings != self.settings:
+            return False
+        return dead.if_exists != "overwrite" or self.paths.issuperset(
+            map(dead.absolute, (file.path for file in dead.files))
+        )
 
     def _may_replace(self, earlier: Mapping[str, Any] | None, dead: RunPlan | None) -> bool:
         if self.replace_if is None or (earlier is None and dead is None):

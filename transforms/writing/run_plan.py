@@ -51,7 +51,7 @@ class RunPlan:
 
     def absolute(self, path: str) -> str:
         """Returns a path by which a file is found again, from whichever folder a command is run."""
-        return path if is_remote(path) else os.path.abspath(os.path.join(self.directory, path))
+        return path if is_remote(path) else os.path.realpath(os.path.join(self.directory, path))
 
     def asks_for(self, other: "RunPlan") -> bool:
         """Returns whether another plan is for the same results."""

@@ -73,7 +73,7 @@ class SmallRun:
         names = list(dict.fromkeys(source for source in sources if source)) or ["empty"]
         files = self.files_of(names, versions or {})
         self.reservation = reserve_output(
-            self.output, if_exists=if_exists, metadata=metadata, **options
+            self.output, if_exists=if_exists, metadata=metadata, files=files, **options
         )
         self.schemas = OutputSchemas(SCHEMA, metadata, "label")
         try:
