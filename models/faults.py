@@ -15,7 +15,7 @@ from models.errors import RunError
 
 _T = TypeVar("_T")
 
-_PAUSES = (0.1, 0.5, 2.0)
+PAUSES = (0.1, 0.5, 2.0)
 """Seconds before each new try after a fault of the machine.
 
 A tenth is enough for another thread to close a file or to free its memory, two seconds for another
@@ -65,7 +65,7 @@ def try_again(
     Raises:
         RunError: The machine failed every time.
     """
-    for pause in (*_PAUSES, None):
+    for pause in (*PAUSES, None):
         try:
             return work()
         except RunError:
@@ -75,7 +75,7 @@ def try_again(
                 raise
             if pause is None:
                 raise RunError(
-                    f"{what} failed {len(_PAUSES) + 1} times on this machine, which is no fault of "
+                    f"{what} failed {len(PAUSES) + 1} times on this machine, which is no fault of "
                     f"the rows: {reason_of(error)}"
                 ) from error
         time.sleep(pause)

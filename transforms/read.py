@@ -1,5 +1,6 @@
 """Reading a corpus into batches."""
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Protocol
@@ -9,6 +10,8 @@ import pyarrow as pa
 from apache_beam.metrics import Metrics
 from apache_beam.typehints.decorators import no_annotations
 
+from models.errors import RunError
+from models.faults import PAUSES, reason_of
 from transforms.files import is_remote
 from transforms.progress import RunProgress
 from transforms.reading.corpus import Corpus
@@ -98,15 +101,35 @@ class _ReadUnit(beam.DoFn):
 
     def process(self, unit: Unit) -> Iterator[UnitBatch]:
         check_unchanged(unit.files)
+        start = done = self._work.rows_done(unit)
+        for pause in (*PAUSES, None):
+            try:
+                for batch in self._read(unit, start):
+                    start = batch.start + batch.num_read
+                    yield batch
+                break
+            except (FileNotFoundError, PermissionError):
+                raise
+            except OSError as error:
+                if pause is None:
+                    raise RunError(
+                        f"reading {unit.files[0].path!r} failed {len(PAUSES) + 1} times on this "
+                        f"machine: {reason_of(error)}"
+                    ) from error
+            time.sleep(pause)
+        nothing = pa.RecordBatch.from_pylist([], self._corpus.schema)
+        yield UnitBatch(nothing, unit=unit, start=max(start, done), is_last=True)
+
+    def _read(self, unit: Unit, done: int) -> Iterator[UnitBatch]:
+        """Yields the batches after some rows: they are the same each time that a unit is read."""
         # A look at a local file costs nothing; one that grows would else be read for ever.
         local = {file.path: file for file in unit.files if not is_remote(file.path)}
-        done = self._work.rows_done(unit)
         start = 0
         for path, batch in read_unit(self._corpus, unit):
             if path in local:
                 check_unchanged([local[path]])
-            self._progress.bytes_read += batch.stored_bytes
             if start >= done:
+                self._progress.bytes_read += batch.stored_bytes
                 self._rows_read.inc(batch.num_rows)
                 count_rejected(batch.rejected.num_rows)
                 yield UnitBatch(
@@ -122,5 +145,3 @@ class _ReadUnit(beam.DoFn):
         if start < done:
             check_unchanged(unit.files)
             raise RuntimeError(f"{unit.files[0].path!r} gave {done} rows before, and {start} now")
-        nothing = pa.RecordBatch.from_pylist([], self._corpus.schema)
-        yield UnitBatch(nothing, unit=unit, start=max(start, done), is_last=True)

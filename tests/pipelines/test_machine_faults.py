@@ -43,7 +43,7 @@ def broken(error: Exception | None) -> Callable[..., np.ndarray]:
 def test_a_broken_model_or_machine_ends_the_run_in_one_line(
     classify, corpus, monkeypatch, error, reason
 ):
-    monkeypatch.setattr(faults, "_PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(faults, "PAUSES", (0.0, 0.0, 0.0))
     monkeypatch.setattr(Computation, "__call__", broken(error))
     found = classify(corpus)
     assert found.code == 1
@@ -53,7 +53,7 @@ def test_a_broken_model_or_machine_ends_the_run_in_one_line(
 
 
 def test_a_tokenizer_that_runs_out_of_files_ends_the_run_in_one_line(classify, corpus, monkeypatch):
-    monkeypatch.setattr(faults, "_PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(faults, "PAUSES", (0.0, 0.0, 0.0))
     monkeypatch.setattr(Preprocessor, "encode", broken(TOO_MANY_FILES))
     found = classify(corpus)
     assert found.code == 1

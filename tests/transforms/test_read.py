@@ -1,3 +1,4 @@
+import errno
 import gzip
 import io
 import json
@@ -8,15 +9,18 @@ from pathlib import Path
 
 import apache_beam as beam
 import fastavro
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
+from models.errors import RunError
 from tests.transforms.reading.reading import Found, read
 from transforms.files import CorpusFile
-from transforms.read import ReadCorpus
+from transforms.progress import RunProgress
+from transforms.read import ReadCorpus, _All, _ReadUnit
 from transforms.reading.corpus import Corpus, plan_corpus
 from transforms.reading.layout import InputColumn
 from transforms.reading.units import Unit, plan_units, read_unit
@@ -176,6 +180,36 @@ def test_what_is_done_is_not_read_out_again(mixed_folder):
     corpus = plan_corpus([str(mixed_folder)])
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         assert_that(pipeline | ReadCorpus(corpus, work=SomeDone(corpus, 2048)), check)
+
+
+def read_with_faults(corpus: Corpus, monkeypatch, faults: int) -> list[UnitBatch]:
+    """Reads a corpus from a disk that fails for some reads, each in the middle of a file."""
+    monkeypatch.setattr("transforms.read.PAUSES", (0.0, 0.0))
+    left, plain = iter(range(faults)), read_unit
+
+    def fail_midway(corpus: Corpus, unit: Unit):
+        for number, found in enumerate(plain(corpus, unit)):
+            if number == 2 and next(left, None) is not None:
+                raise OSError(errno.EIO, "Input/output error")
+            yield found
+
+    monkeypatch.setattr("transforms.read.read_unit", fail_midway)
+    reader = _ReadUnit(corpus, _All(corpus, None), RunProgress())
+    return [batch for unit in plan_units(corpus) for batch in reader.process(unit)]
+
+
+def test_a_disk_that_fails_for_a_moment_loses_and_doubles_nothing(mixed_folder, monkeypatch):
+    corpus = plan_corpus([str(mixed_folder)])
+    batches = read_with_faults(corpus, monkeypatch, 2)
+    starts = [batch.start for batch in batches]
+    assert starts == [0, *np.cumsum([batch.num_read for batch in batches])[:-1]]
+    assert sum(batch.num_read for batch in batches) == 9003
+
+
+def test_a_disk_that_fails_again_and_again_ends_the_run(mixed_folder, monkeypatch):
+    corpus = plan_corpus([str(mixed_folder)])
+    with pytest.raises(RunError, match=r"0.txt' failed 3 times on this machine: OSError"):
+        read_with_faults(corpus, monkeypatch, 3)
 
 
 @pytest.mark.parametrize("how", ["append", "cut", "rewrite", "replace", "remove"])

@@ -31,11 +31,10 @@ def plain_bytes(array: pa.Array) -> np.ndarray:
         indices = array.indices.fill_null(0).to_numpy(zero_copy_only=False)
         return plain_bytes(array.dictionary)[indices.astype(np.int64)]
     if pa.types.is_string_view(type_) or pa.types.is_binary_view(type_):
-        views = np.frombuffer(array.buffers()[1] or b"", np.int32)[::_VIEW_NUMBERS]
+        views = _numbers(array.buffers()[1], np.int32)[::_VIEW_NUMBERS]
         return views[array.offset : array.offset + len(array)].astype(np.int64)
     if _has_offsets(type_, 32) or _has_offsets(type_, 64):
-        width = np.int32 if _has_offsets(type_, 32) else np.int64
-        offsets = np.frombuffer(array.buffers()[1] or b"", width)
+        offsets = _numbers(array.buffers()[1], np.int32 if _has_offsets(type_, 32) else np.int64)
         return np.diff(offsets[array.offset : array.offset + len(array) + 1].astype(np.int64))
     if pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_map(type_):
         ends = np.concatenate([[0], np.cumsum(plain_bytes(array.values))])
@@ -49,6 +48,12 @@ def plain_bytes(array: pa.Array) -> np.ndarray:
         members = (array.field(number) for number in range(type_.num_fields))
         return sum(map(plain_bytes, members), np.zeros(len(array), np.int64))
     return np.full(len(array), array.nbytes // max(len(array), 1), np.int64)
+
+
+def _numbers(buffer: pa.Buffer | None, kind: type[np.integer]) -> np.ndarray:
+    """Returns the whole numbers in a buffer, which may be a few bytes longer."""
+    content = np.frombuffer(buffer or b"", np.uint8)
+    return content[: len(content) - len(content) % np.dtype(kind).itemsize].view(kind)
 
 
 def _has_offsets(type_: pa.DataType, bits: int) -> bool:
