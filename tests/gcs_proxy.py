@@ -40,7 +40,7 @@ class StorageProxy:
             def handle_any(self) -> None:
                 proxy._handle(self)
 
-            do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = handle_any  # noqa: N815
+            do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = handle_any  # noqa: N815 - what it calls
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -92,7 +92,7 @@ def injected(injector: Injector) -> Iterator[None]:
 
     for name in _CALLS:
         setattr(os, name, counted(name))
-    builtins.open = io.open = counted_open  # type: ignore[assignment]
+    builtins.open = io.open = counted_open
     try:
         yield
     finally:
