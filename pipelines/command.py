@@ -101,7 +101,10 @@ def _run(
             _execute(plan, beam_flags, progress, job)
     except BaseException as error:
         wait_for_work()
-        raise _explained(error, reservation, job) from error
+        explained = _explained(error, reservation, job)
+        if explained is error:
+            raise
+        raise explained from error
     manifest = read_manifest(output)
     is_done = plan is None or last_run(manifest) == reservation.plan.run_id
     reservation.close(finished=is_done)

@@ -138,7 +138,7 @@ def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | 
         # Nothing tells the columns of empty files; those of the result are known.
         corpus = corpus_of_empty(todo.files, args.text_column, args.text_pair_column, reserved)
         schema, unit_bytes = reservation.earlier_schema(), 0
-        units: tuple[Unit, ...] = (Unit(todo.unplanned, limit=0),)
+        units: tuple[Unit, ...] = (Unit(todo.unplanned, limit=0),) if todo.unplanned else ()
     else:
         corpus = plan_corpus(
             todo.files,

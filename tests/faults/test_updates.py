@@ -114,3 +114,13 @@ def test_what_is_damaged_of_a_run_that_died_is_done_again(tmp_path, monkeypatch,
     null_run([pattern], str(out), "update", unit_bytes=2)
     assert texts_in(out) == ["a", "b", "c"]
     assert verify(str(out), [pattern]).problems == []
+
+
+def test_what_was_appended_twice_is_replaced_as_one_file(tmp_path):
+    out, pattern = tmp_path / "out", write(tmp_path / "in", a="a", b="b")
+    null_run([pattern], str(out))
+    null_run([pattern], str(out), "append")
+    write(tmp_path / "in", a="A")
+    null_run([pattern], str(out), "update")
+    assert texts_in(out) == ["A", "b", "b"]
+    assert verify(str(out)).problems == []

@@ -135,7 +135,9 @@ class Reservation:
                 else:
                     replaced.append(entry["source"])
         needed = with_fingerprints([file for file in files if file.path not in same])
-        return Todo(needed, tuple(replaced), self._kept(needed), len(same), vanished)
+        # What was appended twice is one file all the same.
+        once = tuple(dict.fromkeys(replaced))
+        return Todo(needed, once, self._kept(needed), len(same), vanished)
 
     def _check_moved(self, entry: Mapping[str, Any], file: CorpusFile) -> None:
         """Checks that a file is that of the same name in the results, although its folder is not.

@@ -1,5 +1,6 @@
 """Publishing: the parts of a finished run become the result, whatever dies on the way."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -54,7 +55,7 @@ def publish(plan: OutputPlan, schemas: OutputSchemas, facts: Mapping[str, Any]) 
             manifest = _publish(folder, plan, schemas, facts)
         except Exception:
             # A second worker that does the same may have been faster.
-            now = load_manifest(folder)
+            now = load_manifest(folder, broken_as_empty=True)
             if now is None or last_run(now) != plan.run_id:
                 raise
             manifest = finish_publishing(folder, plan.run_id) or now
@@ -182,10 +183,10 @@ def _name_parts(
 def _inputs(
     run: RunPlan, records: Iterable[Record], final: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    rows: Counters = {}
+    rows: Counter[str] = Counter()
     parts: dict[str, list[str]] = {}
     for record in records:
-        rows = sum_counters([rows, record.files])
+        rows.update(record.files)
         for path in record.files:
             parts.setdefault(path, []).extend(final[part.path] for part in record.parts)
     return [
@@ -195,7 +196,7 @@ def _inputs(
             "bytes": file.size,
             "version": file.version,
             "fingerprint": file.fingerprint,
-            "rows": rows.get(file.path, 0),
+            "rows": rows[file.path],
             "parts": parts.get(file.path, []),
         }
         for file in run.files
