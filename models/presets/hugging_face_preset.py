@@ -5,19 +5,21 @@ weights. See `models.presets.hugging_face_tokenizer` for the tokenizer's files, 
 `models.presets.sentence_transformers` for those that say how texts become vectors.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
+from itertools import chain
 from typing import Any
 
+import numpy as np
 from typing_extensions import override
 
 from models.families.record import FAMILIES, Family, HuggingFaceFormat
 from models.presets import hugging_face, sentence_transformers
+from models.presets.embedding import EmbeddingSettings, Normalize, Prompts
 from models.presets.hugging_face import POOLER
 from models.presets.hugging_face_tokenizer import ALL_FILES, FILES, TokenizerFiles
 from models.presets.preset import (
     BACKBONE_FIELDS,
-    EmbeddingSettings,
     Preset,
     StoredWeights,
     check_fields,
@@ -62,10 +64,23 @@ MODEL_TYPES: dict[str, Family] = {
 
 
 class HuggingFacePreset(Preset):
-    """A preset folder in the format of Hugging Face."""
+    """A preset folder in the format of Hugging Face.
+
+    One of sentence-transformers may have the model's files in a folder of their own.
+    """
 
     config_file = CONFIG
     head_file = CONFIG
+
+    @override
+    def located(self, file: str) -> str:
+        if "/" in file or file in sentence_transformers.IN_ROOT or not self._model_folder:
+            return file
+        return f"{self._model_folder}/{file}"
+
+    @cached_property
+    def _model_folder(self) -> str:
+        return sentence_transformers.model_folder(self)
 
     @cached_property
     def _config(self) -> dict[str, Any]:
@@ -216,8 +231,7 @@ class HuggingFacePreset(Preset):
     @cached_property
     @override
     def tokenizer_arguments(self) -> dict[str, Any]:
-        lowers_before = sentence_transformers.lowers_texts(self)
-        return self._tokenizer.arguments(lowers_before)
+        return self._tokenizer.arguments()
 
     @cached_property
     @override
@@ -235,6 +249,22 @@ class HuggingFacePreset(Preset):
         return sentence_transformers.embedding(self)
 
     @cached_property
+    @override
+    def prompts(self) -> Prompts:
+        return sentence_transformers.prompts(self)
+
+    @override
+    def module_weights(self) -> Iterable[tuple[str, np.ndarray]]:
+        modules = (*self.embedding.token_modules, *self.embedding.modules)
+        stored = []
+        for module in modules:
+            if not isinstance(module, Normalize):
+                file = sentence_transformers.weights_file(self, module.name)
+                layout = hugging_face.module_weights(module)
+                stored.append(SafetensorsWeights(self, Safetensors(self, file=file), layout, ()))
+        return chain.from_iterable(stored)
+
+    @cached_property
     def _stored(self) -> Safetensors:
         return Safetensors(self, partial(hugging_face.rename, self._family))
 
@@ -248,7 +278,7 @@ class HuggingFacePreset(Preset):
     def files(self) -> Sequence[str]:
         others = (INDEX, *ALL_FILES, *sentence_transformers.files(self))
         shaping = {CONFIG, *self._stored.files, *filter(self.has, others)}
-        return sorted(shaping)
+        return sorted(map(self.located, shaping))
 
     @override
     def backbone_weights(self, config: Mapping[str, Any]) -> StoredWeights:

@@ -73,18 +73,14 @@ class TokenizerFiles(ABC):
         is_size = isinstance(length, int) and not isinstance(length, bool) and length > 0
         return length if is_size else None
 
-    def arguments(self, lowers_before: bool) -> dict[str, Any]:
-        """Returns the arguments of the tokenizer's constructor.
-
-        Args:
-            lowers_before: Whether texts are lowercased before they are tokenized.
-        """
+    def arguments(self) -> dict[str, Any]:
+        """Returns the arguments of the tokenizer's constructor."""
         self._check(SETTINGS, "", self._settings, self.settings_only)
         self._check_specials()
-        return self._arguments(lowers_before)
+        return self._arguments()
 
     @abstractmethod
-    def _arguments(self, lowers_before: bool) -> dict[str, Any]:
+    def _arguments(self) -> dict[str, Any]:
         """Returns the arguments of the tokenizer's constructor."""
 
     def _object(self, file: str) -> dict[str, Any]:
@@ -199,7 +195,7 @@ class WordPieceFiles(TokenizerFiles):
     }
 
     @override
-    def _arguments(self, lowers_before: bool) -> dict[str, Any]:
+    def _arguments(self) -> dict[str, Any]:
         only = {"do_lower_case": (True, False), "strip_accents": (None, True, False)}
         self._check(SETTINGS, "", self._settings, only)
         normalizer: Mapping[str, Any] = {}
@@ -215,8 +211,6 @@ class WordPieceFiles(TokenizerFiles):
         strip_accents = settings.get("strip_accents", normalizer.get("strip_accents"))
         if strip_accents is None:
             strip_accents = lowercase
-        # Lowercasing beforehand does not strip accents.
-        lowercase = lowercase or lowers_before
         arguments = {"vocabulary": vocabulary, "lowercase": lowercase}
         return arguments | ({"strip_accents": strip_accents} if strip_accents != lowercase else {})
 
@@ -263,9 +257,7 @@ class BytePairFiles(TokenizerFiles):
     }
 
     @override
-    def _arguments(self, lowers_before: bool) -> dict[str, Any]:
-        if lowers_before:
-            raise self._preset.error(self.vocabulary_file, "lowercasing is not supported")
+    def _arguments(self) -> dict[str, Any]:
         if self._json:
             if self._json.get("normalizer") is not None:
                 raise self._error("a normalizer is not supported; must be null")
@@ -324,9 +316,7 @@ class SentencePieceFiles(TokenizerFiles):
         return self.vocabulary if self._preset.has(self.vocabulary) else super().vocabulary_file
 
     @override
-    def _arguments(self, lowers_before: bool) -> dict[str, Any]:
-        if lowers_before:
-            raise self._preset.error(self.vocabulary_file, "lowercasing is not supported")
+    def _arguments(self) -> dict[str, Any]:
         if self.vocabulary_file == SENTENCE_PIECE_MODEL:
             return {"proto": self._preset.read(SENTENCE_PIECE_MODEL)}
         characters = self._characters()

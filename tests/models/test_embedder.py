@@ -9,8 +9,8 @@ from models import (
     UserError,
 )
 from models.embedder import Embedder, resolve_embedding
+from models.presets.embedding import POOLINGS, EmbeddingSettings
 from models.presets.lookup import open_preset
-from models.presets.preset import POOLINGS, EmbeddingSettings
 
 TEXTS = ["good film", "the play", "awful, the great play is bad!", "a", ""]
 WIDTH = 16

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.inference.predictor import Predictor
+from models.presets.embedding import POOLINGS
 from models.presets.lookup import open_preset
-from models.presets.preset import POOLINGS
 from pipelines import embed as embed_command
 from tests.pipelines.command_runs import Run, run, run_process
 from tests.pipelines.conftest import TEXTS

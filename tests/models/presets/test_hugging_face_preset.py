@@ -9,8 +9,8 @@ from models import (
     PresetError,
 )
 from models.named_weights import arrays, assign
+from models.presets.embedding import EmbeddingSettings
 from models.presets.lookup import open_preset
-from models.presets.preset import EmbeddingSettings
 from tests.models.presets.hugging_face_folders import (
     CLASSES,
     LENGTH,
