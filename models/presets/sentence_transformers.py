@@ -170,7 +170,7 @@ def prompts(preset: Preset) -> Prompts:
     config = _config(preset)
     found = config.get("prompts") or {}
     if not isinstance(found, dict) or not all(
-        is_text(name) and is_text(text or "") for name, text in found.items()
+        is_text(name) and (text is None or is_text(text)) for name, text in found.items()
     ):
         raise preset.error(CONFIG, "prompts must be an object of strings")
     texts = {name: text or "" for name, text in found.items()}

@@ -46,20 +46,18 @@ def test_a_folder_with_tokenizer_json_alone_has_a_tokenizer(bert):
 
 
 @pytest.mark.parametrize(
-    ("lowercase", "strip_accents", "before", "expected"),
+    ("lowercase", "strip_accents", "expected"),
     [
-        (True, None, False, {"lowercase": True}),
-        (True, True, False, {"lowercase": True}),
-        (True, False, False, {"lowercase": True, "strip_accents": False}),
-        (False, True, False, {"lowercase": False, "strip_accents": True}),
-        (False, None, True, {"lowercase": True, "strip_accents": False}),
+        (True, None, {"lowercase": True}),
+        (True, True, {"lowercase": True}),
+        (True, False, {"lowercase": True, "strip_accents": False}),
+        (False, True, {"lowercase": False, "strip_accents": True}),
     ],
 )
 @pytest.mark.parametrize("file", [TOKENIZER, SETTINGS])
 def test_accents_are_a_setting_of_their_own_where_it_differs(
-    bert, file, lowercase, strip_accents, before, expected
+    bert, file, lowercase, strip_accents, expected
 ):
-    write(bert, "sentence_bert_config.json", {"do_lower_case": before})
     if file == TOKENIZER:
         content = wordpiece_json()
         content["normalizer"] |= {"lowercase": lowercase, "strip_accents": strip_accents}
@@ -176,7 +174,7 @@ def test_settings_that_tokenize_otherwise_are_refused(request, family, file, con
 
 
 @pytest.mark.parametrize("content", ["", "{", "[" * 100_000])
-@pytest.mark.parametrize("file", [CONFIG, TOKENIZER, SETTINGS, "sentence_bert_config.json"])
+@pytest.mark.parametrize("file", [CONFIG, TOKENIZER, SETTINGS])
 def test_what_is_no_json_is_refused(bert, file, content):
     write(bert, file, content)
     assert_refused(bert, file, "not valid JSON")
