@@ -8,6 +8,7 @@ weights. See `models.presets.hugging_face_tokenizer` for the tokenizer's files, 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,21 +67,25 @@ MODEL_TYPES: dict[str, Family] = {
 class HuggingFacePreset(Preset):
     """A preset folder in the format of Hugging Face.
 
-    One of sentence-transformers may have the model's files in a folder of their own.
+    Args:
+        name: What the user called it.
+        folder: Where it is.
+        model_folder: The folder in it that has the files of the model and its tokenizer; "" if they
+            are in the folder itself.
     """
 
     config_file = CONFIG
     head_file = CONFIG
+
+    def __init__(self, name: str, folder: Path, model_folder: str = "") -> None:
+        super().__init__(name, folder)
+        self._model_folder = model_folder
 
     @override
     def located(self, file: str) -> str:
         if "/" in file or file in sentence_transformers.IN_ROOT or not self._model_folder:
             return file
         return f"{self._model_folder}/{file}"
-
-    @cached_property
-    def _model_folder(self) -> str:
-        return sentence_transformers.model_folder(self)
 
     @cached_property
     def _config(self) -> dict[str, Any]:

@@ -222,8 +222,8 @@ def open_preset_folder(name: str, folder: Path, label_names: Sequence[str] | Non
         label_names: Names of its classes if the folder gives none.
     """
     opened = KerasHubPreset(name, folder, label_names)
-    if sentence_transformers.model_folder(opened):
-        return HuggingFacePreset(name, folder)
+    if model_folder := sentence_transformers.model_folder(opened):
+        return HuggingFacePreset(name, folder, model_folder)
     description = opened.json(opened.config_file)
     if isinstance(description, dict) and "model_type" in description:
         return HuggingFacePreset(name, folder)
