@@ -1,12 +1,21 @@
 """From texts to vectors: the tokens of a text become one vector."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.errors import PresetError, UserError
-from models.presets.preset import POOLINGS, EmbeddingSettings, Pooling, Preset
+from models.errors import PresetError, UserError, did_you_mean
+from models.presets.embedding import (
+    POOLINGS,
+    Dense,
+    EmbeddingSettings,
+    Module,
+    Normalize,
+    Pooling,
+)
+from models.presets.preset import Preset
 
 if TYPE_CHECKING:
     from models.backbone import Backbone
@@ -15,43 +24,107 @@ if TYPE_CHECKING:
 # A length below this counts as zero.
 _SHORTEST = 1e-12
 
+# What PyTorch adds to the variance in a layer normalization.
+_EPSILON = 1e-5
+
+NUM_SKIPPED = "num_skipped"
+"""The feature, int32 `[rows, 1]`, of how many tokens at the beginning of a row are not pooled."""
+
 
 def resolve_embedding(
     preset: Preset,
     pooling: Pooling | None = None,
     normalize: bool | None = None,
     dimensions: int | None = None,
+    prompt: str | None = None,
+    prefix: str | None = None,
 ) -> tuple[EmbeddingSettings, int]:
     """Returns how a preset's texts become vectors and how long these are; reads no weights.
 
     Args:
         preset: The preset.
         pooling: One of `POOLINGS`; the preset's own if `None`.
-        normalize: Whether vectors are divided by their length; the preset's own if `None`.
-        dimensions: How many dimensions of a vector to keep; all if `None`.
+        normalize: Whether vectors are divided by their length in the end; the preset's own if
+            `None`.
+        dimensions: How many dimensions of a vector to keep, before it is normalized; the preset's
+            own if `None`.
+        prompt: Which of the preset's prompts stands before every text; its default if `None`.
+        prefix: The text to put there instead; "" for none.
 
     Raises:
-        UserError: There is no such pooling, or vectors do not have that many dimensions.
-        PresetError: The preset has no pooler.
+        UserError: There is no such pooling or prompt, vectors do not have that many dimensions, or
+            the preset's modules do not take what the pooling makes.
+        PresetError: The preset has no pooler, or its modules do not fit together.
     """
     own = preset.embedding
-    pooling = own.pooling if pooling is None else pooling
-    if pooling not in POOLINGS:
-        raise UserError(f"pooling {pooling!r} is not one of {', '.join(POOLINGS)}")
-    if pooling == "pooled" and not preset.has_pooler:
-        others = ", ".join(name for name in POOLINGS if name != "pooled")
-        raise PresetError(
-            f"preset {preset.name!r} has no pooler for the pooling 'pooled'; choose from {others}"
-        )
+    settings = replace(own, prefix=_prefix(preset, prompt, prefix), dimensions=None)
+    if pooling is not None:
+        settings = replace(settings, pooling=_checked_pooling(preset, own, pooling))
+    if normalize is not None:
+        settings = replace(settings, normalize=normalize)
     if "hidden_dim" not in preset.backbone_config:
         raise preset.error(preset.config_file, "lacks 'hidden_dim'")
-    width = preset.backbone_config["hidden_dim"]
+    try:
+        width = settings.width(preset.backbone_config["hidden_dim"])
+    except ValueError as error:
+        if pooling is None:
+            raise preset.error(preset.config_file, str(error)) from None
+        raise UserError(
+            f"preset {preset.name!r} does not fit the pooling {pooling!r} ({error}); leave it to "
+            "the preset"
+        ) from None
     if dimensions is not None and not 1 <= dimensions <= width:
         raise UserError(
             f"preset {preset.name!r} makes vectors of {width} dimensions: cannot keep {dimensions}"
         )
-    normalize = own.normalize if normalize is None else normalize
-    return EmbeddingSettings(pooling, normalize), width if dimensions is None else dimensions
+    if dimensions is None and own.dimensions is not None and own.dimensions < width:
+        dimensions = own.dimensions
+        if settings.normalize and normalize is None:
+            # sentence-transformers cuts what has been normalized.
+            modules = (*settings.modules, Normalize())
+            settings = replace(settings, modules=modules, normalize=False)
+    return settings, width if dimensions is None else dimensions
+
+
+def _prefix(preset: Preset, prompt: str | None, prefix: str | None) -> str:
+    """Returns what stands before every text."""
+    if prefix is not None:
+        if prompt is not None:
+            raise UserError("give a prompt of the preset's or a prefix of your own, not both")
+        return prefix
+    if prompt is None:
+        return preset.prompts.default
+    texts = preset.prompts.texts
+    if prompt in texts:
+        return texts[prompt]
+    if not texts:
+        raise UserError(
+            f"preset {preset.name!r} has no prompts, so none is named {prompt!r}; a prefix, such "
+            "as 'query: ', may stand before texts instead"
+        )
+    raise UserError(
+        f"preset {preset.name!r} has no prompt {prompt!r}; {did_you_mean(prompt, texts)}it has "
+        f"{', '.join(texts)}"
+    )
+
+
+def _checked_pooling(preset: Preset, own: EmbeddingSettings, pooling: Pooling) -> Pooling:
+    """Returns the pooling asked for; raises if the preset cannot have it."""
+    if pooling not in POOLINGS:
+        raise UserError(f"pooling {pooling!r} is not one of {', '.join(POOLINGS)}")
+    if pooling != "pooled":
+        return pooling
+    others = ", ".join(name for name in POOLINGS if name != "pooled")
+    if not preset.has_pooler:
+        raise PresetError(
+            f"preset {preset.name!r} has no pooler for the pooling 'pooled'; choose from {others}"
+        )
+    if own.token_modules:
+        raise UserError(
+            f"preset {preset.name!r} has modules before pooling, which the pooling 'pooled' would "
+            f"leave out; choose from {others}"
+        )
+    return pooling
 
 
 class Embedder:
@@ -68,9 +141,16 @@ class Embedder:
         preprocessor: Turns strings into the backbone's inputs.
         settings: How the token vectors become one.
         dimensions: How many dimensions of a vector to keep, from its start; all if `None`.
+        weights: The weights of the modules by name, as `Preset.module_weights` reads them.
+
+    Attributes:
+        dimensions: Numbers in a vector.
+        num_skipped: How many tokens at the beginning of a row are the prefix's, if these are not
+            pooled; else 0.
 
     Raises:
         UserError: The backbone lacks a pooler that is needed, or has fewer dimensions.
+        ValueError: The modules do not take what they are given.
     """
 
     def __init__(
@@ -79,49 +159,90 @@ class Embedder:
         preprocessor: "Preprocessor",
         settings: EmbeddingSettings,
         dimensions: int | None = None,
+        weights: Iterable[tuple[str, np.ndarray]] = (),
     ) -> None:
         if settings.pooling == "pooled" and backbone.pooler is None:
             raise UserError("the backbone has no pooler for the pooling 'pooled'")
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.settings = settings
-        self.dimensions = backbone.hidden_dim if dimensions is None else dimensions
-        if not 1 <= self.dimensions <= backbone.hidden_dim:
+        width = settings.width(backbone.hidden_dim)
+        self.dimensions = width if dimensions is None else dimensions
+        if not 1 <= self.dimensions <= width:
             raise UserError(
-                f"the backbone makes vectors of {backbone.hidden_dim} dimensions: "
-                f"cannot keep {dimensions}"
+                f"the backbone makes vectors of {width} dimensions: cannot keep {dimensions}"
             )
+        self.num_skipped = 0
+        if settings.prefix and not settings.pools_prefix:
+            alone, _ = preprocessor.encode(*settings.prepare([[""]]))
+            self.num_skipped = int(alone.lengths[0]) - 1  # without the special token at the end
+        self._weights = dict(weights)
+
+    @property
+    def features(self) -> list[str]:
+        """Names of what `vectors` takes."""
+        return [*self.backbone.input, *([NUM_SKIPPED] if self.num_skipped else [])]
 
     def vectors(self, features: Mapping[str, Any]) -> Any:
         """Returns the vector of each row, float32 `[batch, dimensions]`, as TensorFlow operations.
 
         Args:
-            features: The backbone's inputs.
+            features: The backbone's inputs, and how many tokens of each row are not pooled:
+                `num_skipped` if that is left out.
         """
-        import tensorflow as tf
-
-        vectors = self._pool(features)[:, : self.dimensions]
-        if self.settings.normalize:
-            length = tf.norm(vectors, axis=1, keepdims=True)
-            vectors = vectors / tf.maximum(length, _SHORTEST)
-        return vectors
+        vectors = self._through(self.settings.modules, self._pool(features))
+        vectors = vectors[:, : self.dimensions]
+        return _unit(vectors) if self.settings.normalize else vectors
 
     def _pool(self, features: Mapping[str, Any]) -> Any:
-        """Returns one vector per row, float32 `[batch, hidden_dim]`."""
+        """Returns one vector per row, float32 `[batch, width]`."""
         import tensorflow as tf
 
-        pooling = self.settings.pooling
-        if pooling in ("cls", "pooled"):
-            backbone = self.backbone
-            first = backbone.first if pooling == "pooled" else backbone.first_token
-            return tf.cast(first(features), tf.float32)
-        tokens = tf.cast(self.backbone.tokens(features), tf.float32)
-        is_token = tf.cast(features["padding_mask"], tf.bool)[:, :, None]
-        if pooling == "max":
-            return tf.reduce_max(tf.where(is_token, tokens, tokens.dtype.min), axis=1)
-        total = tf.reduce_sum(tf.where(is_token, tokens, 0.0), axis=1)
-        num_tokens = tf.reduce_sum(tf.cast(is_token, tf.float32), axis=1)
-        return total / tf.maximum(num_tokens, 1.0)
+        backbone, settings = self.backbone, self.settings
+        if settings.pooling == "pooled":
+            return tf.cast(backbone.first(features), tf.float32)
+        if settings.pooling == "cls" and not self.num_skipped:
+            first = tf.cast(backbone.first_token(features), tf.float32)
+            return self._through(settings.token_modules, first)
+        tokens = tf.cast(backbone.tokens(features), tf.float32)
+        tokens = self._through(settings.token_modules, tokens)
+        is_pooled = tf.cast(features["padding_mask"], tf.bool)
+        if self.num_skipped:
+            position = tf.range(tf.shape(tokens)[1])
+            is_pooled &= position >= features.get(NUM_SKIPPED, self.num_skipped)
+        pooled = [_POOLINGS[name](tokens, is_pooled) for name in settings.poolings]
+        return pooled[0] if len(pooled) == 1 else tf.concat(pooled, axis=1)
+
+    def _through(self, modules: tuple[Module, ...], vectors: Any) -> Any:
+        """Returns what modules make of vectors, float32 `[…, width]`."""
+        for module in modules:
+            if isinstance(module, Dense):
+                vectors = self._dense(module, vectors)
+            elif isinstance(module, Normalize):
+                vectors = _unit(vectors)
+            else:
+                vectors = self._norm(module.name, vectors)
+        return vectors
+
+    def _dense(self, module: Dense, vectors: Any) -> Any:
+        import keras
+        import tensorflow as tf
+
+        made = tf.tensordot(vectors, self._weights[f"{module.name}/kernel"], 1)
+        if module.has_bias:
+            made += self._weights[f"{module.name}/bias"]
+        made = keras.activations.get(module.activation)(made)
+        if module.is_residual:
+            residual = self._weights.get(f"{module.name}/residual")
+            made += vectors if residual is None else tf.tensordot(vectors, residual, 1)
+        return made
+
+    def _norm(self, name: str, vectors: Any) -> Any:
+        import tensorflow as tf
+
+        mean, variance = tf.nn.moments(vectors, axes=[-1], keepdims=True)
+        scaled = (vectors - mean) * tf.math.rsqrt(variance + _EPSILON)
+        return scaled * self._weights[f"{name}/gamma"] + self._weights[f"{name}/beta"]
 
     def normalized(self, vectors: np.ndarray) -> np.ndarray:
         """Returns means of vectors, divided by their length if the settings say so.
@@ -133,3 +254,76 @@ class Embedder:
             return vectors
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors / np.maximum(lengths, _SHORTEST)
+
+
+def _unit(vectors: Any) -> Any:
+    """Returns vectors divided by their length."""
+    import tensorflow as tf
+
+    return vectors / tf.maximum(tf.norm(vectors, axis=-1, keepdims=True), _SHORTEST)
+
+
+# Each pooling makes float32 `[rows, width]` from float32 `[rows, length, width]` and bool `[rows,
+# length]`, which tokens are pooled.
+
+
+def _sum(tokens: Any, is_pooled: Any) -> tuple[Any, Any]:
+    """Returns the sum of a row's tokens, and their number, `[rows, 1]`."""
+    import tensorflow as tf
+
+    is_pooled = is_pooled[:, :, None]
+    total = tf.reduce_sum(tf.where(is_pooled, tokens, 0.0), axis=1)
+    count = tf.reduce_sum(tf.cast(is_pooled, tf.float32), axis=1)
+    return total, tf.maximum(count, 1.0)
+
+
+def _mean(tokens: Any, is_pooled: Any) -> Any:
+    total, count = _sum(tokens, is_pooled)
+    return total / count
+
+
+def _mean_sqrt_len_tokens(tokens: Any, is_pooled: Any) -> Any:
+    import tensorflow as tf
+
+    total, count = _sum(tokens, is_pooled)
+    return total / tf.sqrt(count)
+
+
+def _weightedmean(tokens: Any, is_pooled: Any) -> Any:
+    import tensorflow as tf
+
+    places = tf.range(1, tf.shape(tokens)[1] + 1)
+    weights = tf.where(is_pooled, tf.cast(places, tf.float32), 0.0)
+    total = tf.einsum("rtw,rt->rw", tokens, weights)
+    return total / tf.maximum(tf.reduce_sum(weights, axis=1, keepdims=True), 1.0)
+
+
+def _max(tokens: Any, is_pooled: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.reduce_max(tf.where(is_pooled[:, :, None], tokens, -np.inf), axis=1)
+
+
+def _first(tokens: Any, is_pooled: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.gather(tokens, tf.argmax(tf.cast(is_pooled, tf.int32), axis=1), batch_dims=1)
+
+
+def _last(tokens: Any, is_pooled: Any) -> Any:
+    import tensorflow as tf
+
+    places = tf.range(tf.shape(tokens)[1])
+    last = tf.reduce_max(tf.where(is_pooled, places, 0), axis=1)
+    is_any = tf.reduce_any(is_pooled, axis=1, keepdims=True)
+    return tf.where(is_any, tf.gather(tokens, last, batch_dims=1), 0.0)
+
+
+_POOLINGS: dict[Pooling, Callable[[Any, Any], Any]] = {
+    "cls": _first,
+    "mean": _mean,
+    "max": _max,
+    "mean_sqrt_len_tokens": _mean_sqrt_len_tokens,
+    "weightedmean": _weightedmean,
+    "lasttoken": _last,
+}

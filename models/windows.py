@@ -105,6 +105,29 @@ class Windows:
         """int64: the rows with more than one window."""
         return np.flatnonzero(np.diff(self.bounds) > 1)
 
+    def num_skipped(self, num_tokens: int) -> np.ndarray:
+        """Returns how many tokens at the beginning of each window are those of a prefix.
+
+        Every window of a pair begins with its first text and so with the prefix; of a single text,
+        the first window does.
+
+        Args:
+            num_tokens: How many tokens the prefix has with the special token before it.
+
+        Returns:
+            int64 `[windows]`.
+        """
+        if not num_tokens:
+            return np.zeros(len(self.tokens), np.int64)
+        starts = self.tokens.splits[:-1]
+        firsts = np.repeat(starts[self.bounds[:-1]], np.diff(self.bounds))
+        places = np.arange(num_tokens)
+        ids = np.pad(self.tokens.ids, (0, num_tokens))
+        is_same = ids[starts[:, None] + places] == ids[firsts[:, None] + places]
+        is_first = starts == firsts
+        begins = is_first | (is_same.all(axis=1) & (self.tokens.lengths > num_tokens))
+        return np.where(begins, num_tokens, 0)
+
     def combine(self, outputs: np.ndarray) -> np.ndarray:
         """Returns the mean of each row's windows, weighted by tokens.
 

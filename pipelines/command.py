@@ -249,7 +249,7 @@ def _build(
         corpus.output_text_column,
         pair_column,
         long_text=args.long_text,
-        prefix=job.prefix,
+        embedding=job.embedding,
     )
     _ = (
         pipeline

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import apache_beam as beam
 
+    from models.presets.embedding import EmbeddingSettings
     from models.presets.preset import Preset
     from transforms.infer import PredictorHandler
 
@@ -40,8 +41,13 @@ def make_parser() -> options.Parser:
     group = parser.add_argument_group("vectors")
     group.add_argument(
         "--pooling",
-        choices=("cls", "mean", "max", "pooled"),
-        help="how the vectors of a text's tokens become one; default: the preset's, else mean",
+        choices=(
+            *("cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"),
+            "pooled",
+        ),
+        metavar="POOLING",
+        help="how the vectors of a text's tokens become one: %(choices)s; default: the preset's, "
+        "else mean",
     )
     normalize = group.add_mutually_exclusive_group()
     normalize.add_argument(
@@ -57,7 +63,7 @@ def make_parser() -> options.Parser:
         "--dimensions",
         type=options.positive,
         metavar="N",
-        help="keep the first N numbers of a vector; default: all",
+        help="keep the first N numbers of a vector; default: the preset's",
     )
     group.add_argument(
         "--embedding_dtype",
@@ -65,11 +71,17 @@ def make_parser() -> options.Parser:
         default="float32",
         help="type of the numbers; default: float32",
     )
-    group.add_argument(
+    before = group.add_mutually_exclusive_group()
+    before.add_argument(
+        "--prompt",
+        metavar="NAME",
+        help="which of the preset's prompts the model reads before every text; default: the "
+        "preset's, if it has one",
+    )
+    before.add_argument(
         "--prefix",
-        default="",
         metavar="TEXT",
-        help="what the model reads before every text, such as 'query: '",
+        help="a text for the model to read there instead, such as 'query: '; '' for none",
     )
     options.add_beam_flags(parser)
     return parser
@@ -85,11 +97,15 @@ def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
     from models.embedder import resolve_embedding
     from transforms.schemas import vector_field
 
-    settings, dimensions = resolve_embedding(preset, args.pooling, args.normalize, args.dimensions)
-    arguments = {
-        "pooling": settings.pooling,
+    names = ("pooling", "normalize", "dimensions", "prompt", "prefix")
+    arguments = {name: getattr(args, name) for name in names}
+    settings, dimensions = resolve_embedding(preset, **arguments)
+    facts = {
+        "pooling": "+".join(settings.poolings),
         "normalize": settings.normalize,
         "dimensions": dimensions,
+        "embedding_dtype": args.embedding_dtype,
+        "prefix": settings.prefix,
     }
 
     def infer(handler: "PredictorHandler", text_columns: Sequence[str]) -> "beam.PTransform":
@@ -97,16 +113,21 @@ def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
 
         return Embed(handler, text_columns, args.embedding_dtype)
 
-    facts = {**arguments, "embedding_dtype": args.embedding_dtype, "prefix": args.prefix}
     return Job(
         "embed",
         [vector_field(dimensions, args.embedding_dtype)],
         infer,
-        model={"embedding": facts},
+        model={"embedding": {**facts, "prompt": args.prompt, "modules": _modules(settings)}},
         settings={name: str(value) for name, value in facts.items()},
         arguments=arguments,
-        prefix=args.prefix,
+        embedding=settings,
     )
+
+
+def _modules(settings: "EmbeddingSettings") -> list[str]:
+    """Returns what a person is told of the modules beside pooling and normalization."""
+    before = [f"{module} on tokens" for module in settings.token_modules]
+    return [*before, *map(str, settings.modules)]
 
 
 if __name__ == "__main__":

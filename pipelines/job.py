@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from models.inference.predictor import Task
+    from models.presets.embedding import EmbeddingSettings
     from models.presets.preset import Preset
     from transforms.infer import PredictorHandler
     from transforms.reading.corpus import Corpus
@@ -31,7 +32,7 @@ class Job:
         model: What the manifest says about the model besides what it says about every model.
         settings: What all rows of one folder must share, for the metadata of every part.
         arguments: Arguments of `Predictor.from_preset` for this task alone.
-        prefix: Put before every text for tokenizing.
+        embedding: How texts become vectors, if they do.
         label_column: The column whose values the manifest counts.
     """
 
@@ -41,7 +42,7 @@ class Job:
     model: Mapping[str, Any]
     settings: Mapping[str, str]
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    prefix: str = ""
+    embedding: "EmbeddingSettings | None" = None
     label_column: str | None = None
 
 

@@ -130,6 +130,10 @@ def _facts_table(
     )
     if "embedding" in model:
         table.add_row("vectors", _describe_vectors(model["embedding"]))
+        if prefix := model["embedding"]["prefix"]:
+            name = model["embedding"]["prompt"]
+            said = f"{visible(name)}: {prefix!r}" if name else repr(prefix)
+            table.add_row("prompt", escape(printable(said, _REASON_CHARACTERS)))
     if rows["truncated"]:
         table.add_row(
             "truncated",
@@ -162,9 +166,10 @@ def _describe_update(todo: "Todo", manifest: Mapping[str, Any]) -> str:
 
 def _describe_vectors(embedding: Mapping[str, Any]) -> str:
     normalized = ", normalized" if embedding["normalize"] else ""
+    modules = "".join(f", {module}" for module in embedding["modules"])
     return (
         f"{embedding['dimensions']} × {embedding['embedding_dtype']}, {embedding['pooling']} "
-        f"pooling{normalized}"
+        f"pooling{modules}{normalized}"
     )
 
 

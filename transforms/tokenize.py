@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from apache_beam.typehints.decorators import no_annotations
 
 from models.errors import RunError
@@ -18,6 +17,7 @@ from models.faults import (
     try_again,
 )
 from models.packing import Tokens
+from models.presets.embedding import EmbeddingSettings
 from models.windows import LongText
 from transforms.schemas import token_fields
 from transforms.shared_preprocessor import SharedPreprocessor
@@ -55,7 +55,8 @@ class Tokenize(beam.PTransform):
         long_text: `truncate` cuts longer rows; with `windows` the `token_ids` of a longer row are
             those of its windows, one after another, which a predictor with the same `long_text`
             splits up again.
-        prefix: Put before every text for tokenizing; the column is left as it is.
+        embedding: How texts become vectors, if they do: what it puts before them, for tokenizing
+            alone.
     """
 
     def __init__(
@@ -64,11 +65,11 @@ class Tokenize(beam.PTransform):
         text_column: str = "text",
         text_pair_column: str | None = None,
         long_text: LongText = "truncate",
-        prefix: str = "",
+        embedding: EmbeddingSettings | None = None,
     ) -> None:
         super().__init__()
         columns = [text_column, *([text_pair_column] if text_pair_column else [])]
-        self._tokenize = _TokenizeBatch(preprocessor, columns, long_text, prefix)
+        self._tokenize = _TokenizeBatch(preprocessor, columns, long_text, embedding)
 
     @no_annotations
     def expand(self, batches: beam.PCollection[UnitBatch]) -> beam.PCollection[UnitBatch]:
@@ -82,12 +83,12 @@ class _TokenizeBatch(beam.DoFn):
         preprocessor: SharedPreprocessor,
         columns: list[str],
         long_text: LongText = "truncate",
-        prefix: str = "",
+        embedding: EmbeddingSettings | None = None,
     ) -> None:
         self._shared = preprocessor
         self._columns = columns
         self._long_text = long_text
-        self._prefix = prefix
+        self._embedding = embedding or EmbeddingSettings()
 
     def setup(self) -> None:
         from models.inference import runtime
@@ -156,13 +157,11 @@ class _TokenizeBatch(beam.DoFn):
 
     def _encode_texts(self, texts: list[pa.Array]) -> tuple[Tokens, np.ndarray, np.ndarray]:
         num_rows = len(texts[0])
-        if self._prefix:
-            strings = [text.cast(pa.string()) for text in texts]
-            texts = [pc.binary_join_element_wise(self._prefix, text, "") for text in strings]
+        prepared = self._embedding.prepare(texts)
         if self._long_text == "windows":
-            encoded = self._preprocessor.encode_windows(*texts)
+            encoded = self._preprocessor.encode_windows(*prepared)
         else:
-            tokens, num_tokens = self._preprocessor.encode(*texts)
+            tokens, num_tokens = self._preprocessor.encode(*prepared)
             encoded = (tokens, num_tokens, num_tokens > tokens.lengths)
         if len(encoded[0]) != num_rows:
             raise RunError(

@@ -16,16 +16,21 @@ from models.errors import PresetError
 from models.redaction import has_secret, redacted
 
 # The files of the two preset formats, without any that could run code, such as pickles.
-_WANTED = (
-    *("config.json", "tokenizer.json", "preprocessor.json", "task.json", "metadata.json"),
-    *("labels.json", "assets/*"),
-    *("model.weights.h5", "task.weights.h5", "model_[0-9]*.weights.h5", "model.weights.json"),
-    *("model.safetensors", "model-*.safetensors", "model.safetensors.index.json"),
-    *("vocab.txt", "vocab.json", "merges.txt", "sentencepiece.bpe.model"),
+_MODEL_FILES = (
+    *("config.json", "model.safetensors", "model-*.safetensors", "model.safetensors.index.json"),
+    *("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "sentencepiece.bpe.model"),
     *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-    *("modules.json", "*_Pooling/config.json", "sentence_*_config.json"),
-    "config_sentence_transformers.json",
+    "sentence_*_config.json",
 )
+_WANTED = (
+    *_MODEL_FILES,
+    *("preprocessor.json", "task.json", "metadata.json", "labels.json", "assets/*"),
+    *("model.weights.h5", "task.weights.h5", "model_[0-9]*.weights.h5", "model.weights.json"),
+    *("modules.json", "config_sentence_transformers.json"),
+    # The modules of sentence-transformers, such as 0_Transformer and 2_Dense.
+    *(f"[0-9]_*/{file}" for file in _MODEL_FILES),
+)
+_DESCRIPTIONS = ("config.json", "modules.json")
 _REFUSED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.py", "*.pyc", "*.so")
 
 _T = TypeVar("_T")
@@ -246,7 +251,7 @@ def files_of_a_preset(remote: RemoteUri, files: Iterable[RemoteFile]) -> list[Re
             fnmatch.fnmatchcase(file.name.lower(), pattern) for pattern in _REFUSED
         ):
             chosen.append(file)
-    if not any(file.name == "config.json" for file in chosen):
+    if not any(file.name in _DESCRIPTIONS for file in chosen):
         raise remote.error("not a preset: it has no config.json")
     return chosen
 

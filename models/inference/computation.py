@@ -97,8 +97,7 @@ def computation_of(model: "Classifier | Embedder", use_xla: bool = False) -> Com
         UserError: A classifier's scores are not probabilities.
     """
     if isinstance(model, Embedder):
-        features = list(model.backbone.input)
-        return Computation(model.vectors, features, model.dimensions, use_xla)
+        return Computation(model.vectors, model.features, model.dimensions, use_xla)
     return _classification(model, use_xla)
 
 

@@ -3,30 +3,68 @@
 import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from models.embedder import NUM_SKIPPED
 from models.packing import Tokens
 
 
-def distinct_rows(tokens: Tokens) -> tuple[np.ndarray, np.ndarray, list[bytes]]:
+@dataclass(frozen=True)
+class Work:
+    """A batch that is being computed.
+
+    Attributes:
+        tokens: Its rows.
+        first: int64 `[distinct]`: the row to compute for each distinct sequence.
+        outputs: float32 `[distinct, width]`: receives the results.
+        num_skipped: int64 `[rows]`: how many tokens at a row's beginning are not pooled.
+        errors: Receives what went wrong with a distinct row, by its index.
+    """
+
+    tokens: Tokens
+    first: np.ndarray
+    outputs: np.ndarray
+    num_skipped: np.ndarray
+    errors: dict[int, str] = field(default_factory=dict)
+
+    def features(
+        self, rows: np.ndarray, length: int, pad_id: int, num_rows: int
+    ) -> dict[str, np.ndarray]:
+        """Returns rows as the inputs of a model; arguments as of `Tokens.pad`."""
+        features = self.tokens.pad(rows, length, pad_id, num_rows)
+        if self.num_skipped.any():
+            skipped = self.num_skipped[rows].astype(np.int32)
+            features[NUM_SKIPPED] = np.resize(skipped, (num_rows, 1))
+        return features
+
+
+def distinct_rows(
+    tokens: Tokens, num_skipped: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, list[bytes]]:
     """Finds the rows that hold the same sequence.
 
     Args:
         tokens: Packed rows.
+        num_skipped: int64 `[rows]`: rows with different numbers are different.
 
     Returns:
         int64 `[distinct]`, the first row of each distinct sequence; int64 `[rows]`, the index of
         each row's sequence among them; and a key of 16 bytes for each distinct sequence.
     """
     flat = [ids.tobytes() for ids in (tokens.ids, tokens.segment_ids) if ids is not None]
+    if num_skipped is None or not num_skipped.any():
+        marks: Iterator[bytes] = itertools.repeat(b"")
+    else:
+        marks = (number.tobytes() for number in num_skipped)
     item = tokens.ids.itemsize
     seen: dict[bytes, int] = {}
     first: list[int] = []
     inverse = np.empty(len(tokens), np.int64)
     bounds = (tokens.splits * item).tolist()
     for row, (start, end) in enumerate(itertools.pairwise(bounds)):
-        key = b"".join(part[start:end] for part in flat)
+        key = b"".join(part[start:end] for part in flat) + next(marks)
         index = seen.setdefault(key, len(first))
         if index == len(first):
             first.append(row)

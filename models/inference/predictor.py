@@ -25,13 +25,14 @@ from models.faults import (
 from models.inference import runtime
 from models.inference.computation import Computation, computation_of, length_ladder
 from models.inference.cost import seconds_per_token
-from models.inference.micro_batches import distinct_rows, micro_batches, padded_length
+from models.inference.micro_batches import Work, distinct_rows, micro_batches, padded_length
 from models.inference.recent import RecentResults
 from models.inference.runtime import Precision
 from models.inputs import as_texts
 from models.packing import Tokens
+from models.presets.embedding import Pooling
 from models.presets.lookup import PlannedPreset, open_preset
-from models.presets.preset import Pooling, Preset, check_size
+from models.presets.preset import Preset, check_size
 from models.windows import LONG_TEXTS, LongText
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class Predictor:
         self._pad_id = self.preprocessor.tokenizer.pad_token_id
         self._compute = computation or computation_of(model, use_xla)
         self.width = self._compute.width
+        self._num_skipped = model.num_skipped if isinstance(model, Embedder) else 0
         self._recent = RecentResults(self.width)
         self._failures = FailuresInSuccession("the model")
         self._batch_tokens = BATCH_TOKENS[device]
@@ -155,6 +157,8 @@ class Predictor:
         pooling: Pooling | None = None,
         normalize: bool | None = None,
         dimensions: int | None = None,
+        prompt: str | None = None,
+        prefix: str | None = None,
     ) -> Self:
         """Loads a preset onto this machine's device.
 
@@ -168,7 +172,9 @@ class Predictor:
             long_text: Whether longer texts are truncated (`truncate`) or split into `windows`.
             pooling: How the vectors of a text's tokens become one; the preset's own if `None`.
             normalize: Whether vectors are divided by their length; the preset's own if `None`.
-            dimensions: How many dimensions of a vector to keep; all if `None`.
+            dimensions: How many dimensions of a vector to keep; the preset's own if `None`.
+            prompt: Which of the preset's prompts stands before every text; its default if `None`.
+            prefix: The text to put there instead; "" for none.
 
         Raises:
             UserError: An argument is not one of its choices, or belongs to the other task.
@@ -177,13 +183,14 @@ class Predictor:
         """
         preset = open_preset(preset)
         settings = None
+        asked = (pooling, normalize, dimensions, prompt, prefix)
         # Arguments that do not fit together fail before TensorFlow starts.
         if task == "embed":
-            settings, dimensions = resolve_embedding(preset, pooling, normalize, dimensions)
+            settings, dimensions = resolve_embedding(preset, *asked)
         elif task not in TASKS:
             raise UserError(f"task {task!r} is not one of {', '.join(TASKS)}")
-        elif (pooling, normalize, dimensions) != (None, None, None):
-            raise UserError("pooling, normalize and dimensions belong to the task 'embed'")
+        elif any(argument is not None for argument in asked):
+            raise UserError("arguments that shape vectors belong to the task 'embed'")
         elif not preset.has_classifier:
             raise preset.no_classifier()
         device = runtime.start()
@@ -197,7 +204,8 @@ class Predictor:
         if settings is not None:
             backbone = family.backbone_class.from_preset(preset, dtype=dtype)
             backbone.check_vocabulary(preset, preprocessor.tokenizer.vocabulary_size())
-            model = Embedder(backbone, preprocessor, settings, dimensions)
+            modules = preset.module_weights()
+            model = Embedder(backbone, preprocessor, settings, dimensions, modules)
         else:
             overrides = {"preprocessor": preprocessor, "dtype": dtype}
             if preset.is_multi_label:
@@ -219,12 +227,14 @@ class Predictor:
             RuntimeError: The model failed on a row.
             RunError: It failed on every row, or the machine failed.
         """
-        texts = as_texts(texts)[0]
-        pair_texts = None if pair_texts is None else as_texts(pair_texts)[0]
-        if self.long_text == "windows":
-            tokens = self.preprocessor.encode_windows(texts, pair_texts)[0]
-        else:
-            tokens = self.preprocessor.encode(texts, pair_texts)[0]
+        segments: list[Any] = [
+            as_texts(each)[0] for each in (texts, pair_texts) if each is not None
+        ]
+        if isinstance(self.model, Embedder):
+            segments = self.model.settings.prepare(segments)
+        windows = self.long_text == "windows"
+        encode = self.preprocessor.encode_windows if windows else self.preprocessor.encode
+        tokens = encode(*segments)[0]
         prediction = self.predict(tokens)
         for row, error in prediction.errors.items():
             raise RuntimeError(f"row {row}: {error}")
@@ -243,11 +253,13 @@ class Predictor:
                 were more than a handful, or it gave another number of results than it was asked
                 for.
         """
+        skipped = self._num_skipped
         if self.long_text == "truncate":
-            return self._predict(tokens, np.arange(len(tokens)), on_rows)
+            rows = np.arange(len(tokens))
+            return self._predict(tokens, rows, on_rows, np.full(len(tokens), skipped))
         windows = self.preprocessor.split_windows(tokens)
-        # A row counts as done with its first window.
-        found = self._predict(windows.tokens, windows.bounds[:-1], on_rows)
+        rows = windows.bounds[:-1]  # a row counts as done with its first window
+        found = self._predict(windows.tokens, rows, on_rows, windows.num_skipped(skipped))
         long_rows = windows.long_rows
         outputs = windows.combine(found.outputs)
         if isinstance(self.model, Embedder):
@@ -261,7 +273,11 @@ class Predictor:
         self._recent.clear()
 
     def _predict(
-        self, tokens: Tokens, counted: np.ndarray, on_rows: Callable[[int], None] | None
+        self,
+        tokens: Tokens,
+        counted: np.ndarray,
+        on_rows: Callable[[int], None] | None,
+        num_skipped: np.ndarray,
     ) -> Prediction:
         """Computes the outputs of packed rows as they are.
 
@@ -269,8 +285,9 @@ class Predictor:
             tokens: The rows.
             counted: Indices of the rows to report to `on_rows`.
             on_rows: Called with their number.
+            num_skipped: int64 `[rows]`: how many tokens at a row's beginning are not pooled.
         """
-        first, inverse, keys = distinct_rows(tokens)
+        first, inverse, keys = distinct_rows(tokens, num_skipped)
         copies = np.bincount(inverse[counted], minlength=len(first))
         outputs = np.full((len(first), self.width), np.nan, np.float32)
         known, results = self._recent.find(keys)
@@ -278,7 +295,7 @@ class Predictor:
         if on_rows is not None and len(known):
             on_rows(int(copies[known].sum()))
         new = np.delete(np.arange(len(first)), known)
-        work = _Work(tokens, first, outputs)
+        work = Work(tokens, first, outputs, num_skipped)
 
         def run(chosen: np.ndarray) -> int:
             """Computes distinct rows; returns how many positions were padding."""
@@ -305,14 +322,14 @@ class Predictor:
             errors = {int(row): work.errors[int(inverse[row])] for row in failed}
         return Prediction(outputs[inverse], errors, padded_tokens, self.precision)
 
-    def _add_failures(self, work: "_Work", failed: set[bytes]) -> None:
+    def _add_failures(self, work: Work, failed: set[bytes]) -> None:
         """Raises `RunError` if it is the model's fault that every row of a batch failed."""
         reason = next(iter(work.errors.values()))
         if reason == _NOT_FINITE and self.precision != "float32":
             reason += f"; {self.precision} may be too narrow for it: compute in float32"
         self._failures.add(failed, reason)
 
-    def _run(self, work: "_Work", chosen: np.ndarray) -> int:
+    def _run(self, work: Work, chosen: np.ndarray) -> int:
         """Computes one micro-batch, in halves if it fails as a whole.
 
         Args:
@@ -334,7 +351,7 @@ class Predictor:
         num_rows = most_rows if self._ladder else len(chosen)
 
         def compute() -> np.ndarray:
-            features = work.tokens.pad(rows, length, self._pad_id, num_rows)
+            features = work.features(rows, length, self._pad_id, num_rows)
             return self._checked(self._compute(features), num_rows)[: len(chosen)]
 
         def is_fault(error: Exception) -> bool:
@@ -367,20 +384,3 @@ class Predictor:
                 f"{[num_rows, self.width]}: no row can be told its own"
             )
         return outputs
-
-
-@dataclass(frozen=True)
-class _Work:
-    """A batch that is being computed.
-
-    Attributes:
-        tokens: Its rows.
-        first: int64 `[distinct]`: the row to compute for each distinct sequence.
-        outputs: float32 `[distinct, width]`: receives the results.
-        errors: Receives what went wrong with a distinct row, by its index.
-    """
-
-    tokens: Tokens
-    first: np.ndarray
-    outputs: np.ndarray
-    errors: dict[int, str] = field(default_factory=dict)

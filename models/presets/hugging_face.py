@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from models.families.record import Family, LayerNames
+from models.presets.embedding import Dense, LayerNorm
 from models.presets.safetensors_weights import TensorWeight
 
 # Few enough that what is read and what is written both stay in a core's cache.
@@ -151,6 +152,20 @@ def head_weights(
         *_dense("pooled_dense", tuple(first), width, hidden_dim),
         *_dense("logits", (last,), hidden_dim, num_classes),
     ]
+
+
+def module_weights(module: Dense | LayerNorm) -> list[TensorWeight]:
+    """Returns where a module of sentence-transformers keeps its weights, in a file of its own."""
+    if isinstance(module, LayerNorm):
+        return _norm(module.name, "norm", module.width)
+    inputs, outputs = module.inputs, module.outputs
+    weights = _dense(module.name, ("linear",), inputs, outputs)
+    if not module.has_bias:
+        weights = weights[:1]
+    if module.projects:
+        kernel = (("residual.weight", (outputs, inputs)),)
+        weights.append(TensorWeight(f"{module.name}/residual", kernel, _transposed))
+    return weights
 
 
 def head_names(family: Family) -> tuple[str, ...]:

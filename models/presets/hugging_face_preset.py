@@ -5,10 +5,13 @@ weights. See `models.presets.hugging_face_tokenizer` for the tokenizer's files, 
 `models.presets.sentence_transformers` for those that say how texts become vectors.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from typing_extensions import override
 
 from models.families.record import (
@@ -19,11 +22,11 @@ from models.families.record import (
     TokenizerKind,
 )
 from models.presets import hugging_face, sentence_transformers
+from models.presets.embedding import EmbeddingSettings, Normalize, Prompts
 from models.presets.hugging_face import POOLER
 from models.presets.hugging_face_tokenizer import ALL_FILES, TokenizerFiles
 from models.presets.preset import (
     BACKBONE_FIELDS,
-    EmbeddingSettings,
     Preset,
     StoredWeights,
     check_fields,
@@ -70,10 +73,27 @@ MODEL_TYPES: dict[str, Family] = {
 
 
 class HuggingFacePreset(Preset):
-    """A preset folder in the format of Hugging Face."""
+    """A preset folder in the format of Hugging Face.
+
+    Args:
+        name: What the user called it.
+        folder: Where it is.
+        model_folder: The folder in it that has the files of the model and its tokenizer; "" if they
+            are in the folder itself.
+    """
 
     config_file = CONFIG
     head_file = CONFIG
+
+    def __init__(self, name: str, folder: Path, model_folder: str = "") -> None:
+        super().__init__(name, folder)
+        self._model_folder = model_folder
+
+    @override
+    def located(self, file: str) -> str:
+        if "/" in file or file in sentence_transformers.IN_ROOT or not self._model_folder:
+            return file
+        return f"{self._model_folder}/{file}"
 
     @cached_property
     def _config(self) -> dict[str, Any]:
@@ -258,6 +278,22 @@ class HuggingFacePreset(Preset):
         return sentence_transformers.embedding(self)
 
     @cached_property
+    @override
+    def prompts(self) -> Prompts:
+        return sentence_transformers.prompts(self)
+
+    @override
+    def module_weights(self) -> Iterable[tuple[str, np.ndarray]]:
+        modules = (*self.embedding.token_modules, *self.embedding.modules)
+        stored = []
+        for module in modules:
+            if not isinstance(module, Normalize):
+                file = sentence_transformers.weights_file(self, module.name)
+                layout = hugging_face.module_weights(module)
+                stored.append(SafetensorsWeights(self, Safetensors(self, file=file), layout, ()))
+        return chain.from_iterable(stored)
+
+    @cached_property
     def _stored(self) -> Safetensors:
         return Safetensors(self, partial(hugging_face.rename, self._family))
 
@@ -271,7 +307,7 @@ class HuggingFacePreset(Preset):
     def files(self) -> Sequence[str]:
         others = (INDEX, *ALL_FILES, *sentence_transformers.files(self))
         shaping = {CONFIG, *self._stored.files, *filter(self.has, others)}
-        return sorted(shaping)
+        return sorted(map(self.located, shaping))
 
     @override
     def backbone_weights(self, config: Mapping[str, Any]) -> StoredWeights:

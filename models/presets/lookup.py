@@ -10,7 +10,7 @@ from typing import Any, Literal
 from models.errors import PresetError, did_you_mean
 from models.hubs import store
 from models.hubs.remote import is_uri
-from models.presets import registry
+from models.presets import registry, sentence_transformers
 from models.presets.hugging_face_preset import HuggingFacePreset
 from models.presets.keras_hub_preset import KerasHubPreset
 from models.presets.preset import Preset
@@ -222,6 +222,8 @@ def open_preset_folder(name: str, folder: Path, label_names: Sequence[str] | Non
         label_names: Names of its classes if the folder gives none.
     """
     opened = KerasHubPreset(name, folder, label_names)
+    if model_folder := sentence_transformers.model_folder(opened):
+        return HuggingFacePreset(name, folder, model_folder)
     description = opened.json(opened.config_file)
     if isinstance(description, dict) and "model_type" in description:
         return HuggingFacePreset(name, folder)

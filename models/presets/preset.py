@@ -5,17 +5,17 @@ import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from models.errors import PresetError, did_you_mean
 from models.families.record import FAMILIES, Packing, TokenizerKind
 from models.hubs.checksums import checksums
+from models.presets.embedding import EmbeddingSettings, Prompts
 from models.presets.vocabulary_files import parsed_json
 
 # Far above any real description or vocabulary (one of 250,000 tokens takes 20 MB), far below what
@@ -54,24 +54,6 @@ _LARGEST = {
     **dict.fromkeys(("num_layers", "num_hidden_layers", "n_layers"), 1_000),
     **dict.fromkeys(("num_classes", "num_labels"), 1_000_000),
 }
-
-Pooling = Literal["cls", "mean", "max", "pooled"]
-POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
-"""How the vectors of a text's tokens become one: that of the first token, the mean, the maximum,
-or that of the first token after the backbone's pooler."""
-
-
-@dataclass(frozen=True)
-class EmbeddingSettings:
-    """How a preset's texts become vectors.
-
-    Attributes:
-        pooling: One of `POOLINGS`.
-        normalize: Whether vectors are divided by their length.
-    """
-
-    pooling: Pooling = "mean"
-    normalize: bool = False
 
 
 class StoredWeights(ABC):
@@ -168,6 +150,15 @@ class Preset(ABC):
         return EmbeddingSettings()
 
     @property
+    def prompts(self) -> Prompts:
+        """What may stand before texts that become vectors."""
+        return Prompts()
+
+    def module_weights(self) -> Iterable[tuple[str, np.ndarray]]:
+        """Returns the stored weights of the modules of `embedding`, checked, by name."""
+        return ()
+
+    @property
     @abstractmethod
     def files(self) -> Sequence[str]:
         """The files that shape its results."""
@@ -193,7 +184,7 @@ class Preset(ABC):
         """Returns an error that names the file and what is wrong in it."""
         if len(problem) > _MAX_CHARACTERS:
             problem = f"{problem[:_MAX_CHARACTERS]}…"
-        return PresetError(f"preset {self.name!r}: {file}: {problem}")
+        return PresetError(f"preset {self.name!r}: {self.located(file)}: {problem}")
 
     def finite(self, file: str, name: str, values: np.ndarray) -> np.ndarray:
         """Returns the values of a weight; a model with one that is not finite computes nothing.
@@ -229,12 +220,16 @@ class Preset(ABC):
         """Returns the path of one of the preset's files; raises `PresetError` if it is missing."""
         if not self.has(file):
             raise self.error(file, "no such file")
-        return self.folder / file
+        return self.folder / self.located(file)
+
+    def located(self, file: str) -> str:
+        """Returns where in the folder one of the preset's files is."""
+        return file
 
     def has(self, file: str) -> bool:
         """Returns whether the preset has a file."""
         # Unlike the path's own method, this is false for a name that no file can have.
-        return os.path.isfile(self.folder / file)
+        return os.path.isfile(self.folder / self.located(file))
 
     def read(self, file: str, max_bytes: int = MAX_VOCABULARY_BYTES) -> bytes:
         """Returns the content of a file, unless it is too large."""

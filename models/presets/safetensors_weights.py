@@ -67,15 +67,21 @@ class Safetensors:
     Args:
         preset: The preset.
         rename: Returns a layout's name for the name in the file.
+        file: The only file to read; that of the model, or its shards, if `None`.
     """
 
-    def __init__(self, preset: Preset, rename: Callable[[str], str]) -> None:
+    def __init__(
+        self, preset: Preset, rename: Callable[[str], str] = str, file: str | None = None
+    ) -> None:
         self._preset = preset
         self._rename = rename
+        self._file = file
 
     @cached_property
     def files(self) -> list[str]:
         """The files that hold the arrays, not including the index."""
+        if self._file is not None:
+            return [self._file]
         if self._preset.has(WEIGHTS):
             return [WEIGHTS]
         if self._preset.has(INDEX):
@@ -83,7 +89,7 @@ class Safetensors:
         unread = [file for file in _UNREAD if self._preset.has(file)]
         if not unread:
             raise self._preset.error(WEIGHTS, "no such file")
-        folder = str(self._preset.folder)
+        folder = str((self._preset.folder / self._preset.located(WEIGHTS)).parent)
         raise self._preset.error(
             unread[0],
             "only safetensors are read, since other formats can run code; convert it with "

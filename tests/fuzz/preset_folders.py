@@ -7,6 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from safetensors.numpy import save_file
+
 from tests.fuzz.mutations import mutated
 from tests.fuzz.properties import Case, Outcome
 
@@ -56,6 +59,12 @@ def _save_hugging_face(folder: Path, family: str) -> None:
     if family in tokenizers:
         made.write(folder, "tokenizer.json", tokenizers[family]())
     made.write(folder, "tokenizer_config.json", {"model_max_length": 8})
+    dense = {"in_features": made.WIDTH, "out_features": 2, "bias": False}
+    made.write_modules(folder, ("Pooling", {"pooling_mode": ["cls"]}), ("Dense", dense))
+    weights = {"linear.weight": np.ones((2, made.WIDTH), np.float32)}
+    save_file(weights, folder / "2_Dense" / "model.safetensors")
+    prompts = {"prompts": {"query": "a "}, "default_prompt_name": "query"}
+    made.write(folder, "config_sentence_transformers.json", prompts)
 
 
 def _make(form: str, family: str, folder: Path, chance: random.Random) -> Path:
@@ -85,7 +94,7 @@ def _read(prefix: str, path: Path) -> Outcome:
     facts: list[Any] = [length, preset.embedding, preset.is_multi_label, preset.head_config]
     if not preset.has_classifier:
         raise preset.no_classifier()
-    facts += [preset.labels, preset.preprocessor_settings]
+    facts += [preset.labels, preset.preprocessor_settings, preset.prompts]
     digest.update(repr(facts).encode("utf-8", "backslashreplace"))
     preprocessor = getattr(models, f"{prefix}Preprocessor").from_preset(preset)
     tokens = preprocessor.tokenizer.encode(_TEXTS)
@@ -93,7 +102,11 @@ def _read(prefix: str, path: Path) -> Outcome:
     backbone = getattr(models, f"{prefix}Backbone")
     config = backbone._complete(preset.backbone_config, preset)
     width = preset.head_config.get("hidden_dim", config["hidden_dim"])
-    weights = (preset.backbone_weights(config), preset.head_weights(config, width))
+    weights = (
+        preset.backbone_weights(config),
+        preset.head_weights(config, width),
+        preset.module_weights(),
+    )
     count = 0
     for name, value in (item for part in weights for item in part):
         digest.update(name.encode() + value.tobytes())

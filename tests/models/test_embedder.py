@@ -9,8 +9,8 @@ from models import (
     UserError,
 )
 from models.embedder import Embedder, resolve_embedding
+from models.presets.embedding import POOLINGS, Dense, EmbeddingSettings, LayerNorm
 from models.presets.lookup import open_preset
-from models.presets.preset import POOLINGS, EmbeddingSettings
 
 TEXTS = ["good film", "the play", "awful, the great play is bad!", "a", ""]
 WIDTH = 16
@@ -40,6 +40,9 @@ def plain(backbone, features, pooling):
         "cls": lambda row: row[0],
         "mean": lambda row: row.mean(axis=0),
         "max": lambda row: row.max(axis=0),
+        "mean_sqrt_len_tokens": lambda row: row.sum(axis=0) / np.sqrt(len(row)),
+        "weightedmean": lambda row: np.average(row, axis=0, weights=np.arange(len(row)) + 1),
+        "lasttoken": lambda row: row[-1],
     }[pooling]
     return np.stack([pool(row[real]) for row, real in zip(tokens, mask, strict=True)])
 
@@ -51,12 +54,58 @@ def test_vectors_are_those_of_the_backbones_outputs(classifier, features, poolin
     np.testing.assert_allclose(embedder.vectors(features), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", ["cls", "mean", "max"])
+@pytest.mark.parametrize("pooling", [name for name in POOLINGS if name != "pooled"])
 def test_a_family_without_a_pooler_has_the_other_poolings(distil, pooling):
     backbone, preprocessor = distil
     features = preprocessor(TEXTS)
     embedder = Embedder(backbone, preprocessor, EmbeddingSettings(pooling))
     expected = plain(backbone, features, pooling)
+    np.testing.assert_allclose(embedder.vectors(features), expected, atol=1e-5)
+
+
+def test_several_poolings_follow_one_another(classifier, features):
+    settings = EmbeddingSettings(("max", "cls", "mean"), normalize=True)
+    embedder = Embedder(classifier.backbone, classifier.preprocessor, settings)
+    parts = [plain(classifier.backbone, features, pooling) for pooling in settings.poolings]
+    expected = np.concatenate(parts, axis=1)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(embedder.vectors(features), expected, atol=1e-5)
+    assert embedder.dimensions == 3 * WIDTH
+
+
+def test_modules_follow_pooling_and_dimensions_follow_them(classifier, features):
+    random = np.random.default_rng(0)
+    kernel, bias = random.standard_normal((WIDTH, 7)), random.standard_normal(7)
+    weights = {"2/kernel": kernel, "2/bias": bias, "3/gamma": bias + 1, "3/beta": bias * 2}
+    settings = EmbeddingSettings("max", True, (Dense("2", WIDTH, 7, "relu"), LayerNorm("3", 7)))
+    weights = [(name, values.astype(np.float32)) for name, values in weights.items()]
+    arguments = (classifier.backbone, classifier.preprocessor, settings)
+    expected = np.maximum(plain(classifier.backbone, features, "max") @ kernel + bias, 0)
+    expected -= expected.mean(axis=1, keepdims=True)
+    expected /= np.sqrt(expected.var(axis=1, keepdims=True) + 1e-5)
+    expected = (expected * (bias + 1) + bias * 2)[:, :5]
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    found = Embedder(*arguments, 5, weights).vectors(features)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    with pytest.raises(UserError, match="vectors of 7 dimensions: cannot keep 8"):
+        Embedder(*arguments, 8, weights)
+
+
+@pytest.mark.parametrize("pooling", [name for name in POOLINGS if name != "pooled"])
+def test_a_prefix_that_is_not_pooled_is_read_all_the_same(classifier, pooling):
+    settings = EmbeddingSettings(pooling, prefix="good film ", pools_prefix=False)
+    embedder = Embedder(classifier.backbone, classifier.preprocessor, settings)
+    assert embedder.num_skipped == 3  # [CLS] and two words
+    features = classifier.preprocessor([f"good film {text}" for text in TEXTS])
+    outputs = classifier.backbone(features, training=False)
+    tokens = {"sequence_output": np.array(outputs["sequence_output"])[:, 3:]}
+    rest = {"padding_mask": np.array(features["padding_mask"])[:, 3:]}
+    if pooling == "weightedmean":
+        weights = np.arange(4, 4 + rest["padding_mask"].shape[1]) * rest["padding_mask"]
+        total = np.einsum("rtw,rt->rw", tokens["sequence_output"], weights)
+        expected = total / weights.sum(axis=1, keepdims=True)
+    else:
+        expected = plain(lambda *_, **__: tokens, rest, pooling)
     np.testing.assert_allclose(embedder.vectors(features), expected, atol=1e-5)
 
 
@@ -114,7 +163,7 @@ def test_more_dimensions_than_there_are_is_refused(preset, classifier):
 
 
 def test_an_unknown_pooling_is_refused_with_those_that_are(preset):
-    with pytest.raises(UserError, match="'sum' is not one of cls, mean, max, pooled"):
+    with pytest.raises(UserError, match="'sum' is not one of cls, mean, max, mean_sqrt_len_tok"):
         resolve_embedding(open_preset(preset), "sum")
 
 

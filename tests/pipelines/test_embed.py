@@ -6,11 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import save_file
 
 from models.inference.predictor import Predictor
+from models.presets.embedding import POOLINGS
 from models.presets.lookup import open_preset
-from models.presets.preset import POOLINGS
 from pipelines import embed as embed_command
+from tests.models.presets.hugging_face_folders import make_folder, write, write_modules
 from tests.pipelines.command_runs import Run, run, run_process
 from tests.pipelines.conftest import TEXTS
 
@@ -120,6 +122,84 @@ def test_rows_stay_in_the_order_of_their_file(tiny_preset, tmp_path):
     assert run(embed_command.main, tmp_path / "out", *flags).column("text") == texts
 
 
+# Prompts and modules
+
+
+@pytest.fixture
+def prompted(tmp_path: Path) -> Path:
+    """A preset of sentence-transformers with two poolings, a dense layer and prompts."""
+    folder = make_folder(tmp_path / "bert", "bert")
+    dense = {"in_features": 8, "out_features": 3}
+    poolings = {"pooling_mode": ["cls", "mean"]}
+    write_modules(folder, ("Pooling", poolings), ("Dense", dense), ("Normalize", None))
+    arrays = {"linear.weight": np.eye(3, 8, dtype=np.float32), "linear.bias": np.zeros(3)}
+    save_file(arrays, folder / "2_Dense" / "model.safetensors")
+    prompts = {"query": "a b ", "passage": "c "}
+    config = {"prompts": prompts, "default_prompt_name": "passage"}
+    write(folder, "config_sentence_transformers.json", config)
+    return folder
+
+
+@pytest.fixture
+def embed_prompted(prompted: Path, tmp_path: Path) -> Callable[..., Run]:
+    (tmp_path / "texts.txt").write_text("a\nd e\n")
+    given = (f"--preset={prompted}", f"--input={tmp_path}/texts.txt", f"--output={tmp_path}/out")
+    return lambda *flags: run(embed_command.main, tmp_path / "out", *given, *flags)
+
+
+@pytest.mark.parametrize(
+    ("flags", "prefix"),
+    [
+        ((), "c "),
+        (("--prompt=query",), "a b "),
+        (("--prefix=d ",), "d "),
+        (("--prefix=",), ""),
+    ],
+)
+def test_what_stands_before_texts_is_the_presets_default_or_what_is_asked_for(
+    embed_prompted, prompted, flags, prefix
+):
+    found = embed_prompted(*flags)
+    predictor = Predictor.from_preset(prompted, "embed", prefix="")
+    np.testing.assert_allclose(
+        embeddings(found), predictor([f"{prefix}a", f"{prefix}d e"]), atol=1e-6
+    )
+    assert found.column("text") == ["a", "d e"]
+    facts = found.manifest["model"]["embedding"]
+    assert (facts["prefix"], facts["pooling"]) == (prefix, "cls+mean")
+
+
+def test_the_summary_tells_modules_and_the_prompt(embed_prompted):
+    said = embed_prompted("--prompt=query").out
+    assert "3 × float32, cls+mean pooling, Dense 8→3 tanh, normalized" in said
+    assert "prompt   query: 'a b '" in said
+    assert "prompt   'c '" in embed_prompted("--if_exists=overwrite").out
+    assert "prompt" not in embed_prompted("--prefix=", "--if_exists=overwrite").out
+
+
+def test_vectors_with_another_prompt_cannot_be_appended(embed_prompted):
+    assert embed_prompted().code == 0
+    assert "made with prefix c , this run has a b " in (
+        embed_prompted("--prompt=query", "--if_exists=append").error
+    )
+    assert embed_prompted("--prompt=passage", "--if_exists=append").code == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--prompt=document"], "has no prompt 'document'; it has query, passage"),
+        (["--prompt=query", "--prefix=x"], "not allowed with"),
+        (["--pooling=mean"], "not fit the pooling 'mean' (2_Dense takes vectors of 8 numbers, not"),
+        (["--dimensions=4"], "vectors of 3 dimensions: cannot keep 4"),
+    ],
+)
+def test_what_the_preset_cannot_do_is_refused_before_any_work(embed_prompted, flags, message):
+    found = embed_prompted(*flags)
+    assert message in found.error
+    assert not found.folder.exists()
+
+
 # Other readers
 
 
@@ -170,6 +250,8 @@ def test_metadata_and_manifest_tell_how_vectors_were_made(embed, tiny_preset):
         "dimensions": 4,
         "embedding_dtype": "float32",
         "prefix": "Query: ",
+        "prompt": None,
+        "modules": [],
     }
     assert (model["long_text"], model["sequence_length"]) == ("windows", 128)
     assert "labels" not in found.manifest

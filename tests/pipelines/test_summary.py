@@ -68,6 +68,9 @@ def test_vectors_are_described_in_place_of_labels(summary):
         "normalize": False,
         "dimensions": 384,
         "embedding_dtype": "float16",
+        "prefix": "",
+        "prompt": None,
+        "modules": [],
     }
     manifest = manifest_of({"": 4})
     del manifest["runs"][0]["labels"]

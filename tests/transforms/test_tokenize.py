@@ -11,6 +11,7 @@ from apache_beam.testing.util import assert_that
 from models import BertPreprocessor, BertTokenizer, faults
 from models.errors import RunError
 from models.packing import Tokens
+from models.presets.embedding import EmbeddingSettings
 from transforms.rejected import REJECTED, reject_rows
 from transforms.schemas import token_fields
 from transforms.shared_preprocessor import SharedPreprocessor
@@ -109,20 +110,18 @@ def test_a_first_text_that_leaves_the_second_no_room_counts_as_truncated(preset)
     assert batch.column("truncated").to_pylist() == [True, False]
 
 
-def test_a_prefix_stands_before_every_text_and_not_in_its_column(preset):
+def test_a_prefix_stands_before_the_first_text_of_a_row_and_not_in_its_column(preset):
     batch = batch_of("film", "bad", other=["films", ""])
-    (batch,) = tokenized(preset, batch, 9, "text", "other", prefix="good ")
-    assert batch.column("token_ids").to_pylist() == [
-        [2, 5, 7, 3, 5, 7, 8, 3],
-        [2, 5, 6, 3, 5, 3],
-    ]
+    embedding = EmbeddingSettings(prefix="good ")
+    (batch,) = tokenized(preset, batch, 9, "text", "other", embedding=embedding)
+    assert batch.column("token_ids").to_pylist() == [[2, 5, 7, 3, 7, 8, 3], [2, 5, 6, 3, 3]]
     assert batch.column("text").to_pylist() == ["film", "bad"]
 
 
 def test_a_prefix_stands_before_strings_of_any_type(preset):
     batch = batch_of("film")
     large = batch.set_column(0, "text", batch.column("text").cast(pa.large_string()))
-    (batch,) = tokenized(preset, large, prefix="good ")
+    (batch,) = tokenized(preset, large, embedding=EmbeddingSettings(prefix="good "))
     assert batch.column("token_ids").to_pylist() == [[2, 5, 7, 3]]
 
 

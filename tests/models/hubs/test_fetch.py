@@ -20,7 +20,7 @@ from tests.models.hubs.fetching import (
     put,
 )
 from tests.models.hubs.hub_servers import COMMIT
-from tests.models.presets.hugging_face_folders import make_folder, write
+from tests.models.presets.hugging_face_folders import make_folder, nested, write, write_modules
 
 
 def test_a_repository_of_hugging_face_comes_without_what_a_preset_does_not_need(hub):
@@ -44,6 +44,21 @@ def test_every_file_that_shapes_results_comes_with_a_preset(tmp_path, pooling):
     shaping = open_preset(folder).files
     assert {*ALL_FILES, *settings, f"{pooling}/config.json"} <= set(shaping)
     found = files_of_a_preset(RemoteUri.parse(HF), [RemoteFile(file, 1) for file in shaping])
+    assert [file.name for file in found] == sorted(shaping)
+
+
+def test_a_model_in_a_folder_of_its_own_comes_with_its_modules(tmp_path):
+    folder = make_folder(tmp_path / "bert", "bert")
+    dense = {"in_features": 4, "out_features": 4}
+    write_modules(folder, ("Pooling", {"pooling_mode": "cls"}), ("Dense", dense))
+    folder = nested(folder, tmp_path / "nested")
+    for file in ("2_Dense/model.safetensors", "config_sentence_transformers.json"):
+        (folder / file).write_text("{}")
+    shaping = open_preset(folder).files
+    assert {"0_Transformer/vocab.txt", "2_Dense/model.safetensors"} < set(shaping)
+    others = ["2_Dense/pytorch_model.bin", "onnx/model.onnx", "README.md"]
+    files = [RemoteFile(file, 1) for file in (*shaping, *others)]
+    found = files_of_a_preset(RemoteUri.parse(HF), files)
     assert [file.name for file in found] == sorted(shaping)
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from models import Predictor
 from models.embedder import Embedder
 from models.inference.computation import computation_of
-from models.presets.preset import EmbeddingSettings
+from models.presets.embedding import EmbeddingSettings
 
 AREA = 48
 SHORT_LENGTH = 8

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from models import BertClassifier, Predictor, UserError
-from models.presets.preset import POOLINGS
+from models.presets.embedding import POOLINGS
 from tests.models.inference.predicting import AREA, make_embedder
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from models import Predictor
+from models.inference.micro_batches import distinct_rows
 from tests.models.inference.predicting import AREA, SHORT_LENGTH, make_embedder, watched
 
 
@@ -68,3 +69,40 @@ def test_a_window_that_fails_is_its_rows_error(short_classifier):
     assert prediction.errors == {1: "ValueError: cannot compute this"}
     assert np.isnan(prediction.outputs[1]).all()
     assert np.isfinite(prediction.outputs[[0, 2]]).all()
+
+
+@pytest.mark.parametrize("pair", [None, "o p q r s t u v w x y"])
+def test_a_prefix_that_is_not_pooled_is_left_out_of_the_windows_that_begin_with_it(
+    short_classifier, pair
+):
+    text = "c d e f g h i j k l m n" if pair is None else ""
+    settings = {"prefix": "a b ", "pools_prefix": False}
+    embedder = make_embedder(short_classifier, **settings)
+    pairs = () if pair is None else ([pair],)
+    found = Predictor(embedder, "CPU", AREA, long_text="windows")([text], *pairs)[0]
+    apart = Predictor(embedder, "CPU")
+    inside = Predictor(make_embedder(short_classifier), "CPU")
+
+    def whole(*segments):
+        """Computes a window; its first text is given with the prefix."""
+        first, *others = (segment[0] for segment in segments)
+        if first.startswith("a b"):
+            return apart([first.removeprefix("a b").lstrip()], *([other] for other in others))
+        return inside([first])
+
+    windows = by_hand(whole, f"a b {text}".strip(), pair)
+    assert len(windows) > 2
+    expected = sum(weight * result for result, weight in windows) / sum(w for _, w in windows)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_equal_windows_with_and_without_a_prefix_are_not_taken_for_each_other(short_classifier):
+    preprocessor = short_classifier.preprocessor
+    tokens, _, _ = preprocessor.encode_windows(["a b c d e f g h i j k l", "a b c", "g h"])
+    windows = preprocessor.split_windows(tokens)
+    assert windows.num_skipped(0).tolist() == [0] * len(windows.tokens)
+    first_windows = np.isin(np.arange(len(windows.tokens)), windows.bounds[:-1])
+    np.testing.assert_array_equal(windows.num_skipped(3), np.where(first_windows, 3, 0))
+    rows = preprocessor.encode(["a b c", "a b c", "a b c"])[0]
+    first, inverse, keys = distinct_rows(rows, np.array([3, 0, 3]))
+    assert (first.tolist(), inverse.tolist(), len(set(keys))) == ([0, 1], [0, 1, 0], 2)

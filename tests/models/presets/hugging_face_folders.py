@@ -1,6 +1,7 @@
 """Small preset folders in the format of Hugging Face, written by hand."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +219,46 @@ def unigram_json() -> dict[str, Any]:
             "vocab": [[piece, -float(index)] for index, piece in enumerate(pieces)],
         },
     }
+
+
+def write_modules(
+    folder: Path, *modules: tuple[str, dict[str, Any] | None], package: str = "models"
+) -> None:
+    """Writes what sentence-transformers puts beside a model.
+
+    Args:
+        folder: The model's.
+        modules: Kind and `config.json` of each module behind the transformer; `None` for no file.
+        package: Where in sentence-transformers the classes are.
+    """
+    kinds = [("Transformer", None), *modules]
+    paths = ["", *(f"{index}_{kind}" for index, (kind, _) in enumerate(kinds[1:], 1))]
+    entries = [
+        {"name": name, "path": path, "type": f"sentence_transformers.{package}.{kind}"}
+        for name, path, (kind, _) in zip("0123456789", paths, kinds, strict=False)
+    ]
+    write(folder, "modules.json", entries)
+    for path, (_, config) in zip(paths, kinds, strict=True):
+        if config is not None:
+            write(folder, f"{path}/config.json", config)
+
+
+def nested(folder: Path, target: Path, name: str = "0_Transformer") -> Path:
+    """Copies a folder as versions of sentence-transformers before 1 wrote it.
+
+    Args:
+        folder: One whose model is in the folder itself.
+        target: The new folder.
+        name: That of the model's folder in it.
+    """
+    shutil.copytree(folder, target)
+    (target / name).mkdir()
+    for path in list(target.iterdir()):
+        if path.is_file() and path.name not in (
+            "modules.json",
+            "config_sentence_transformers.json",
+        ):
+            path.rename(target / name / path.name)
+    first, *others = json.loads((target / "modules.json").read_bytes())
+    write(target, "modules.json", [{**first, "path": name}, *others])
+    return target

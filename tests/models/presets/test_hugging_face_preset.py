@@ -10,10 +10,8 @@ from models import (
 )
 from models.named_weights import arrays, assign
 from models.presets.lookup import open_preset
-from models.presets.preset import EmbeddingSettings
 from tests.models.presets.hugging_face_folders import (
     CLASSES,
-    LENGTH,
     edit,
     make_arrays,
     make_folder,
@@ -22,7 +20,6 @@ from tests.models.presets.hugging_face_folders import (
 )
 from tests.models.presets.hugging_face_refusals import (
     CONFIG,
-    SETTINGS,
     TOKENIZER,
     WEIGHTS,
     assert_refused,
@@ -168,121 +165,10 @@ def test_a_backbones_preset_has_no_labels_and_says_what_to_do(tmp_path):
         _ = open_preset(folder).labels
 
 
-MODULES = [
-    {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
-    {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
-    {"idx": 2, "name": "2", "path": "2_Norm", "type": "sentence_transformers.models.Normalize"},
-]
-POOLING = "1_Pooling/config.json"
-
-
-@pytest.mark.parametrize(
-    ("pooling", "expected"),
-    [
-        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
-        ({"pooling_mode_mean_tokens": True}, "mean"),
-        ({"pooling_mode_max_tokens": True}, "max"),
-        ({"pooling_mode": "cls", "embedding_dimension": 4}, "cls"),
-        ({"pooling_mode": ["max"]}, "max"),
-        ({"pooling_mode_cls_token": False}, "mean"),
-    ],
-)
-@pytest.mark.parametrize("normalize", [True, False])
-def test_pooling_is_what_sentence_transformers_wrote(bert, pooling, expected, normalize):
-    write(bert, "modules.json", MODULES if normalize else MODULES[:2])
-    write(bert, POOLING, pooling)
-    preset = open_preset(bert)
-    assert preset.embedding == EmbeddingSettings(expected, normalize)
-    assert {"modules.json", POOLING} < set(preset.files)
-
-
-def test_without_sentence_transformers_the_mean_is_taken(bert):
-    assert open_preset(bert).embedding == EmbeddingSettings("mean", False)
-
-
-def module(kind, path=""):
-    return {"path": path, "type": kind}
-
-
-@pytest.mark.parametrize(
-    ("modules", "problem"),
-    [
-        (
-            [*MODULES[:2], module("sentence_transformers.models.Dense", "2")],
-            "'Pooling', 'Dense' are",
-        ),
-        ([module("custom.Transformer"), MODULES[1]], "'custom.Transformer', 'Pooling' are not"),
-        (
-            MODULES[:1],
-            "the modules 'Transformer' are not supported; must be Transformer, Pooling or",
-        ),
-        ([{**MODULES[0], "path": "0_Bert"}, MODULES[1]], "the model must be in the folder itself"),
-        ([MODULES[0], {**MODULES[1], "path": "../1_Pooling"}], "is not the name of a folder"),
-        ([MODULES[0], {**MODULES[1], "path": ".."}], "'..' is not the name of a folder"),
-        ([MODULES[0], {**MODULES[1], "path": "/etc"}], "'/etc' is not the name of a folder"),
-        ([MODULES[0], {**MODULES[1], "path": "a\nb"}], r"'a\nb' is not the name of a folder"),
-        ([{**MODULES[0], "type": "a\nb"}], "the modules 'a\\nb' are not supported"),
-        ([MODULES[0], {"type": 1}], "each module must be an object with `type` and `path`"),
-        ([], "must be an array of modules"),
-        ({}, "must be an array of modules"),
-    ],
-)
-def test_steps_that_are_not_computed_here_are_refused(bert, modules, problem):
-    write(bert, "modules.json", modules)
-    write(bert, POOLING, {"pooling_mode": "mean"})
-    assert_refused(bert, "modules.json", problem, lambda folder: open_preset(folder).embedding)
-
-
-@pytest.mark.parametrize(
-    ("pooling", "problem"),
-    [
-        ({"pooling_mode": "lasttoken"}, "pooling 'lasttoken' is not one of cls, mean, max"),
-        ({"pooling_mode": ["cls", "mean"]}, "pooling 'cls' and 'mean' is not one of"),
-        ({"pooling_mode": {}}, "pooling {} is not one of"),
-        ({"pooling_mode_mean_sqrt_len_tokens": True}, "pooling 'mean_sqrt_len_tokens' is not"),
-        ([], "must be an object"),
-    ],
-)
-def test_other_poolings_are_refused(bert, pooling, problem):
-    write(bert, "modules.json", MODULES)
-    write(bert, POOLING, pooling)
-    assert_refused(bert, POOLING, problem, lambda folder: open_preset(folder).embedding)
-
-
-@pytest.mark.parametrize(
-    ("sentence", "settings", "expected"),
-    [
-        ({"max_seq_length": 5}, {"model_max_length": 7}, 5),
-        ({"max_seq_length": 100}, {}, LENGTH),
-        ({"max_seq_length": None}, {"model_max_length": 7}, 7),
-        ({}, {"model_max_length": 10**30}, None),
-        ({}, {"model_max_length": 1e30}, None),
-        ({}, {}, None),
-    ],
-)
-def test_the_length_is_that_of_sentence_transformers_or_of_the_tokenizer(
-    bert, sentence, settings, expected
-):
-    write(bert, "sentence_bert_config.json", sentence)
-    write(bert, SETTINGS, settings)
-    preset = open_preset(bert)
-    assert preset.own_length == expected
-    assert preset.sequence_length == (expected or LENGTH)
-
-
-@pytest.mark.parametrize("length", [0, -1, "5", True])
-def test_a_length_that_is_none_is_refused(bert, length):
-    write(bert, "sentence_bert_config.json", {"max_seq_length": length})
-    with pytest.raises(PresetError, match="max_seq_length must be a positive integer"):
-        _ = open_preset(bert).own_length
-
-
 def test_the_digest_changes_with_every_file_that_shapes_results(bert):
     write(bert, TOKENIZER, wordpiece_json())
-    write(bert, "modules.json", MODULES)
-    write(bert, POOLING, {"pooling_mode": "mean"})
     digests = {open_preset(bert).digest}
-    files = [CONFIG, TOKENIZER, "vocab.txt", "modules.json", POOLING]
+    files = [CONFIG, TOKENIZER, "vocab.txt"]
     for file in files:
         with (bert / file).open("ab") as stream:
             stream.write(b"\n")
