@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _LABELS_SHOWN = 12
 _EXAMPLES_SHOWN = 3
 _EXAMPLE_CHARACTERS = 70
+_SCORES_SHOWN = 4
 _REASONS_SHOWN = 3
 _REASON_CHARACTERS = 500
 _BAR_WIDTH = 24
@@ -48,14 +49,14 @@ def print_summary(
     first_part = len(manifest["parts"]) - run["parts"]
     start = f", {start_seconds:.1f} s of it to start" if start_seconds else ""
     work = max(seconds - (start_seconds or 0), 1e-3)
-    gives_a_number = len(manifest["model"].get("labels", ())) == 1
+    gives_numbers = manifest["model"].get("gives_numbers", False)
     done = "embedded" if "embedding" in manifest["model"] else "labelled"
-    done = "scored" if gives_a_number else done
+    done = "scored" if gives_numbers else done
     console.print(
         f"[bold]{counted(rows['written'], 'row')}[/bold] {done} in {seconds:.1f} s{start}: "
         f"{rows['read'] / work:,.0f} rows/s, {run['tokens'] / work:,.0f} tokens/s"
     )
-    if (labels or gives_a_number) and rows["written"] and run["parts"]:
+    if (labels or gives_numbers) and rows["written"] and run["parts"]:
         if labels:
             console.print()
             console.print(_label_table(labels, rows["written"]))
@@ -90,7 +91,8 @@ def _print_examples(console: Console, part: Path, text_column: str) -> None:
     if not part.is_file():
         return
     file = pq.ParquetFile(part)
-    columns = [name for name in ("label", "score", text_column) if name in file.schema_arrow.names]
+    there = set(file.schema_arrow.names)
+    columns = [name for name in ("label", "score", "scores", text_column) if name in there]
     batch = next(file.iter_batches(_EXAMPLES_SHOWN, columns=columns), None)
     if batch is None:
         return
@@ -100,9 +102,10 @@ def _print_examples(console: Console, part: Path, text_column: str) -> None:
         text = printable(row[text_column])
         if len(text) > _EXAMPLE_CHARACTERS:
             text = f"{text[:_EXAMPLE_CHARACTERS]}…"
+        scores = row["scores"].values() if "scores" in row else [row["score"]]
         table.add_row(
             *([f"  {escape(printable(row['label']))}"] if "label" in row else ["  "]),
-            f"{row['score']:.2f}",
+            *(f"{score:.2f}" for score in list(scores)[:_SCORES_SHOWN]),
             f"[dim]{escape(text)}[/dim]",
         )
     console.print(table)
