@@ -64,6 +64,7 @@ def print_summary(
             console,
             Path(os.path.expanduser(output)) / manifest["parts"][first_part]["path"],
             manifest["text_column"],
+            _added(manifest["model"]),
         )
     console.print()
     console.print(_facts_table(manifest, rows, output, todo))
@@ -86,14 +87,19 @@ def _label_table(labels: Mapping[str, int], rows: int) -> Table:
     return table
 
 
-def _print_examples(console: Console, part: Path, text_column: str) -> None:
+def _added(model: Mapping[str, Any]) -> list[str]:
+    """Returns the columns of an example besides its text; the input may have others of the name."""
+    if not model.get("gives_numbers", False):
+        return ["label", "score"]
+    return ["score" if len(model["labels"]) == 1 else "scores"]
+
+
+def _print_examples(console: Console, part: Path, text_column: str, added: list[str]) -> None:
     """Prints the first rows of a part, if it is on this machine."""
     if not part.is_file():
         return
     file = pq.ParquetFile(part)
-    there = set(file.schema_arrow.names)
-    columns = [name for name in ("label", "score", "scores", text_column) if name in there]
-    batch = next(file.iter_batches(_EXAMPLES_SHOWN, columns=columns), None)
+    batch = next(file.iter_batches(_EXAMPLES_SHOWN, columns=[*added, text_column]), None)
     if batch is None:
         return
     console.print()
@@ -102,10 +108,11 @@ def _print_examples(console: Console, part: Path, text_column: str) -> None:
         text = printable(row[text_column])
         if len(text) > _EXAMPLE_CHARACTERS:
             text = f"{text[:_EXAMPLE_CHARACTERS]}…"
-        scores = row["scores"].values() if "scores" in row else [row["score"]]
+        *label, scores = (row[name] for name in added)
+        scores = list(scores.values()) if isinstance(scores, dict) else [scores]
         table.add_row(
-            *([f"  {escape(printable(row['label']))}"] if "label" in row else ["  "]),
-            *(f"{score:.2f}" for score in list(scores)[:_SCORES_SHOWN]),
+            f"  {escape(printable(label[0])) if label else ''}",
+            *(f"{score:.2f}" for score in scores[:_SCORES_SHOWN]),
             f"[dim]{escape(text)}[/dim]",
         )
     console.print(table)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -28,7 +28,6 @@ _ENOUGH_TO_TELL = 10
 _MOST_FRACTIONS = 20
 
 Task = Literal["classification", "regression"]
-TASKS: tuple[Task, ...] = get_args(Task)
 """What is learned: a label, or several, or a number."""
 
 
@@ -184,7 +183,7 @@ def _check(
 
 
 def _check_classes(labels: Sequence[str], num_rows: int, label_column: str) -> None:
-    """Raises `UserError` if labels look like measurements: numbers with fractions, few of them alike."""
+    """Raises `UserError` if labels look like measurements: fractions, hardly two of them alike."""
     if len(labels) <= min(_MOST_FRACTIONS, num_rows / 2) or not all(map(_is_number, labels)):
         return
     fraction = next((label for label in labels if not float(label).is_integer()), None)

@@ -96,13 +96,13 @@ def from_preset(
     kind = classifier_class(preset)
     preprocessor = kind.preprocessor_class.from_preset(preset, length)
     head: dict[str, Any] = {"preprocessor": preprocessor, "activation": activation}
-    if preset.has_classifier and preset.gives_numbers:
-        if is_number and len(preset.labels) == 1:
-            own = preset.head_config.get("activation") or "linear"
-            return kind.from_preset(preset, labels=labels, **head), own != (activation or "linear")
-    elif preset.has_classifier and preset.is_multi_label == (activation == "sigmoid"):
-        if not is_number and sorted(preset.labels) == sorted(labels):
-            return kind.from_preset(preset, **head), False
+    if preset.has_classifier and is_number and len(preset.labels) == 1:
+        own = preset.head_config.get("activation") or "linear"
+        return kind.from_preset(preset, labels=labels, **head), own != (activation or "linear")
+    gives_labels = preset.has_classifier and not (is_number or preset.gives_numbers)
+    has_head = gives_labels and preset.is_multi_label == (activation == "sigmoid")
+    if has_head and sorted(preset.labels) == sorted(labels):
+        return kind.from_preset(preset, **head), False
     return kind.from_preset(preset, num_classes=len(labels), labels=labels, **head), True
 
 

@@ -319,7 +319,7 @@ def test_features_are_split_too_where_there_is_no_preprocessor(learner):
 @pytest.mark.parametrize(
     ("labels", "problem"),
     [
-        (["a", "a"], "two labels are both 'a'"),
+        (["a"], "1 labels for num_classes=2"),
         ([0, 1], "a label must be a string, not 0"),
         (["a", "\ud800"], r"label '\\ud800' cannot be written in UTF-8"),
     ],

@@ -34,7 +34,7 @@ from tests.models.presets.hugging_face_refusals import (
     [
         ("model_type", "gpt2", "model_type 'gpt2' is not one of bert, roberta, xlm-roberta, dist"),
         ("model_type", ["bert"], "model_type ['bert'] is not one of"),
-        ("hidden_act", "silu", "hidden_act 'silu' is not one of gelu, "),
+        ("hidden_act", "xielu", "hidden_act 'xielu' is not one of gelu, "),
         ("hidden_act", 1, "hidden_act 1 is not one of gelu, "),
         ("position_embedding_type", "relative_key", "position_embedding_type must be 'absolute'"),
         ("is_decoder", True, "is_decoder must be False, not True"),
