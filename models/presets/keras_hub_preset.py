@@ -276,8 +276,9 @@ class KerasHubPreset(Preset):
     @property
     @override
     def gives_numbers(self) -> bool:
-        own = self._own_settings(TASK, _OWN_TASK_FIELDS)
-        return super().gives_numbers or own.get("is_regression", False)
+        if super().gives_numbers:
+            return True
+        return self._own_settings(TASK, _OWN_TASK_FIELDS).get("is_regression", False)
 
     @cached_property
     @override
