@@ -12,18 +12,22 @@ from typing_extensions import Self
 
 from models.backbone import Backbone
 from models.encoder import kernel_initializer
+from models.errors import PresetError
 from models.families.member import FamilyMember
 from models.named_weights import arrays, assign, dense_weights
 from models.preprocessor import Preprocessor
 from models.presets import keras_hub
-from models.presets.keras_hub_preset import LABELS, TASK, TASK_WEIGHTS, classes
+from models.presets.keras_hub_preset import LABELS, OWN_SETTINGS, TASK, TASK_WEIGHTS, classes
 from models.presets.lookup import open_preset
 from models.presets.preset import Preset, check_labels
 from models.serialization import deserialize_parts
 from models.training.batches import dataset_of, split_off
 
 # Arguments of the constructor that `from_preset` does not pass to the backbone.
-_HEAD_ARGUMENTS = ("preprocessor", "activation", "dropout", "labels", "hidden_dim", "name")
+_HEAD_ARGUMENTS = (
+    *("preprocessor", "activation", "dropout", "labels", "hidden_dim", "name"),
+    "is_regression",
+)
 
 
 class Classifier(FamilyMember, keras.Model):
@@ -50,6 +54,7 @@ class Classifier(FamilyMember, keras.Model):
             `None`.
         dropout: Dropout rate in training; the family's if `None`.
         labels: Names of the classes; `LABEL_0`, … if `None`.
+        is_regression: Whether the scores are numbers and no classes; one score always is.
         name: Name of the model.
         trainable: Whether training changes the weights.
     """
@@ -67,6 +72,7 @@ class Classifier(FamilyMember, keras.Model):
         hidden_dim: int | None = None,
         dropout: float | None = None,
         labels: Sequence[str] | None = None,
+        is_regression: bool = False,
         name: str | None = None,
         trainable: bool = True,
     ) -> None:
@@ -109,6 +115,7 @@ class Classifier(FamilyMember, keras.Model):
         self.dropout = dropout
         self.hidden_dim = hidden_dim
         self.labels = check_labels(labels, num_classes)
+        self.is_regression = is_regression
         if not trainable:
             self.trainable = False
         self.compile()
@@ -116,12 +123,12 @@ class Classifier(FamilyMember, keras.Model):
     @property
     def is_multi_label(self) -> bool:
         """Whether the classes are not mutually exclusive."""
-        return bool(self.activation == keras.activations.sigmoid)
+        return bool(self.activation == keras.activations.sigmoid) and not self.gives_numbers
 
     @property
-    def gives_a_number(self) -> bool:
-        """Whether a row gets one score and no label, as with a regression or cross-encoder."""
-        return self.num_classes == 1
+    def gives_numbers(self) -> bool:
+        """Whether a row gets scores and no label, as with a regression or cross-encoder."""
+        return self.is_regression or self.num_classes == 1
 
     def scores(self, features: Mapping[str, Any]) -> Any:
         """Returns the score of each class, `[batch, num_classes]`, for inference.
@@ -146,24 +153,22 @@ class Classifier(FamilyMember, keras.Model):
 
         Args:
             optimizer: `auto` is Adam with a learning rate of 5e-5.
-            loss: `auto` is sparse categorical cross-entropy; binary cross-entropy if the activation
-                is `sigmoid`, where classes are not mutually exclusive; otherwise, for a head with
-                one output, the mean squared error.
-            metrics: `auto` is accuracy; for a number, the root mean squared error.
+            loss: `auto` is binary cross-entropy if the activation is `sigmoid`; otherwise, for
+                numbers, the mean squared error, and for classes sparse categorical cross-entropy.
+            metrics: `auto` is accuracy; for numbers, the root mean squared error.
             **kwargs: Arguments of `keras.Model.compile`. `jit_compile` is off unless asked for:
                 batches differ in length, and XLA compiles anew for each length.
         """
         if optimizer == "auto":
             optimizer = keras.optimizers.Adam(5e-5)
-        is_number = self.gives_a_number and not self.is_multi_label
-        if loss == "auto" and is_number:
-            loss = keras.losses.MeanSquaredError()
-        elif loss == "auto" and self.is_multi_label:
+        if loss == "auto" and self.activation == keras.activations.sigmoid:
             loss = keras.losses.BinaryCrossentropy()
+        elif loss == "auto" and self.gives_numbers:
+            loss = keras.losses.MeanSquaredError()
         elif loss == "auto":
             from_logits = self.activation == keras.activations.linear
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
-        if metrics == "auto" and is_number:
+        if metrics == "auto" and self.gives_numbers:
             metrics = [keras.metrics.RootMeanSquaredError(name="rmse")]
         elif metrics == "auto" and self.is_multi_label:
             metrics = [keras.metrics.BinaryAccuracy(name="accuracy")]
@@ -191,7 +196,8 @@ class Classifier(FamilyMember, keras.Model):
             x: Texts, a tuple of first and second texts, or a `tf.data.Dataset` of batches of
                 `(x, y)`.
             y: int `[rows]`: the class of each row; if the activation is `sigmoid`, 0 or 1 for
-                each class, `[rows, num_classes]`.
+                each class, `[rows, num_classes]`; for a number, float `[rows]`, for several
+                `[rows, num_classes]`.
             batch_size: Rows per step; 32 if `None`.
             sample_weight: float `[rows]`.
             validation_data: `(x, y)`, `(x, y, sample_weight)` or a dataset.
@@ -283,12 +289,12 @@ class Classifier(FamilyMember, keras.Model):
             preset: A preset's name or folder.
             load_weights: Whether to load weights; otherwise they are random.
             num_classes: Number of classes of a new, random head; `None` keeps the preset's head.
-            **overrides: `preprocessor`, `activation`, `dropout`, `labels`, `hidden_dim` and `name`
-                are the classifier's; the others go to the backbone.
+            **overrides: `preprocessor`, `activation`, `dropout`, `labels`, `hidden_dim`,
+                `is_regression` and `name` are the classifier's; the others go to the backbone.
 
         Raises:
-            PresetError: There is no such preset, or its files are invalid.
-            ValueError: The preset has no head and `num_classes` is not given.
+            PresetError: There is no such preset, its files are invalid, or it has no head and
+                `num_classes` is not given.
         """
         preset = open_preset(preset, cls.family)
         head = {name: overrides.pop(name) for name in _HEAD_ARGUMENTS if name in overrides}
@@ -297,9 +303,7 @@ class Classifier(FamilyMember, keras.Model):
         has_head = num_classes is None
         if num_classes is None:
             if not preset.has_classifier:
-                raise ValueError(
-                    f"preset {preset.name!r} has no classifier; pass num_classes to add a new one"
-                )
+                raise PresetError(f"{preset.no_classifier()}, or pass num_classes for a new head")
             head = {"labels": preset.labels, **preset.head_config, **head}
             num_classes = len(preset.labels)
         backbone = cls.backbone_class.from_preset(preset, load_weights, **overrides)
@@ -348,6 +352,8 @@ class Classifier(FamilyMember, keras.Model):
             config["hidden_dim"] = self.hidden_dim
         class_name = classes(self.record)[TASK][0]
         description = keras_hub.description(self.family, class_name, config)
+        if self.is_regression:
+            description[OWN_SETTINGS] = {"is_regression": True}
         keras_hub.write_json(folder, TASK, description)
         keras_hub.write_json(folder, LABELS, self.labels)
         layout = keras_hub.head_layout(
@@ -366,6 +372,7 @@ class Classifier(FamilyMember, keras.Model):
             "activation": keras.activations.serialize(self.activation),
             "dropout": self.dropout,
             "labels": list(self.labels),
+            "is_regression": self.is_regression,
             **({} if self.pooled_dense is None else {"hidden_dim": self.hidden_dim}),
             "name": self.name,
             "trainable": self.trainable,

@@ -16,7 +16,18 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     # Google's BERT and KerasNLP approximate gelu with tanh; Hugging Face's "gelu" is exact.
     "gelu_approximate": lambda x: tf.nn.gelu(x, approximate=True),
     "gelu": lambda x: tf.nn.gelu(x, approximate=False),
+    "gelu_10": lambda x: tf.clip_by_value(tf.nn.gelu(x, approximate=False), -10.0, 10.0),
+    "quick_gelu": lambda x: x * tf.sigmoid(1.702 * x),
     "relu": tf.nn.relu,
+    "relu2": lambda x: tf.square(tf.nn.relu(x)),
+    "relu6": tf.nn.relu6,
+    "leaky_relu": lambda x: tf.nn.leaky_relu(x, alpha=0.01),
+    "silu": tf.nn.silu,
+    "hard_silu": lambda x: x * (tf.nn.relu6(x + 3.0) / 6.0),
+    "mish": lambda x: x * tf.tanh(tf.nn.softplus(x)),
+    "tanh": tf.tanh,
+    "sigmoid": tf.sigmoid,
+    "linear": tf.identity,
 }
 """Feed-forward activations by their name in a configuration."""
 

@@ -1,9 +1,11 @@
 """Labels every text of a corpus: `python -m pipelines.classify`.
 
 Reads text, JSONL, CSV, TSV, Parquet, Avro or Arrow, and writes Parquet with all input columns,
-`label` and `score`. Without arguments it labels the bundled sample reviews with the bundled preset.
+`label` and `score`; with a preset that gives a number, such as a reranker, `score` alone. Without
+arguments it labels the bundled sample reviews with the bundled preset.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -75,17 +77,24 @@ def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
     from transforms.schemas import label_fields
 
     labels = preset.labels
-    gives_a_number = len(labels) == 1
-    is_multi_label = preset.is_multi_label and not gives_a_number
+    gives_numbers, is_multi_label = preset.gives_numbers, preset.is_multi_label
     for flag in ("probabilities", "top_k", "threshold"):
-        if gives_a_number and getattr(args, flag) not in (None, False):
+        if gives_numbers and getattr(args, flag) not in (None, False):
             raise UserError(
-                f"--{flag} is for presets with labels; preset {preset.name!r} gives texts a number"
+                f"--{flag} is for presets with labels; preset {preset.name!r} gives texts "
+                f"{'a number' if len(labels) == 1 else 'numbers'}"
             )
     if args.threshold is not None and not is_multi_label:
         raise UserError(
             f"--threshold={args.threshold:g} is for presets whose labels do not exclude each "
             f"other; preset {preset.name!r} gives each text one label"
+        )
+    label, count = Counter(labels).most_common(1)[0]
+    if count > 1 and (args.probabilities or gives_numbers):
+        way_out = "" if gives_numbers else ", or take --top_k instead of --probabilities"
+        raise UserError(
+            f"preset {preset.name!r} calls {count} of its outputs {label!r}, and each needs a "
+            f"column of its own: name them apart in its {preset.labels_file}{way_out}"
         )
     threshold = None
     if is_multi_label:
@@ -95,16 +104,19 @@ def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
     def infer(handler: "PredictorHandler", text_columns: Sequence[str]) -> "beam.PTransform":
         from transforms.infer import Classify
 
-        return Classify(handler, labels, text_columns, args.probabilities, top_k, threshold)
+        return Classify(
+            *(handler, labels, text_columns, args.probabilities, top_k, threshold),
+            gives_numbers=gives_numbers,
+        )
 
     settings = {} if threshold is None else {"threshold": threshold}
     return Job(
         "classify",
-        label_fields(labels, args.probabilities, top_k, is_multi_label),
+        label_fields(labels, args.probabilities, top_k, is_multi_label, gives_numbers),
         infer,
-        model={"labels": labels, **settings},
+        model={"labels": labels, **settings, **({"gives_numbers": True} if gives_numbers else {})},
         settings={name: str(value) for name, value in settings.items()},
-        label_column=None if gives_a_number else "labels" if is_multi_label else "label",
+        label_column=None if gives_numbers else "labels" if is_multi_label else "label",
     )
 
 

@@ -112,9 +112,12 @@ def _finetune(argv: Sequence[str]) -> int:
         from pipelines.finetuning.report import print_figures
 
         keras.utils.set_random_seed(args.seed)
-        activation = data.kind.activation
+        activation = data.kind.activation([*data.train.labels, *data.validation.labels])
         if preset:
-            classifier, is_new = from_preset(preset, labels, length, activation)
+            is_number = isinstance(data.kind, OneNumber)
+            classifier, is_new = from_preset(
+                preset, labels, length, activation, is_number=is_number
+            )
         else:
             texts = [text for segment in data.train.segments for text in segment]
             classifier, is_new = from_scratch(shape, labels, length, texts, activation), True
@@ -130,7 +133,7 @@ def _finetune(argv: Sequence[str]) -> int:
         recipe = _recipe(args, classifier, len(data.train))
         key = _key(args, data, length, recipe, preset.digest if preset else shape)
         training, seconds = _train(
-            classifier, data, weights, recipe, args, is_new, folder / TRAINING, key
+            classifier, data, weights, recipe, args, activation, is_new, folder / TRAINING, key
         )
         figures = _measure(classifier, data, weights is not None)
         record = {
@@ -142,6 +145,7 @@ def _finetune(argv: Sequence[str]) -> int:
             "sequence_length": length,
             "kind": data.kind.name,
             "labels": classifier.labels,
+            "activation": activation,
             "recipe": asdict(recipe),
             "data": found.record,
             "history": training.history,
@@ -229,7 +233,7 @@ def _read_data(args: argparse.Namespace) -> "TrainingData":
         label_column=args.label_column,
         input_format=args.input_format,
         label_separator=args.label_separator,
-        is_regression=args.task == "regression",
+        task=args.task,
     )
 
 
@@ -291,6 +295,7 @@ def _train(
     weights: np.ndarray | None,
     recipe: Recipe,
     args: argparse.Namespace,
+    activation: str | None,
     is_new: bool,
     state: Path,
     key: str,
@@ -303,15 +308,15 @@ def _train(
     learned, judged = (
         data.kind.targets(rows.labels, data.labels) for rows in (data.train, data.validation)
     )
-    mean, deviation = 0.0, 1.0
-    if isinstance(data.kind, OneNumber):
+    scale = None
+    if isinstance(data.kind, OneNumber) and activation is None:
         # Once scaled, numbers of any size are learned as well as those around 0.
-        mean, deviation = data.kind.scale(learned)
-        learned, judged = (
-            ((numbers - mean) / deviation).astype("float32") for numbers in (learned, judged)
-        )
+        scale = mean, deviation = data.kind.scale(learned)
+        learned, judged = ((numbers - mean) / deviation for numbers in (learned, judged))
         if not is_new:
             scale_head(classifier, 1 / deviation, -mean / deviation)
+    if isinstance(data.kind, OneNumber):
+        learned, judged = (numbers.astype("float32") for numbers in (learned, judged))
     with contextlib.closing(TrainingProgress()) as progress, _going_on(state, key):
         training = train(
             classifier,
@@ -326,7 +331,8 @@ def _train(
             on_resume=_tell_resumed,
             callbacks=[progress, *_tensorboard(args.tensorboard)],
         )
-    if isinstance(data.kind, OneNumber):
+    if scale is not None:
+        mean, deviation = scale
         scale_head(classifier, deviation, mean)
     if training.problem:
         print_error(f"the state to resume the training from was not saved: {training.problem}")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _LABELS_SHOWN = 12
 _EXAMPLES_SHOWN = 3
 _EXAMPLE_CHARACTERS = 70
+_SCORES_SHOWN = 4
 _REASONS_SHOWN = 3
 _REASON_CHARACTERS = 500
 _BAR_WIDTH = 24
@@ -48,14 +49,14 @@ def print_summary(
     first_part = len(manifest["parts"]) - run["parts"]
     start = f", {start_seconds:.1f} s of it to start" if start_seconds else ""
     work = max(seconds - (start_seconds or 0), 1e-3)
-    gives_a_number = len(manifest["model"].get("labels", ())) == 1
+    gives_numbers = manifest["model"].get("gives_numbers", False)
     done = "embedded" if "embedding" in manifest["model"] else "labelled"
-    done = "scored" if gives_a_number else done
+    done = "scored" if gives_numbers else done
     console.print(
         f"[bold]{counted(rows['written'], 'row')}[/bold] {done} in {seconds:.1f} s{start}: "
         f"{rows['read'] / work:,.0f} rows/s, {run['tokens'] / work:,.0f} tokens/s"
     )
-    if (labels or gives_a_number) and rows["written"] and run["parts"]:
+    if (labels or gives_numbers) and rows["written"] and run["parts"]:
         if labels:
             console.print()
             console.print(_label_table(labels, rows["written"]))
@@ -63,6 +64,7 @@ def print_summary(
             console,
             Path(os.path.expanduser(output)) / manifest["parts"][first_part]["path"],
             manifest["text_column"],
+            _added(manifest["model"]),
         )
     console.print()
     console.print(_facts_table(manifest, rows, output, todo))
@@ -85,13 +87,19 @@ def _label_table(labels: Mapping[str, int], rows: int) -> Table:
     return table
 
 
-def _print_examples(console: Console, part: Path, text_column: str) -> None:
+def _added(model: Mapping[str, Any]) -> list[str]:
+    """Returns the columns of an example besides its text; the input may have others of the name."""
+    if not model.get("gives_numbers", False):
+        return ["label", "score"]
+    return ["score" if len(model["labels"]) == 1 else "scores"]
+
+
+def _print_examples(console: Console, part: Path, text_column: str, added: list[str]) -> None:
     """Prints the first rows of a part, if it is on this machine."""
     if not part.is_file():
         return
     file = pq.ParquetFile(part)
-    columns = [name for name in ("label", "score", text_column) if name in file.schema_arrow.names]
-    batch = next(file.iter_batches(_EXAMPLES_SHOWN, columns=columns), None)
+    batch = next(file.iter_batches(_EXAMPLES_SHOWN, columns=[*added, text_column]), None)
     if batch is None:
         return
     console.print()
@@ -100,9 +108,11 @@ def _print_examples(console: Console, part: Path, text_column: str) -> None:
         text = printable(row[text_column])
         if len(text) > _EXAMPLE_CHARACTERS:
             text = f"{text[:_EXAMPLE_CHARACTERS]}…"
+        *label, scores = (row[name] for name in added)
+        scores = list(scores.values()) if isinstance(scores, dict) else [scores]
         table.add_row(
-            *([f"  {escape(printable(row['label']))}"] if "label" in row else ["  "]),
-            f"{row['score']:.2f}",
+            f"  {escape(printable(label[0])) if label else ''}",
+            *(f"{score:.2f}" for score in scores[:_SCORES_SHOWN]),
             f"[dim]{escape(text)}[/dim]",
         )
     console.print(table)

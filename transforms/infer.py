@@ -148,6 +148,7 @@ class Classify(_Infer):
         top_k: How many of the likeliest classes to add as a list; none if 0.
         threshold: Lowest probability at which a class is one of the row's `labels`, if the
             classes are not mutually exclusive; `None` if they are.
+        gives_numbers: Whether the model gives a number for each label, and no label.
     """
 
     def __init__(
@@ -158,6 +159,7 @@ class Classify(_Infer):
         probabilities: bool = False,
         top_k: int = 0,
         threshold: float | None = None,
+        gives_numbers: bool = False,
     ) -> None:
         add = partial(
             add_labels,
@@ -165,6 +167,7 @@ class Classify(_Infer):
             probabilities=probabilities,
             top_k=top_k,
             threshold=threshold,
+            gives_numbers=gives_numbers,
         )
         super().__init__(handler, text_columns, add)
 
@@ -231,40 +234,56 @@ def add_labels(
     probabilities: bool,
     top_k: int,
     threshold: float | None = None,
+    gives_numbers: bool = False,
 ) -> pa.RecordBatch:
     """Returns a record batch with the columns of `label_fields` after its own.
 
     Args:
         batch: The record batch, `[rows]`.
-        outputs: float32 `[rows, labels]`: the probability of each class, or the score of a single
-            one.
+        outputs: float32 `[rows, labels]`: the probability of each class, or numbers.
         labels: Names of the classes.
         probabilities: Whether to add all probabilities.
         top_k: How many of the likeliest classes to add; none if 0.
         threshold: Lowest probability at which a class is one of the row's `labels`; `None` if the
             classes are mutually exclusive.
+        gives_numbers: Whether the outputs are numbers; a single one always is.
     """
+    fields = label_fields(labels, probabilities, top_k, threshold is not None, gives_numbers)
+    columns: list[pa.Array]
     if len(labels) == 1:
-        score = label_fields(labels, probabilities, top_k)[0]
-        columns = [*batch.columns, pa.array(outputs[:, 0])]
-        return pa.RecordBatch.from_arrays(columns, schema=batch.schema.append(score))
+        columns = [pa.array(outputs[:, 0])]
+    elif gives_numbers:
+        columns = [_by_label(outputs, labels)]
+    else:
+        columns = _label_columns(outputs, labels, probabilities, top_k, threshold)
+    schema = pa.schema([*batch.schema, *fields], batch.schema.metadata)
+    return pa.RecordBatch.from_arrays([*batch.columns, *columns], schema=schema)
+
+
+def _label_columns(
+    outputs: np.ndarray,
+    labels: Sequence[str],
+    probabilities: bool,
+    top_k: int,
+    threshold: float | None,
+) -> list[pa.Array]:
+    """Returns the columns of a model that gives labels; arguments as in `add_labels`."""
     names = pa.array(labels, pa.string())
     best = outputs.argmax(axis=1)
-    columns = [names.take(pa.array(best)), pa.array(outputs[np.arange(len(batch)), best])]
+    columns = [names.take(pa.array(best)), pa.array(outputs[np.arange(len(outputs)), best])]
     if threshold is not None:
         columns.append(_ranked(names, outputs, (outputs >= threshold).sum(axis=1)))
     if probabilities:
-        columns.append(
-            pa.StructArray.from_arrays(
-                [pa.array(np.ascontiguousarray(column)) for column in outputs.T], list(labels)
-            )
-        )
+        columns.append(_by_label(outputs, labels))
     if top_k:
-        columns.append(_ranked(names, outputs, np.full(len(batch), min(top_k, len(labels)))))
-    schema = batch.schema
-    for field in label_fields(labels, probabilities, top_k, threshold is not None):
-        schema = schema.append(field)
-    return pa.RecordBatch.from_arrays([*batch.columns, *columns], schema=schema)
+        columns.append(_ranked(names, outputs, np.full(len(outputs), min(top_k, len(labels)))))
+    return columns
+
+
+def _by_label(outputs: np.ndarray, labels: Sequence[str]) -> pa.StructArray:
+    """Returns numbers `[rows, labels]` as a column with a field for each label."""
+    columns = [pa.array(np.ascontiguousarray(column)) for column in outputs.T]
+    return pa.StructArray.from_arrays(columns, list(labels))
 
 
 def _ranked(names: pa.Array, outputs: np.ndarray, counts: np.ndarray) -> pa.ListArray:

@@ -23,18 +23,29 @@ def token_fields(has_segments: bool) -> list[pa.Field]:
 
 
 def label_fields(
-    labels: Sequence[str], probabilities: bool, top_k: int, is_multi_label: bool = False
+    labels: Sequence[str],
+    probabilities: bool,
+    top_k: int,
+    is_multi_label: bool = False,
+    gives_numbers: bool = False,
 ) -> list[pa.Field]:
-    """Returns the columns that `Classify` adds; for a model that gives a number, only its score."""
+    """Returns the columns that `Classify` adds.
+
+    For a model that gives numbers that is `score`, a single one, or `scores`, a number by each
+    label.
+    """
     score = pa.float32()
     if len(labels) == 1:
         return [pa.field("score", score)]
+    by_label = pa.struct([(label, score) for label in labels])
+    if gives_numbers:
+        return [pa.field("scores", by_label)]
     fields = [pa.field("label", pa.string()), pa.field("score", score)]
     entry = pa.struct([fields[0], fields[1]])
     if is_multi_label:
         fields.append(pa.field("labels", pa.list_(entry)))
     if probabilities:
-        fields.append(pa.field("probabilities", pa.struct([(label, score) for label in labels])))
+        fields.append(pa.field("probabilities", by_label))
     if top_k:
         fields.append(pa.field("top", pa.list_(entry)))
     return fields

@@ -91,7 +91,7 @@ class Computation:
 
 
 def computation_of(model: "Classifier | Embedder", use_xla: bool = False) -> Computation:
-    """Returns the computation of a model's results: its classes' probabilities, or vectors.
+    """Returns the computation of a model's results: its classes' probabilities, numbers or vectors.
 
     Raises:
         UserError: A classifier's scores are not probabilities.
@@ -102,21 +102,22 @@ def computation_of(model: "Classifier | Embedder", use_xla: bool = False) -> Com
 
 
 def _classification(classifier: "Classifier", use_xla: bool) -> Computation:
-    """Returns the computation of each class's probability; of a head with one output, its score."""
+    """Returns the computation of each class's probability, or of the numbers as they are."""
     import keras
     import tensorflow as tf
 
-    is_number = classifier.gives_a_number
     to_probabilities = {
-        keras.activations.linear: tf.identity if is_number else tf.nn.softmax,
+        keras.activations.linear: tf.nn.softmax,
         keras.activations.softmax: tf.identity,
         keras.activations.sigmoid: tf.identity,
     }.get(classifier.activation)
+    if classifier.gives_numbers:
+        to_probabilities = tf.identity
     if to_probabilities is None:
         name = keras.activations.serialize(classifier.activation)
         raise UserError(f"scores with the activation {name!r} are not class probabilities")
 
-    def probabilities(features: Mapping[str, Any]) -> Any:
+    def outputs(features: Mapping[str, Any]) -> Any:
         return to_probabilities(tf.cast(classifier.scores(features), tf.float32))
 
-    return Computation(probabilities, list(classifier.input), len(classifier.labels), use_xla)
+    return Computation(outputs, list(classifier.input), len(classifier.labels), use_xla)

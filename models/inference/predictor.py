@@ -101,7 +101,7 @@ class Predictor:
         computation: Computes a micro-batch; the model's own for the device if `None`.
 
     Attributes:
-        labels: Names of the classes; empty if vectors are computed.
+        labels: Names of the classes or numbers; empty if vectors are computed.
         width: Numbers in a row's result.
         precision: The compute type.
         seconds_per_token: About how long the model takes for a token.
@@ -164,7 +164,8 @@ class Predictor:
 
         Args:
             preset: A preset's name or folder.
-            task: `classify` for the probability of each class, `embed` for vectors.
+            task: `classify` for the probability of each class, or the preset's numbers; `embed`
+                for vectors.
             sequence_length: Maximum tokens per row; the preset's own if `None`.
             preprocessor: One that already has the preset's tokenizer, with its own length.
             batch_tokens: Token area of a micro-batch; chosen for the device if `None`.
@@ -207,14 +208,14 @@ class Predictor:
             modules = preset.module_weights()
             model = Embedder(backbone, preprocessor, settings, dimensions, modules)
         else:
-            overrides = {"preprocessor": preprocessor, "dtype": dtype}
-            if preset.is_multi_label:
-                overrides["activation"] = "sigmoid"
-            model = family.from_preset(preset, load_weights=True, num_classes=None, **overrides)
+            model = family.from_preset(preset, preprocessor=preprocessor, dtype=dtype)
         return cls(model, device, batch_tokens, long_text)
 
     def __call__(self, texts: Any, pair_texts: Any = None) -> np.ndarray:
-        """Returns the probability of each class of `labels`, or vectors: float32 `[rows, width]`.
+        """Returns what each row gets, float32 `[rows, width]`.
+
+        That is the probability of each class of `labels`, the numbers of a preset that gives
+        numbers, or a vector.
 
         Args:
             texts: Strings `[rows]`, in a list, NumPy array, tensor or Arrow array; one string is

@@ -5,6 +5,7 @@ weights. See `models.presets.hugging_face_tokenizer` for the tokenizer's files, 
 `models.presets.sentence_transformers` for those that say how texts become vectors.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import chain
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
+from models.errors import PresetError
 from models.families.record import (
     FAMILIES,
     Family,
@@ -24,20 +26,20 @@ from models.families.record import (
 from models.presets import hugging_face, sentence_transformers
 from models.presets.embedding import EmbeddingSettings, Normalize, Prompts
 from models.presets.hugging_face import POOLER
+from models.presets.hugging_face_head import OTHER_TASKS, SETTINGS, Head, read_head
 from models.presets.hugging_face_tokenizer import ALL_FILES, TokenizerFiles
 from models.presets.preset import (
     BACKBONE_FIELDS,
     Preset,
     StoredWeights,
     check_fields,
-    default_labels,
-    is_text,
 )
 from models.presets.safetensors_weights import INDEX, Safetensors, SafetensorsWeights
 
 CONFIG = "config.json"
 
 _CLASSIFIER = "ForSequenceClassification"
+_ANY_HEAD = re.compile(r"For[A-Z]")
 
 ACTIVATIONS: dict[str, str] = {
     "gelu": "gelu",
@@ -46,12 +48,22 @@ ACTIVATIONS: dict[str, str] = {
     "gelu_fast": "gelu_approximate",
     "gelu_pytorch_tanh": "gelu_approximate",
     "gelu_python_tanh": "gelu_approximate",
+    "gelu_accurate": "gelu_approximate",
+    "gelu_10": "gelu_10",
+    "quick_gelu": "quick_gelu",
     "relu": "relu",
+    "relu2": "relu2",
+    "relu6": "relu6",
+    "leaky_relu": "leaky_relu",
+    "silu": "silu",
+    "swish": "silu",
+    "hardswish": "hard_silu",
+    "mish": "mish",
+    "tanh": "tanh",
+    "sigmoid": "sigmoid",
+    "linear": "linear",
 }
 """Activations by Hugging Face's names for them."""
-
-_MULTI_LABEL = "multi_label_classification"
-_PROBLEM_TYPES = (None, "single_label_classification", _MULTI_LABEL)
 
 # The supported values of each field; fields may be missing.
 _ONLY: dict[str, tuple[Any, ...]] = {
@@ -84,6 +96,7 @@ class HuggingFacePreset(Preset):
 
     config_file = CONFIG
     head_file = CONFIG
+    labels_file = CONFIG
 
     def __init__(self, name: str, folder: Path, model_folder: str = "") -> None:
         super().__init__(name, folder)
@@ -173,64 +186,94 @@ class HuggingFacePreset(Preset):
         return pad_id + 1
 
     @cached_property
-    @override
-    def has_classifier(self) -> bool:
+    def _architectures(self) -> list[str]:
+        """The classes of transformers that the checkpoint was saved from."""
         architectures = self._config.get("architectures") or []
         if not isinstance(architectures, list):
             raise self.error(CONFIG, f"architectures must be an array, not {architectures!r:.60}")
-        return any(str(name).endswith(_CLASSIFIER) for name in architectures)
+        return [str(name) for name in architectures]
+
+    @cached_property
+    @override
+    def has_classifier(self) -> bool:
+        is_described = any(name.endswith(_CLASSIFIER) for name in self._architectures)
+        if not is_described and any(_ANY_HEAD.search(name) for name in self._architectures):
+            return False
+        try:
+            return self._missing_of_head is None
+        except PresetError:
+            return is_described  # loading the weights says what is wrong with them
+
+    @property
+    def _missing_of_head(self) -> str | None:
+        """A weight that a classifier has on top of its tokens and that is not stored, if any."""
+        head = (*self._type.head, *([POOLER] if self._family.has_pooler else []))
+        names = (f"{name}.weight" for name in head)
+        return next((name for name in names if name not in self._stored.arrays), None)
+
+    @override
+    def no_classifier(self) -> PresetError:
+        try:
+            missing = self._missing_of_head
+        except PresetError as error:
+            return error
+        name = next(iter(self._architectures), "")
+        task = next((task for end, task in OTHER_TASKS.items() if name.endswith(end)), None)
+        if task is not None:
+            reason = f"it is a {name}, which {task}"
+        elif name.endswith(_CLASSIFIER):
+            reason = (
+                f"{CONFIG} says that it is a {name}, but its weights lack {missing!r}, which "
+                "transformers would draw at random"
+            )
+        else:
+            return super().no_classifier()
+        return PresetError(
+            f"preset {self.name!r} has no classifier: {reason}; fine-tune it first: "
+            "python -m pipelines.finetune --help"
+        )
+
+    @cached_property
+    def _head(self) -> Head:
+        if not self.has_classifier:
+            raise self.no_classifier()
+        return read_head(self, self._config, self._num_outputs)
+
+    def _num_outputs(self) -> int | None:
+        """Returns how many outputs the stored head has, if it can be read."""
+        try:
+            stored = self._stored.arrays.get(f"{self._type.head[-1]}.bias")
+        except PresetError:
+            return None
+        return stored.shape[0] if stored and len(stored.shape) == 1 else None
 
     @property
     @override
     def is_multi_label(self) -> bool:
-        return self.has_classifier and self._config.get("problem_type") == _MULTI_LABEL
+        return self._head.is_multi_label
+
+    @property
+    @override
+    def gives_numbers(self) -> bool:
+        return self._head.gives_numbers
 
     @property
     @override
     def head_config(self) -> dict[str, Any]:
         names = self._type.dropouts
         name = next((name for name in names if self._config.get(name) is not None), names[-1])
-        return {
-            "activation": "sigmoid" if self.is_multi_label else None,
+        config = {
+            "activation": self._head.activation,
             "dropout": self._checked({name: "dropout"})[name],
         }
+        if self._head.gives_numbers and len(self._head.labels) > 1:
+            config["is_regression"] = True
+        return config
 
-    @cached_property
+    @property
     @override
     def labels(self) -> list[str]:
-        if not self.has_classifier:
-            raise self.no_classifier()
-        labels = self._labels()
-        problem = self._config.get("problem_type")
-        if problem == "regression" or (problem != _MULTI_LABEL and len(labels) == 1):
-            raise self.error(CONFIG, "a regression model, which has no classes, cannot be used")
-        if problem not in _PROBLEM_TYPES:
-            choices = ", ".join(filter(None, _PROBLEM_TYPES))
-            raise self.error(CONFIG, f"problem_type {problem!r} is not one of {choices}")
-        return labels
-
-    def _labels(self) -> list[str]:
-        num_labels, names = self._config.get("num_labels"), self._config.get("id2label")
-        if num_labels is not None:
-            try:
-                check_fields({"num_labels": num_labels}, {"num_labels": int})
-            except ValueError as error:
-                raise self.error(CONFIG, str(error)) from None
-        if names is None:
-            return default_labels(2 if num_labels is None else num_labels)
-        if not isinstance(names, dict) or not all(map(is_text, names.values())):
-            raise self.error(CONFIG, "id2label must be an object of strings")
-        ids = [str(index) for index in range(len(names))]
-        if not names or names.keys() != set(ids):
-            raise self.error(CONFIG, f"id2label must name the classes 0 to {len(names) - 1}")
-        labels = [names[index] for index in ids]
-        if len(set(labels)) != len(labels):
-            raise self.error(CONFIG, "id2label gives two classes the same name")
-        if num_labels is not None and num_labels != len(labels):
-            raise self.error(
-                CONFIG, f"id2label names {len(labels)} classes, num_labels is {num_labels}"
-            )
-        return labels
+        return self._head.labels
 
     @cached_property
     def _tokenizer(self) -> TokenizerFiles:
@@ -305,7 +348,7 @@ class HuggingFacePreset(Preset):
     @property
     @override
     def files(self) -> Sequence[str]:
-        others = (INDEX, *ALL_FILES, *sentence_transformers.files(self))
+        others = (INDEX, *ALL_FILES, SETTINGS, *sentence_transformers.files(self))
         shaping = {CONFIG, *self._stored.files, *filter(self.has, others)}
         return sorted(map(self.located, shaping))
 
@@ -313,7 +356,7 @@ class HuggingFacePreset(Preset):
     def backbone_weights(self, config: Mapping[str, Any]) -> StoredWeights:
         family = self._family
         known = {
-            "pooler": family.has_pooler and (self.has_pooler or self.has_classifier),
+            "pooler": self.has_pooler,
             "unused_positions": self._unused_positions,
             "segments": self._config.get("type_vocab_size"),
         }

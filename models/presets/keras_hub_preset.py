@@ -42,7 +42,7 @@ BYTE_PAIR_MERGES = "assets/tokenizer/merges.txt"
 SENTENCE_PIECE_MODEL = "assets/tokenizer/vocabulary.spm"
 
 OWN_SETTINGS = "textbeam"
-"""Key in `tokenizer.json` for settings that Keras Hub does not have; it ignores the key."""
+"""Key in `tokenizer.json` and `task.json` for settings that Keras Hub lacks; it ignores the key."""
 
 
 def classes(family: Family) -> dict[str, tuple[str, ...]]:
@@ -113,6 +113,8 @@ _TOKENIZERS: dict[TokenizerKind, tuple[Fields, dict[str, Any], str]] = {
     "sentence_piece": (_SENTENCE_PIECE_FIELDS, _SENTENCE_PIECE_ONLY, SENTENCE_PIECE_MODEL),
 }
 
+_AS_TRANSFORMERS: Fields = {"as_transformers": bool}
+
 # What Keras Hub writes about a preprocessor. The last four belong to masked language models and
 # say nothing about how a text is packed.
 _PREPROCESSOR_FIELDS: Fields = {
@@ -134,6 +136,7 @@ _TASK_FIELDS: Fields = {
     "dropout": float,
     "hidden_dim": int,
 }
+_OWN_TASK_FIELDS: Fields = {"is_regression": bool}
 
 
 class KerasHubPreset(Preset):
@@ -146,6 +149,7 @@ class KerasHubPreset(Preset):
     """
 
     head_file = TASK
+    labels_file = LABELS
 
     def __init__(self, name: str, folder: Path, label_names: Sequence[str] | None = None) -> None:
         super().__init__(name, folder)
@@ -208,25 +212,23 @@ class KerasHubPreset(Preset):
             return {
                 "vocabulary": self.parsed(vocabulary, read_lines),
                 "lowercase": config.get("lowercase", False),
-                **self._own_settings(),
+                **self._own_settings(TOKENIZER, {"strip_accents": bool, **_AS_TRANSFORMERS}),
             }
         if vocabulary == BYTE_PAIR_VOCABULARY:
             return {
                 "vocabulary": self.parsed(vocabulary, read_vocabulary),
                 "merges": self.parsed(BYTE_PAIR_MERGES, read_merges),
             }
-        return {"proto": self.read(vocabulary), **self._own_settings()}
+        return {"proto": self.read(vocabulary), **self._own_settings(TOKENIZER, _AS_TRANSFORMERS)}
 
-    def _own_settings(self) -> dict[str, Any]:
-        settings = self.json(TOKENIZER).get(OWN_SETTINGS, {})
+    def _own_settings(self, file: str, fields: Fields) -> dict[str, Any]:
+        settings = self.json(file).get(OWN_SETTINGS, {})
         try:
             if not isinstance(settings, dict):
                 raise ValueError(f"must not be {settings!r}")
-            known = {"wordpiece": ("strip_accents", "as_transformers"), "byte_pair": ()}
-            kind = FAMILIES[self.family].tokenizer
-            check_fields(settings, dict.fromkeys(known.get(kind, ("as_transformers",)), bool))
+            check_fields(settings, fields)
         except ValueError as error:
-            raise self.error(TOKENIZER, f"{OWN_SETTINGS}: {error}") from None
+            raise self.error(file, f"{OWN_SETTINGS}: {error}") from None
         return settings
 
     @cached_property
@@ -265,12 +267,20 @@ class KerasHubPreset(Preset):
     @override
     def head_config(self) -> dict[str, Any]:
         names = ("activation", "dropout", "hidden_dim")
-        return {name: self._task_config[name] for name in names if name in self._task_config}
+        config = {name: self._task_config[name] for name in names if name in self._task_config}
+        return {**config, **self._own_settings(TASK, _OWN_TASK_FIELDS)}
 
     @property
     @override
     def is_multi_label(self) -> bool:
-        return self._task_config.get("activation") == "sigmoid"
+        return self._task_config.get("activation") == "sigmoid" and not self.gives_numbers
+
+    @property
+    @override
+    def gives_numbers(self) -> bool:
+        if super().gives_numbers:
+            return True
+        return self._own_settings(TASK, _OWN_TASK_FIELDS).get("is_regression", False)
 
     @cached_property
     @override
@@ -289,11 +299,10 @@ class KerasHubPreset(Preset):
             labels = list(self._label_names or default_labels(num_classes))
         if not isinstance(labels, list) or not all(map(is_text, labels)):
             raise self.error(LABELS, "must be an array of strings")
-        if len(labels) != num_classes or len(set(labels)) != num_classes:
+        if len(labels) != num_classes:
             raise self.error(
                 LABELS,
-                f"{len(labels)} labels for {num_classes} classes; there must be one distinct label "
-                "for each class",
+                f"{len(labels)} labels for {num_classes} classes; there must be one for each",
             )
         return labels
 

@@ -4,7 +4,6 @@ import functools
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +83,8 @@ class Preset(ABC):
     """Describes the backbone."""
     head_file: ClassVar[str]
     """Describes the classifier's head."""
+    labels_file: ClassVar[str]
+    """Names its labels."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
@@ -107,7 +108,7 @@ class Preset(ABC):
     @property
     @abstractmethod
     def head_config(self) -> dict[str, Any]:
-        """Arguments of the classifier's constructor: `activation`, `dropout`, `hidden_dim`."""
+        """Arguments of the classifier's constructor, besides its labels and preprocessor."""
 
     @property
     @abstractmethod
@@ -123,6 +124,11 @@ class Preset(ABC):
     @abstractmethod
     def is_multi_label(self) -> bool:
         """Whether the classes are not mutually exclusive."""
+
+    @property
+    def gives_numbers(self) -> bool:
+        """Whether texts get a number for each label, and no label; with one label they do."""
+        return len(self.labels) == 1
 
     @property
     @abstractmethod
@@ -368,7 +374,7 @@ def check_labels(labels: Sequence[str] | None, num_classes: int) -> list[str]:
     """Returns the names of the classes: those given, or `LABEL_0` and so on.
 
     Raises:
-        ValueError: There is not one for each class, one is not a string, or two are the same.
+        ValueError: There is not one for each class, or one is not a string.
     """
     if labels is None:
         return default_labels(num_classes)
@@ -379,9 +385,6 @@ def check_labels(labels: Sequence[str] | None, num_classes: int) -> list[str]:
             raise ValueError(f"a label must be a string, not {label!r}")
         if not is_text(label):
             raise ValueError(f"label {label!r} cannot be written in UTF-8")
-    label, count = Counter(labels).most_common(1)[0]
-    if count > 1:
-        raise ValueError(f"two labels are both {label!r}")
     return list(labels)
 
 

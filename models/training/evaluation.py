@@ -119,18 +119,31 @@ def evaluate_numbers(predicted: np.ndarray, targets: np.ndarray) -> dict[str, An
     """Evaluates a model that gives each row a number; both arrays are float `[rows]`.
 
     Returns:
-        `rmse`, `mae`, `r2` (the share of the variance that is explained) and `pearson`; the last
-        two are 0 where all numbers are equal.
+        `rmse`, `mae`, `r2` (the share of the variance that is explained), `pearson` and `spearman`
+        (how well the order is right); the last three are 0 where all numbers are equal.
     """
     variance = float(np.var(targets))
-    is_constant = np.ptp(targets) == 0 or np.ptp(predicted) == 0
     rmse = -negative_rmse(targets, predicted)
     return {
         "rmse": _rounded(rmse),
         "mae": _rounded(np.mean(np.abs(targets - predicted))),
         "r2": _rounded(1 - rmse**2 / variance) if variance else 0.0,
-        "pearson": 0.0 if is_constant else _rounded(np.corrcoef(targets, predicted)[0, 1]),
+        "pearson": _correlation(targets, predicted),
+        "spearman": _correlation(_ranks(targets), _ranks(predicted)),
     }
+
+
+def _correlation(targets: np.ndarray, predicted: np.ndarray) -> float:
+    """Returns Pearson's r, 0 where it is not defined."""
+    if np.ptp(targets) == 0 or np.ptp(predicted) == 0:
+        return 0.0
+    return _rounded(np.corrcoef(targets, predicted)[0, 1])
+
+
+def _ranks(numbers: np.ndarray) -> np.ndarray:
+    """Returns the rank of each number; equal ones share the mean of theirs."""
+    _, group, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[group]
 
 
 def calibration(confidence: np.ndarray, is_right: np.ndarray) -> dict[str, Any]:

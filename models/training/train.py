@@ -279,7 +279,7 @@ def judged_by(
     classifier: Classifier, has_class_weights: bool
 ) -> tuple[str, list[keras.metrics.Metric] | None]:
     """Returns the validation metric that the best epoch is chosen by, and what computes it."""
-    if classifier.gives_a_number:
+    if classifier.gives_numbers:
         return "val_loss", None
     if classifier.is_multi_label:
         f1 = keras.metrics.F1Score(average="micro", threshold=0.5, name="f1")

@@ -85,6 +85,7 @@ TITLES = {
     "mae": "MAE",
     "r2": "R²",
     "pearson": "Pearson's r",
+    "spearman": "Spearman's ρ",
 }
 """Names of figures as a person reads them."""
 

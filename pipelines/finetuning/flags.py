@@ -48,7 +48,6 @@ def make_parser() -> options.Parser:
     group.add_argument(
         "--task",
         choices=("classification", "regression"),
-        default="classification",
         help="regression: the label is a number to predict; default: classification",
     )
     group.add_argument(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -23,6 +23,12 @@ _HELD_OUT_ROWS = (100, 10_000)
 
 # With this many rows it is no accident if all texts are numbers.
 _ENOUGH_TO_TELL = 10
+
+# Labels such as 3.5 that a scale of classes may have.
+_MOST_FRACTIONS = 20
+
+Task = Literal["classification", "regression"]
+"""What is learned: a label, or several, or a number."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ def read_training_data(
     label_column: str,
     input_format: str | None,
     label_separator: str | None = None,
-    is_regression: bool = False,
+    task: Task | None = None,
 ) -> TrainingData:
     """Reads the rows to train and to validate on.
 
@@ -104,10 +110,12 @@ def read_training_data(
         label_column: Name of the column with the label.
         input_format: As for `plan_corpus`.
         label_separator: What separates the labels of a row that may have several.
-        is_regression: Whether the label is a number to predict.
+        task: Whether the label is a number to predict, or a class; classes if `None`, unless labels
+            look like numbers to predict.
 
     Raises:
-        UserError: Too few rows, fewer than two labels, or a label only in the validation data.
+        UserError: Too few rows, fewer than two labels, a label only in the validation data, or
+            labels that look like numbers to predict, without a task.
     """
     columns: dict[str, Any] = {
         "text_column": text_column,
@@ -117,7 +125,7 @@ def read_training_data(
     }
     dropped: Counter[str] = Counter()
     corpus = _plan(inputs, **columns)
-    kind = _label_kind(corpus, label_column, label_separator, is_regression)
+    kind = _label_kind(corpus, label_column, label_separator, task)
     read = _read(corpus, label_column, kind, dropped)
     train, contradictions = _without_duplicates(read, dropped)
     if validation:
@@ -135,6 +143,8 @@ def read_training_data(
     dropped["the text is among the validation texts"] += len(train) - len(kept) - len(chosen)
     train = train.take(kept)
     labels = kind.names(train.labels)
+    if task is None and isinstance(kind, OneLabel):
+        _check_classes(labels, len(train), label_column)
     _check(kind, train, labels, +dropped, text_column)
     if not len(held):
         raise UserError(
@@ -169,6 +179,18 @@ def _check(
         raise UserError(
             f"column {text_column!r} for --text_column holds numbers, such as "
             f"{train.segments[0][0]!r}, and no texts; name the column with the texts"
+        )
+
+
+def _check_classes(labels: Sequence[str], num_rows: int, label_column: str) -> None:
+    """Raises `UserError` if labels look like measurements: fractions, hardly two of them alike."""
+    if len(labels) <= min(_MOST_FRACTIONS, num_rows / 2) or not all(map(_is_number, labels)):
+        return
+    fraction = next((label for label in labels if not float(label).is_integer()), None)
+    if fraction is not None:
+        raise UserError(
+            f"column {label_column!r} for --label_column holds numbers, such as {fraction}: "
+            "--task=regression predicts numbers, --task=classification takes each for a label"
         )
 
 
@@ -215,7 +237,7 @@ def _plan(
 
 
 def _label_kind(
-    corpus: Corpus, label_column: str, separator: str | None, is_regression: bool
+    corpus: Corpus, label_column: str, separator: str | None, task: Task | None
 ) -> LabelKind:
     """Returns what the labels are, by the flags and the type of their column."""
     kind = next(column.type for column in corpus.fields if column.name == label_column)
@@ -223,7 +245,7 @@ def _label_kind(
         is_kind(kind)
         for is_kind in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
     )
-    if is_regression:
+    if task == "regression":
         if is_list or separator:
             raise UserError("--task=regression takes one number a text, not several labels")
         return OneNumber(label_column)

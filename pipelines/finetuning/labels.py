@@ -17,6 +17,9 @@ from pipelines.shown import printable
 _LARGEST = 1e30
 _SMALLEST = 1e-5
 
+# Numbers between 0 and 1 that are closer together are learned by their distances.
+_SPREAD = 0.5
+
 THRESHOLD = 0.5
 """Lowest probability at which a row has a label, if it may have several."""
 
@@ -24,8 +27,6 @@ THRESHOLD = 0.5
 class LabelKind(ABC):
     """How the labels of rows are read, learned and judged."""
 
-    activation: ClassVar[str | None] = None
-    """Activation of the classifier's scores."""
     name: ClassVar[str]
     """Name of the kind, in records and for a person."""
 
@@ -40,6 +41,10 @@ class LabelKind(ABC):
     @abstractmethod
     def names(self, labels: Sequence[Any]) -> list[str]:
         """Returns the names of all classes in some rows' labels, in a fixed order."""
+
+    def activation(self, labels: Sequence[Any]) -> str | None:
+        """Returns the activation of the scores of a classifier that learns these labels."""
+        return None
 
     @abstractmethod
     def targets(self, labels: Sequence[Any], names: Sequence[str]) -> np.ndarray:
@@ -142,7 +147,6 @@ class SeveralLabels(LabelKind):
         separator: What separates the labels in a string; lists need none.
     """
 
-    activation = "sigmoid"
     name = "several labels"
 
     def __init__(self, separator: str | None = None) -> None:
@@ -164,6 +168,10 @@ class SeveralLabels(LabelKind):
     def names(self, labels: Sequence[tuple[str, ...]]) -> list[str]:
         """Returns the labels, numbers by value and before words."""
         return sorted({label for row in labels for label in row}, key=_by_value)
+
+    def activation(self, labels: Sequence[tuple[str, ...]]) -> str | None:
+        """Returns a sigmoid: no label excludes another."""
+        return "sigmoid"
 
     def targets(self, labels: Sequence[tuple[str, ...]], names: Sequence[str]) -> np.ndarray:
         """Returns float32 `[rows, names]`: 1 for each label that a row has."""
@@ -229,6 +237,14 @@ class OneNumber(LabelKind):
     def names(self, labels: Sequence[float]) -> list[str]:
         """Returns the name of the number."""
         return [self._column]
+
+    def activation(self, labels: Sequence[float]) -> str | None:
+        """Returns a sigmoid for numbers that are spread between 0 and 1, as similarities are.
+
+        These are learned as sentence-transformers' CrossEncoder learns them, by cross-entropy.
+        """
+        low, high = min(labels), max(labels)
+        return "sigmoid" if 0 <= low <= high <= 1 and high - low > _SPREAD else None
 
     def targets(self, labels: Sequence[float], names: Sequence[str]) -> np.ndarray:
         """Returns float64 `[rows]`."""

@@ -76,24 +76,31 @@ def length_from_scratch(shape: Mapping[str, Any], sequence_length: int | None) -
 
 
 def from_preset(
-    preset: "Preset", labels: list[str], length: int, activation: str | None
+    preset: "Preset", labels: list[str], length: int, activation: str | None, *, is_number: bool
 ) -> tuple["Classifier", bool]:
-    """Returns the classifier of a preset, and whether its head is a new one.
+    """Returns the classifier of a preset, and whether its scores mean something else than before.
 
-    The preset's own head is kept if its labels are the same, and a text may have as many of them.
+    The preset's own head is kept if its labels are the same, and a text may have as many of them;
+    for a number, if it gives one, whatever that is called. A number before it goes through another
+    activation means something else.
 
     Args:
         preset: Preset of a backbone or a classifier.
         labels: Names of the classes.
         length: Maximum tokens of a text.
-        activation: Activation of the scores: `sigmoid` if a text may have several labels.
+        activation: Activation of the scores.
+        is_number: Whether the classifier is to give a number.
     """
     from models.families.classes import classifier_class
 
     kind = classifier_class(preset)
     preprocessor = kind.preprocessor_class.from_preset(preset, length)
     head: dict[str, Any] = {"preprocessor": preprocessor, "activation": activation}
-    has_head = preset.has_classifier and preset.is_multi_label == (activation == "sigmoid")
+    if preset.has_classifier and is_number and len(preset.labels) == 1:
+        own = preset.head_config.get("activation") or "linear"
+        return kind.from_preset(preset, labels=labels, **head), own != (activation or "linear")
+    gives_labels = preset.has_classifier and not (is_number or preset.gives_numbers)
+    has_head = gives_labels and preset.is_multi_label == (activation == "sigmoid")
     if has_head and sorted(preset.labels) == sorted(labels):
         return kind.from_preset(preset, **head), False
     return kind.from_preset(preset, num_classes=len(labels), labels=labels, **head), True
@@ -113,7 +120,7 @@ def from_scratch(
         labels: Names of the classes.
         length: Maximum tokens of a text.
         texts: Texts to make the vocabulary from.
-        activation: Activation of the scores: `sigmoid` if a text may have several labels.
+        activation: Activation of the scores.
     """
     from models.families.classes import CLASSIFIERS
     from models.tokenizers.vocabulary import train_wordpiece

@@ -41,7 +41,8 @@ def write_model_card(
 def _purpose(record: Mapping[str, Any]) -> str:
     labels = [_code(label) for label in record["labels"]]
     if record["kind"] == "a number":
-        what = f"Gives each text a number, its {labels[0]}."
+        bounds = " from 0 to 1" if record["activation"] == "sigmoid" else ""
+        what = f"Gives each text a number{bounds}, its {labels[0]}."
     else:
         shown = ", ".join(labels[:_LABELS_SHOWN])
         more = f" and {len(labels) - _LABELS_SHOWN} more" if len(labels) > _LABELS_SHOWN else ""

@@ -19,6 +19,7 @@ from models import (
     XLMRobertaClassifier,
     XLMRobertaTokenizer,
 )
+from models.presets.hugging_face_preset import ACTIVATIONS
 from models.presets.lookup import open_preset
 
 pytestmark = pytest.mark.parity
@@ -110,9 +111,7 @@ def test_the_pooled_output_is_that_of_transformers(tmp_path):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize(
-    "activation", ["gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "relu"]
-)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activations_are_those_of_transformers(family, tmp_path, activation):
     field = "activation" if family == "distil_bert" else "hidden_act"
     model = reference(family, **{field: activation})

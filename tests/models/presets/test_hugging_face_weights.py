@@ -134,7 +134,7 @@ def change_weights(folder, **changes):
     ("name", "array", "problem"),
     [
         ("classifier.bias", None, "lacks 'classifier.bias'"),
-        ("pooler.dense.weight", None, "lacks 'pooler.dense.weight'"),
+        ("pooler.dense.bias", None, "lacks 'pooler.dense.bias'"),
         ("encoder.layer.1.output.dense.bias", None, "lacks 'encoder.layer.1.output.dense.bias'"),
         ("classifier.bias", np.ones(4, np.float32), "has the shape [4]; its configuration asks"),
         ("classifier.bias", np.ones((), np.float32), "has the shape []"),

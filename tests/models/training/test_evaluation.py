@@ -68,11 +68,17 @@ def test_figures_of_numbers_are_those_of_scikit_learn(seed, rows):
     assert found["rmse"] == pytest.approx(mean_squared**0.5, rel=1e-5)
     mean_absolute = sklearn_metrics.mean_absolute_error(targets, predicted)
     assert found["mae"] == pytest.approx(mean_absolute, rel=1e-5)
+    stats = pytest.importorskip("scipy.stats")
+    assert found["pearson"] == pytest.approx(stats.pearsonr(targets, predicted)[0], rel=1e-4)
+    tied = np.round(predicted)
+    expected = 0 if np.ptp(tied) == 0 else stats.spearmanr(targets, tied)[0]
+    spearman = evaluation.evaluate_numbers(tied, targets)["spearman"]
+    assert spearman == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
 def test_numbers_that_are_all_alike_have_no_correlation():
     found = evaluation.evaluate_numbers(np.full(3, 0.1), np.array([1.0, 2.0, 3.0]))
-    assert (found["pearson"], found["r2"] < 0) == (0.0, True)
+    assert (found["pearson"], found["spearman"], found["r2"] < 0) == (0.0, 0.0, True)
     assert evaluation.evaluate_numbers(np.ones(3), np.ones(3))["r2"] == 0.0
 
 

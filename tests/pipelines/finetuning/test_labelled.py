@@ -240,7 +240,7 @@ def test_a_separator_makes_several_labels_of_a_text(read):
 
 def test_numbers_to_come_near_to_are_read(read):
     rows = [row("1", 4), row("2", 2.5), row("3", None)]
-    data = read(rows, [row("x", 9)], is_regression=True)
+    data = read(rows, [row("x", 9)], task="regression")
     assert (data.train.labels, data.labels) == ([4.0, 2.5], ["label"])
     assert data.dropped == {"there is no label": 1}
 
@@ -249,15 +249,34 @@ def test_numbers_to_come_near_to_are_read(read):
     ("rows", "options", "message"),
     [
         ([row("1", ["a"]), row("2", ["a"])], {}, "at least two labels; there is only"),
-        ([row("1", 2), row("2", 2)], {"is_regression": True}, "that differ; there is only '2.0'"),
+        ([row("1", 2), row("2", 2)], {"task": "regression"}, "that differ; there is only '2.0'"),
         (
             [row("1", "a")],
-            {"is_regression": True},
+            {"task": "regression"},
             "no row to validate on, and 1 row was left out: the label is not a number",
         ),
-        ([row("1", ["a"])], {"is_regression": True}, "takes one number a text, not several"),
+        ([row("1", ["a"])], {"task": "regression"}, "takes one number a text, not several"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(read, rows, options, message):
     with pytest.raises(UserError, match=message):
         read(rows, rows[:1], **options)
+
+
+@pytest.mark.parametrize("count", [8, 100])
+def test_measurements_ask_for_a_task_and_are_labels_if_that_is_said(read, count):
+    rows = [row(f"text {i}", round(i / 37, 2)) for i in range(count)]
+    message = r"'label' for --label_column holds numbers, such as 0.03: --task=regression predicts"
+    with pytest.raises(UserError, match=message):
+        read(rows, rows[:1])
+    assert len(read(rows, [row("x", "0.0")], task="classification").labels) == count
+
+
+@pytest.mark.parametrize(
+    "label",
+    [lambda i: i, lambda i: i % 9 / 2, lambda i: f"{i / 7} m"],
+    ids=["whole", "few", "words"],
+)
+def test_labels_that_may_be_classes_are(read, label):
+    rows = [row(f"text {i}", label(i)) for i in range(60)]
+    assert read(rows, [row("x", label(1))]).labels
