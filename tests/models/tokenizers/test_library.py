@@ -26,9 +26,7 @@ VOCABULARY = ["[UNK]", *"abexé中!ασς", "##a", "##b", "##x", "##é", "##σ",
 
 
 def rows(tokens):
-    return [
-        tokens.ids[a:b].tolist() for a, b in zip(tokens.splits, tokens.splits[1:], strict=False)
-    ]
+    return [tokens.ids[a:b].tolist() for a, b in itertools.pairwise(tokens.splits)]
 
 
 def library(lowercase, strip_accents):
