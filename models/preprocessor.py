@@ -171,6 +171,10 @@ class Preprocessor(FamilyMember):
         if pair_texts is None:
             return [self.tokenizer.encode(texts)]
         check_pairs(texts, pair_texts)
+        if not self.record.takes_segments(self.packing):
+            raise ValueError(
+                "the tokenizer tells two texts apart by segments, which the model lacks"
+            )
         return [self.tokenizer.encode(texts), self.tokenizer.encode(pair_texts)]
 
     def encode_windows(

@@ -50,8 +50,11 @@ def pack_windows(
         first text was truncated.
 
     Raises:
-        ValueError: There is no room for a token of each text beside the special ones.
+        ValueError: There is no room for a token of each text beside the special ones, or no
+            special token tells where a text ends.
     """
+    if not packing.closes_texts:
+        raise ValueError("windows need a tokenizer that ends each text with a special token")
     num_special = packing.num_special(len(texts))
     room = sequence_length - num_special
     if room < len(texts):

@@ -36,6 +36,12 @@ class Packing:
         return (0,) * len(self.single) if num_texts == 1 else self.pair_segments
 
     @property
+    def closes_texts(self) -> bool:
+        """Whether one special token ends a single text and the first of two."""
+        after = self.pair[self.pair.index(0) + 1]
+        return isinstance(after, str) and self.single[-1] == after
+
+    @property
     def tokens(self) -> frozenset[str]:
         """The special tokens that stand around texts."""
         return frozenset(piece for piece in (*self.single, *self.pair) if isinstance(piece, str))
@@ -132,6 +138,11 @@ class Family:
     head_activation: str | None = None
     drops_first: bool = True
     head_dropout: float = 0.0
+
+    def takes_segments(self, packing: Packing) -> bool:
+        """Returns whether the segments of pairs are ones that it has, or leaves unread."""
+        positions_have_segments = self.hugging_face.pads_first  # the first one, in every position
+        return not (positions_have_segments and any(packing.pair_segments))
 
 
 _CLS_SEP = Packing(("[CLS]", 0, "[SEP]"), ("[CLS]", 0, "[SEP]", 1, "[SEP]"), (0, 0, 0, 1, 1))

@@ -271,6 +271,27 @@ def test_a_general_class_puts_special_tokens_where_tokenizer_json_says(
     assert packing_of(bert) == expected
 
 
+def test_a_roberta_takes_no_segments(roberta):
+    write(roberta, TOKENIZER, {**byte_pair_json(), "post_processor": BERTS})
+    write(roberta, SETTINGS, GENERAL | {"model_input_names": ["token_type_ids"]})
+    preset = open_preset(roberta)
+    preset.check_texts(1)
+    with pytest.raises(PresetError, match="tells two texts apart by segments, which its model"):
+        preset.check_texts(2)
+
+
+def test_windows_need_a_token_that_ends_a_text(bert):
+    open_preset(bert).check_texts(2, windows=True)
+    write(bert, TOKENIZER, {**wordpiece_json(), "post_processor": None})
+    write(bert, SETTINGS, GENERAL)
+    open_preset(bert).check_texts(2)
+    with pytest.raises(PresetError, match="ends no text with a special token"):
+        open_preset(bert).check_texts(1, windows=True)
+    preprocessor = BertPreprocessor.from_preset(bert)
+    with pytest.raises(ValueError, match="windows need a tokenizer that ends each text"):
+        preprocessor.encode_windows(["a"])
+
+
 def test_segments_are_given_only_if_they_are_asked_for(bert):
     write(bert, SETTINGS, {"model_input_names": ["input_ids", "attention_mask"]})
     assert packing_of(bert).pair_segments == (0,) * 5
