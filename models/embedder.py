@@ -1,11 +1,23 @@
 """From texts to vectors: the tokens of a text become one vector."""
 
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from models.errors import PresetError, UserError
+from models.presets import keras_hub
+from models.presets.keras_hub_preset import (
+    EMBEDDER,
+    EMBEDDER_POOLINGS,
+    EMBEDDERS,
+    LABELS,
+    PREPROCESSOR,
+    TASK,
+    TASK_WEIGHTS,
+)
 from models.presets.preset import POOLINGS, EmbeddingSettings, Pooling, Preset
 
 if TYPE_CHECKING:
@@ -51,7 +63,18 @@ def resolve_embedding(
             f"preset {preset.name!r} makes vectors of {width} dimensions: cannot keep {dimensions}"
         )
     normalize = own.normalize if normalize is None else normalize
-    return EmbeddingSettings(pooling, normalize), width if dimensions is None else dimensions
+    settings = replace(own, pooling=pooling, normalize=normalize)
+    return settings, width if dimensions is None else dimensions
+
+
+def check_embeds_pairs(settings: EmbeddingSettings) -> None:
+    """Raises `UserError` if the vectors are of single texts only."""
+    if not settings.pairs:
+        raise UserError(
+            "this preset makes no vectors of pairs: Keras Hub's preprocessor of its embedder puts "
+            "one </s> between two texts, where the model was trained with two; join the texts, or "
+            "take the model from Hugging Face"
+        )
 
 
 class Embedder:
@@ -122,6 +145,56 @@ class Embedder:
         total = tf.reduce_sum(tf.where(is_token, tokens, 0.0), axis=1)
         num_tokens = tf.reduce_sum(tf.cast(is_token, tf.float32), axis=1)
         return total / tf.maximum(num_tokens, 1.0)
+
+    def save_to_preset(
+        self, folder: str | os.PathLike[str], weights_dtype: str = "float32"
+    ) -> None:
+        """Writes a preset folder that Keras Hub reads as a TextEmbedder.
+
+        Args:
+            folder: Created if needed; its files are replaced.
+            weights_dtype: Type of the weights in the files, `float32` or `float16`.
+
+        Raises:
+            UserError: Keras Hub has no class for it.
+        """
+        self._check_storable()
+        folder = keras_hub.folder_to_write(folder, weights_dtype)
+        for of_a_classifier in (LABELS, TASK_WEIGHTS):
+            (folder / of_a_classifier).unlink(missing_ok=True)
+        self.backbone.save_to_preset(folder, weights_dtype)
+        self.preprocessor.tokenizer.save_to_preset(folder)
+        preprocessor = self.preprocessor.description(EMBEDDER)
+        keras_hub.write_json(folder, PREPROCESSOR, preprocessor)
+        config = {
+            "backbone": self.backbone.description(),
+            "preprocessor": preprocessor,
+            "pooling_mode": self.settings.pooling,
+            "normalize": self.settings.normalize,
+        }
+        record = self.backbone.record
+        description = keras_hub.description(record.name, f"{record.prefix}{EMBEDDER}", config)
+        keras_hub.write_json(folder, TASK, description)
+
+    def _check_storable(self) -> None:
+        """Raises `UserError` unless Keras Hub's class can hold what makes the vectors."""
+        family, settings = self.backbone.record.name, self.settings
+        width = self.backbone.hidden_dim
+        if family not in EMBEDDERS:
+            problem = f"of the families {' and '.join(EMBEDDERS)}, not of {family}"
+        elif settings.pooling not in EMBEDDER_POOLINGS:
+            poolings = ", ".join(EMBEDDER_POOLINGS)
+            problem = f"with the poolings {poolings}, not {settings.pooling!r}"
+        elif self.dimensions != width:
+            problem = f"whose vectors have all {width} dimensions, not {self.dimensions}"
+        elif settings != EmbeddingSettings(settings.pooling, settings.normalize, settings.pairs):
+            problem = "that pool and normalize, and have no further layers"
+        else:
+            return
+        raise UserError(
+            f"this embedder cannot be saved: Keras Hub has only embedders {problem}; save its "
+            "backbone and its preprocessor, and give the rest where they are used"
+        )
 
     def normalized(self, vectors: np.ndarray) -> np.ndarray:
         """Returns means of vectors, divided by their length if the settings say so.

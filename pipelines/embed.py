@@ -82,10 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
     """Returns the command's job."""
-    from models.embedder import resolve_embedding
+    from models.embedder import check_embeds_pairs, resolve_embedding
     from transforms.schemas import vector_field
 
     settings, dimensions = resolve_embedding(preset, args.pooling, args.normalize, args.dimensions)
+    if args.text_pair_column:
+        check_embeds_pairs(settings)
     arguments = {
         "pooling": settings.pooling,
         "normalize": settings.normalize,

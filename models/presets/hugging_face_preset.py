@@ -12,9 +12,18 @@ from typing import Any
 from typing_extensions import override
 
 from models.families.record import FAMILIES, Family, HuggingFaceFormat
+from models.packing import TRUNCATION_SIDES
 from models.presets import hugging_face, sentence_transformers
 from models.presets.hugging_face import POOLER
-from models.presets.hugging_face_tokenizer import ALL_FILES, FILES, TokenizerFiles
+from models.presets.hugging_face_tokenizer import (
+    ALL_FILES,
+    FILES,
+    TOKENIZER,
+    TokenizerFiles,
+)
+from models.presets.hugging_face_tokenizer import (
+    SETTINGS as TOKENIZER_SETTINGS,
+)
 from models.presets.preset import (
     BACKBONE_FIELDS,
     EmbeddingSettings,
@@ -218,6 +227,26 @@ class HuggingFacePreset(Preset):
     def tokenizer_arguments(self) -> dict[str, Any]:
         lowers_before = sentence_transformers.lowers_texts(self)
         return self._tokenizer.arguments(lowers_before)
+
+    @property
+    @override
+    def preprocessor_settings(self) -> dict[str, Any]:
+        # `longest_first` whatever `tokenizer.json` says: transformers and sentence-transformers ask
+        # for it in every call. The side of padding, which the files name too, does not matter: a
+        # row's numbers do not depend on its padding.
+        return {"truncate": "longest_first", "truncation_side": self._truncation_side}
+
+    @property
+    def _truncation_side(self) -> str:
+        side, stored = self._tokenizer.truncation
+        file, name = TOKENIZER_SETTINGS, "truncation_side"
+        if side is None and isinstance(stored, dict) and stored.get("direction") is not None:
+            file, name, side = TOKENIZER, "truncation.direction", str(stored["direction"]).lower()
+        side = "right" if side is None else side
+        if side not in TRUNCATION_SIDES:
+            choices = " or ".join(map(repr, TRUNCATION_SIDES))
+            raise self.error(file, f"{name} must be {choices}, not {side!r:.60}")
+        return str(side)
 
     @cached_property
     @override

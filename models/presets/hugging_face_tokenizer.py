@@ -73,6 +73,11 @@ class TokenizerFiles(ABC):
         is_size = isinstance(length, int) and not isinstance(length, bool) and length > 0
         return length if is_size else None
 
+    @property
+    def truncation(self) -> tuple[Any, Any]:
+        """What the settings say of the side of truncation, and `tokenizer.json` of truncation."""
+        return self._settings.get("truncation_side"), self._json.get("truncation")
+
     def arguments(self, lowers_before: bool) -> dict[str, Any]:
         """Returns the arguments of the tokenizer's constructor.
 

@@ -68,10 +68,12 @@ class EmbeddingSettings:
     Attributes:
         pooling: One of `POOLINGS`.
         normalize: Whether vectors are divided by their length.
+        pairs: Whether pairs of texts can become vectors too.
     """
 
     pooling: Pooling = "mean"
     normalize: bool = False
+    pairs: bool = True
 
 
 class StoredWeights(ABC):
