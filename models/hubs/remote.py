@@ -3,7 +3,9 @@
 import contextlib
 import errno
 import fnmatch
+import json
 import re
+import shlex
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -25,8 +27,21 @@ _WANTED = (
     *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("modules.json", "*_Pooling/config.json", "sentence_*_config.json"),
     "config_sentence_transformers.json",
+    "tf_model.h5",
 )
+# Another copy of the weights, fetched only where it is the only one that can be read.
+_SECOND_CHOICE = "tf_model.h5"
+_WEIGHTS = ("*.safetensors", "*.weights.h5")
 _REFUSED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.py", "*.pyc", "*.so")
+
+_FLAX = "flax_model.msgpack"
+_PICKLE = "a pickle, which can run code"
+UNREAD_WEIGHTS = {
+    **dict.fromkeys(("pytorch_model.bin", "pytorch_model.bin.index.json"), _PICKLE),
+    _FLAX: "of Flax",
+    **dict.fromkeys(("model.pt", "model.bin"), _PICKLE),
+}
+"""Files with weights that are not read, and what each is."""
 
 _T = TypeVar("_T")
 
@@ -161,10 +176,12 @@ class Snapshot(ABC):
     Attributes:
         source: Its URI with the revision that was found.
         files: All of its files.
+        advice: What to do where its weights are in a format that is not read.
     """
 
     source: str
     files: list[RemoteFile]
+    advice: str = "convert them to model.safetensors and put that beside config.json"
 
     @abstractmethod
     def download(self, files: Iterable[RemoteFile], folder: Path) -> None:
@@ -232,23 +249,68 @@ def retry_if_lost(work: Callable[[], _T], is_lost: Callable[[Exception], bool]) 
     return work()
 
 
-def files_of_a_preset(remote: RemoteUri, files: Iterable[RemoteFile]) -> list[RemoteFile]:
+def files_of_a_preset(
+    remote: RemoteUri, files: Iterable[RemoteFile], advice: str = Snapshot.advice
+) -> list[RemoteFile]:
     """Returns the files that a preset needs, in the order of their names.
 
+    Args:
+        remote: The preset.
+        files: All of its files.
+        advice: What to do if its weights are in a format that is not read.
+
     Raises:
-        PresetError: A file would be written outside the preset's folder, or there is no preset.
+        PresetError: A file would be written outside the preset's folder, there is no preset, or
+            none whose weights can be read.
     """
+    files = sorted(files, key=lambda file: file.name)
     chosen = []
-    for file in sorted(files, key=lambda file: file.name):
+    for file in files:
         if not _is_within(file.name):
             raise remote.error(f"names a file {file.name!r}, which is outside its folder")
-        if any(fnmatch.fnmatchcase(file.name, pattern) for pattern in _WANTED) and not any(
-            fnmatch.fnmatchcase(file.name.lower(), pattern) for pattern in _REFUSED
-        ):
+        if _is_one_of(file.name, _WANTED) and not _is_one_of(file.name.lower(), _REFUSED):
             chosen.append(file)
-    if not any(file.name == "config.json" for file in chosen):
+    names = [file.name for file in chosen]
+    if "config.json" not in names:
         raise remote.error("not a preset: it has no config.json")
+    if any(_is_one_of(name, _WEIGHTS) for name in names):
+        return [file for file in chosen if file.name != _SECOND_CHOICE]
+    unread = [file.name for file in files if file.name in UNREAD_WEIGHTS]
+    if unread and _SECOND_CHOICE not in names:
+        raise remote.error(
+            f"its weights are only in {unread[0]}, {UNREAD_WEIGHTS[unread[0]]}, and not read; "
+            f"{advice}"
+        )
     return chosen
+
+
+def converting(
+    file: str, source: str, model_class: str, target: str | None = None, others: str | None = None
+) -> str:
+    """Returns what converts the weights of a model of Hugging Face to safetensors.
+
+    Args:
+        file: A key of `UNREAD_WEIGHTS`.
+        source: Its folder or repository.
+        model_class: The class of `transformers` that reads them.
+        target: The folder to write to; the source itself if `None`.
+        others: Another class of `transformers` whose files are to be written too.
+    """
+    source, target = json.dumps(source), json.dumps(target or source)
+    arguments = {model_class: f"{source}, from_flax=True" if file == _FLAX else source}
+    arguments |= {others: source} if others else {}
+    calls = [
+        f"{kind}.from_pretrained({given}).save_pretrained({target})"
+        for kind, given in arguments.items()
+    ]
+    code = f"from transformers import {', '.join(arguments)}; {'; '.join(calls)}"
+    # Later versions of transformers read no Flax.
+    packages = "'transformers<5' torch flax" if file == _FLAX else "transformers torch"
+    return f"`pip install {packages}`, and convert them: python -c {shlex.quote(code)}"
+
+
+def _is_one_of(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _is_within(name: str) -> bool:

@@ -12,8 +12,9 @@ from typing import Any
 from typing_extensions import override
 
 from models.families.record import FAMILIES, Family, HuggingFaceFormat
+from models.hubs.remote import UNREAD_WEIGHTS, converting
 from models.packing import TRUNCATION_SIDES
-from models.presets import hugging_face, sentence_transformers
+from models.presets import hugging_face, sentence_transformers, tensorflow_weights
 from models.presets.hugging_face import POOLER
 from models.presets.hugging_face_tokenizer import (
     ALL_FILES,
@@ -33,7 +34,13 @@ from models.presets.preset import (
     default_labels,
     is_text,
 )
-from models.presets.safetensors_weights import INDEX, Safetensors, SafetensorsWeights
+from models.presets.safetensors_weights import (
+    INDEX,
+    WEIGHTS,
+    Safetensors,
+    SafetensorsWeights,
+    TensorFiles,
+)
 
 CONFIG = "config.json"
 
@@ -264,8 +271,19 @@ class HuggingFacePreset(Preset):
         return sentence_transformers.embedding(self)
 
     @cached_property
-    def _stored(self) -> Safetensors:
-        return Safetensors(self, partial(hugging_face.rename, self._family))
+    def _stored(self) -> TensorFiles:
+        """The stored weights: safetensors where there are any."""
+        rename = partial(hugging_face.rename, self._family)
+        if self.has(WEIGHTS) or self.has(INDEX):
+            return Safetensors(self, rename)
+        if self.has(tensorflow_weights.WEIGHTS):
+            return tensorflow_weights.TensorFlowWeights(self, rename)
+        unread = next(filter(self.has, UNREAD_WEIGHTS), None)
+        if unread is None:
+            raise self.error(WEIGHTS, "no such file")
+        kind = f"AutoModel{_CLASSIFIER if self.has_classifier else ''}"
+        how = converting(unread, str(self.folder), kind)
+        raise self.error(unread, f"{UNREAD_WEIGHTS[unread]}, and not read; {how}")
 
     @cached_property
     @override

@@ -1,9 +1,11 @@
 """Small preset folders in the format of Hugging Face, written by hand."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from safetensors.numpy import save_file
 
@@ -134,6 +136,28 @@ def save_shards(folder: Path, arrays: dict[str, np.ndarray]) -> None:
         save_file({name: arrays[name] for name in held}, folder / shard)
     weight_map = {name: shard for shard, held in shards.items() for name in held}
     write(folder, "model.safetensors.index.json", {"weight_map": weight_map})
+
+
+def save_for_tensorflow(file: Path, arrays: dict[str, np.ndarray], model: str = "tf_model") -> None:
+    """Writes weights as transformers 4.49 did for TensorFlow.
+
+    Args:
+        file: The file to make.
+        arrays: The weights by PyTorch's names, those of a backbone with their prefix.
+        model: What the model is called.
+    """
+    with h5py.File(file, "w") as store:
+        store.attrs["backend"] = "tensorflow"
+        for name, array in arrays.items():
+            *parts, kind = name.split(".")
+            if "norm" in parts[-1].lower():
+                kind = {"weight": "gamma", "bias": "beta"}[kind]
+            elif parts[-1] in ("position_embeddings", "token_type_embeddings"):
+                kind = "embeddings"
+            elif kind == "weight" and parts[-1] != "word_embeddings":
+                kind, array = "kernel", array.T
+            path = "/".join((parts[0], model, *parts, f"{kind}:0"))
+            store[re.sub(r"/(\d+)/", r"_._\1/", path)] = array
 
 
 def make_folder(folder: Path, family: str, head: bool = False) -> Path:
