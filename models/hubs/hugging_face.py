@@ -34,6 +34,7 @@ from models.hubs.remote import (
 _BOT = "SFconvertbot"
 _TITLE = "Adding `safetensors` variant of this model"
 _MAIN = "main"
+_SAFE = {"model.safetensors", "model.safetensors.index.json"}
 _CLASSIFIER = "ForSequenceClassification"
 
 # Seconds to wait for an answer about a repository or a file.
@@ -139,7 +140,7 @@ def _names(info: ModelInfo) -> set[str]:
 def _unread(info: ModelInfo) -> str | None:
     """Returns a file with weights that are not read, if there are none in safetensors."""
     names = _names(info)
-    if any(name.endswith((".safetensors", ".weights.h5")) for name in names):
+    if names & _SAFE or any(name.endswith(".weights.h5") for name in names):
         return None
     return next((name for name in UNREAD_WEIGHTS if name in names), None)
 

@@ -1,8 +1,8 @@
 """Preset folders in the format of Hugging Face, read without TensorFlow.
 
 `config.json` describes the model and its labels; `model.safetensors` or its shards hold the
-weights. See `models.presets.hugging_face_tokenizer` for the tokenizer's files, and
-`models.presets.sentence_transformers` for those that say how texts become vectors.
+weights, or else `tf_model.h5`. See `models.presets.hugging_face_tokenizer` for the tokenizer's
+files, and `models.presets.sentence_transformers` for those that say how texts become vectors.
 """
 
 from collections.abc import Mapping, Sequence
@@ -278,6 +278,10 @@ class HuggingFacePreset(Preset):
             return Safetensors(self, rename)
         if self.has(tensorflow_weights.WEIGHTS):
             return tensorflow_weights.TensorFlowWeights(self, rename)
+        for variant in sorted(self.folder.glob("model.*.safetensors")):
+            raise self.error(
+                variant.name, f"a variant of the weights; to use it, rename it to {WEIGHTS}"
+            )
         unread = next(filter(self.has, UNREAD_WEIGHTS), None)
         if unread is None:
             raise self.error(WEIGHTS, "no such file")

@@ -64,6 +64,14 @@ def test_what_anyone_else_offers_is_not_taken(hub, offered):
     assert hub.fetched == []
 
 
+def test_safetensors_that_are_not_the_models_do_not_count(hub):
+    hub.files |= {"model.fp16.safetensors": b"1", "onnx/model.safetensors": b"2"}
+    with pytest.raises(PresetError, match="a pickle, which can run code, and not read; `pip"):
+        store.fetch(HF)
+    hub.pull_requests = [PullRequest(SAFETENSORS)]
+    assert contents(store.fetch(HF)) == FILES
+
+
 def test_a_revision_that_is_named_is_taken_as_it_is(hub):
     hub.pull_requests = [PullRequest(SAFETENSORS)]
     with pytest.raises(PresetError, match="a pickle, which can run code, and not read"):

@@ -197,6 +197,14 @@ def test_weights_of_other_formats_are_refused_unread(bert, file, problem):
     assert_refused(bert, file, problem)
 
 
+def test_a_variant_is_not_chosen_by_itself(bert):
+    (bert / WEIGHTS).rename(bert / "model.fp16.safetensors")
+    (bert / "pytorch_model.bin").write_bytes(b"")
+    assert_refused(
+        bert, "model.fp16.safetensors", "a variant of the weights; to use it, rename it to model.sa"
+    )
+
+
 @pytest.mark.parity
 @pytest.mark.parametrize("head", [True, False])
 def test_the_command_that_the_refusal_names_converts(tmp_path, head):
