@@ -177,6 +177,15 @@ def make_folder(folder: Path, family: str, head: bool = False) -> Path:
     return folder
 
 
+def make_tensorflow_folder(folder: Path, family: str) -> Path:
+    """Writes the preset folder of a classifier as transformers did with TensorFlow."""
+    make_folder(folder, family, head=True)
+    (folder / "model.safetensors").unlink()
+    prefix = "roberta" if family == "xlm_roberta" else CONFIGS[family]["model_type"]
+    save_for_tensorflow(folder / "tf_model.h5", make_arrays(family, f"{prefix}.", head=True))
+    return folder
+
+
 def wordpiece_json() -> dict[str, Any]:
     """Returns a `tokenizer.json` of BERT."""
     specials = WORDPIECE[:5]

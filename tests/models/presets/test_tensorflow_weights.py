@@ -10,23 +10,13 @@ from tests.models.presets.hugging_face_folders import (
     CONFIGS,
     make_arrays,
     make_folder,
+    make_tensorflow_folder,
     save_for_tensorflow,
 )
-from tests.models.presets.hugging_face_refusals import CLASSES_OF, WEIGHTS, assert_refused
+from tests.models.presets.hugging_face_refusals import CLASSES_OF, assert_refused
 
 FILE = "tf_model.h5"
-PREFIXES = {family: config["model_type"] for family, config in CONFIGS.items()} | {
-    "xlm_roberta": "roberta"
-}
 KERNEL = "bert/tf_model/bert/encoder/layer_._1/output/dense/kernel:0"
-
-
-def make_tensorflow_folder(folder, family):
-    make_folder(folder, family, head=True)
-    (folder / WEIGHTS).unlink()
-    stored = make_arrays(family, f"{PREFIXES[family]}.", head=True)
-    save_for_tensorflow(folder / FILE, stored)
-    return folder
 
 
 @pytest.fixture
