@@ -13,7 +13,6 @@ from transforms.reading.formats.record import FORMATS, INPUT_FORMATS, InputForma
 from transforms.reading.formats.text import TEXT_COLUMN
 from transforms.reading.layout import InputColumn, Layout, output_names
 from transforms.reading.readers import Head
-from transforms.versions import with_versions
 
 _FORMAT_CHOICES = f"name one with --input_format: {', '.join(FORMATS)}"
 
@@ -47,7 +46,7 @@ def find_files(inputs: Sequence[str]) -> tuple[CorpusFile, ...]:
     """
     if not inputs:
         raise InputError("no input; name a file, a glob or a folder")
-    return with_versions(distinct(file for pattern in inputs for file in match(pattern)))
+    return distinct(file for pattern in inputs for file in match(pattern))
 
 
 def plan_corpus(
