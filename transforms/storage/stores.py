@@ -89,17 +89,14 @@ class Scheme:
     package: str = ""
 
 
+_AZURE = ("storage.azure.AzureStore", "azure-storage-blob azure-identity")
+
 SCHEMES = {
     "gs": Scheme("gs://bucket/path", "storage.google.GoogleStore"),
     "s3": Scheme("s3://bucket/path", "storage.s3.S3Store", "boto3"),
-    "az": Scheme(
-        "az://container/path", "storage.azure.AzureStore", "azure-storage-blob azure-identity"
-    ),
-    "abfs": Scheme(
-        "abfs://container@account.dfs.core.windows.net/path",
-        "storage.azure.AzureStore",
-        "azure-storage-blob azure-identity",
-    ),
+    "az": Scheme("az://container/path", *_AZURE),
+    "abfs": Scheme("abfs://container@account.dfs.core.windows.net/path", *_AZURE),
+    "abfss": Scheme("abfss://container@account.dfs.core.windows.net/path", *_AZURE),
     "https": Scheme("https://host/path", "storage.web.WebStore"),
     "http": Scheme("http://host/path", "storage.web.WebStore"),
     "hf": Scheme("hf://datasets/owner/name[@revision]/path", "storage.hub.HubStore"),
