@@ -13,14 +13,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 from models.errors import nearest
 from models.redaction import has_secret, redacted
 from transforms.errors import InputError
 from transforms.storage.globs import expand, is_hidden, is_wild, list_folder
 
+if TYPE_CHECKING:
+    from transforms.storage.web import WebStore
+
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_WEB = ("http://", "https://")
 _WAITING = 16  # threads, which wait for storage rather than compute
 
 _T = TypeVar("_T")
@@ -146,6 +150,20 @@ def open_binary(path: str) -> BinaryIO:
     from apache_beam.io.filesystems import FileSystems
 
     return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+
+
+def is_divisible(path: str) -> bool:
+    """Returns whether the parts of a file can be read without all that is before them."""
+    if not path.startswith(_WEB):
+        return True
+    from transforms.storage import stores
+
+    return cast("WebStore", stores.store_of(path)).is_divisible(path)
+
+
+def name_of(path: str) -> str:
+    """Returns a path, or URL, up to where its name ends, which says what the file is."""
+    return re.split(r"[?#]", path)[0] if path.startswith(_WEB) else path
 
 
 def _match_local(pattern: str) -> list[CorpusFile]:

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from models.errors import nearest, quoted
 from transforms.errors import InputError
-from transforms.files import CorpusFile, distinct, match
+from transforms.files import CorpusFile, distinct, match, name_of
 from transforms.reading.decompress import compression_suffix
 from transforms.reading.formats.record import FORMATS, INPUT_FORMATS, InputFormat, format_of_name
 from transforms.reading.formats.text import TEXT_COLUMN
@@ -136,7 +136,8 @@ def _common_format(files: Iterable[CorpusFile]) -> InputFormat:
     """Returns the format that the extensions of all files stand for."""
     examples: dict[str, str] = {}
     for file in files:
-        record = format_of_name(file.path.lower().removesuffix(compression_suffix(file.path)))
+        name = name_of(file.path).lower()
+        record = format_of_name(name.removesuffix(compression_suffix(file.path)))
         if record is None:
             raise InputError(f"{file.path!r} is of unknown format; {_FORMAT_CHOICES}")
         examples.setdefault(record.name, file.path)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import zstandard
 
-from transforms.files import open_binary
+from transforms.files import name_of, open_binary
 
 
 class BrokenStreamError(Exception):
@@ -73,7 +73,7 @@ _CODECS = {
 
 def compression_suffix(path: str) -> str:
     """Returns the suffix of a path that indicates its compression, or an empty string."""
-    return next((s for s in _CODECS if path.lower().endswith(s)), "")
+    return next((s for s in _CODECS if name_of(path).lower().endswith(s)), "")
 
 
 class InputStream:

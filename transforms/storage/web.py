@@ -28,6 +28,8 @@ _AS_STORED = {"Accept-Encoding": "identity"}
 # The servers' answers that a later try may not get.
 _PASSING = {408, 425, 429, *range(500, 600)}
 
+_UNVERSIONED = "none"  # of a file of which the server tells nothing but the size
+
 _sessions = threading.local()  # a session must not be shared between threads, or processes
 
 
@@ -122,11 +124,11 @@ def _changed(file: CorpusFile) -> ChangedInputError:
 
 def _is_of(answer: requests.Response, file: CorpusFile) -> bool:
     """Returns whether an answer has a version of a file, if it has any."""
-    return file.version in ("", *_versions(answer)) or not _versions(answer)
+    return file.version in ("", _UNVERSIONED, *_versions(answer)) or not _versions(answer)
 
 
 def _version(answer: requests.Response) -> str:
-    return next(iter(_versions(answer)), "")
+    return next(iter(_versions(answer)), _UNVERSIONED)
 
 
 def _versions(answer: requests.Response) -> list[str]:
