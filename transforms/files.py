@@ -152,6 +152,22 @@ def open_binary(path: str) -> BinaryIO:
     return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
+def read_head(file: CorpusFile, count: int) -> bytes:
+    """Returns the first bytes of a file, as stored, up to `count`.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if is_remote(file.path):
+        from transforms.storage import stores
+
+        store = stores.store_of(file.path)
+        if store is not None:
+            return stores.again(lambda: store.head(file, min(count, file.size)))
+    with open_binary(file.path) as stream:
+        return stream.read(count)
+
+
 def is_divisible(path: str) -> bool:
     """Returns whether the parts of a file can be read without all that is before them."""
     if not path.startswith(_WEB):

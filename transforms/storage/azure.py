@@ -81,6 +81,10 @@ class AzureStore:
             raise FileNotFoundError(f"no such blob: {path}")
         return open_ranges(self, file)
 
+    def head(self, file: CorpusFile, count: int) -> bytes:
+        """Returns the first bytes."""
+        return self.fetch(file, 0, count)
+
     def fetch(self, file: CorpusFile, start: int, stop: int) -> bytes:
         """Returns some bytes; see `transforms.storage.stores.Ranges`."""
         place = _place(file.path)

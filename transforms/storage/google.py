@@ -63,6 +63,15 @@ class GoogleStore:
 
         return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
+    def head(self, file: CorpusFile, count: int) -> bytes:
+        """Returns the first bytes."""
+        bucket, name = _bucket(file.path)
+        with _explained():
+            content: bytes = bucket.blob(name).download_as_bytes(
+                start=0, end=count - 1, raw_download=True, checksum=None, retry=_RETRY
+            )
+            return content
+
 
 @contextmanager
 def _explained() -> Iterator[None]:

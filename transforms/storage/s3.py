@@ -73,6 +73,10 @@ class S3Store:
             raise FileNotFoundError(f"no such object: {path}")
         return open_ranges(self, file)
 
+    def head(self, file: CorpusFile, count: int) -> bytes:
+        """Returns the first bytes."""
+        return self.fetch(file, 0, count)
+
     def fetch(self, file: CorpusFile, start: int, stop: int) -> bytes:
         """Returns some bytes; see `transforms.storage.stores.Ranges`."""
         bucket, key = split(file.path)

@@ -61,6 +61,9 @@ class Store(Protocol):
     def open(self, path: str) -> BinaryIO:
         """Opens a file."""
 
+    def head(self, file: CorpusFile, count: int) -> bytes:
+        """Returns the first bytes of a file that has as many."""
+
 
 class Ranges(Protocol):
     """A store of which parts of files can be asked for."""

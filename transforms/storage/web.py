@@ -85,6 +85,13 @@ class WebStore:
             raise FileNotFoundError(f"no such file: {path}")
         return open_ranges(self, file) if self.is_divisible(path) else again(lambda: _whole(file))
 
+    def head(self, file: CorpusFile, count: int) -> bytes:
+        """Returns the first bytes, of a server too that sends no ranges."""
+        with _answer(file.path, {"Range": f"bytes=0-{count - 1}"}) as answer:
+            _check(answer, file.path)
+            content: bytes = answer.raw.read(count, decode_content=False)
+            return content
+
     def fetch(self, file: CorpusFile, start: int, stop: int) -> bytes:
         """Returns some bytes; see `transforms.storage.stores.Ranges`."""
         return fetch_range(file.path, file, start, stop, {})
