@@ -258,9 +258,9 @@ def add_corpus_flags(parser: Parser) -> None:
         action="append",
         type=expand_home,
         metavar="PATH",
-        help="file, glob (** crosses folders) or folder, local or in gs://, s3://, az:// or abfs://, "
-        "hf://datasets/owner/name/…, or a file at https://…; may be given more than once; default: "
-        "the bundled sample reviews",
+        help="file, glob (** crosses folders) or folder, local or in gs://, s3://, az:// or "
+        "hf://datasets/owner/name/, or a file at https://…; may be given more than once; "
+        "default: the bundled sample reviews",
     )
     add_column_flags(group)
     group.add_argument(
