@@ -134,8 +134,9 @@ def _container(place: _Place) -> Any:
 
 @functools.cache
 def _service(pid: int, account: str) -> BlobServiceClient:
-    connection = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")
-    if connection and f"accountname={account.lower()}" in connection.lower():
+    connection = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
+    described = re.search(r"AccountName=([^;]*)", connection, re.IGNORECASE)
+    if described and account in ("", described[1]):
         return BlobServiceClient.from_connection_string(connection)
     if not account:
         raise InputError(
