@@ -305,6 +305,22 @@ def test_cloud_storage_is_matched_like_a_local_folder(gcs_bucket):
             match(f"{gcs_bucket}/{nothing}")
 
 
+def test_globs_in_cloud_storage_have_the_rules_of_local_ones(gcs_bucket):
+    hidden = ("_temporary/0/a.txt", "x/.y/a.txt", "_SUCCESS")
+    for name in (*hidden, "x/a.txt", "x/_day=1/b.txt", "data [1]/a.txt", "data 1/a.txt"):
+        write_remote(f"{gcs_bucket}/{name}", name.encode())
+    visible = ["data 1/a.txt", "data [1]/a.txt", "x/_day=1/b.txt", "x/a.txt"]
+    assert names(match(f"{gcs_bucket}/**"), gcs_bucket) == visible
+    assert names(match(f"{gcs_bucket}/**/*.txt"), gcs_bucket) == visible
+    assert names(match(f"{gcs_bucket}/_temporary/**"), gcs_bucket) == [hidden[0]]
+    assert names(match(f"{gcs_bucket}/data [1]/*"), gcs_bucket) == ["data [1]/a.txt"]
+    assert names(match(f"{gcs_bucket}/data [12]/*"), gcs_bucket) == ["data 1/a.txt"]
+    with pytest.raises(
+        InputError, match=r"cannot look up 'gs://no-such-bucket/\*': no such bucket"
+    ):
+        match("gs://no-such-bucket/*")
+
+
 def test_a_file_in_cloud_storage_can_be_opened_anywhere(gcs_bucket):
     path = f"{gcs_bucket}/a.txt.gz"
     write_remote(path, gzip.compress(b"hello"))
