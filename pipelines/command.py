@@ -55,12 +55,13 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     args.output = args.output or DEFAULT_OUTPUT
 
     # Imported here, so that --help and a mistyped flag are answered at once.
-    from pipelines.running import check_reach, is_local, runner_of
+    from pipelines.running import check_reach, check_store_flags, is_local, runner_of
     from transforms.reading.corpus import find_files
     from transforms.writing.output import reserve_output
 
     runner = runner_of(beam_flags)
     check_reach(runner, args.preset, args.input or [], args.output)
+    check_store_flags(beam_flags, [*(args.input or []), args.output])
     asked = ask(args, make_job)
     files = find_files(args.input or [str(SAMPLE)])
     reservation = reserve_output(

@@ -255,7 +255,8 @@ def add_corpus_flags(parser: Parser) -> None:
         action="append",
         type=expand_home,
         metavar="PATH",
-        help="file, glob or folder, local or remote (gs://…); may be given more than once; "
+        help="file, glob (** crosses folders) or folder, local or in gs://, s3://, az:// or "
+        "hf://datasets/owner/name/, or a file at https://…; may be given more than once; "
         "default: the bundled sample reviews",
     )
     add_column_flags(group)
@@ -289,7 +290,10 @@ def add_output_flags(parser: Parser) -> None:
     """Adds the flags about what is written."""
     group = parser.add_argument_group("output")
     group.add_argument(
-        "--output", type=expand_home, metavar="FOLDER", help="required with --input; else output/"
+        "--output",
+        type=expand_home,
+        metavar="FOLDER",
+        help="local or in gs:// or s3://; required with --input; else output/",
     )
     group.add_argument(
         "--if_exists",

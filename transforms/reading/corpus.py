@@ -7,13 +7,13 @@ import pyarrow as pa
 
 from models.errors import nearest, quoted
 from transforms.errors import InputError
-from transforms.files import CorpusFile, distinct, match
+from transforms.files import CorpusFile, distinct, match, name_of
+from transforms.reading.contents import check_contents, what_it_is
 from transforms.reading.decompress import compression_suffix
 from transforms.reading.formats.record import FORMATS, INPUT_FORMATS, InputFormat, format_of_name
 from transforms.reading.formats.text import TEXT_COLUMN
 from transforms.reading.layout import InputColumn, Layout, output_names
 from transforms.reading.readers import Head
-from transforms.versions import with_versions
 
 _FORMAT_CHOICES = f"name one with --input_format: {', '.join(FORMATS)}"
 
@@ -47,7 +47,7 @@ def find_files(inputs: Sequence[str]) -> tuple[CorpusFile, ...]:
     """
     if not inputs:
         raise InputError("no input; name a file, a glob or a folder")
-    return with_versions(distinct(file for pattern in inputs for file in match(pattern)))
+    return distinct(file for pattern in inputs for file in match(pattern))
 
 
 def plan_corpus(
@@ -83,6 +83,7 @@ def plan_corpus(
     record = INPUT_FORMATS[input_format] if input_format else _common_format(files)
     if not record.may_be_compressed:
         _require_uncompressed(files, record)
+    check_contents(files, record)
     heads = record.load().heads(files)
     if not heads:
         listed = f"{files[0].path!r}" + (f" and {len(files) - 1} more" if files[1:] else "")
@@ -137,9 +138,11 @@ def _common_format(files: Iterable[CorpusFile]) -> InputFormat:
     """Returns the format that the extensions of all files stand for."""
     examples: dict[str, str] = {}
     for file in files:
-        record = format_of_name(file.path.lower().removesuffix(compression_suffix(file.path)))
+        name = name_of(file.path).lower()
+        record = format_of_name(name.removesuffix(compression_suffix(file.path)))
         if record is None:
-            raise InputError(f"{file.path!r} is of unknown format; {_FORMAT_CHOICES}")
+            unknown = f"{file.path!r} is of unknown format; {_FORMAT_CHOICES}"
+            raise InputError(what_it_is(file) or unknown)
         examples.setdefault(record.name, file.path)
     if len(examples) > 1:
         listed = ", ".join(f"{name} ({path!r})" for name, path in examples.items())

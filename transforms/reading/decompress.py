@@ -3,13 +3,14 @@
 import bz2
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
 import zstandard
 
-from transforms.files import open_binary
+from transforms.files import name_of, open_binary
 
 
 class BrokenStreamError(Exception):
@@ -73,7 +74,15 @@ _CODECS = {
 
 def compression_suffix(path: str) -> str:
     """Returns the suffix of a path that indicates its compression, or an empty string."""
-    return next((s for s in _CODECS if path.lower().endswith(s)), "")
+    return next((s for s in _CODECS if name_of(path).lower().endswith(s)), "")
+
+
+def decompressed_head(suffix: str, head: bytes, count: int) -> bytes:
+    """Returns up to `count` bytes of what the beginning of a compressed file unpacks to, if any."""
+    codec = _CODECS[suffix]
+    with suppress(codec.error, EOFError):
+        return codec.decoder().decompress(head.lstrip(b"\0") if suffix == ".gz" else head, count)
+    return b""
 
 
 class InputStream:

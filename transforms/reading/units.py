@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from transforms.files import CorpusFile, map_files
+from transforms.files import CorpusFile, is_divisible, map_files
 from transforms.reading.corpus import Corpus
 from transforms.reading.formats.record import INPUT_FORMATS
 from transforms.reading.layout import ReadBatch
@@ -106,7 +106,7 @@ def split_file(corpus: Corpus, file: CorpusFile, range_bytes: int) -> Iterable[F
     Returns:
         The ranges, in file order.
     """
-    if file.size <= range_bytes:
+    if file.size <= range_bytes or not is_divisible(file.path):
         return (FileRange(file.path),)
     return INPUT_FORMATS[corpus.format].load().split(file, range_bytes)
 

@@ -360,7 +360,7 @@ def _check_inputs_survive(folder: OutputFolder, plan: OutputPlan, sources: Seque
         return
     replaced = {f"{plan.folder}/{name}" for name in result_files(folder)}
     for source in sources:
-        if open_folder(source).path in replaced:
+        if (source if is_remote(source) else os.path.abspath(source)) in replaced:
             raise OutputError(
                 f"--if_exists={plan.if_exists} would remove the input {source}: give another "
                 "--output"

@@ -228,7 +228,7 @@ def test_an_input_whose_columns_nothing_tells_is_an_error(tmp_path, name, conten
     ("content", "fault"),
     [
         (gzip.compress(b'{"text": "a"}\n', mtime=0)[:12], "ends early"),
-        (b'{"text": "a"}\n', "is corrupt"),
+        (b'\1{"text": "a"}\n', "is corrupt"),
     ],
 )
 def test_json_lines_of_which_nothing_can_be_read_are_an_error_with_the_reason(
@@ -365,7 +365,7 @@ def test_parquet_files_must_agree_on_the_kept_columns(tmp_path):
     plan_fails("'.*b.parquet' has no column 'n'", str(tmp_path))
     write_parquet(tmp_path, "b.parquet", text=["a"], n=[1], m=[2])
     plan_fails("'.*b.parquet' has the column 'm'", str(tmp_path))
-    write(tmp_path, Path(path).name, b"no parquet")
+    write(tmp_path, Path(path).name, b"\1no parquet")
     plan_fails("cannot read '.*b.parquet' as Parquet", str(tmp_path))
 
 

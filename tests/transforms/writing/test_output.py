@@ -268,6 +268,7 @@ def test_no_manifest_reads_as_none(tmp_path):
     assert read_manifest(str(finished(tmp_path)))["rows"] == {"written": 7}
 
 
-def test_a_bucket_that_is_not_there(gcs_bucket):
-    with pytest.raises(OutputError, match="cannot use --output=gs://no-such-bucket/out"):
-        reserve("gs://no-such-bucket/out")
+@pytest.mark.parametrize("scheme", ["gs", "s3"])
+def test_a_bucket_that_is_not_there(gcs_bucket, s3_bucket, scheme):
+    with pytest.raises(OutputError, match=f"cannot use --output={scheme}://no-such-bucket/out"):
+        reserve(f"{scheme}://no-such-bucket/out")

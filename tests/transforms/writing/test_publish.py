@@ -241,8 +241,9 @@ def test_a_cleaned_folder_is_noticed_before_the_old_result_goes(tmp_path):
     assert positions_in(tmp_path) == [0, 1, 2]
 
 
-def test_results_in_a_bucket(gcs_bucket):
-    output = f"{gcs_bucket}/run"
+@pytest.mark.parametrize("bucket", ["gcs_bucket", "s3_bucket"])
+def test_results_in_a_bucket(request, bucket):
+    output = f"{request.getfixturevalue(bucket)}/run"
     batches = [rows_of("a", 0, 2), rows_of("a", 2, 2)]
     run(output, batches, [rejected_of("a", [4], "read", "x")], unit_bytes=1)
     run(output, [rows_of("b", 5, 3)], if_exists="append")

@@ -124,8 +124,10 @@ def die(*_):
     raise KeyboardInterrupt
 
 
-def test_a_folder_in_a_bucket_behaves_as_a_local_one(gcs_bucket):
-    output = f"{gcs_bucket}/results [1]"  # with characters that mean something in a pattern
+@pytest.mark.parametrize("bucket", ["gcs_bucket", "s3_bucket"])
+def test_a_folder_in_a_bucket_behaves_as_a_local_one(request, bucket):
+    # With characters that mean something in a pattern.
+    output = f"{request.getfixturevalue(bucket)}/results [1]"
     folder = open_folder(output)
     half_done(output)
     with pytest.raises(OutputError, match="did not finish"):
