@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from models.errors import UserError, nearest
 from transforms.reading.formats.record import FORMATS
+from transforms.writing.formats.record import DEFAULT_FORMAT, OUTPUT_FORMATS
 
 
 class Parser(argparse.ArgumentParser):
@@ -293,6 +294,13 @@ def add_output_flags(parser: Parser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
         "--output", type=expand_home, metavar="FOLDER", help="required with --input; else output/"
+    )
+    group.add_argument(
+        "--output_format",
+        choices=tuple(OUTPUT_FORMATS),
+        default=DEFAULT_FORMAT,
+        help="what the result is written as; in csv and jsonl, vectors are lists in JSON; "
+        f"default: {DEFAULT_FORMAT}",
     )
     group.add_argument(
         "--if_exists",

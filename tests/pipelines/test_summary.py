@@ -18,6 +18,8 @@ def manifest_of(labels: dict[str, int] | None = None, **changes: Any) -> dict[st
     manifest: dict[str, Any] = {
         "runs": [run | ({"labels": labels} if labels else {})],
         "rows": rows,
+        "output_format": "parquet",
+        "columns": dict.fromkeys(("text", "label", "score"), ""),
         "text_column": "text",
         "renamed": {},
         "inputs": [{"source": "a.txt"}],

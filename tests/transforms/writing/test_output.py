@@ -22,8 +22,10 @@ RUN = "20250102t030405-abcdef"
 def finished(folder: Path, **facts) -> Path:
     """Puts what a finished run leaves into a folder."""
     manifest = {
-        "format_version": 2,
+        "format_version": 3,
+        "output_format": "parquet",
         "columns": COLUMNS,
+        "arrow_schema": "",
         "metadata": {"weights": "one"},
         "settings": {"weights": "one"},
         "rows": {"written": 7},
@@ -125,7 +127,7 @@ def test_overwrite_accepts_a_broken_manifest(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    ['{"format_version": 2}', '{"runs": "x"}', '{"runs": [1]}', '{"rows": 3}', "[" * 100_000],
+    ['{"format_version": 3}', '{"runs": "x"}', '{"runs": [1]}', '{"rows": 3}', "[" * 100_000],
 )
 @pytest.mark.parametrize("if_exists", ["error", "append", "update"])
 def test_a_manifest_of_something_else_is_told(tmp_path, content, if_exists):
