@@ -147,7 +147,7 @@ class PartWriter:
         if rows.records is None:
             self.write(rows.columns.cast(self.schema))
         else:
-            self._open(pa.table([], self.schema)).write_stored(rows)
+            self._open(self.schema.empty_table()).write_stored(rows)
             self._rows += rows.num_rows
 
     def close(self) -> Part:
