@@ -137,6 +137,18 @@ def test_a_manifest_of_something_else_is_told(tmp_path, content, if_exists):
     assert reserve(tmp_path, if_exists="overwrite").plan.earlier_run is None
 
 
+def test_a_manifest_of_an_unknown_output_format_is_told(tmp_path):
+    finished(tmp_path, output_format="xml")
+    with pytest.raises(OutputError, match="its output format is 'xml'; replace it with"):
+        reserve(tmp_path, if_exists="append")
+
+
+def test_columns_that_a_manifest_does_not_tell_are_told(tmp_path):
+    finished(tmp_path, arrow_schema="AAAA")
+    with pytest.raises(OutputError, match=r"_MANIFEST\.json has a damaged 'arrow_schema'"):
+        reserve(tmp_path, if_exists="append").earlier_schema()
+
+
 def test_a_result_of_the_same_sample_run_is_replaced(tmp_path):
     finished(tmp_path, sample=True)
     reservation = released(tmp_path, replace_if=lambda manifest: manifest.get("sample"))
@@ -177,6 +189,17 @@ def test_append_refuses_rows_of_another_model(tmp_path):
     released(tmp_path, if_exists="append", metadata={"weights": "one"})
     with pytest.raises(OutputError, match="made with weights one, this run has two"):
         reserve(tmp_path, if_exists="append", metadata={"weights": "two"})
+
+
+def test_append_refuses_parts_of_another_format(tmp_path):
+    finished(tmp_path, output_format="csv")
+    message = (
+        "its parts are csv, and this run has --output_format=jsonl: give --output_format=csv, or "
+        "another folder"
+    )
+    with pytest.raises(OutputError, match=message):
+        reserve(tmp_path, if_exists="append", output_format="jsonl")
+    released(tmp_path, if_exists="append", output_format="csv")
 
 
 def test_update_refuses_other_settings(tmp_path):
