@@ -24,6 +24,7 @@ from transforms.writing.manifest import (
     format_of,
     load_manifest,
     paths_in,
+    schema_in,
 )
 from transforms.writing.output import absolute, file_of
 from transforms.writing.parts import digest_of, result_files
@@ -184,8 +185,7 @@ def _verify_part(
     table = pa.Table.from_batches(batches, _PLACE)
     if len(table) != entry["rows"]:
         yield f"it has {len(table):,} rows, {entry['rows']:,} in the manifest"
-    # Text does not keep types, and JSONL without rows not even names.
-    expected = manifest["columns"] if isinstance(columns, dict) else list(manifest["columns"])
+    expected = part_format.columns_of(schema_in(manifest))
     if not is_rejected and columns is not None and columns != expected:
         yield f"its columns are {columns}, {expected} in the manifest"
     counts = table.group_by(SOURCE.name).aggregate(

@@ -166,6 +166,30 @@ def test_a_folder_without_a_manifest_is_no_result(tmp_path):
     assert problems_of(tmp_path) == ["no _MANIFEST.json: no run has finished here"]
 
 
+@pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
+def test_types_that_a_format_does_not_keep_are_no_problem(tmp_path, output_format):
+    table = pa.table(
+        {
+            "text": ["a", "b"],
+            "when": pa.array([0, None], pa.timestamp("s")),
+            "large": pa.array([[1], None], pa.large_list(pa.int8())),
+            "map": pa.array([[("a", 1)], None], pa.map_(pa.string(), pa.int8())),
+            "member": pa.array([[1], None], pa.list_(pa.field("x", pa.int8(), nullable=False))),
+        }
+    )
+    for name in "ab":
+        with pa.ipc.new_file(tmp_path / f"{name}.arrow", table.schema) as file:
+            file.write_table(table)
+    inputs, out = [f"{tmp_path}/*.arrow"], str(tmp_path / "out")
+    null_run(inputs, out, output_format=output_format)
+    assert verify(out, inputs).problems == []
+    with pa.ipc.new_file(tmp_path / "a.arrow", table.schema) as file:
+        file.write_table(table.slice(1))
+    manifest = null_run(inputs, out, "update", output_format=output_format)
+    assert manifest["rows"]["written"] == 3
+    assert verify(out, inputs).problems == []
+
+
 def test_a_part_that_is_none_is_told(result):
     part = next(iter(sorted(result.glob("part-*"))))
     content = part.read_bytes()[:-7]

@@ -70,6 +70,9 @@ class _Csv:
             raise ValueError("it has no header")
         return pacsv.read_csv(io.BytesIO(header), parse_options=_PARSE).column_names
 
+    def columns_of(self, schema: pa.Schema) -> list[str]:
+        return schema.names
+
     def rows(self, part: BinaryIO, wanted: pa.Schema, whole: bool = False) -> Iterator[StoredRows]:
         names = self.columns(part)
         is_first = True

@@ -42,6 +42,9 @@ class _Jsonl:
         record = first_record(part, line_ends)
         return None if record is None else list(_object(record))
 
+    def columns_of(self, schema: pa.Schema) -> list[str]:
+        return schema.names
+
     def rows(self, part: BinaryIO, wanted: pa.Schema, whole: bool = False) -> Iterator[StoredRows]:
         for records in read_records(part, line_ends):
             objects = [_object(record) for record in records.to_pylist()]

@@ -1,5 +1,6 @@
 """Parts in Parquet: types, statistics and key-value metadata included."""
 
+import io
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -41,6 +42,11 @@ class _Parquet:
 
     def columns(self, part: BinaryIO) -> dict[str, str]:
         return {field.name: str(field.type) for field in pq.read_schema(part)}
+
+    def columns_of(self, schema: pa.Schema) -> dict[str, str]:
+        part = io.BytesIO()  # Parquet has no seconds, for example: it makes milliseconds of them
+        pq.ParquetWriter(part, schema).close()
+        return self.columns(part)
 
     def rows(self, part: BinaryIO, wanted: pa.Schema, whole: bool = False) -> Iterator[StoredRows]:
         with pq.ParquetFile(part) as file:

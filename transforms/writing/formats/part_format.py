@@ -70,6 +70,9 @@ class PartFormat(Protocol):
         None stands for a part of JSONL without rows, which has no names either.
         """
 
+    def columns_of(self, schema: pa.Schema) -> dict[str, str] | list[str]:
+        """Returns what `columns` says of a part with these columns."""
+
     def rows(self, part: BinaryIO, wanted: pa.Schema, whole: bool = False) -> Iterator[StoredRows]:
         """Reads a part, a few megabytes at a time.
 
