@@ -1,7 +1,8 @@
 """Labels every text of a corpus: `python -m pipelines.classify`.
 
-Reads text, JSONL, CSV, TSV, Parquet, Avro or Arrow, and writes Parquet with all input columns,
-`label` and `score`. Without arguments it labels the bundled sample reviews with the bundled preset.
+Reads text, JSONL, CSV, TSV, Parquet, Avro or Arrow, and writes Parquet, CSV or JSONL with all input
+columns, `label` and `score`. Without arguments it labels the bundled sample reviews with the
+bundled preset.
 """
 
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ def make_parser() -> options.Parser:
     """Returns the parser of the command's flags."""
     parser = options.Parser(
         prog="python -m pipelines.classify",
-        description="Labels every text of a corpus and writes Parquet.",
+        description="Labels every text of a corpus and writes Parquet, CSV or JSONL.",
         epilog=_EXAMPLES,
     )
     options.add_corpus_flags(parser)

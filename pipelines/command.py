@@ -69,6 +69,7 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         if_exists=args.if_exists,
         settings=asked.settings,
         metadata=asked.shared,
+        output_format=args.output_format,
         replace_if=None if args.input else _is_sample_run,
         elsewhere=not is_local(runner),
         files=files,

@@ -1,7 +1,7 @@
 """Turns every text of a corpus into a vector: `python -m pipelines.embed`.
 
-Reads text, JSONL, CSV, TSV, Parquet, Avro or Arrow, and writes Parquet with all input columns
-and `embedding`.
+Reads text, JSONL, CSV, TSV, Parquet, Avro or Arrow, and writes Parquet, CSV or JSONL with all input
+columns and `embedding`.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def make_parser() -> options.Parser:
     """Returns the parser of the command's flags."""
     parser = options.Parser(
         prog="python -m pipelines.embed",
-        description="Turns every text of a corpus into a vector and writes Parquet.",
+        description="Turns every text of a corpus into a vector; writes Parquet, CSV or JSONL.",
         epilog=_EXAMPLES,
     )
     options.add_corpus_flags(parser)

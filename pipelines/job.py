@@ -74,7 +74,10 @@ class Asked:
     @property
     def settings(self) -> dict[str, Any]:
         """All that shapes the result, by the names of the flags; an update must have the same."""
-        names = ("text_column", "text_pair_column", "columns", "limit", "precision")
+        names = (
+            *("text_column", "text_pair_column", "columns", "limit", "precision"),
+            "output_format",
+        )
         return {
             "command": self.job.command,
             **self.shared,
@@ -131,7 +134,7 @@ def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | 
     from transforms.reading.corpus import corpus_of_empty, plan_corpus
     from transforms.reading.units import Unit, plan_units, unit_bytes_of
     from transforms.schemas import token_fields
-    from transforms.writing.schemas import OutputSchemas
+    from transforms.writing.schemas import OutputSchemas, check_writable
 
     args = asked.args
     added = [*token_fields(asked.preset.has_segments), *asked.job.fields]
@@ -150,6 +153,8 @@ def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | 
             columns=args.columns,
             reserved=reserved,
         )
+        kept = {column.name: column.type for column in corpus.fields}
+        check_writable(kept, args.output_format)
         schema = reservation.fitted(pa.schema([*corpus.schema, *added]))
         unit_bytes = unit_bytes_of(corpus)
         units = plan_units(replace(corpus, files=todo.unplanned), args.limit, unit_bytes)
@@ -161,5 +166,5 @@ def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | 
         "textbeam": __version__,
         **asked.shared,
     }
-    schemas = OutputSchemas(schema, metadata, asked.job.label_column)
+    schemas = OutputSchemas(schema, metadata, asked.job.label_column, args.output_format)
     return Plan(asked, corpus, schemas, reservation)

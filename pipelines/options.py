@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from models.errors import UserError, nearest
 from transforms.reading.formats.record import FORMATS
+from transforms.writing.formats.record import DEFAULT_FORMAT, OUTPUT_FORMATS
 
 
 class Parser(argparse.ArgumentParser):
@@ -294,6 +295,13 @@ def add_output_flags(parser: Parser) -> None:
         type=expand_home,
         metavar="FOLDER",
         help="local or in gs:// or s3://; required with --input; else output/",
+    )
+    group.add_argument(
+        "--output_format",
+        choices=tuple(OUTPUT_FORMATS),
+        default=DEFAULT_FORMAT,
+        help="what the result is written as; in csv and jsonl, vectors are lists in JSON; "
+        f"default: {DEFAULT_FORMAT}",
     )
     group.add_argument(
         "--if_exists",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 from rich.bar import Bar
 from rich.console import Console
 from rich.markup import escape
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from pipelines.console import report_console
 from pipelines.shown import counted, printable, visible
+from transforms.writing.formats.record import OUTPUT_FORMATS
 
 if TYPE_CHECKING:
     from transforms.writing.output import Todo
@@ -62,7 +63,7 @@ def print_summary(
         _print_examples(
             console,
             Path(os.path.expanduser(output)) / manifest["parts"][first_part]["path"],
-            manifest["text_column"],
+            manifest,
         )
     console.print()
     console.print(_facts_table(manifest, rows, output, todo))
@@ -85,18 +86,22 @@ def _label_table(labels: Mapping[str, int], rows: int) -> Table:
     return table
 
 
-def _print_examples(console: Console, part: Path, text_column: str) -> None:
+def _print_examples(console: Console, part: Path, manifest: Mapping[str, Any]) -> None:
     """Prints the first rows of a part, if it is on this machine."""
     if not part.is_file():
         return
-    file = pq.ParquetFile(part)
-    columns = [name for name in ("label", "score", text_column) if name in file.schema_arrow.names]
-    batch = next(file.iter_batches(_EXAMPLES_SHOWN, columns=columns), None)
-    if batch is None:
+    text_column = manifest["text_column"]
+    types = {"label": pa.string(), "score": pa.float32(), text_column: pa.string()}
+    wanted = pa.schema(
+        [(name, type_) for name, type_ in types.items() if name in manifest["columns"]]
+    )
+    with part.open("rb") as file:
+        first = next(OUTPUT_FORMATS[manifest["output_format"]].load().rows(file, wanted), None)
+    if first is None:
         return
     console.print()
     table = Table.grid(padding=(0, 2))
-    for row in batch.to_pylist():
+    for row in first.columns.slice(0, _EXAMPLES_SHOWN).to_pylist():
         text = printable(row[text_column])
         if len(text) > _EXAMPLE_CHARACTERS:
             text = f"{text[:_EXAMPLE_CHARACTERS]}…"
@@ -116,7 +121,8 @@ def _facts_table(
 ) -> Table:
     parts = manifest["parts"]
     size = sum(part["bytes"] for part in parts)
-    files = f"{counted(len(parts), 'Parquet file')}, {_size(size)}"
+    title = OUTPUT_FORMATS[manifest["output_format"]].title
+    files = f"{counted(len(parts), f'{title} file')}, {_size(size)}"
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")

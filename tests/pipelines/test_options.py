@@ -213,6 +213,7 @@ def test_the_flags_know_the_choices_that_there_are():
     flags = classify.make_parser()._option_string_actions
     assert flags["--input_format"].choices == FORMATS
     assert flags["--if_exists"].choices == get_args(IfExists)
+    assert flags["--output_format"].choices == ("parquet", "csv", "jsonl")
     assert flags["--long_text"].choices == LONG_TEXTS
     assert flags["--precision"].choices == get_args(Precision)
 

@@ -18,6 +18,8 @@ def manifest_of(labels: dict[str, int] | None = None, **changes: Any) -> dict[st
     manifest: dict[str, Any] = {
         "runs": [run | ({"labels": labels} if labels else {})],
         "rows": rows,
+        "output_format": "parquet",
+        "columns": dict.fromkeys(("text", "label", "score"), ""),
         "text_column": "text",
         "renamed": {},
         "inputs": [{"source": "a.txt"}],
@@ -98,6 +100,8 @@ def test_names_and_sizes_of_the_output(summary):
     assert "gs://b/out (2 Parquet files, 2.5 MB)" in summary(manifest, output="gs://b/out")
     manifest["parts"] = [{"path": "x", "bytes": 999}]
     assert "out (1 Parquet file, 999 bytes)" in summary(manifest, output="out")
+    manifest["output_format"] = "jsonl"
+    assert "out (1 JSONL file, 999 bytes)" in summary(manifest, output="out")
     assert "a_preset, 64 tokens a text" in summary(manifest)
 
 
