@@ -147,6 +147,7 @@ def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | 
             text_pair_column=args.text_pair_column,
             columns=args.columns,
             reserved=reserved,
+            earlier=reservation.earlier_schema() if reservation.adds_rows else None,
         )
         schema = reservation.fitted(pa.schema([*corpus.schema, *added]))
         unit_bytes = unit_bytes_of(corpus)

@@ -55,7 +55,8 @@ class FormatReader:
         split: Cuts a file into ranges of about the given number of bytes that can be read
             independently, in file order.
         read: Reads the rows of a range, in file order. Every row is in a batch's rows, or rejected.
-            Raises `OSError` if the file is gone or the storage failed.
+            A batch is without those of the layout's columns that the file lacks. Raises `OSError`
+            if the file is gone or the storage failed.
     """
 
     heads: Callable[[Sequence[CorpusFile]], list[Head]]

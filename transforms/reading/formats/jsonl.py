@@ -153,7 +153,7 @@ def _read_batch(
     if not set(map(type, objects)) <= {dict}:
         raise ValueError("a line is not an object")
     if layout.all_columns:
-        names = {column.name for column in layout.fields}
+        names = layout.known_names
         if names.union(*objects) != names:
             raise ValueError("an object has another key")
     columns = []
@@ -186,7 +186,7 @@ def _misfit(layout: Layout, value: dict[str, Any]) -> str | None:
         if type(value[name]) is not str:
             return f"{name!r} is not a string but {_described(value[name])}"
     if layout.all_columns:
-        unknown = value.keys() - {column.name for column in layout.fields}
+        unknown = value.keys() - layout.known_names
         if unknown:
             return (
                 f"unplanned key {quoted(sorted(unknown))}, which the samples at the head of the "

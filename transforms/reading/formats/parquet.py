@@ -14,8 +14,8 @@ from transforms.reading.formats.arrow_soundness import sound
 from transforms.reading.formats.typed_columns import (
     checked_batches,
     is_of_storage,
+    planned_layout,
     require_distinct,
-    require_planned,
     typed_head,
     unread_rows,
 )
@@ -121,7 +121,7 @@ def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
     rejects = Rejects(unit.path)
     with _opened(unit.path) as opened:
         types = {column.name: column.type for column in opened.file.schema_arrow}
-        require_planned(layout, types, unit.path)
+        layout = planned_layout(layout, types, unit.path)
         position = sum(group.num_rows for group in opened.groups[: unit.start])
         for number in range(unit.start, len(opened.groups))[: _length(unit)]:
             group = opened.groups[number]

@@ -26,6 +26,7 @@ from transforms.reading.layout import (
     rejected_only,
 )
 from transforms.reading.readers import Head
+from transforms.reading.widening import cast_unchecked, common_type, widened
 
 MOST_REJECTED = 1 << 20
 """Most rows of a block that are rejected one by one: a damaged block can claim any number."""
@@ -72,13 +73,24 @@ def _is_writable(type_: pa.DataType) -> bool:
     return True
 
 
-def require_planned(layout: Layout, types: Mapping[str, pa.DataType], path: str) -> None:
-    """Raises `InputError` unless a file has the columns that it had when the run was planned."""
-    for column in layout.fields:
-        found = types.get(column.name)
-        is_text = column.name in layout.text_columns
-        if found is None or not (is_text or plain_type(found) == column.type):
+def planned_layout(layout: Layout, types: Mapping[str, pa.DataType], path: str) -> Layout:
+    """Returns the layout of a file.
+
+    Args:
+        layout: The columns that were planned.
+        types: Types of the file's columns, by name.
+        path: The file.
+
+    Raises:
+        InputError: It has other columns than when the run was planned.
+    """
+    own = layout.of_file(types, path)
+    for column in own.fields:
+        is_text = column.name in own.text_columns
+        found = plain_type(types[column.name])
+        if not is_text and common_type(found, column.type) != column.type:
             raise InputError(f"column {column.name!r} of {path!r} is no longer what it was")
+    return own
 
 
 def checked_batches(
@@ -95,9 +107,9 @@ def checked_batches(
     Yields:
         The batches; every row is in one of them, or rejected.
     """
-    columns = [plain(batch.column(column.name), column.type) for column in layout.fields]
+    columns = [plain(batch.column(column.name)) for column in layout.fields]
     names = [column.name for column in layout.fields]
-    text = columns[names.index(layout.text_column)]
+    text = columns[names.index(layout.text_column)].cast(pa.binary())
     lengths = pc.fill_null(pc.binary_length(text), 0).to_numpy()
     for start, stop in batch_bounds(lengths):
         values = [column.slice(start, stop - start) for column in columns]
@@ -183,13 +195,14 @@ def _with_children(type_: pa.DataType, change: Callable[[pa.DataType], pa.DataTy
     return type_
 
 
-def plain(column: pa.Array, type_: pa.DataType) -> pa.Array:
-    """Returns a column as its plain type, or binary as strings; UTF-8 is not checked."""
+def plain(column: pa.Array) -> pa.Array:
+    """Returns a column as its plain type; UTF-8 is not checked."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
+    type_ = plain_type(column.type)
     if column.type == type_:
         return column
-    return pc.cast(column, options=pc.CastOptions(type_, allow_invalid_utf8=True))
+    return cast_unchecked(column, type_)
 
 
 def checked(
@@ -197,14 +210,20 @@ def checked(
 ) -> ReadBatch:
     """Makes a batch, and rejects the rows without text, or with a string that is not UTF-8.
 
+    A value that does not fit the type of its column, which is that of all files, costs its row too.
+
     Args:
         layout: The columns.
-        columns: Their values, in the types of the layout.
+        columns: Their values, in the plain types of the file.
         positions: int64 positions of the rows in the file.
         rejects: Collects what is rejected.
     """
     errors: dict[int, str] = {}
-    for column, values in zip(layout.fields, columns, strict=True):
+    stored, columns = columns, []
+    for column, values in zip(layout.fields, stored, strict=True):
+        values, misfits = widened(values, column.type)
+        columns.append(values)
+        errors.update({row: f"column {column.name!r}: {error}" for row, error in misfits.items()})
         if column.name in layout.text_columns and values.null_count:
             nulls = np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))
             errors.update(dict.fromkeys(nulls.tolist(), f"{column.name!r} is null"))
@@ -213,7 +232,7 @@ def checked(
         for row in sorted(errors):
             raw = {
                 column.name: _value(values, row)
-                for column, values in zip(layout.fields, columns, strict=True)
+                for column, values in zip(layout.fields, stored, strict=True)
             }
             rejects.add(int(positions[row]), orjson.dumps(raw, default=str), errors[row])
         is_kept = np.ones(len(positions), bool)
