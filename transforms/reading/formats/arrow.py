@@ -16,6 +16,7 @@ from transforms.files import CorpusFile, is_remote, open_binary
 from transforms.reading.formats.arrow_soundness import sound
 from transforms.reading.formats.typed_columns import (
     checked_batches,
+    compact,
     is_of_storage,
     plain,
     planned_layout,
@@ -222,7 +223,7 @@ def _cut(
             continue
         part = batch.slice(start, stop - start)
         try:
-            columns = [_compact(part.column(name)) for name in names]
+            columns = [compact(plain(part.column(name))) for name in names]
         except pa.ArrowException as error:
             places = range(position + start, position + stop)
             yield from unread_rows(layout, rejects, places, f"the row cannot be read: {error}")
@@ -248,14 +249,6 @@ def _bounds(batch: pa.RecordBatch, rows: int) -> Iterator[tuple[int, int, int]]:
         after = int(ends[stop - 1])
         yield start, stop, after - before
         start, before = stop, after
-
-
-def _compact(column: pa.Array) -> pa.Array:
-    """Returns a slice without the list items of other slices, which would be checked as well."""
-    column = plain(column)
-    if pa.types.is_nested(column.type):
-        return column.take(pa.array(range(len(column)), pa.int64()))
-    return column
 
 
 ARROW = FormatReader(_heads, _split, _read)

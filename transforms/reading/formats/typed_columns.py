@@ -6,6 +6,7 @@ strings and string views are strings, likewise for binary, and a dictionary is i
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,11 @@ def planned_layout(layout: Layout, types: Mapping[str, pa.DataType], path: str) 
 
 
 def checked_batches(
-    layout: Layout, batch: pa.RecordBatch, position: int, rejects: Rejects
+    layout: Layout,
+    batch: pa.RecordBatch,
+    position: int,
+    rejects: Rejects,
+    faults: Mapping[int, str] = MappingProxyType({}),
 ) -> Iterator[ReadBatch]:
     """Cuts what was read into batches, and rejects rows without text or with broken strings.
 
@@ -103,6 +108,7 @@ def checked_batches(
         batch: Consecutive rows of the file.
         position: Position of the first of them.
         rejects: Collects what is rejected.
+        faults: What is wrong with some rows, by their place in the batch.
 
     Yields:
         The batches; every row is in one of them, or rejected.
@@ -114,7 +120,8 @@ def checked_batches(
     for start, stop in batch_bounds(lengths):
         values = [column.slice(start, stop - start) for column in columns]
         positions = np.arange(position + start, position + stop, dtype=np.int64)
-        yield checked(layout, values, positions, rejects)
+        errors = {row - start: fault for row, fault in faults.items() if start <= row < stop}
+        yield checked(layout, values, positions, rejects, errors)
 
 
 def unread_rows(
@@ -146,7 +153,7 @@ def plain_type(type_: pa.DataType) -> pa.DataType:
         return pa.string()
     if pa.types.is_large_binary(type_) or pa.types.is_binary_view(type_):
         return pa.binary()
-    return _with_children(type_, plain_type)
+    return with_children(type_, plain_type)
 
 
 def binary_type(type_: pa.DataType) -> pa.DataType:
@@ -159,7 +166,7 @@ def binary_type(type_: pa.DataType) -> pa.DataType:
         return pa.binary_view()
     if pa.types.is_dictionary(type_):
         return pa.dictionary(type_.index_type, binary_type(type_.value_type), type_.ordered)
-    return _with_children(type_, binary_type)
+    return with_children(type_, binary_type)
 
 
 def _all_types(type_: pa.DataType) -> Iterator[pa.DataType]:
@@ -170,14 +177,14 @@ def _all_types(type_: pa.DataType) -> Iterator[pa.DataType]:
         inner.append(child)
         return child
 
-    _with_children(type_, collect)
+    with_children(type_, collect)
     yield type_
     for child in inner:
         yield from _all_types(child)
 
 
-def _with_children(type_: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
-    """Returns a type with its inner types changed, or the type itself if it has none."""
+def with_children(type_: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """Returns a type with its inner types changed, in order, or the type itself if it has none."""
 
     def changed(field: pa.Field) -> pa.Field:
         return field.with_type(change(field.type))
@@ -195,6 +202,13 @@ def _with_children(type_: pa.DataType, change: Callable[[pa.DataType], pa.DataTy
     return type_
 
 
+def compact(column: pa.Array) -> pa.Array:
+    """Returns a slice without the list items of other slices, which would be checked as well."""
+    if pa.types.is_nested(column.type):
+        return column.take(pa.array(range(len(column)), pa.int64()))
+    return column
+
+
 def plain(column: pa.Array) -> pa.Array:
     """Returns a column as its plain type; UTF-8 is not checked."""
     if pa.types.is_dictionary(column.type):
@@ -206,7 +220,11 @@ def plain(column: pa.Array) -> pa.Array:
 
 
 def checked(
-    layout: Layout, columns: list[pa.Array], positions: np.ndarray, rejects: Rejects
+    layout: Layout,
+    columns: list[pa.Array],
+    positions: np.ndarray,
+    rejects: Rejects,
+    faults: Mapping[int, str] = MappingProxyType({}),
 ) -> ReadBatch:
     """Makes a batch, and rejects the rows without text, or with a string that is not UTF-8.
 
@@ -217,8 +235,9 @@ def checked(
         columns: Their values, in the plain types of the file.
         positions: int64 positions of the rows in the file.
         rejects: Collects what is rejected.
+        faults: What is known to be wrong with some rows, by row.
     """
-    errors: dict[int, str] = {}
+    errors: dict[int, str] = dict(faults)
     stored, columns = columns, []
     for column, values in zip(layout.fields, stored, strict=True):
         values, misfits = widened(values, column.type)
