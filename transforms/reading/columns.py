@@ -17,7 +17,7 @@ from transforms.reading.column_names import (
 from transforms.reading.layout import InputColumn
 from transforms.reading.partitions import folder_scalar, folder_type, folder_values
 from transforms.reading.readers import Head
-from transforms.reading.widening import common_type
+from transforms.reading.widening import common_type, nullable_type
 from transforms.schemas import POSITION, SOURCE
 
 RESERVED = (SOURCE.name, POSITION.name)
@@ -171,6 +171,8 @@ class FoundColumns:
         if given:
             merged = _with_folders(name, types, merged, given)
         assert merged is not None
+        if lacking:
+            merged = nullable_type(merged)
         if before is not None:
             values = [] if types else list(given.values())
             is_written_as_text = bool(values) or not self._is_typed
@@ -219,7 +221,7 @@ def _merged(name: str, types: dict[pa.DataType, str]) -> pa.DataType:
     Raises:
         InputError: There is none.
     """
-    merged: pa.DataType = pa.null()
+    merged = next(iter(types))
     for type_, path in types.items():
         wider = common_type(merged, type_)
         if wider is None:

@@ -22,11 +22,38 @@ def common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
         return one
     for null, typed in ((one, other), (other, one)):
         if pa.types.is_null(null):
-            return typed
+            return nullable_type(typed)
+    if isinstance(one, pa.BaseExtensionType) or isinstance(other, pa.BaseExtensionType):
+        stored = nullable_type(one), nullable_type(other)
+        return common_type(*stored) if stored != (one, other) else None
     for merge in (_numbers, _times, _bytes, _lists, _maps, _structs):
         if (merged := merge(one, other)) is not None:
             return merged
     return None
+
+
+def nullable_type(type_: pa.DataType) -> pa.DataType:
+    """Returns a type that may have nulls: lists of one length become lists of any.
+
+    pyarrow writes a list of fixed size that is null, and then cannot read the file.
+    """
+    if isinstance(type_, pa.BaseExtensionType):
+        storage = nullable_type(type_.storage_type)
+        return type_ if storage == type_.storage_type else storage
+    if pa.types.is_fixed_size_list(type_) or pa.types.is_list(type_):
+        return pa.list_(_nullable_field(type_.value_field))
+    if pa.types.is_large_list(type_):
+        return pa.large_list(_nullable_field(type_.value_field))
+    if pa.types.is_map(type_):
+        item = _nullable_field(type_.item_field)
+        return pa.map_(type_.key_field, item, keys_sorted=type_.keys_sorted)
+    if pa.types.is_struct(type_):
+        return pa.struct([_nullable_field(member) for member in type_])
+    return type_
+
+
+def _nullable_field(field: pa.Field) -> pa.Field:
+    return field.with_type(nullable_type(field.type))
 
 
 def widened(column: pa.Array, type_: pa.DataType) -> tuple[pa.Array, dict[int, str]]:
@@ -44,7 +71,7 @@ def widened(column: pa.Array, type_: pa.DataType) -> tuple[pa.Array, dict[int, s
             cast.append(cast_unchecked(column.take(pa.array([row])), type_))
         except pa.ArrowInvalid as error:
             cast.append(pa.nulls(1, type_))
-            faults[row] = f"the value does not fit {type_}, as which files are read: {error}"
+            faults[row] = f"a value does not fit its type {type_}: {error}"
     return pa.concat_arrays(cast), faults
 
 

@@ -33,6 +33,7 @@ from transforms.reading.stored.arrow_messages import (
     check_message,
     check_next_batch,
 )
+from transforms.reading.widening import nullable_type
 
 DECODED_BYTES = 64 << 20
 """About how many bytes of dictionaries and views become plain values at a time."""
@@ -113,7 +114,8 @@ def _read_head(path: str) -> Head:
         schema = opened.reader.schema
     require_distinct(schema.names, path)
     try:
-        return typed_head(path, {column.name: column.type for column in schema}, {})
+        types = {column.name: nullable_type(column.type) for column in schema}
+        return typed_head(path, types, {})
     except ValueError as error:
         raise InputError(f"cannot read {path!r} as Arrow: {error}") from error
 

@@ -1,7 +1,8 @@
 """Columns of typed formats: plain types, and the rows that are rejected.
 
 Types that Parquet does not tell apart are one type here, inside lists, maps and structs too: large
-strings and string views are strings, likewise for binary, and a dictionary is its values.
+strings and string views are strings, likewise for binary, a dictionary is its values, seconds are
+milliseconds, and a date is one of days.
 """
 
 import io
@@ -69,7 +70,7 @@ def _is_writable(type_: pa.DataType) -> bool:
         return False
     try:
         pq.ParquetWriter(io.BytesIO(), pa.schema([("column", type_)])).close()
-    except pa.ArrowException:
+    except (pa.ArrowException, OSError):
         return False
     return True
 
@@ -153,6 +154,12 @@ def plain_type(type_: pa.DataType) -> pa.DataType:
         return pa.string()
     if pa.types.is_large_binary(type_) or pa.types.is_binary_view(type_):
         return pa.binary()
+    if pa.types.is_timestamp(type_) and type_.unit == "s":
+        return pa.timestamp("ms", type_.tz)
+    if pa.types.is_time32(type_):
+        return pa.time32("ms")
+    if pa.types.is_date64(type_):
+        return pa.date32()
     return with_children(type_, plain_type)
 
 
@@ -164,9 +171,29 @@ def binary_type(type_: pa.DataType) -> pa.DataType:
         return pa.large_binary()
     if pa.types.is_string_view(type_):
         return pa.binary_view()
+    return _with_inner_types(type_, binary_type)
+
+
+def unchecked_type(type_: pa.DataType) -> pa.DataType:
+    """Returns a type of the same memory layout that holds any value.
+
+    It has bytes where the given one has strings or decimals, and integers where it has times.
+    """
+    if pa.types.is_time(type_) or pa.types.is_date64(type_):
+        return pa.int32() if type_.bit_width == 32 else pa.int64()
+    if pa.types.is_decimal(type_):
+        return pa.binary(type_.bit_width // 8)
+    inner = _with_inner_types(type_, unchecked_type)
+    return binary_type(type_) if inner is type_ else inner
+
+
+def _with_inner_types(
+    type_: pa.DataType, change: Callable[[pa.DataType], pa.DataType]
+) -> pa.DataType:
+    """Returns a type with its inner types changed, the values of a dictionary among them."""
     if pa.types.is_dictionary(type_):
-        return pa.dictionary(type_.index_type, binary_type(type_.value_type), type_.ordered)
-    return with_children(type_, binary_type)
+        return pa.dictionary(type_.index_type, change(type_.value_type), type_.ordered)
+    return with_children(type_, change)
 
 
 def _all_types(type_: pa.DataType) -> Iterator[pa.DataType]:
@@ -210,13 +237,17 @@ def compact(column: pa.Array) -> pa.Array:
 
 
 def plain(column: pa.Array) -> pa.Array:
-    """Returns a column as its plain type; UTF-8 is not checked."""
+    """Returns a column as its plain type, or as it is if a value does not fit it.
+
+    UTF-8 is not checked.
+    """
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     type_ = plain_type(column.type)
-    if column.type == type_:
-        return column
-    return cast_unchecked(column, type_)
+    try:
+        return column if column.type == type_ else cast_unchecked(column, type_)
+    except pa.ArrowInvalid:
+        return column  # `checked` finds the rows
 
 
 def checked(
