@@ -1,6 +1,6 @@
 """The columns of a corpus: what its files and folders have, brought together."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -35,12 +35,18 @@ class FoundColumns:
     Args:
         files: The files of a corpus.
         heads: Their columns: of each file that has any, or one for all.
-        is_typed: Whether columns of files have types, so that not every column is text.
+        settled: For a format whose files do not tell types: makes the type of a column from what
+            was found.
     """
 
-    def __init__(self, files: Sequence[CorpusFile], heads: Sequence[Head], is_typed: bool) -> None:
+    def __init__(
+        self,
+        files: Sequence[CorpusFile],
+        heads: Sequence[Head],
+        settled: Callable[[pa.DataType], pa.DataType] | None,
+    ) -> None:
         self._heads = heads
-        self._is_typed = is_typed
+        self._settled = settled
         self._folders = {file.path: folder_values(file.path) for file in files}
         self._of_files = _spelled(heads)
         self._names = list(self._of_files)
@@ -66,7 +72,7 @@ class FoundColumns:
             types.append((head.columns[own], head.path))
         # All texts of one file may be null.
         texts = [(type_, path) for type_, path in types if not pa.types.is_null(type_)] or types
-        for type_, path in texts if self._is_typed else ():
+        for type_, path in () if self._settled else texts:
             if not (pa.types.is_string(type_) or pa.types.is_binary(type_)):
                 raise InputError(
                     f"column {name!r} holds {type_}, not text, in {path!r}; a text column is a "
@@ -174,10 +180,25 @@ class FoundColumns:
         if lacking:
             merged = nullable_type(merged)
         if before is not None:
-            values = [] if types else list(given.values())
-            is_written_as_text = bool(values) or not self._is_typed
-            merged = _fitted(merged, before, values, is_written_as_text)
-        return merged, lacking
+            merged = self._fitted(merged, before, [] if types else list(given.values()))
+        return self._settled(merged) if self._settled else merged, lacking
+
+    def _fitted(
+        self, type_: pa.DataType, before: pa.DataType, of_folders: Sequence[str | None]
+    ) -> pa.DataType:
+        """Returns the type that a column has in earlier results if it holds these values as well.
+
+        Args:
+            type_: Its type in the files.
+            before: Its type in earlier results.
+            of_folders: Its values, if only folders give them.
+        """
+        if pa.types.is_string(before) and (of_folders or self._settled):
+            return before  # the values are texts that are kept as they are
+        if self._settled and not of_folders and not _is_of_json(before):
+            return type_
+        fits = common_type(type_, before) == before and _holds(before, of_folders)
+        return before if fits else type_
 
     def _only_earlier(
         self, earlier: pa.Schema, names: Collection[str], taken: Collection[str]
@@ -260,24 +281,11 @@ def _with_folders(
     )
 
 
-def _fitted(
-    type_: pa.DataType,
-    before: pa.DataType,
-    of_folders: Sequence[str | None],
-    is_written_as_text: bool,
-) -> pa.DataType:
-    """Returns the type that a column has in earlier results if it holds these values as well.
-
-    Args:
-        type_: Its type in the files.
-        before: Its type in earlier results.
-        of_folders: Its values, if folders give them.
-        is_written_as_text: Whether every value is a text that can be kept as it is.
-    """
-    if is_written_as_text and pa.types.is_string(before):
-        return before
-    fits = common_type(type_, before) == before and _holds(before, of_folders)
-    return before if fits else type_
+def _is_of_json(type_: pa.DataType) -> bool:
+    """Returns whether a type is one that values of JSON are read as."""
+    if type_.num_fields:
+        return all(_is_of_json(type_.field(i).type) for i in range(type_.num_fields))
+    return type_ in (pa.bool_(), pa.int64(), pa.float64(), pa.string())
 
 
 def _holds(type_: pa.DataType, values: Collection[str | None]) -> bool:

@@ -93,11 +93,12 @@ def plan_corpus(
     record = INPUT_FORMATS[input_format] if input_format else _common_format(files)
     if not record.may_be_compressed:
         _require_uncompressed(files, record)
-    heads = record.load().heads(files)
+    reader = record.load()
+    heads = reader.heads(files)
     if not heads:
         listed = f"{files[0].path!r}" + (f" and {len(files) - 1} more" if files[1:] else "")
         raise InputError(f"the input is empty, and its columns are unknown: {listed}")
-    found = FoundColumns(files, heads, record.is_typed)
+    found = FoundColumns(files, heads, None if record.is_typed else reader.settled)
     text = found.resolve_text(text_column, "--text_column")
     pair = text_pair_column and found.resolve_text(text_pair_column, "--text_pair_column")
     if text == pair:
