@@ -63,7 +63,7 @@ class FoundColumns:
         found = find_column(name, self._of_files)
         types = []
         if found is None or find_column(found, first.columns) is None:
-            raise _no_column(name, flag, repr(first.path), list(first.columns))
+            raise _no_column(name, flag, f"{first.path!r}, which has", list(first.columns))
         for head in self._heads:
             own = find_column(found, head.columns)
             if own is None:
@@ -90,7 +90,8 @@ class FoundColumns:
         for name in names:
             found = find_column(name, self._names) or find_column(name.strip(), self._names)
             if found is None:
-                more = " and the other files" if self._heads[1:] else ""
+                several = " and the other files, which have"
+                more = several if self._heads[1:] else ", which has"
                 where = f"{self._heads[0].path!r}{more}"
                 raise _no_column(name.strip(), flag, where, self._names)
             resolved.append(found)
@@ -197,7 +198,7 @@ class FoundColumns:
             return before  # the values are texts that are kept as they are
         if self._settled and not of_folders and not _is_of_json(before):
             return type_
-        fits = common_type(type_, before) == before and _holds(before, of_folders)
+        fits = common_type(before, type_) == before and _holds(before, of_folders)
         return before if fits else type_
 
     def _only_earlier(
@@ -229,7 +230,7 @@ def _spelled(heads: Sequence[Head]) -> dict[str, None]:
 def _no_column(name: str, flag: str, where: str, names: Sequence[str]) -> InputError:
     near = nearest_column(name, names)
     hint = f"; did you mean {near!r}?" if near else ""
-    return InputError(f"no column {name!r} for {flag} in {where}, which has {quoted(names)}{hint}")
+    return InputError(f"no column {name!r} for {flag} in {where} {quoted(names)}{hint}")
 
 
 def _type_in(schema: pa.Schema | None, name: str) -> pa.DataType | None:

@@ -15,7 +15,8 @@ def common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     though a few values may lie beyond what these hold exactly: `widened` tells such rows.
 
     Args:
-        one: A plain type, as `typed_columns.plain_type` returns.
+        one: A plain type, as `typed_columns.plain_type` returns; the members of structs stay in
+            its order.
         other: Another one.
     """
     if one == other:

@@ -140,7 +140,7 @@ def _planned_types(opened: _Opened, layout: Layout, path: str) -> dict[str, pa.D
     for column in layout.of_file(types, path).fields:
         if column.name in opened.stored.int96:
             fine = plain_type(types[column.name])
-            if common_type(fine, column.type) != column.type:
+            if common_type(column.type, fine) != column.type:
                 types[column.name] = in_us.field(column.name).type
     return types
 

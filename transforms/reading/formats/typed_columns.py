@@ -90,7 +90,7 @@ def planned_layout(layout: Layout, types: Mapping[str, pa.DataType], path: str) 
     for column in own.fields:
         is_text = column.name in own.text_columns
         found = plain_type(types[column.name])
-        if not is_text and common_type(found, column.type) != column.type:
+        if not is_text and common_type(column.type, found) != column.type:
             raise InputError(f"column {column.name!r} of {path!r} is no longer what it was")
     return own
 
