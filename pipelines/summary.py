@@ -146,7 +146,7 @@ def _facts_table(
     for name, new_name in manifest["renamed"].items():
         names = " → ".join(escape(printable(each)) for each in (name, new_name))
         table.add_row("renamed", f"input column {names}")
-    filled = list(manifest.get("filled", {}).items())
+    filled = list(manifest["filled"].items())
     for name, count in filled[:_FILLED_SHOWN]:
         lack = "lacks" if count == 1 else "lack"
         table.add_row(
