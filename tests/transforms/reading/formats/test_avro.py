@@ -140,6 +140,10 @@ def test_a_named_type_can_be_used_again(tmp_path):
         ),
         ({"type": "array", "items": ["int", "string"]}, "holds a union of int and string"),
         (["null", "Row"], "holds the record Row inside itself"),
+        (
+            {"type": "fixed", "name": "D", "size": 12, "logicalType": "duration"},
+            "holds durations of months, days and milliseconds, of which the output",
+        ),
     ],
     ids=str,
 )
