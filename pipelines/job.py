@@ -115,6 +115,15 @@ def ask(args: argparse.Namespace, make_job: MakeJob) -> Asked:
     return Asked(args, preset, sequence_length, make_job(args, preset))
 
 
+def _columns_given(reservation: "Reservation") -> "pa.Schema":
+    """Returns the columns of the earlier results that no model gave."""
+    import pyarrow as pa
+
+    assert reservation.earlier is not None
+    added = reservation.earlier["settings"].get("adds", {})
+    return pa.schema([field for field in reservation.earlier_schema() if field.name not in added])
+
+
 def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | None:
     """Checks all that can be checked before any work is done, and plans the work.
 
@@ -147,7 +156,7 @@ def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | 
             text_pair_column=args.text_pair_column,
             columns=args.columns,
             reserved=reserved,
-            earlier=reservation.earlier_schema() if reservation.adds_rows else None,
+            earlier=_columns_given(reservation) if reservation.adds_rows else None,
         )
         schema = reservation.fitted(pa.schema([*corpus.schema, *added]))
         unit_bytes = unit_bytes_of(corpus)

@@ -121,6 +121,14 @@ def test_files_that_differ_are_one_table_and_the_summary_says_what_is_filled(cla
     assert "column id is int64 in its results and string in this run" in classify(*flags).error
 
 
+def test_a_column_that_the_model_gave_is_never_filled(classify, tmp_path):
+    (tmp_path / "a.txt").write_text("one\n")
+    (tmp_path / "b.txt").write_text("two\n")
+    classify(f"--input={tmp_path}/a.txt", "--top_k=2")
+    refused = classify(f"--input={tmp_path}/b.txt", "--if_exists=append")
+    assert "is in its results but not in this run" in refused.error
+
+
 def test_json_lines_with_other_keys_than_the_results_have_join_them(classify, tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "a", "n": 1.5, "x": "y"}\n{"text": "b", "n": 2}\n')
     flags = (f"--input={tmp_path}/*.jsonl", "--if_exists=update")
