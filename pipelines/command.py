@@ -278,6 +278,7 @@ def _facts(plan: Plan) -> dict[str, Any]:
         },
         "text_column": plan.corpus.output_text_column,
         "renamed": plan.corpus.renamed,
+        "filled": dict(plan.corpus.gaps),
         "versions": {
             "textbeam": __version__,
             "python": platform.python_version(),

@@ -120,6 +120,15 @@ def ask(args: argparse.Namespace, make_job: MakeJob) -> Asked:
     return Asked(args, preset, sequence_length, make_job(args, preset))
 
 
+def _columns_given(reservation: "Reservation") -> "pa.Schema":
+    """Returns the columns of the earlier results that no model gave."""
+    import pyarrow as pa
+
+    assert reservation.earlier is not None
+    added = reservation.earlier["settings"].get("adds", {})
+    return pa.schema([field for field in reservation.earlier_schema() if field.name not in added])
+
+
 def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | None:
     """Checks all that can be checked before any work is done, and plans the work.
 
@@ -152,6 +161,7 @@ def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | 
             text_pair_column=args.text_pair_column,
             columns=args.columns,
             reserved=reserved,
+            earlier=_columns_given(reservation) if reservation.adds_rows else None,
         )
         kept = {column.name: column.type for column in corpus.fields}
         check_writable(kept, args.output_format)

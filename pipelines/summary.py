@@ -23,6 +23,7 @@ _LABELS_SHOWN = 12
 _EXAMPLES_SHOWN = 3
 _EXAMPLE_CHARACTERS = 70
 _REASONS_SHOWN = 3
+_FILLED_SHOWN = 5
 _REASON_CHARACTERS = 500
 _BAR_WIDTH = 24
 
@@ -151,6 +152,14 @@ def _facts_table(
     for name, new_name in manifest["renamed"].items():
         names = " → ".join(escape(printable(each)) for each in (name, new_name))
         table.add_row("renamed", f"input column {names}")
+    filled = list(manifest["filled"].items())
+    for name, count in filled[:_FILLED_SHOWN]:
+        lack = "lacks" if count == 1 else "lack"
+        table.add_row(
+            "filled", f"{escape(printable(name))} with null: {counted(count, 'file')} {lack} it"
+        )
+    if more := filled[_FILLED_SHOWN:]:
+        table.add_row("", f"and {counted(len(more), 'other column')}")
     return table
 
 

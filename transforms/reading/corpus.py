@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from models.errors import nearest, quoted
 from transforms.errors import InputError
 from transforms.files import CorpusFile, distinct, match, name_of
+from transforms.reading.column_names import output_names
+from transforms.reading.columns import RESERVED, FoundColumns
 from transforms.reading.contents import check_contents, what_it_is
 from transforms.reading.decompress import compression_suffix
 from transforms.reading.formats.record import FORMATS, INPUT_FORMATS, InputFormat, format_of_name
 from transforms.reading.formats.text import TEXT_COLUMN
-from transforms.reading.layout import InputColumn, Layout, output_names
-from transforms.reading.readers import Head
+from transforms.reading.layout import InputColumn, Layout
 
 _FORMAT_CHOICES = f"name one with --input_format: {', '.join(FORMATS)}"
 
@@ -25,10 +25,12 @@ class Corpus(Layout):
     Attributes:
         files: The files to read, in order.
         format: One of `FORMATS`, the same for all files.
+        gaps: The columns that some files lack, by their names in the output, with how many do.
     """
 
-    files: tuple[CorpusFile, ...]
-    format: str
+    files: tuple[CorpusFile, ...] = ()
+    format: str = "text"
+    gaps: tuple[tuple[str, int], ...] = ()
 
     @property
     def size(self) -> int:
@@ -58,6 +60,8 @@ def plan_corpus(
     text_pair_column: str | None = None,
     columns: Sequence[str] | None = None,
     reserved: Collection[str] = (),
+    earlier: pa.Schema | None = None,
+    columns_flag: str = "--columns",
 ) -> Corpus:
     """Finds the files of a run and their columns, reading only the heads or footers of files.
 
@@ -69,6 +73,12 @@ def plan_corpus(
         columns: Input columns to keep besides the text; all if None. White space around a name is
             stripped unless there is a column with that exact name.
         reserved: Names of the columns that later stages add; input columns give way to them.
+        earlier: Columns of the results that the rows will stand beside: these are fitted to them
+            where nothing is lost.
+        columns_flag: The flag that `columns` come from, for messages.
+
+    A name stands for the column of just this name, else for the only one that differs in case
+    alone.
 
     Returns:
         The plan, for `ReadCorpus`.
@@ -84,31 +94,27 @@ def plan_corpus(
     if not record.may_be_compressed:
         _require_uncompressed(files, record)
     check_contents(files, record)
-    heads = record.load().heads(files)
+    reader = record.load()
+    heads = reader.heads(files)
     if not heads:
         listed = f"{files[0].path!r}" + (f" and {len(files) - 1} more" if files[1:] else "")
         raise InputError(f"the input is empty, and its columns are unknown: {listed}")
-    texts = [text_column] + ([] if text_pair_column is None else [text_pair_column])
-    _require([text_column], heads[0], "--text_column")
-    _require(texts[1:], heads[0], "--text_pair_column")
-    if columns is not None:
-        columns = [name if name in heads[0].columns else name.strip() for name in columns]
-        _require(columns, heads[0], "--columns")
-    if text_column == text_pair_column:
+    found = FoundColumns(files, heads, None if record.is_typed else reader.settled)
+    text = found.resolve_text(text_column, "--text_column")
+    pair = text_pair_column and found.resolve_text(text_pair_column, "--text_pair_column")
+    if text == pair:
         raise InputError(f"text and second text are both {text_column!r}; name two columns")
-    available = heads[0].columns
-    kept = [name for name in available if columns is None or name in {*columns, *texts}]
-    _require_keepable(heads, kept)
-    _require_alike(heads, kept, columns is None)
-    types = available | {name: _text_type(name, available[name], record) for name in texts}
-    names = output_names(kept, reserved)
+    texts = [text] if pair is None else [text, pair]
+    wanted = None if columns is None else found.resolve(columns, columns_flag)
+    fields, gaps = found.plan(texts, wanted, reserved, earlier)
     return Corpus(
-        fields=tuple(InputColumn(name, names[name], types[name]) for name in kept),
-        text_column=text_column,
-        text_pair_column=text_pair_column,
+        fields=fields,
+        text_column=text,
+        text_pair_column=pair,
         all_columns=columns is None,
         files=files,
         format=record.name,
+        gaps=gaps,
     )
 
 
@@ -123,7 +129,7 @@ def corpus_of_empty(
     The arguments are those of `plan_corpus`.
     """
     texts = [text_column] + ([] if text_pair_column is None else [text_pair_column])
-    names = output_names(texts, reserved)
+    names = output_names(texts, {*reserved, *RESERVED})
     return Corpus(
         fields=tuple(InputColumn(name, names[name], pa.string()) for name in texts),
         text_column=text_column,
@@ -156,54 +162,3 @@ def _require_uncompressed(files: Iterable[CorpusFile], record: InputFormat) -> N
             raise InputError(
                 f"{file.path!r}: {record.title} is compressed internally; unpack the file first"
             )
-
-
-def _require(names: Sequence[str], head: Head, flag: str) -> None:
-    for name in names:
-        if name not in head.columns:
-            near = nearest(name, head.columns)
-            hint = f"; did you mean {near!r}?" if near else ""
-            raise InputError(
-                f"no column {name!r} for {flag} in {head.path!r}, "
-                f"which has {quoted(head.columns)}{hint}"
-            )
-
-
-def _require_keepable(heads: Sequence[Head], kept: Sequence[str]) -> None:
-    for head in heads:
-        for name in kept:
-            if name in head.faults:
-                raise InputError(
-                    f"column {name!r} of {head.path!r} {head.faults[name]}; "
-                    "name the columns to keep with --columns to leave it out"
-                )
-
-
-def _require_alike(heads: Sequence[Head], kept: Sequence[str], all_columns: bool) -> None:
-    """Checks that every file has the kept columns of the first, with the same types."""
-    first = heads[0]
-    for head in heads[1:]:
-        lacking = [name for name in kept if name not in head.columns]
-        if lacking:
-            raise InputError(
-                f"{head.path!r} has no column {quoted(lacking)}, which {first.path!r} has"
-            )
-        more = [name for name in head.columns if name not in first.columns]
-        if all_columns and more:
-            raise InputError(
-                f"{head.path!r} has the column {quoted(more)}, which {first.path!r} lacks; "
-                "name the columns to keep with --columns to leave it out"
-            )
-        for name in kept:
-            if head.columns[name] != first.columns[name]:
-                raise InputError(
-                    f"column {name!r} is {head.columns[name]} in {head.path!r} and "
-                    f"{first.columns[name]} in {first.path!r}; one run needs one type"
-                )
-
-
-def _text_type(name: str, type_: pa.DataType, record: InputFormat) -> pa.DataType:
-    """Returns string, the type of every text column, if a column can be read as strings."""
-    if record.is_typed and not (pa.types.is_string(type_) or pa.types.is_binary(type_)):
-        raise InputError(f"column {name!r} holds {type_}, not text; a text column is a string")
-    return pa.string()

@@ -45,9 +45,13 @@ class FileRange:
     first_row: int = 0
 
 
+def _as_found(type_: pa.DataType) -> pa.DataType:
+    return type_
+
+
 @dataclass(frozen=True)
 class FormatReader:
-    """The three things that a format's module does.
+    """What a format's module does.
 
     Attributes:
         heads: Finds the columns of files, reading only their heads or footers: a `Head` for each
@@ -55,12 +59,16 @@ class FormatReader:
         split: Cuts a file into ranges of about the given number of bytes that can be read
             independently, in file order.
         read: Reads the rows of a range, in file order. Every row is in a batch's rows, or rejected.
-            Raises `OSError` if the file is gone or the storage failed.
+            A batch is without those of the layout's columns that the file lacks. Raises `OSError`
+            if the file is gone or the storage failed.
+        settled: Returns the type of a column from that in a `Head`, where null may stand for what
+            is not known.
     """
 
     heads: Callable[[Sequence[CorpusFile]], list[Head]]
     split: Callable[[CorpusFile, int], Iterable[FileRange]]
     read: Callable[[Layout, FileRange], Iterator[ReadBatch]]
+    settled: Callable[[pa.DataType], pa.DataType] = _as_found
 
 
 def whole_file(file: CorpusFile, range_bytes: int) -> Iterator[FileRange]:

@@ -129,9 +129,10 @@ def read_unit(corpus: Corpus, unit: Unit) -> Iterator[tuple[str, ReadBatch]]:
     for file in unit.files:
         if rows_left == 0:
             return
-        for batch in read(corpus, FileRange(file.path, unit.start, unit.stop, unit.first_row)):
+        layout, given = corpus.beside_folders(file.path)
+        for batch in read(layout, FileRange(file.path, unit.start, unit.stop, unit.first_row)):
             head = batch if rows_left is None else batch.head(rows_left)
-            yield file.path, head
+            yield file.path, head.completed(corpus, given)
             if rows_left is not None:
                 rows_left -= head.num_rows
                 if rows_left == 0:

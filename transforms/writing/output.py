@@ -236,8 +236,11 @@ class Reservation:
             if self._refusal is not None:
                 raise self._refusal
             _check_inputs_survive(self._folder, self.plan, [file.path for file in todo.files])
+            # What a run has done in other columns than now, with files that it did not know, can
+            # not stand beside the rest.
+            is_other = dead is not None and dead.columns != run.columns
             for run_id in self._folder.run_ids():
-                if run_id != run.run_id:
+                if run_id != run.run_id or is_other:
                     self._folder.remove_tree(run_folder(run_id))
             run.save(self._folder)
             self.plan = replace(self.plan, unit_bytes=unit_bytes)

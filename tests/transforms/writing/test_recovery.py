@@ -1,5 +1,7 @@
 """Runs that died, and what comes after them."""
 
+import json
+
 import pytest
 
 from tests.transforms.writing.results import names_in, rejected_of, rows_in_part, rows_of
@@ -43,6 +45,23 @@ def test_update_goes_on_where_a_run_died(tmp_path):
     assert manifest["rows"]["written"] == 6
     assert len(manifest["runs"]) == 1
     assert len(names_in(tmp_path)) == 4
+
+
+def test_what_was_done_in_other_columns_is_done_anew(tmp_path):
+    half = half_done(tmp_path)
+    plan = tmp_path / "_runs" / half.plan.run_id / "plan.json"
+    saved = json.loads(plan.read_text())
+    assert saved["columns"]["position"] == "int64"
+    plan.write_text(json.dumps(saved | {"columns": {**saved["columns"], "position": "int32"}}))
+    rows = [rows_of("a", 0, 2), rows_of("b", 2, 2)]
+    again = SmallRun(tmp_path, rows, if_exists="update")
+    assert again.plan.run_id == half.plan.run_id
+    again.work(again.units[1])
+    with pytest.raises(RuntimeError):
+        again.publish()
+    manifest = again.finish()
+    assert manifest["rows"]["written"] == 4
+    assert len(names_in(tmp_path)) == 3
 
 
 def test_update_with_other_settings_does_not_go_on(tmp_path):

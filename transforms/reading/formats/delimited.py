@@ -246,10 +246,7 @@ class _Table:
     """Collects the rows of a batch."""
 
     def __init__(self, layout: Layout, path: str, names: list[str]) -> None:
-        missing = [column.name for column in layout.fields if column.name not in names]
-        if missing:
-            raise InputError(f"{path!r} no longer has the column {quoted(missing)}")
-        self._layout = layout
+        self._layout = layout = layout.of_file(names, path)
         self._width = len(names)
         self._indices = [names.index(column.name) for column in layout.fields]
         self._rejects = Rejects(path)

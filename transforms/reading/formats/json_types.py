@@ -36,8 +36,28 @@ def infer_type(values: Iterable[Any]) -> pa.DataType:
         bool, int64, double (also for int64 with double), string, or a struct or list of these.
         If the values do not agree, or are all null: string.
     """
+    return settled_type(found_type(values))
+
+
+def found_type(values: Iterable[Any]) -> pa.DataType:
+    """Returns the type of values, in which null stands for what was always null.
+
+    Args:
+        values: Values of a column.
+    """
     found = _merged(map(_type_of, _distinct(values)))
-    return pa.string() if found is MIXED else _without_nulls(found)
+    return pa.string() if found is MIXED else found
+
+
+def merged_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """Returns the type of values that were found to be of two types."""
+    found = _merged_pair(one, other)
+    return pa.string() if found is MIXED else found
+
+
+def settled_type(type_: pa.DataType) -> pa.DataType:
+    """Returns the type of a column, given what `found_type` found."""
+    return _without_nulls(type_)
 
 
 def column_array(values: list[Any], type_: pa.DataType) -> pa.Array:

@@ -1,6 +1,6 @@
 """JSON Lines: every line that is not blank is an object, and a row."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -13,7 +13,12 @@ from models.errors import quoted
 from transforms.errors import InputError
 from transforms.files import CorpusFile
 from transforms.reading.blocks import read_blocks
-from transforms.reading.formats.json_types import column_array, infer_type
+from transforms.reading.formats.json_types import (
+    column_array,
+    found_type,
+    merged_type,
+    settled_type,
+)
 from transforms.reading.formats.json_values import has_long_integer, json_text, parse_json
 from transforms.reading.layout import (
     BATCH_ROWS,
@@ -30,13 +35,17 @@ from transforms.reading.readers import FileRange, FormatReader, Head, read_each
 _SAMPLED_FILES = 16
 _SAMPLED_LINES = 10_000
 _SAMPLED_BYTES = 4 << 20
+_GLANCED_BYTES = 16 << 10  # of every other file, which may have keys of its own
 
 
 def _heads(files: Sequence[CorpusFile]) -> list[Head]:
     """Returns the columns that samples of files show, or an empty list if there are none."""
     sampled = _sampled_files(files)
-    samples = read_each(sampled, _sample_objects)
-    columns = _infer_columns([row for rows in samples for row in rows])
+    samples = read_each(sampled, lambda path: _found_columns(_sample_objects(path)))
+    known = {file.path for file in sampled}
+    others = [file for file in files if file.size and file.path not in known]
+    samples += read_each(others, lambda path: _found_columns(_glance(path)))
+    columns = _merged_columns(samples)
     if columns:
         return [Head(sampled[0].path, columns)]
     for file, fault in zip(sampled, read_each(sampled, _head_fault), strict=True):
@@ -81,13 +90,30 @@ def _head_fault(path: str) -> str | None:
     return None if block is None else block.fault
 
 
-def _infer_columns(samples: Sequence[dict[str, Any]]) -> dict[str, pa.DataType]:
+def _glance(path: str) -> list[dict[str, Any]]:
+    """Returns the objects in the first lines of a file."""
+    block = next(line_blocks(path, block_bytes=_GLANCED_BYTES), None)
+    if block is None or block.fault is not None:
+        return []
+    parsed = [_parsed(line) for line in block.data.split(b"\n") if line.strip()]
+    return [value for value, error in parsed if error is None]
+
+
+def _found_columns(samples: Sequence[dict[str, Any]]) -> dict[str, pa.DataType]:
     """Finds the columns of objects: the union of their keys, in order of first appearance."""
     values: dict[str, list[Any]] = {}
     for sample in samples:
         for name, value in sample.items():
             values.setdefault(name, []).append(value)
-    return {name: infer_type(column) for name, column in values.items()}
+    return {name: found_type(column) for name, column in values.items()}
+
+
+def _merged_columns(samples: Iterable[dict[str, pa.DataType]]) -> dict[str, pa.DataType]:
+    merged: dict[str, pa.DataType] = {}
+    for sample in samples:
+        for name, type_ in sample.items():
+            merged[name] = merged_type(merged[name], type_) if name in merged else type_
+    return merged
 
 
 def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
@@ -153,7 +179,7 @@ def _read_batch(
     if not set(map(type, objects)) <= {dict}:
         raise ValueError("a line is not an object")
     if layout.all_columns:
-        names = {column.name for column in layout.fields}
+        names = layout.known_names
         if names.union(*objects) != names:
             raise ValueError("an object has another key")
     columns = []
@@ -186,7 +212,7 @@ def _misfit(layout: Layout, value: dict[str, Any]) -> str | None:
         if type(value[name]) is not str:
             return f"{name!r} is not a string but {_described(value[name])}"
     if layout.all_columns:
-        unknown = value.keys() - {column.name for column in layout.fields}
+        unknown = value.keys() - layout.known_names
         if unknown:
             return (
                 f"unplanned key {quoted(sorted(unknown))}, which the samples at the head of the "
@@ -223,5 +249,5 @@ def _described(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-JSONL = FormatReader(_heads, split_lines, _read)
+JSONL = FormatReader(_heads, split_lines, _read, settled_type)
 """Reads JSON Lines."""

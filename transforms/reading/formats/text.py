@@ -40,7 +40,8 @@ def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
     Returns:
         Batches whose `position` is the byte offset of the line in the decompressed file.
     """
-    return read_blocks(layout, unit, partial(_read_block, layout))
+    own = layout.of_file({TEXT_COLUMN}, unit.path)
+    return read_blocks(own, unit, partial(_read_block, own))
 
 
 def _read_block(layout: Layout, block: LineBlock, rejects: Rejects) -> Iterator[ReadBatch]:
