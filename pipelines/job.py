@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipelines import __version__, options
@@ -74,7 +74,10 @@ class Asked:
     @property
     def settings(self) -> dict[str, Any]:
         """All that shapes the result, by the names of the flags; an update must have the same."""
-        names = ("text_column", "text_pair_column", "columns", "limit", "precision")
+        names = (
+            *("input_format", "encoding", "delimiter", "quote"),
+            *("text_column", "text_pair_column", "columns", "limit", "precision"),
+        )
         return {
             "command": self.job.command,
             **self.shared,
@@ -147,10 +150,11 @@ def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | 
             text_pair_column=args.text_pair_column,
             columns=args.columns,
             reserved=reserved,
+            dialect=options.asked_dialect(args),
         )
         schema = reservation.fitted(pa.schema([*corpus.schema, *added]))
         unit_bytes = unit_bytes_of(corpus)
-        units = plan_units(replace(corpus, files=todo.unplanned), args.limit, unit_bytes)
+        units = plan_units(corpus.only(todo.unplanned), args.limit, unit_bytes)
     if not reservation.start(schema, todo, units, unit_bytes):
         return None
     metadata = {

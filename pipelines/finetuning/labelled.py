@@ -13,6 +13,7 @@ import pyarrow as pa
 from models.errors import UserError, quoted
 from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber, SeveralLabels
 from transforms.reading.corpus import Corpus, plan_corpus
+from transforms.reading.dialect import UNKNOWN, Dialect
 from transforms.reading.units import plan_units, read_unit
 
 HELD_OUT = 0.1
@@ -90,6 +91,7 @@ def read_training_data(
     text_pair_column: str | None,
     label_column: str,
     input_format: str | None,
+    dialect: Dialect = UNKNOWN,
     label_separator: str | None = None,
     is_regression: bool = False,
 ) -> TrainingData:
@@ -103,6 +105,7 @@ def read_training_data(
         text_pair_column: Name of the column with the second text of a pair.
         label_column: Name of the column with the label.
         input_format: As for `plan_corpus`.
+        dialect: The same.
         label_separator: What separates the labels of a row that may have several.
         is_regression: Whether the label is a number to predict.
 
@@ -114,6 +117,7 @@ def read_training_data(
         "text_pair_column": text_pair_column,
         "label_column": label_column,
         "input_format": input_format,
+        "dialect": dialect,
     }
     dropped: Counter[str] = Counter()
     corpus = _plan(inputs, **columns)
@@ -194,6 +198,7 @@ def _plan(
     text_pair_column: str | None,
     label_column: str,
     input_format: str | None,
+    dialect: Dialect,
 ) -> Corpus:
     """Finds the files and the columns of labelled texts."""
     plan = functools.partial(
@@ -202,6 +207,7 @@ def _plan(
         input_format=input_format,
         text_column=text_column,
         text_pair_column=text_pair_column,
+        dialect=dialect,
     )
     corpus = plan()
     there = [column.name for column in corpus.fields]

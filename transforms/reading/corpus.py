@@ -1,7 +1,7 @@
 """What a run is going to read, determined before any work is done."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -9,10 +9,11 @@ from models.errors import nearest, quoted
 from transforms.errors import InputError
 from transforms.files import CorpusFile, distinct, match
 from transforms.reading.decompress import compression_suffix
+from transforms.reading.dialect import UNKNOWN, Dialect
 from transforms.reading.formats.record import FORMATS, INPUT_FORMATS, InputFormat, format_of_name
 from transforms.reading.formats.text import TEXT_COLUMN
 from transforms.reading.layout import InputColumn, Layout, output_names
-from transforms.reading.readers import Head
+from transforms.reading.readers import Head, look_at_each
 from transforms.versions import with_versions
 
 _FORMAT_CHOICES = f"name one with --input_format: {', '.join(FORMATS)}"
@@ -23,7 +24,7 @@ class Corpus(Layout):
     """The files of a run, and the columns that are read from them.
 
     Attributes:
-        files: The files to read, in order.
+        files: The files to read, in order, with their dialects.
         format: One of `FORMATS`, the same for all files.
     """
 
@@ -34,6 +35,11 @@ class Corpus(Layout):
     def size(self) -> int:
         """Total bytes of the files, as stored."""
         return sum(file.size for file in self.files)
+
+    def only(self, files: Iterable[CorpusFile]) -> "Corpus":
+        """Returns the corpus with those of its files alone that are among some."""
+        paths = {file.path for file in files}
+        return replace(self, files=tuple(file for file in self.files if file.path in paths))
 
 
 def find_files(inputs: Sequence[str]) -> tuple[CorpusFile, ...]:
@@ -58,8 +64,11 @@ def plan_corpus(
     text_pair_column: str | None = None,
     columns: Sequence[str] | None = None,
     reserved: Collection[str] = (),
+    dialect: Dialect = UNKNOWN,
 ) -> Corpus:
     """Finds the files of a run and their columns, reading only the heads or footers of files.
+
+    How the characters of a file of text are written is found out for each file by itself.
 
     Args:
         inputs: Files, globs and folders; or the files that `find_files` found.
@@ -69,6 +78,7 @@ def plan_corpus(
         columns: Input columns to keep besides the text; all if None. White space around a name is
             stripped unless there is a column with that exact name.
         reserved: Names of the columns that later stages add; input columns give way to them.
+        dialect: What is known of all files of text.
 
     Returns:
         The plan, for `ReadCorpus`.
@@ -83,6 +93,8 @@ def plan_corpus(
     record = INPUT_FORMATS[input_format] if input_format else _common_format(files)
     if not record.may_be_compressed:
         _require_uncompressed(files, record)
+    _require_dialect(files, record, dialect)
+    files = _with_dialects(files, record, dialect)
     heads = record.load().heads(files)
     if not heads:
         listed = f"{files[0].path!r}" + (f" and {len(files) - 1} more" if files[1:] else "")
@@ -155,6 +167,27 @@ def _require_uncompressed(files: Iterable[CorpusFile], record: InputFormat) -> N
             )
 
 
+def _require_dialect(files: Sequence[CorpusFile], record: InputFormat, asked: Dialect) -> None:
+    for name in asked.as_json():
+        if name not in record.flags:
+            takers = [each.title for each in INPUT_FORMATS.values() if name in each.flags]
+            raise InputError(
+                f"--{name} is for {', '.join(takers[:-1])} and {takers[-1]}, and {files[0].path!r} "
+                f"is {record.title}"
+            )
+
+
+def _with_dialects(
+    files: tuple[CorpusFile, ...], record: InputFormat, asked: Dialect
+) -> tuple[CorpusFile, ...]:
+    """Returns files of text with their dialects; other files as they are."""
+    find = record.load().dialect
+    if find is None:
+        return files
+    found = look_at_each(files, lambda file: find(file, asked))
+    return tuple(replace(file, dialect=each) for file, each in zip(files, found, strict=True))
+
+
 def _require(names: Sequence[str], head: Head, flag: str) -> None:
     for name in names:
         if name not in head.columns:
@@ -162,7 +195,7 @@ def _require(names: Sequence[str], head: Head, flag: str) -> None:
             hint = f"; did you mean {near!r}?" if near else ""
             raise InputError(
                 f"no column {name!r} for {flag} in {head.path!r}, "
-                f"which has {quoted(head.columns)}{hint}"
+                f"which has {quoted(head.columns)}{hint or head.hint}"
             )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from transforms.files import CorpusFile, map_files
 from transforms.reading.corpus import Corpus
+from transforms.reading.dialect import Dialect
 from transforms.reading.formats.record import INPUT_FORMATS
 from transforms.reading.layout import ReadBatch
 from transforms.reading.readers import FileRange
@@ -48,13 +49,16 @@ class Unit:
 
     def as_json(self) -> dict[str, Any]:
         """Returns what `from_json` makes an equal unit of."""
-        files = [[file.path, file.size, file.version, file.fingerprint] for file in self.files]
+        files = [{**vars(file), "dialect": file.dialect.as_json()} for file in self.files]
         return {**vars(self), "files": files}
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Unit":
         """Returns the unit that `as_json` was called on."""
-        return cls(**{**saved, "files": tuple(CorpusFile(*file) for file in saved["files"])})
+        files = (
+            CorpusFile(**{**file, "dialect": Dialect(**file["dialect"])}) for file in saved["files"]
+        )
+        return cls(**{**saved, "files": tuple(files)})
 
 
 def unit_bytes_of(corpus: Corpus) -> int:
@@ -107,7 +111,7 @@ def split_file(corpus: Corpus, file: CorpusFile, range_bytes: int) -> Iterable[F
         The ranges, in file order.
     """
     if file.size <= range_bytes:
-        return (FileRange(file.path),)
+        return (FileRange(file.path, dialect=file.dialect),)
     return INPUT_FORMATS[corpus.format].load().split(file, range_bytes)
 
 
@@ -129,7 +133,8 @@ def read_unit(corpus: Corpus, unit: Unit) -> Iterator[tuple[str, ReadBatch]]:
     for file in unit.files:
         if rows_left == 0:
             return
-        for batch in read(corpus, FileRange(file.path, unit.start, unit.stop, unit.first_row)):
+        part = FileRange(file.path, unit.start, unit.stop, unit.first_row, file.dialect)
+        for batch in read(corpus, part):
             head = batch if rows_left is None else batch.head(rows_left)
             yield file.path, head
             if rows_left is not None:
