@@ -57,8 +57,9 @@ def find_dialect(head: str, asked: Dialect) -> Dialect:
         quoted = [fit for fit in other if fit.is_quoted_throughout]
         if quoted:
             best = _best(quoted)
-        elif best.share < _HALF:
-            best = max((fit for fit in other if fit.speaks_for_itself), key=_Fit.rank, default=best)
+        elif best.records and best.share < _HALF:
+            able = [fit for fit in other if fit.speaks_for_itself and _quotes(lines, fit.dialect)]
+            best = max(able, key=_Fit.rank, default=best)
     return best.dialect.over(fallback)
 
 
