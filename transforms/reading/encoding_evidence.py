@@ -118,9 +118,10 @@ def _wide_without_mark(head: bytes) -> str | None:
     if pairs < 4:
         return None
     even, odd = head[::2].count(0) / pairs, head[1::2].count(0) / pairs
-    for nuls, others, encoding in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
-        if nuls > _WIDE_NULS and others < nuls / 10:
-            return encoding
+    if head[1:4:2] == b"\0\0" and odd > _WIDE_NULS and even < odd / 10:
+        return "utf-16-le"
+    if head[0:3:2] == b"\0\0" and even > _WIDE_NULS and odd < even / 10:
+        return "utf-16-be"
     return None
 
 
