@@ -51,6 +51,8 @@ class Records:
         self._dialect = part.dialect
         encoding = part.dialect.encoding or UTF_8
         self._blocks = line_blocks(part.path, part.start, part.stop, block_bytes, encoding)
+        self.num_before_rows = 1
+        """Records before the first row, once the header was read."""
         self._lines: Iterator[str] = iter(())
         self._again: list[str] = []  # lines to read again, the last one first
         self._record: list[str] = []  # lines of the record that is being read
@@ -67,8 +69,10 @@ class Records:
         if first is None or first[2] is not None or not self._dialect.quote:
             return first
         # A line such as `sep=;` before it is what a spreadsheet says of the file.
-        is_named = named_delimiter("".join(first[1])) == self._dialect.delimiter
-        return next(records, None) if is_named else first
+        if named_delimiter("".join(first[1])) != self._dialect.delimiter:
+            return first
+        self.num_before_rows += 1
+        return next(records, None)
 
     def take_stored_bytes(self) -> float:
         """Returns the bytes of the file that have been used up since the last call."""

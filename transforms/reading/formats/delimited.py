@@ -12,9 +12,12 @@ import pyarrow as pa
 from models.errors import quoted
 from transforms.errors import InputError
 from transforms.files import CorpusFile
+from transforms.reading.decompress import compression_suffix
 from transforms.reading.dialect import UTF_8, Dialect
 from transforms.reading.encoding import not_text, to_utf_8, without_mark
 from transforms.reading.encoding_evidence import find_encoding, take_sample
+from transforms.reading.formats import csv_records
+from transforms.reading.formats.csv_boundaries import Limits, boundaries
 from transforms.reading.formats.csv_dialect import find_dialect, hint_of
 from transforms.reading.formats.csv_records import NUL, NUL_STAND_IN, Record, Records
 from transforms.reading.layout import (
@@ -25,6 +28,7 @@ from transforms.reading.layout import (
     Rejects,
     read_batch,
 )
+from transforms.reading.lines import line_blocks
 from transforms.reading.readers import FileRange, FormatReader, Head, look_at_each, whole_file
 
 _HEADER_BLOCK_BYTES = 64 << 10
@@ -71,6 +75,28 @@ def _read_header(part: FileRange) -> list[str] | None:
     """
     header = Records(part, _HEADER_BLOCK_BYTES).header()
     return None if header is None else _column_names(part, header)
+
+
+def _split(file: CorpusFile, range_bytes: int) -> Iterator[FileRange]:
+    """Cuts a file where records begin, which takes reading it once; a compressed one stays whole.
+
+    So does one whose delimiter is no ASCII, and what follows a record of megabytes.
+    """
+    dialect = file.dialect
+    if compression_suffix(file.path) or not (dialect.delimiter or ",").isascii():
+        yield from whole_file(file, range_bytes)
+        return
+    head = Records(FileRange(file.path, dialect=dialect), _HEADER_BLOCK_BYTES)
+    head.header()
+    blocks = line_blocks(file.path, encoding=dialect.encoding or UTF_8)
+    longest = min(csv_records.FIELD_CHARACTERS, csv_records.RECORD_CHARACTERS)
+    limits = Limits(longest, csv_records.MOST_FIELDS)
+    start, first_row = 0, 0
+    for found in boundaries(blocks, dialect, range_bytes, limits):
+        if found.records >= head.num_before_rows:
+            yield FileRange(file.path, start, found.offset, first_row, dialect)
+            start, first_row = found.offset, found.records - head.num_before_rows
+    yield FileRange(file.path, start, None, first_row, dialect)
 
 
 def _read(layout: Layout, part: FileRange) -> Iterator[ReadBatch]:
@@ -211,8 +237,8 @@ def _raw(lines: list[str]) -> bytes:
     return record.encode("utf-8", "surrogateescape")
 
 
-CSV = FormatReader(_heads, whole_file, _read, _csv_dialect)
+CSV = FormatReader(_heads, _split, _read, _csv_dialect)
 """Reads CSV."""
 
-TSV = FormatReader(_heads, whole_file, _read, _tsv_dialect)
+TSV = FormatReader(_heads, _split, _read, _tsv_dialect)
 """Reads TSV."""
