@@ -67,12 +67,14 @@ def boundaries(
         if block.fault is not None:
             return
         lines = _Lines(held + block.data, dialect)
-        places = np.concatenate([held_places, _places(block)])
+        if block.starts is None:
+            places = block.offset - len(held) + lines.begins
+        else:
+            places = np.concatenate([held_places, block.starts])
         ends, is_blank, is_all = lines.records(limits)
         begins = np.concatenate([[0], ends + 1])  # line numbers; the last may be of the next block
         before = records + np.concatenate([[0], np.cumsum(~is_blank)])
-        is_here = begins < len(places)
-        here = places[begins[is_here]]
+        here = places[begins[:-1] if begins[-1] == len(places) else begins]
         while True:
             first = int(np.searchsorted(here, target))
             if first == len(here):
@@ -87,15 +89,6 @@ def boundaries(
             return
 
 
-def _places(block: LineBlock) -> np.ndarray:
-    """Returns where in the file each line of a block begins."""
-    if block.starts is not None:
-        return block.starts
-    after = np.flatnonzero(np.frombuffer(block.data, np.uint8) == _NEWLINE) + 1
-    begins = np.concatenate([[0], after])
-    return block.offset + (begins[:-1] if begins[-1] == len(block.data) else begins)
-
-
 class _Lines:
     """Consecutive lines, of which the first begins a record."""
 
@@ -104,11 +97,16 @@ class _Lines:
         self._dialect = dialect
         self._octets = np.frombuffer(data, np.uint8)
         self._newlines = np.flatnonzero(self._octets == _NEWLINE)
-        self._begins = np.concatenate([[0], self._newlines + 1])
+        self._bounds = np.concatenate([[0], self._newlines + 1])
+
+    @property
+    def begins(self) -> np.ndarray:
+        """Where each line begins."""
+        return self._bounds[:-1] if self._bounds[-1] == len(self._data) else self._bounds
 
     def after(self, line: int) -> bytes:
         """Returns what is left from a line on."""
-        return self._data[int(self._begins[line]) :]
+        return self._data[int(self._bounds[line]) :]
 
     def records(self, limits: Limits) -> tuple[np.ndarray, np.ndarray, bool]:
         """Finds the records that end here.
@@ -119,7 +117,7 @@ class _Lines:
         """
         ends, is_blank, is_all = self._ends()
         begins = np.concatenate([[0], ends + 1])
-        sizes = np.diff(self._begins[begins])
+        sizes = np.diff(self._bounds[begins])
         most = self._first_given_up(limits)
         wrong = np.flatnonzero((sizes > limits.record) | (ends >= most))
         if len(wrong):
@@ -130,8 +128,8 @@ class _Lines:
         """Returns the number of the first line with too many delimiters, or one past the last."""
         delimiter = (self._dialect.delimiter or ",").encode()
         stops = np.append(self._newlines, len(self._data))
-        for line in np.flatnonzero(stops - self._begins > limits.fields):
-            count = self._data.count(delimiter, self._begins[line], stops[line])
+        for line in np.flatnonzero(stops - self._bounds > limits.fields):
+            count = self._data.count(delimiter, self._bounds[line], stops[line])
             if count > limits.fields:
                 return int(line)
         return len(self._newlines) + 1
@@ -141,12 +139,11 @@ class _Lines:
             ends = np.arange(len(self._newlines))
             return ends, self._are_blank(0, ends), True
         found: list[tuple[np.ndarray, np.ndarray]] = []
-        quotes = np.flatnonzero(self._octets == ord(self._dialect.quote))
-        strange = self._strange(quotes)
+        quotes, strange = self._quotes(ord(self._dialect.quote))
         before = np.searchsorted(quotes, self._newlines)
         line, stretch = 0, 1
         while True:
-            begin = int(self._begins[line])
+            begin = int(self._bounds[line])
             parity = int(np.searchsorted(quotes, begin)) % 2
             at = int(np.searchsorted(strange[parity], begin))
             stop = int(strange[parity][at]) if at < len(strange[parity]) else len(self._data)
@@ -164,28 +161,45 @@ class _Lines:
             stretch = min(2 * stretch, _LONGEST_STRETCH)
         return *_joined(found), True
 
-    def _strange(self, quotes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the places where counting quotes does not tell what is inside of them.
+    def _quotes(self, quote: int) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """Finds the quotes that may open or close a field, and where counting them does not do.
 
-        The first array is for quotes that open a field if an even number of quotes come before
-        them, the second one for the others.
+        Returns:
+            The places of the quotes; and the places at which records must be parsed: first those if
+            an even number of the quotes stand before the quote that opens a field, and then those
+            if an odd number do.
         """
-        octets = self._octets
-        quote, delimiter = ord(self._dialect.quote or '"'), ord(self._dialect.delimiter or ",")
-        ahead = np.where(quotes > 0, octets[quotes - 1], _NEWLINE)
-        behind = np.full(len(quotes), _NEWLINE, np.uint8)
-        is_inner = quotes < len(octets) - 1
-        behind[is_inner] = octets[quotes[is_inner] + 1]
+        octets, delimiter = self._octets, ord(self._dialect.delimiter or ",")
+        quotes = np.flatnonzero(octets == quote)
+        ahead = octets[quotes - 1]
+        ahead[quotes == 0] = _NEWLINE
+        behind = octets[np.minimum(quotes + 1, len(octets) - 1)]
+        behind[quotes == len(octets) - 1] = _NEWLINE
         may_open = (ahead == delimiter) | (ahead == _NEWLINE) | (ahead == quote)
-        may_close = np.isin(behind, (delimiter, _NEWLINE, _RETURN, quote))
-        is_even = np.arange(len(quotes)) % 2 == 0
+        may_close = (behind == delimiter) | (behind == _NEWLINE) | (behind == quote)
+        may_close |= behind == _RETURN
+        is_proper = may_open | may_close
+        # Outside of quotes it is a letter of its field, such as that of an inch.
+        within = quotes[~is_proper]
+        quotes, may_open, may_close = (x[is_proper] for x in (quotes, may_open, may_close))
         alone = self._returns_alone()
-        is_outside = np.searchsorted(quotes, alone) % 2 == 0
-        both = (
-            (quotes[np.where(is_even, ~may_open, ~may_close)], alone[is_outside]),
-            (quotes[np.where(is_even, ~may_close, ~may_open)], alone[~is_outside]),
+        is_even = np.arange(len(quotes)) % 2 == 0
+        within_inside = np.searchsorted(quotes, within) % 2 == 1
+        alone_inside = np.searchsorted(quotes, alone) % 2 == 1
+        strange = (
+            (
+                quotes[~np.where(is_even, may_open, may_close)],
+                within[within_inside],
+                alone[~alone_inside],
+            ),
+            (
+                quotes[~np.where(is_even, may_close, may_open)],
+                within[~within_inside],
+                alone[alone_inside],
+            ),
         )
-        return np.sort(np.concatenate(both[0])), np.sort(np.concatenate(both[1]))
+        first, second = (np.sort(np.concatenate(places)) for places in strange)
+        return quotes, (first, second)
 
     def _returns_alone(self) -> np.ndarray:
         """Returns the places of carriage returns that no newline follows."""
@@ -197,7 +211,7 @@ class _Lines:
 
     def _are_blank(self, line: int, ends: np.ndarray) -> np.ndarray:
         """Returns which records have nothing in them; the first begins with a line."""
-        begins = self._begins[np.concatenate([[line], ends[:-1] + 1])][: len(ends)]
+        begins = self._bounds[np.concatenate([[line], ends[:-1] + 1])][: len(ends)]
         sizes = self._newlines[ends] - begins
         return (sizes == 0) | ((sizes == 1) & (self._octets[begins] == _RETURN))
 
@@ -212,7 +226,7 @@ class _Lines:
         """
         ends: list[int] = []
         is_blank: list[bool] = []
-        source = _Source(self._data, self._begins, len(self._newlines), line)
+        source = _Source(self._data, self._bounds, len(self._newlines), line)
         while True:
             try:
                 for fields in split_records(source, self._dialect):
@@ -220,7 +234,7 @@ class _Lines:
                         break
                     ends.append(source.line - 1)
                     is_blank.append(not fields)
-                    if len(ends) >= stretch and self._begins[source.line] > stop:
+                    if len(ends) >= stretch and self._bounds[source.line] > stop:
                         return _pair(ends, is_blank), None
             except csv.Error as error:
                 if "field limit" in str(error):
@@ -228,7 +242,7 @@ class _Lines:
                 if not source.is_at_end:
                     ends.append(source.line - 1)
                     is_blank.append(False)
-                    if len(ends) >= stretch and self._begins[source.line] > stop:
+                    if len(ends) >= stretch and self._bounds[source.line] > stop:
                         return _pair(ends, is_blank), None
                     continue
             return _pair(ends, is_blank), True
