@@ -175,6 +175,8 @@ def _require_dialect(files: Sequence[CorpusFile], record: InputFormat, asked: Di
                 f"--{name} is for {', '.join(takers[:-1])} and {takers[-1]}, and {files[0].path!r} "
                 f"is {record.title}"
             )
+    if asked.delimiter is not None and asked.delimiter == asked.quote:
+        raise InputError(f"--delimiter and --quote are both {asked.quote!r}: give two characters")
 
 
 def _with_dialects(
@@ -195,7 +197,7 @@ def _require(names: Sequence[str], head: Head, flag: str) -> None:
             hint = f"; did you mean {near!r}?" if near else ""
             raise InputError(
                 f"no column {name!r} for {flag} in {head.path!r}, "
-                f"which has {quoted(head.columns)}{hint or head.hint}"
+                f"which has {quoted(head.columns)}{head.hint or hint}"
             )
 
 

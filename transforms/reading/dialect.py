@@ -34,6 +34,12 @@ class Dialect:
         """Returns what is known, by the names of the flags."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is what one expects: UTF-8, and commas with double quotes, or tabs."""
+        marks = (self.delimiter, self.quote)
+        return self.encoding == UTF_8 and marks in ((None, None), (",", '"'), ("\t", ""))
+
     def __str__(self) -> str:
         """Says in words what is known."""
         said = [] if self.encoding is None else [self.encoding]

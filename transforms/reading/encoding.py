@@ -56,17 +56,17 @@ def named_encoding(name: str) -> str:
             return found
     except (LookupError, UnicodeError):
         raise ValueError(
-            f"is no encoding that Python knows: {name!r}; such are utf-8, cp1252, utf-16 and cp932"
+            f"unknown encoding {name!r}; some that are known: utf-8, cp1252, utf-16, cp1250, cp932"
         ) from None
     raise ValueError(
-        f"is an encoding that cannot be cut into lines: {name!r}; convert the files, for example "
-        "with iconv"
+        f"text in {name!r} cannot be cut into lines before it is decoded: convert the files to "
+        "UTF-8, for example with iconv"
     )
 
 
 def _extends_ascii(encoding: str) -> bool:
     """Returns whether ASCII means in an encoding what it says, and newlines are newlines."""
-    for text in (_ASCII, *_PITFALLS):
+    for text in (*_PITFALLS, _ASCII):
         try:
             if text.encode().decode(encoding) != text:
                 return False

@@ -20,9 +20,20 @@ WESTERN = "cp1252"
 SAMPLE_BYTES = 64 << 10
 """Bytes that are looked at in the head, in the middle and at the end of a file."""
 
-# The letters of Western Europe, and what is common between its words. Not among them are those
-# whose bytes are frequent letters of the East of Europe and of Turkey: š ž ý þ ð.
-_LETTERS = frozenset("àâäáãåæçèéêëìíîïñòóôöõøùúûüœßÀÂÄÁÃÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÖÕØÙÚÛÜŒ")
+# The accented letters of the languages of Western Europe; a line is in one of them. Not among them
+# are š ž ý þ ð, whose bytes are frequent letters of the East of Europe and of Turkey.
+_ALPHABETS = (
+    "àâæçèéêëîïôœùûü",  # French
+    "äöüßéà",  # German
+    "áéíóúüñ",  # Spanish
+    "áâãàçéêíóôõúü",  # Portuguese
+    "àèéìîòóù",  # Italian
+    "àçèéíïòóúü",  # Catalan
+    "áèéêëïíóöúü",  # Dutch
+    "æøåéèòóôäöü",  # Danish and Norwegian
+    "åäöéàü",  # Swedish and Finnish
+)
+_LETTERS = frozenset("".join(_ALPHABETS))
 _SIGNS = frozenset("’‘“”„–—…€«»°·•¿¡£§©®™×\xa0\xad½¼²³ªº´")
 _JOINING = frozenset("’‘´·\xad")  # signs that stand inside of a word
 _ORDINALS = frozenset("ªº")
@@ -41,9 +52,9 @@ _LARGE_SHARE = 0.3
 """Where bytes make no sense as Windows-1252, some in this share of the lines are no accident."""
 
 _MIXED = 20  # times as many bytes that are no UTF-8 as letters that are, for another encoding
+_MOST_LINES = 0.8  # share of lines whose letters are all of one language
 _MOST_STRANGE = 0.03  # share of the letters of a Western text that need not be Western
 _GUESSED_BYTES = 16 << 10
-_NEAR = 0.1  # how much more mess, from 0 to 1, Windows-1252 may leave than the library's choice
 _WIDE_NULS = 0.3  # share of NULs in every second byte, for UTF-16 without a byte order mark
 
 
@@ -135,7 +146,7 @@ def _by_evidence(sample: Sample) -> str:
     share = len(wrong_lines) / lines
     if letters >= wrong:
         return UTF_8
-    is_western = _is_western(wrong_lines, is_long=wrong >= _CLEAR_BYTES)
+    is_western = _is_western(wrong_lines)
     doubt = partial(_doubt, sample.path, wrong_lines, lines, is_western)
     if letters * _MIXED > wrong:
         raise doubt()
@@ -196,31 +207,34 @@ def _length(lead: int) -> int:
     return 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
 
 
-def _is_western(lines: list[bytes], is_long: bool) -> bool:
-    """Returns whether lines make sense as Windows-1252 and, if long, a library does not object."""
-    data = b"\n".join(lines)
+def _is_western(lines: list[bytes]) -> bool:
+    """Returns whether lines make sense as Windows-1252."""
     try:
-        text = data.decode(WESTERN)
+        texts = [line.decode(WESTERN) for line in lines]
     except UnicodeDecodeError:
         return False
-    foreign = [place for place, letter in enumerate(text) if letter > "\x7f"]
-    strange = sum(not _makes_sense(text, place) for place in foreign)
-    if strange > _MOST_STRANGE * len(foreign):
+    strange = sum(map(_strange_letters, texts))
+    foreign = sum(letter > "\x7f" for text in texts for letter in text)
+    if strange > _MOST_STRANGE * foreign:
         return False
+    text = "\n".join(texts).lower()
     # In the encoding of Central Europe these are ő and ű, and the other letters are the same.
-    if text.lower().count("õ") > text.lower().count("ã"):
+    if text.count("õ") > text.count("ã"):
         return False
-    words = re.findall(r"[^\W\d_]+", text)
-    accented = [word for word in words if not word.isascii()]
-    spelled = "".join(accented)
-    if sum(letter > "\x7f" for letter in spelled) > len(spelled) / 2:
+    accented = "".join(word for word in re.findall(r"[^\W\d_]+", text) if not word.isascii())
+    if sum(letter > "\x7f" for letter in accented) > len(accented) / 2:
         return False
-    return not is_long or _guess(data)[1]
+    return sum(map(_fits_a_language, texts)) >= _MOST_LINES * len(texts)
+
+
+def _strange_letters(text: str) -> int:
+    places = (place for place, letter in enumerate(text) if letter > "\x7f")
+    return sum(not _makes_sense(text, place) for place in places)
 
 
 def _makes_sense(text: str, place: int) -> bool:
     letter = text[place]
-    if letter in _LETTERS:
+    if letter.lower() in _LETTERS:
         return True
     if letter not in _SIGNS:
         return False
@@ -230,26 +244,25 @@ def _makes_sense(text: str, place: int) -> bool:
     return letter in _JOINING or not (before.isalpha() and after.isalpha())
 
 
-def _guess(data: bytes) -> tuple[str | None, bool]:
-    """Returns what a library takes bytes for, and whether Windows-1252 reads them as well."""
+def _fits_a_language(text: str) -> bool:
+    letters = _LETTERS.intersection(text.lower())
+    return any(letters <= alphabet for alphabet in map(frozenset, _ALPHABETS))
+
+
+def _guess(data: bytes) -> str | None:
+    """Returns what a library takes bytes for; for a proposal, since it is often wrong."""
     from charset_normalizer import from_bytes
 
-    data = data[:_GUESSED_BYTES]
-    found = from_bytes(data)
-    best = found.best()
-    if best is None:
-        return None, False
-    western = data.decode(WESTERN, "replace")
-    # Of encodings that read the bytes alike it names one.
-    agrees = any(str(guess) == western and guess.chaos <= best.chaos + _NEAR for guess in found)
-    with suppress(ValueError):
-        return named_encoding(best.encoding), agrees
-    return None, agrees
+    best = from_bytes(data[:_GUESSED_BYTES]).best()
+    if best is not None and best.encoding not in ("ascii", "utf_8"):
+        with suppress(ValueError):
+            return named_encoding(best.encoding)
+    return None
 
 
 def _doubt(path: str, wrong_lines: list[bytes], lines: int, is_western: bool) -> InputError:
-    guess = WESTERN if is_western else _guess(b"\n".join(wrong_lines))[0]
-    proposed = f", which may be --encoding={guess}" if guess not in (None, "ascii", UTF_8) else ""
+    guess = WESTERN if is_western else _guess(b"\n".join(wrong_lines))
+    proposed = f", which may be --encoding={guess}" if guess else ""
     return InputError(
         f"{path!r} is not UTF-8 in {len(wrong_lines):,} of the {lines:,} lines that were looked "
         f"at: name its encoding{proposed}; with --encoding={UTF_8} the rows that are not are "

@@ -17,7 +17,7 @@ Digits = orjson.Fragment
 
 # A 64-bit float keeps 17 significant digits; an integer of 19 is one of 64 bits, or is told.
 _MOST_DIGITS = 17
-_LONG_NUMBER = re.compile(rb"[1-9][0-9.]{19}|[1-9](?=[0-9.]{18})[0-9]{1,17}[.]|[.0][1-9][0-9.]{17}")
+_LONG_NUMBER = re.compile(rb"[1-9][0-9.]{19}|[1-9](?=[0-9.]{18})[0-9]{0,17}[.]|[.0][1-9][0-9.]{17}")
 _STRIDE = 6  # three characters of a run of 18 are this far from each other, wherever it begins
 _POINT = np.uint8(ord("."))
 _ZERO = np.uint8(ord("0"))
