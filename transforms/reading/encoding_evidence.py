@@ -55,6 +55,10 @@ _MIXED = 20  # times as many bytes that are no UTF-8 as letters that are, for an
 _MOST_LINES = 0.8  # share of lines whose letters are all of one language
 _MOST_STRANGE = 0.03  # share of the letters of a Western text that need not be Western
 _GUESSED_BYTES = 16 << 10
+_PROPOSED = [
+    *("cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257"),
+    *("cp932", "gb18030", "big5", "cp949"),
+]
 _WIDE_NULS = 0.3  # share of NULs in every second byte, for UTF-16 without a byte order mark
 
 
@@ -253,8 +257,8 @@ def _guess(data: bytes) -> str | None:
     """Returns what a library takes bytes for; for a proposal, since it is often wrong."""
     from charset_normalizer import from_bytes
 
-    best = from_bytes(data[:_GUESSED_BYTES]).best()
-    if best is not None and best.encoding not in ("ascii", "utf_8"):
+    best = from_bytes(data[:_GUESSED_BYTES], cp_isolation=_PROPOSED).best()
+    if best is not None and best.encoding in _PROPOSED:
         with suppress(ValueError):
             return named_encoding(best.encoding)
     return None
