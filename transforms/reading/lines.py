@@ -15,6 +15,7 @@ from transforms.reading.encoding import (
     newline_of,
     to_utf_8,
 )
+from transforms.reading.frames import Frame, frames
 from transforms.reading.readers import FileRange, whole_file
 
 BLOCK_BYTES = 4 << 20
@@ -61,6 +62,7 @@ def line_blocks(
     stop: int | None = None,
     block_bytes: int = BLOCK_BYTES,
     encoding: str = UTF_8,
+    stored_start: int = 0,
 ) -> Iterator[LineBlock]:
     r"""Reads the lines whose first byte lies in a range of a file.
 
@@ -69,10 +71,12 @@ def line_blocks(
 
     Args:
         path: The file; its suffix indicates the compression.
-        start: First byte of the range; 0 for a compressed file.
+        start: First byte of the range in the decompressed file.
         stop: The byte after the range, or None for the rest of the file.
         block_bytes: Bytes read at a time.
         encoding: The encoding of the file.
+        stored_start: Of a compressed file, where the frame begins whose content begins one byte
+            before `start`.
 
     Yields:
         Blocks of about `block_bytes`, or more if a line is longer.
@@ -82,10 +86,17 @@ def line_blocks(
     """
     with InputStream(path) as stream:
         cutter = _Cutter(stream, stop, block_bytes, encoding)
-        first = cutter.seek(start) if start else 0
-        if first is None:
-            return
-        is_range = bool(start) or stop is not None
+        is_compressed = bool(compression_suffix(path))
+        first = 0
+        if start:
+            try:
+                found = cutter.seek(start, stored_start if is_compressed else None)
+            except BrokenStreamError:
+                return  # the range before reports it, which ends with the line that is sought
+            if found is None:
+                return
+            first = found
+        is_range = not is_compressed and (bool(start) or stop is not None)
         counted = first if is_range else 0
         for block in cutter.blocks():
             # What was read past the end of a range is for the next range to count.
@@ -96,14 +107,36 @@ def line_blocks(
 
 
 def split_lines(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
-    """Cuts a file of lines into byte ranges; a compressed file stays whole."""
-    if compression_suffix(file.path):
-        yield from whole_file(file, unit_bytes)
-    else:
-        width = WIDTHS.get(file.dialect.encoding or UTF_8, 1)
+    """Cuts a file of lines into byte ranges; a compressed one only where frames of zstd begin."""
+    width = WIDTHS.get(file.dialect.encoding or UTF_8, 1)
+    if not compression_suffix(file.path):
         step = max(unit_bytes - unit_bytes % width, width)
         for start in range(0, file.size, step):
             yield FileRange(file.path, start, min(start + step, file.size), dialect=file.dialect)
+    elif compression_suffix(file.path) == ".zst" and width == 1:
+        yield from _split_frames(file, unit_bytes)
+    else:
+        yield from whole_file(file, unit_bytes)
+
+
+def _split_frames(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
+    """Cuts a file into ranges of whole frames.
+
+    The line that begins with a frame is of the range before: whether it is a line of its own only
+    the end of the frame before shows.
+    """
+    begin = Frame(0, -1)
+    for frame in frames(file.path):
+        if frame.stored - begin.stored >= unit_bytes and frame.content > begin.content + 1:
+            yield FileRange(
+                file.path,
+                begin.content + 1,
+                frame.content + 1,
+                dialect=file.dialect,
+                stored_start=begin.stored,
+            )
+            begin = frame
+    yield FileRange(file.path, begin.content + 1, dialect=file.dialect, stored_start=begin.stored)
 
 
 class _Cutter:
@@ -119,28 +152,32 @@ class _Cutter:
         self._width = WIDTHS.get(encoding, 1)
         self._newline = newline_of(encoding)
         self._mark = BYTE_ORDER_MARKS.get(encoding, b"")
+        self._ahead = b""  # read, but not looked at
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._skipping = False  # inside a line that is too long
 
-    def seek(self, start: int) -> int | None:
+    def seek(self, start: int, stored_start: int | None = None) -> int | None:
         """Moves to the first line that begins at or after `start`.
+
+        Args:
+            start: A byte of the decompressed file.
+            stored_start: Of a compressed file, where the content before `start` begins.
 
         Returns:
             Where it begins; None if no line begins before the end of the range.
         """
         position = start - self._width  # a line begins at `start` if one ends before
-        self._stream.seek(position)
+        self._stream.seek(position if stored_start is None else stored_start)
         while self._stop is None or position < self._stop - self._width:
             data = self._whole(self._stream.read(_LEAST_READ))
             if not data:
                 return None
             end = self._after_newline(data)
+            position += end or len(data)
             if end:
-                self._offset = position + end
-                self._stream.seek(self._offset)
-                return self._offset if self._stop is None or self._offset < self._stop else None
-            position += len(data)
+                self._offset, self._ahead = position, data[end:]
+                return position if self._stop is None or position < self._stop else None
         return None
 
     def blocks(self) -> Iterator[LineBlock]:
@@ -222,6 +259,9 @@ class _Cutter:
         return data
 
     def _read_stream(self) -> bytes:
+        if self._ahead:
+            ahead, self._ahead = self._ahead, b""
+            return ahead
         size = self._block_bytes
         if self._stop is not None:
             missing = self._stop - self._offset - self._held_bytes

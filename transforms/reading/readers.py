@@ -41,6 +41,7 @@ class FileRange:
         stop: The one after the last, or None for the rest of the file.
         first_row: Row number of its first row in the file, for formats that do not record it.
         dialect: How its characters are written, for formats of text.
+        stored_start: Of a compressed file, the byte where the frame begins in which `start` is.
     """
 
     path: str
@@ -48,6 +49,7 @@ class FileRange:
     stop: int | None = None
     first_row: int = 0
     dialect: Dialect = UNKNOWN
+    stored_start: int = 0
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ class Unit:
         first_row: Row number of its first row in the file, for formats that do not record it.
         size: About how many bytes, as stored, are read for it.
         limit: How many rows to read, rejected ones included; all if None.
+        stored_start: Of a compressed file, the byte where the frame begins in which `start` is.
     """
 
     files: tuple[CorpusFile, ...]
@@ -39,6 +40,7 @@ class Unit:
     first_row: int = 0
     size: float = 0
     limit: int | None = None
+    stored_start: int = 0
 
     @property
     def name(self) -> str:
@@ -93,7 +95,10 @@ def plan_units(
             group_bytes += file.size
         else:
             share = file.size / len(ranges)
-            units += [Unit((file,), r.start, r.stop, r.first_row, share) for r in ranges]
+            units += [
+                Unit((file,), r.start, r.stop, r.first_row, share, stored_start=r.stored_start)
+                for r in ranges
+            ]
     if group:
         units.append(Unit(tuple(group), size=group_bytes))
     return tuple(units)
@@ -133,7 +138,9 @@ def read_unit(corpus: Corpus, unit: Unit) -> Iterator[tuple[str, ReadBatch]]:
     for file in unit.files:
         if rows_left == 0:
             return
-        part = FileRange(file.path, unit.start, unit.stop, unit.first_row, file.dialect)
+        part = FileRange(
+            file.path, unit.start, unit.stop, unit.first_row, file.dialect, unit.stored_start
+        )
         for batch in read(corpus, part):
             head = batch if rows_left is None else batch.head(rows_left)
             yield file.path, head
