@@ -63,6 +63,9 @@ _RECORDED = (
     "input",
     "validation",
     "input_format",
+    "encoding",
+    "delimiter",
+    "quote",
     "text_column",
     "text_pair_column",
     "label_column",
@@ -82,7 +85,10 @@ _RECORDED = (
 )
 
 # What the rows and their labels already say, however their files are named.
-_TOLD_BY_ROWS = ("input", "validation", "input_format", "text_column", "text_pair_column")
+_TOLD_BY_ROWS = (
+    *("input", "validation", "input_format", "encoding", "delimiter", "quote"),
+    *("text_column", "text_pair_column"),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -228,6 +234,7 @@ def _read_data(args: argparse.Namespace) -> "TrainingData":
         text_pair_column=args.text_pair_column,
         label_column=args.label_column,
         input_format=args.input_format,
+        dialect=options.asked_dialect(args),
         label_separator=args.label_separator,
         is_regression=args.task == "regression",
     )

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipelines import __version__, options
@@ -75,6 +75,7 @@ class Asked:
     def settings(self) -> dict[str, Any]:
         """All that shapes the result, by the names of the flags; an update must have the same."""
         names = (
+            *("input_format", "encoding", "delimiter", "quote"),
             *("text_column", "text_pair_column", "columns", "limit", "precision"),
             "output_format",
         )
@@ -162,12 +163,13 @@ def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | 
             columns=args.columns,
             reserved=reserved,
             earlier=_columns_given(reservation) if reservation.adds_rows else None,
+            dialect=options.asked_dialect(args),
         )
         kept = {column.name: column.type for column in corpus.fields}
         check_writable(kept, args.output_format)
         schema = reservation.fitted(pa.schema([*corpus.schema, *added]))
         unit_bytes = unit_bytes_of(corpus)
-        units = plan_units(replace(corpus, files=todo.unplanned), args.limit, unit_bytes)
+        units = plan_units(corpus.only(todo.unplanned), args.limit, unit_bytes)
     if not reservation.start(schema, todo, units, unit_bytes):
         return None
     metadata = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from models.errors import UserError, nearest
+from transforms.reading.dialect import Dialect
 from transforms.reading.formats.record import FORMATS
 from transforms.writing.formats.record import DEFAULT_FORMAT, OUTPUT_FORMATS
 
@@ -221,6 +222,36 @@ def columns(value: str) -> list[str]:
     return [name for name in found if name.strip()]
 
 
+def delimiter(value: str) -> str:
+    r"""Returns the character between fields, of `tab` and `\t` a tab; for `type=` of a flag."""
+    if value in ("tab", "\\t"):
+        return "\t"
+    if len(value) != 1 or value in '\r\n"\0':
+        raise argparse.ArgumentTypeError(f"must be one character, or tab, not {value!r}")
+    return value
+
+
+def quote(value: str) -> str:
+    """Returns the character around fields, nothing for `none`; for `type=` of a flag."""
+    if value == "none":
+        return ""
+    if len(value) != 1 or not value.isascii() or value.isalnum() or value.isspace():
+        raise argparse.ArgumentTypeError(
+            f"must be one character, such as \" or ', or none, not {value!r}"
+        )
+    return value
+
+
+def encoding(value: str) -> str:
+    """Returns the one name of an encoding; for `type=` of a flag."""
+    from transforms.reading.encoding import named_encoding
+
+    try:
+        return named_encoding(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 @dataclass(frozen=True)
 class Limit:
     """How many rows may be rejected: a number of rows, or a share of them."""
@@ -281,10 +312,36 @@ def add_column_flags(group: argparse._ArgumentGroup) -> None:
         help="default: by the files' extensions, ignoring .gz, .bz2 and .zst; arrow is Arrow IPC, "
         "files and streams, and Feather",
     )
+    group.add_argument(
+        "--encoding",
+        type=encoding,
+        metavar="NAME",
+        help="of text, JSONL, CSV and TSV, such as cp1252; default: found out for each file, UTF-8 "
+        "unless it is clearly another",
+    )
+    group.add_argument(
+        "--delimiter",
+        type=delimiter,
+        metavar="CHARACTER",
+        help="between the fields of CSV and TSV, or tab; default: of CSV found out for each file, "
+        "of TSV a tab",
+    )
+    group.add_argument(
+        "--quote",
+        type=quote,
+        metavar="CHARACTER",
+        help="around fields of CSV and TSV that hold delimiters or newlines, or none; default: of "
+        "CSV found out for each file, of TSV none",
+    )
     group.add_argument("--text_column", default="text", metavar="NAME", help="default: text")
     group.add_argument(
         "--text_pair_column", metavar="NAME", help="column of second texts, for sentence pairs"
     )
+
+
+def asked_dialect(args: argparse.Namespace) -> Dialect:
+    """Returns what the flags say about the characters of files."""
+    return Dialect(args.encoding, args.delimiter, args.quote)
 
 
 def add_output_flags(parser: Parser) -> None:

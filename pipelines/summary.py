@@ -1,7 +1,8 @@
 """The report at the end of a run, from the manifest of its output."""
 
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from pipelines.console import report_console
 from pipelines.shown import counted, printable, visible
+from transforms.reading.dialect import Dialect
 from transforms.writing.formats.record import OUTPUT_FORMATS
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ _EXAMPLE_CHARACTERS = 70
 _REASONS_SHOWN = 3
 _FILLED_SHOWN = 5
 _REASON_CHARACTERS = 500
+_DIALECTS_SHOWN = 3
 _BAR_WIDTH = 24
 
 
@@ -128,6 +131,8 @@ def _facts_table(
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     table.add_row("output", f"{escape(visible(output))} ({files})")
+    for said in _describe_dialects(manifest["inputs"]):
+        table.add_row("read as", escape(printable(said)))
     if todo is not None:
         table.add_row("update", _describe_update(todo, manifest))
     model = manifest["model"]
@@ -161,6 +166,18 @@ def _facts_table(
     if more := filled[_FILLED_SHOWN:]:
         table.add_row("", f"and {counted(len(more), 'other column')}")
     return table
+
+
+def _describe_dialects(inputs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns how files were read of which one would expect something else, the most first."""
+    dialects = [Dialect(**entry["dialect"]) for entry in inputs if "dialect" in entry]
+    unusual = Counter(dialect for dialect in dialects if not dialect.is_usual)
+    said = [
+        f"{counted(count, 'file')}: {dialect}"
+        for dialect, count in unusual.most_common(_DIALECTS_SHOWN)
+    ]
+    others = len(unusual) - len(said)
+    return [*said, f"{counted(others, 'other way')}: see _MANIFEST.json"] if others else said
 
 
 def _describe_update(todo: "Todo", manifest: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 from models.errors import nearest
 from models.redaction import has_secret, redacted
 from transforms.errors import InputError
+from transforms.reading.dialect import UNKNOWN, Dialect
 from transforms.storage.globs import expand, is_hidden, is_wild, list_folder
 
 if TYPE_CHECKING:
@@ -40,12 +41,14 @@ class CorpusFile:
         version: What the storage says of the state of its content; see `transforms.versions`.
         fingerprint: Digest of samples of its content, or the checksum that its store keeps; empty
             until a run is planned.
+        dialect: How its characters are written; nothing is known of it until a run is planned.
     """
 
     path: str
     size: int
     version: str = ""
     fingerprint: str = ""
+    dialect: Dialect = UNKNOWN
 
 
 def is_remote(path: str) -> bool:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from transforms.errors import OutputError
 from transforms.files import CorpusFile
 from transforms.reading.corpus import find_files, plan_corpus
+from transforms.reading.dialect import Dialect
 from transforms.reading.units import plan_units, read_unit
 from transforms.schemas import POSITION, SOURCE
 from transforms.versions import is_unchanged
@@ -283,9 +284,11 @@ def _verify_inputs(
     settings = manifest["settings"]
     corpus = plan_corpus(
         whole,
+        input_format=settings.get("input_format"),
         text_column=settings["text_column"],
         text_pair_column=settings["text_pair_column"],
         columns=[],
+        dialect=Dialect(*(settings.get(name) for name in ("encoding", "delimiter", "quote"))),
     )
     there: dict[str, list[np.ndarray]] = {}
     for unit in plan_units(corpus, settings["limit"]):

@@ -13,6 +13,7 @@ from models.errors import UserError
 from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber, SeveralLabels
 from transforms.reading.column_names import find_column
 from transforms.reading.corpus import Corpus, plan_corpus
+from transforms.reading.dialect import UNKNOWN, Dialect
 from transforms.reading.layout import InputColumn
 from transforms.reading.units import plan_units, read_unit
 
@@ -91,6 +92,7 @@ def read_training_data(
     text_pair_column: str | None,
     label_column: str,
     input_format: str | None,
+    dialect: Dialect = UNKNOWN,
     label_separator: str | None = None,
     is_regression: bool = False,
 ) -> TrainingData:
@@ -104,6 +106,7 @@ def read_training_data(
         text_pair_column: Name of the column with the second text of a pair.
         label_column: Name of the column with the label.
         input_format: As for `plan_corpus`.
+        dialect: The same.
         label_separator: What separates the labels of a row that may have several.
         is_regression: Whether the label is a number to predict.
 
@@ -115,6 +118,7 @@ def read_training_data(
         "text_pair_column": text_pair_column,
         "label_column": label_column,
         "input_format": input_format,
+        "dialect": dialect,
     }
     dropped: Counter[str] = Counter()
     corpus = _plan(inputs, **columns)
@@ -195,6 +199,7 @@ def _plan(
     text_pair_column: str | None,
     label_column: str,
     input_format: str | None,
+    dialect: Dialect,
 ) -> Corpus:
     """Finds the files and the columns of labelled texts."""
     return plan_corpus(
@@ -204,6 +209,7 @@ def _plan(
         text_pair_column=text_pair_column,
         columns=[label_column],
         columns_flag="--label_column",
+        dialect=dialect,
     )
 
 

@@ -64,8 +64,8 @@ def null_run(
             check_writable({c.name: c.type for c in corpus.fields}, output_format)
             schema = reservation.fitted(pa.schema([*corpus.schema, *ADDED]))
             size = unit_bytes or unit_bytes_of(corpus)
-            rest = type(corpus)(**{**vars(corpus), "files": todo.unplanned})
-            if reservation.start(schema, todo, plan_units(rest, unit_bytes=size), size):
+            units = plan_units(corpus.only(todo.unplanned), unit_bytes=size)
+            if reservation.start(schema, todo, units, size):
                 plan = reservation.plan
                 schemas = OutputSchemas(schema, {"preset": "none"}, None, output_format)
                 work = UnitsToDo(plan.folder, plan.run_id)

@@ -1,7 +1,7 @@
 """What a run is going to read, determined before any work is done."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -11,9 +11,11 @@ from transforms.reading.column_names import output_names
 from transforms.reading.columns import RESERVED, FoundColumns
 from transforms.reading.contents import check_contents, what_it_is
 from transforms.reading.decompress import compression_suffix
+from transforms.reading.dialect import UNKNOWN, Dialect
 from transforms.reading.formats.record import FORMATS, INPUT_FORMATS, InputFormat, format_of_name
 from transforms.reading.formats.text import TEXT_COLUMN
 from transforms.reading.layout import InputColumn, Layout
+from transforms.reading.readers import look_at_each
 
 _FORMAT_CHOICES = f"name one with --input_format: {', '.join(FORMATS)}"
 
@@ -23,7 +25,7 @@ class Corpus(Layout):
     """The files of a run, and the columns that are read from them.
 
     Attributes:
-        files: The files to read, in order.
+        files: The files to read, in order, with their dialects.
         format: One of `FORMATS`, the same for all files.
         gaps: The columns that some files lack, by their names in the output, with how many do.
     """
@@ -36,6 +38,11 @@ class Corpus(Layout):
     def size(self) -> int:
         """Total bytes of the files, as stored."""
         return sum(file.size for file in self.files)
+
+    def only(self, files: Iterable[CorpusFile]) -> "Corpus":
+        """Returns the corpus with those of its files alone that are among some."""
+        paths = {file.path for file in files}
+        return replace(self, files=tuple(file for file in self.files if file.path in paths))
 
 
 def find_files(inputs: Sequence[str]) -> tuple[CorpusFile, ...]:
@@ -62,8 +69,11 @@ def plan_corpus(
     reserved: Collection[str] = (),
     earlier: pa.Schema | None = None,
     columns_flag: str = "--columns",
+    dialect: Dialect = UNKNOWN,
 ) -> Corpus:
     """Finds the files of a run and their columns, reading only the heads or footers of files.
+
+    How the characters of a file of text are written is found out for each file by itself.
 
     Args:
         inputs: Files, globs and folders; or the files that `find_files` found.
@@ -76,6 +86,7 @@ def plan_corpus(
         earlier: Columns of the results that the rows will stand beside: these are fitted to them
             where nothing is lost.
         columns_flag: The flag that `columns` come from, for messages.
+        dialect: What is known of all files of text.
 
     A name stands for the column of just this name, else for the only one that differs in case
     alone.
@@ -94,6 +105,8 @@ def plan_corpus(
     if not record.may_be_compressed:
         _require_uncompressed(files, record)
     check_contents(files, record)
+    _require_dialect(files, record, dialect)
+    files = _with_dialects(files, record, dialect)
     reader = record.load()
     heads = reader.heads(files)
     if not heads:
@@ -162,3 +175,26 @@ def _require_uncompressed(files: Iterable[CorpusFile], record: InputFormat) -> N
             raise InputError(
                 f"{file.path!r}: {record.title} is compressed internally; unpack the file first"
             )
+
+
+def _require_dialect(files: Sequence[CorpusFile], record: InputFormat, asked: Dialect) -> None:
+    for name in asked.as_json():
+        if name not in record.flags:
+            takers = [each.title for each in INPUT_FORMATS.values() if name in each.flags]
+            raise InputError(
+                f"--{name} is for {', '.join(takers[:-1])} and {takers[-1]}, and {files[0].path!r} "
+                f"is {record.title}"
+            )
+    if asked.delimiter is not None and asked.delimiter == asked.quote:
+        raise InputError(f"--delimiter and --quote are both {asked.quote!r}: give two characters")
+
+
+def _with_dialects(
+    files: tuple[CorpusFile, ...], record: InputFormat, asked: Dialect
+) -> tuple[CorpusFile, ...]:
+    """Returns files of text with their dialects; other files as they are."""
+    find = record.load().dialect
+    if find is None:
+        return files
+    found = look_at_each(files, lambda file: find(file, asked))
+    return tuple(replace(file, dialect=each) for file, each in zip(files, found, strict=True))

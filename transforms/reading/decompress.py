@@ -106,10 +106,9 @@ class InputStream:
         self._broken: BrokenStreamError | None = None
 
     def seek(self, offset: int) -> None:
-        """Moves to a byte offset in a file that is not compressed."""
-        if self._codec:
-            raise ValueError("cannot seek in a compressed file")
+        """Moves to a byte of the file, as stored; of a compressed one, where a frame begins."""
         self._raw.seek(offset)
+        self._decoder, self._fed = None, b""
 
     def read(self, size: int) -> bytes:
         """Reads the next bytes.

@@ -8,6 +8,8 @@ import pyarrow as pa
 
 from transforms.errors import InputError
 from transforms.reading.column_names import find_column
+from transforms.reading.dialect import UTF_8
+from transforms.reading.encoding import from_utf_8
 from transforms.reading.partitions import folder_scalar, folder_values
 from transforms.rejected import rejected_batch
 from transforms.schemas import POSITION, SOURCE
@@ -210,9 +212,11 @@ class Rejects:
 
     Attributes:
         source: Path of the file that is being read.
+        encoding: Its encoding; what is added of it as UTF-8 is kept as it stands in the file.
     """
 
     source: str
+    encoding: str = UTF_8
     positions: list[int] = field(default_factory=list)
     raws: list[bytes | None] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -220,7 +224,7 @@ class Rejects:
     def add(self, position: int, raw: bytes | None, error: str) -> None:
         """Adds a row: its position, what was read, and what is wrong with it."""
         self.positions.append(position)
-        self.raws.append(raw)
+        self.raws.append(None if raw is None else from_utf_8(raw, self.encoding))
         self.errors.append(error)
 
     def take(self) -> pa.RecordBatch:
@@ -276,12 +280,3 @@ def batch_bounds(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
         stop = min(max(by_bytes, start + 1), start + BATCH_ROWS, len(ends))
         yield start, stop
         start, before = stop, int(ends[stop - 1])
-
-
-def not_utf8(raw: bytes) -> str | None:
-    """Returns what is wrong with bytes that are not UTF-8, or None if they are."""
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return f"invalid UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}"
-    return None

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from transforms.counters import Counters, sum_counters
 from transforms.errors import WriteError
+from transforms.reading.dialect import UNKNOWN
 from transforms.writing.finishing import begin_publishing, finish_publishing
 from transforms.writing.folder import OutputFolder, open_folder, storage_errors
 from transforms.writing.interrupts import without_interrupts
@@ -197,6 +198,7 @@ def _inputs(
             "bytes": file.size,
             "version": file.version,
             "fingerprint": file.fingerprint,
+            **({"dialect": file.dialect.as_json()} if file.dialect != UNKNOWN else {}),
             "rows": rows[file.path],
             "parts": parts.get(file.path, []),
         }

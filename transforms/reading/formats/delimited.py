@@ -1,14 +1,10 @@
 """CSV and TSV: a header, then one record of strings per row.
 
-CSV is quoted as in RFC 4180, so that a record may span lines. TSV has no quoting: a line is a
-record, whatever is in it.
+CSV is quoted as in RFC 4180, so that a record may span lines; what parts and quotes its fields is
+found out. TSV has tabs and no quoting: a line is a record, whatever is in it.
 """
 
-import csv
-import io
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -16,83 +12,101 @@ import pyarrow as pa
 from models.errors import quoted
 from transforms.errors import InputError
 from transforms.files import CorpusFile
+from transforms.reading.decompress import compression_suffix
+from transforms.reading.dialect import UTF_8, Dialect
+from transforms.reading.encoding import not_text, to_utf_8, without_mark
+from transforms.reading.encoding_evidence import find_encoding, take_sample
+from transforms.reading.formats import csv_records
+from transforms.reading.formats.csv_boundaries import Limits, boundaries
+from transforms.reading.formats.csv_dialect import find_dialect, hint_of
+from transforms.reading.formats.csv_records import NUL, NUL_STAND_IN, Record, Records
 from transforms.reading.layout import (
     BATCH_BYTES,
     BATCH_ROWS,
     Layout,
     ReadBatch,
     Rejects,
-    not_utf8,
     read_batch,
 )
-from transforms.reading.lines import BLOCK_BYTES, LineBlock, line_blocks
-from transforms.reading.readers import FileRange, FormatReader, Head, read_each, whole_file
-
-FIELD_CHARACTERS = 16 << 20
-"""The longest CSV field, which bounds the memory that an unclosed quote takes."""
-
-RECORD_CHARACTERS = 32 << 20
-"""The longest record, on however many lines."""
-
-MOST_FIELDS = 1 << 20
-"""Most fields on a line; each takes some fifty bytes, however short it is."""
-
-# What the messages of the csv module mean to whoever has to fix the file.
-_MEANINGS = {
-    "field limit": "a field is longer than {limit:,} characters",
-    "new-line character": "a carriage return outside quotes",
-    "expected after": "a quoted field goes on after its closing quote",
-}
+from transforms.reading.lines import line_blocks
+from transforms.reading.readers import FileRange, FormatReader, Head, look_at_each, whole_file
 
 _HEADER_BLOCK_BYTES = 64 << 10
-_Record = tuple[list[str], list[str], "str | None"]
-"""Fields, the lines that they are from, and what is wrong with them."""
-
-_NUL = "\0"
-# Python 3.10's csv module refuses NUL. Decoding UTF-8 never gives this lone surrogate.
-_NUL_STAND_IN = "\ud800" if sys.version_info < (3, 11) else _NUL
 
 
-_Split = Callable[[Iterator[str]], Iterator[list[str]]]
-"""Splits lines into records of fields; the lines that it has taken by then are the record's."""
+def _csv_dialect(file: CorpusFile, asked: Dialect) -> Dialect:
+    """Finds out how a CSV file is written, by its head and, for the encoding, more of it."""
+    sample = take_sample(file.path, file.size)
+    encoding = find_encoding(sample, asked.encoding)
+    head = without_mark(sample.head, encoding)
+    text = head if encoding == UTF_8 else to_utf_8(head, encoding)
+    found = find_dialect(text.decode("utf-8", "replace"), asked)
+    return Dialect(encoding).over(found)
 
 
-def _heads(files: Sequence[CorpusFile], split: _Split) -> list[Head]:
-    headers = read_each(files, lambda path: _read_header(path, split))
+def _tsv_dialect(file: CorpusFile, asked: Dialect) -> Dialect:
+    """Finds out the encoding of a TSV file; its fields are parted by tabs and not quoted."""
+    encoding = find_encoding(take_sample(file.path, file.size), asked.encoding)
+    return Dialect(encoding).over(asked).over(Dialect(None, "\t", ""))
+
+
+def _heads(files: Sequence[CorpusFile]) -> list[Head]:
+    headers = look_at_each(
+        files, lambda file: _read_header(FileRange(file.path, dialect=file.dialect))
+    )
     return [
-        Head(file.path, dict.fromkeys(header, pa.string()))
-        for file, header in zip(files, headers, strict=True)
-        if header is not None
+        Head(file.path, dict.fromkeys(names, pa.string()), hint=hint_of(names, file.dialect))
+        for file, names in zip(files, headers, strict=True)
+        if names is not None
     ]
 
 
-def _read_header(path: str, split: _Split) -> list[str] | None:
+def _read_header(part: FileRange) -> list[str] | None:
     """Reads the column names of a file.
 
     Args:
-        path: The file.
-        split: Splits lines into records, as the format does.
+        part: The file, with its dialect.
 
     Returns:
         The names, or None if the file has only blank lines.
 
     Raises:
-        InputError: There is no whole header, or its names are not UTF-8, empty or not unique.
+        InputError: There is no whole header, or its names are not text or not unique.
     """
-    records = _Records(path, split, _HEADER_BLOCK_BYTES)
-    first = next(iter(records), None)
-    return None if first is None else _column_names(path, first)
+    header = Records(part, _HEADER_BLOCK_BYTES).header()
+    return None if header is None else _column_names(part, header)
 
 
-def _read(layout: Layout, unit: FileRange, split: _Split) -> Iterator[ReadBatch]:
-    """Reads a file whose header was found to have the columns of the layout.
+def _split(file: CorpusFile, range_bytes: int) -> Iterator[FileRange]:
+    """Cuts a file where records begin, which takes reading it once; a compressed one stays whole.
+
+    So does one whose delimiter is no ASCII, and what follows a record of megabytes.
+    """
+    dialect = file.dialect
+    if compression_suffix(file.path) or not (dialect.delimiter or ",").isascii():
+        yield from whole_file(file, range_bytes)
+        return
+    head = Records(FileRange(file.path, dialect=dialect), _HEADER_BLOCK_BYTES)
+    head.header()
+    blocks = line_blocks(file.path, encoding=dialect.encoding or UTF_8)
+    longest = min(csv_records.FIELD_CHARACTERS, csv_records.RECORD_CHARACTERS)
+    limits = Limits(longest, csv_records.MOST_FIELDS)
+    start, first_row = 0, 0
+    for found in boundaries(blocks, dialect, range_bytes, limits):
+        if found.records >= head.num_before_rows:
+            yield FileRange(file.path, start, found.offset, first_row, dialect)
+            start, first_row = found.offset, found.records - head.num_before_rows
+    yield FileRange(file.path, start, None, first_row, dialect)
+
+
+def _read(layout: Layout, part: FileRange) -> Iterator[ReadBatch]:
+    """Reads a range of a file whose header was found to have the columns of the layout.
 
     A quote that is never closed costs the line that it is in; reading goes on with the next.
 
     Args:
         layout: The columns, all strings.
-        unit: The file.
-        split: Splits lines into records, as the format does.
+        part: The range, which begins and ends with records.
 
     Yields:
         Batches whose `position` is the row number, from 0, rejected rows included.
@@ -100,157 +114,62 @@ def _read(layout: Layout, unit: FileRange, split: _Split) -> Iterator[ReadBatch]
     Raises:
         InputError: The header is not what it was when the run was planned.
     """
-    file = _Records(unit.path, split)
-    records = iter(file)
-    header = next(records, None)
-    if header is None:
+    records = Records(part)
+    if part.start:
+        names = _read_header(FileRange(part.path, dialect=part.dialect))
+    else:
+        header = records.header()
+        names = None if header is None else _column_names(part, header)
+    if names is None:
         return
-    table = _Table(layout, unit.path, _column_names(unit.path, header))
+    table = _Table(layout, part, names)
     for record in records:
         if table.add(record):
-            yield table.take().of_bytes(file.take_stored_bytes())
+            yield table.take().of_bytes(records.take_stored_bytes())
     if table.num_rows:
-        yield table.take().of_bytes(file.take_stored_bytes())
+        yield table.take().of_bytes(records.take_stored_bytes())
 
 
-class _Records:
-    """The records of a file, the header first; one that cannot be read comes with its error."""
-
-    def __init__(self, path: str, split: _Split, block_bytes: int = BLOCK_BYTES) -> None:
-        csv.field_size_limit(FIELD_CHARACTERS)
-        self._split = split
-        self._blocks = line_blocks(path, block_bytes=block_bytes)
-        self._lines: Iterator[str] = iter(())
-        self._again: list[str] = []  # lines to read again, the last one first
-        self._record: list[str] = []  # lines of the record that is being read
-        self._characters = 0  # in them
-        self._fault: LineBlock | None = None
-        self._ended = False
-        self._bytes_a_character = 0.0  # of the file, as stored
-        self._stored_bytes = 0.0
-
-    def take_stored_bytes(self) -> float:
-        """Returns the bytes of the file that have been used up since the last call."""
-        taken, self._stored_bytes = self._stored_bytes, 0.0
-        return taken
-
-    def __iter__(self) -> Iterator[_Record]:
-        while not self._ended:
-            try:
-                for fields in self._split(self._feed()):
-                    lines, self._record = self._record, []
-                    if fields:  # a blank line has none
-                        yield fields, lines, None
-            except csv.Error as error:
-                if not self._ended and not self._fault:  # those two are reported below
-                    yield self._unreadable(str(error))
-            if self._fault:
-                yield self._broken_off(self._fault)
-            elif self._ended and self._record:
-                yield self._unclosed("the file")
-
-    def _feed(self) -> Iterator[str]:
-        while True:
-            line = self._again.pop() if self._again else next(self._lines, None)
-            if line is not None:
-                self._record.append(line)
-                self._check_size(line)
-                self._stored_bytes += len(line) * self._bytes_a_character
-                yield line
-                continue
-            block = next(self._blocks, None)
-            if block is None or block.fault is not None:
-                self._ended = block is None
-                self._fault = block
-                return
-            text = _decoded(block.data)
-            self._bytes_a_character = block.stored_bytes / len(text)
-            self._lines = io.StringIO(text, newline="\n")
-
-    def _check_size(self, line: str) -> None:
-        self._characters = len(line) + (self._characters if len(self._record) > 1 else 0)
-        if self._characters > RECORD_CHARACTERS:
-            raise csv.Error(f"a record is longer than {RECORD_CHARACTERS:,} characters")
-        if len(line) > MOST_FIELDS and max(line.count(","), line.count("\t")) > MOST_FIELDS:
-            raise csv.Error(f"a line has more than {MOST_FIELDS:,} delimiters")
-
-    def _unreadable(self, error: str) -> _Record:
-        if "field limit" in error and len(self._record) > 1:
-            return self._unclosed(f"{FIELD_CHARACTERS:,} characters")
-        lines, self._record = self._record, []
-        for words, meaning in _MEANINGS.items():
-            if words in error:
-                return [], lines, meaning.format(limit=FIELD_CHARACTERS)
-        return [], lines[:1], error
-
-    def _unclosed(self, within: str) -> _Record:
-        """Gives up the line with the quote, and has the lines after it read again.
-
-        They are read again only once: a line that leaves a quote open would, as the inside of the
-        first quote, have closed that one.
-        """
-        line, *rest = self._record
-        self._record = []
-        self._again += reversed(rest)
-        self._ended = self._ended and not rest
-        return [], [line], f"a quote is opened that is not closed before the end of {within}"
-
-    def _broken_off(self, fault: LineBlock) -> _Record:
-        lines, self._record, self._fault = self._record, [], None
-        return [], [*lines, _decoded(fault.data)], fault.fault
-
-
-def _decoded(data: bytes) -> str:
-    """Returns text whose invalid bytes can be found and written back."""
-    return data.decode("utf-8", "surrogateescape")
-
-
-def _split_csv(lines: Iterator[str]) -> Iterator[list[str]]:
-    if _NUL_STAND_IN != _NUL:
-        lines = (line.replace(_NUL, _NUL_STAND_IN) for line in lines)
-    # Strict, or a stray quote would merge two records into one that looks right.
-    return csv.reader(lines, strict=True)
-
-
-def _split_tsv(lines: Iterator[str]) -> Iterator[list[str]]:
-    for line in lines:
-        record = line.removesuffix("\n").removesuffix("\r")
-        yield record.split("\t") if record else []
-
-
-def _column_names(path: str, record: _Record) -> list[str]:
+def _column_names(part: FileRange, record: Record) -> list[str]:
+    """Returns the names in a header; a column without one is called by its number, from 0."""
     fields, _, error = record
+    path = part.path
     if error:
         raise InputError(f"cannot read the header of {path!r}: {error}")
     names = _with_nul(fields)
     for number, name in enumerate(names, 1):
-        if not name:
-            raise InputError(f"column {number} of {path!r} has no name in the header; give it one")
-        if invalid := _not_utf8(name):
+        if invalid := _not_text(name, part.dialect.encoding or UTF_8):
             raise InputError(f"the name of column {number} of {path!r} is not text: {invalid}")
+    names = [name or _free_name(f"column{number}", names) for number, name in enumerate(names)]
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise InputError(f"the header of {path!r} names {quoted(twice)} more than once")
     return names
 
 
+def _free_name(name: str, taken: Sequence[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
 def _with_nul(fields: list[str]) -> list[str]:
     """Returns fields with NUL put back where it was."""
-    return [field.replace(_NUL_STAND_IN, _NUL) for field in fields]
+    return [field.replace(NUL_STAND_IN, NUL) for field in fields]
 
 
-def _not_utf8(value: str) -> str | None:
-    return not_utf8(value.encode("utf-8", "surrogateescape"))
+def _not_text(value: str, encoding: str) -> str | None:
+    return not_text(value.encode("utf-8", "surrogateescape"), encoding)
 
 
 class _Table:
     """Collects the rows of a batch."""
 
-    def __init__(self, layout: Layout, path: str, names: list[str]) -> None:
-        self._layout = layout = layout.of_file(names, path)
+    def __init__(self, layout: Layout, part: FileRange, names: list[str]) -> None:
+        self._layout = layout = layout.of_file(names, part.path)
         self._width = len(names)
         self._indices = [names.index(column.name) for column in layout.fields]
-        self._rejects = Rejects(path)
-        self._found = 0  # rows so far
+        self._rejects = Rejects(part.path, part.dialect.encoding or UTF_8)
+        self._found = part.first_row  # rows of the file so far
         self._clear()
 
     def _clear(self) -> None:
@@ -260,7 +179,7 @@ class _Table:
         self._lines: list[list[str]] = []
         self._positions: list[int] = []
 
-    def add(self, record: _Record) -> bool:
+    def add(self, record: Record) -> bool:
         """Adds a row, and returns whether the batch is full."""
         fields, lines, error = record
         if error is None and len(fields) == self._width:
@@ -300,7 +219,7 @@ class _Table:
             errors = [
                 f"column {column.name!r}: {invalid}"
                 for column, index in zip(self._layout.fields, self._indices, strict=True)
-                if (invalid := _not_utf8(restored[index]))
+                if (invalid := _not_text(restored[index], self._rejects.encoding))
             ]
             if errors:
                 self._rejects.add(position, _raw(record), "; ".join(errors))
@@ -315,12 +234,8 @@ def _raw(lines: list[str]) -> bytes:
     return record.encode("utf-8", "surrogateescape")
 
 
-def _reader(split: _Split) -> FormatReader:
-    return FormatReader(partial(_heads, split=split), whole_file, partial(_read, split=split))
-
-
-CSV = _reader(_split_csv)
+CSV = FormatReader(_heads, _split, _read, dialect=_csv_dialect)
 """Reads CSV."""
 
-TSV = _reader(_split_tsv)
+TSV = FormatReader(_heads, _split, _read, dialect=_tsv_dialect)
 """Reads TSV."""

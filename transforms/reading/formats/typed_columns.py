@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms.errors import InputError
+from transforms.reading.encoding import not_text
 from transforms.reading.layout import (
     BATCH_ROWS,
     Layout,
     ReadBatch,
     Rejects,
     batch_bounds,
-    not_utf8,
     read_batch,
     rejected_only,
 )
@@ -302,7 +302,7 @@ def _invalid(values: pa.Array) -> Iterator[tuple[int, str]]:
         if fault is not None:
             is_string = pa.types.is_string(value.type)
             raw = value.cast(pa.binary())[0].as_py() if is_string else b""
-            yield row, not_utf8(raw) or fault
+            yield row, not_text(raw) or fault
 
 
 def _fault(values: pa.Array) -> str | None:
