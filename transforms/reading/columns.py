@@ -63,7 +63,7 @@ class FoundColumns:
         found = find_column(name, self._of_files)
         types = []
         if found is None or find_column(found, first.columns) is None:
-            raise _no_column(name, flag, f"{first.path!r}, which has", list(first.columns))
+            raise _no_column(name, flag, f"{first.path!r}, which has", list(first.columns), first)
         for head in self._heads:
             own = find_column(found, head.columns)
             if own is None:
@@ -93,7 +93,7 @@ class FoundColumns:
                 several = " and the other files, which have"
                 more = several if self._heads[1:] else ", which has"
                 where = f"{self._heads[0].path!r}{more}"
-                raise _no_column(name.strip(), flag, where, self._names)
+                raise _no_column(name.strip(), flag, where, self._names, self._heads[0])
             resolved.append(found)
         return resolved
 
@@ -227,10 +227,12 @@ def _spelled(heads: Sequence[Head]) -> dict[str, None]:
     return names
 
 
-def _no_column(name: str, flag: str, where: str, names: Sequence[str]) -> InputError:
+def _no_column(name: str, flag: str, where: str, names: Sequence[str], first: Head) -> InputError:
     near = nearest_column(name, names)
     hint = f"; did you mean {near!r}?" if near else ""
-    return InputError(f"no column {name!r} for {flag} in {where} {quoted(names)}{hint}")
+    return InputError(
+        f"no column {name!r} for {flag} in {where} {quoted(names)}{first.hint or hint}"
+    )
 
 
 def _type_in(schema: pa.Schema | None, name: str) -> pa.DataType | None:

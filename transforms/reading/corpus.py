@@ -104,8 +104,8 @@ def plan_corpus(
     record = INPUT_FORMATS[input_format] if input_format else _common_format(files)
     if not record.may_be_compressed:
         _require_uncompressed(files, record)
-    check_contents(files, record)
     _require_dialect(files, record, dialect)
+    check_contents(files, record)
     files = _with_dialects(files, record, dialect)
     reader = record.load()
     heads = reader.heads(files)

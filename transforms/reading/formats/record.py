@@ -35,7 +35,7 @@ class InputFormat:
 
     def load(self) -> "FormatReader":
         """Returns the reader of the format."""
-        module, _, name = self.reader.partition(".")
+        module, _, name = self.reader.rpartition(".")
         reader: FormatReader = getattr(import_module(f"transforms.reading.formats.{module}"), name)
         return reader
 
@@ -55,8 +55,8 @@ INPUT_FORMATS = {
             "JSON Lines",
             flags=("encoding",),
         ),
-        InputFormat("csv", (".csv",), "delimited.CSV", "CSV", flags=_DELIMITED),
-        InputFormat("tsv", (".tsv",), "delimited.TSV", "TSV", flags=_DELIMITED),
+        InputFormat("csv", (".csv",), "delimited.reader.CSV", "CSV", flags=_DELIMITED),
+        InputFormat("tsv", (".tsv",), "delimited.reader.TSV", "TSV", flags=_DELIMITED),
         InputFormat(
             "parquet",
             (".parquet",),

@@ -16,10 +16,10 @@ from transforms.reading.decompress import compression_suffix
 from transforms.reading.dialect import UTF_8, Dialect
 from transforms.reading.encoding import not_text, to_utf_8, without_mark
 from transforms.reading.encoding_evidence import find_encoding, take_sample
-from transforms.reading.formats import csv_records
-from transforms.reading.formats.csv_boundaries import Limits, boundaries
-from transforms.reading.formats.csv_dialect import find_dialect, hint_of
-from transforms.reading.formats.csv_records import NUL, NUL_STAND_IN, Record, Records
+from transforms.reading.formats.delimited import records
+from transforms.reading.formats.delimited.boundaries import Limits, boundaries
+from transforms.reading.formats.delimited.dialect import find_dialect, hint_of
+from transforms.reading.formats.delimited.records import NUL, NUL_STAND_IN, Record, Records
 from transforms.reading.layout import (
     BATCH_BYTES,
     BATCH_ROWS,
@@ -89,8 +89,8 @@ def _split(file: CorpusFile, range_bytes: int) -> Iterator[FileRange]:
     head = Records(FileRange(file.path, dialect=dialect), _HEADER_BLOCK_BYTES)
     head.header()
     blocks = line_blocks(file.path, encoding=dialect.encoding or UTF_8)
-    longest = min(csv_records.FIELD_CHARACTERS, csv_records.RECORD_CHARACTERS)
-    limits = Limits(longest, csv_records.MOST_FIELDS)
+    longest = min(records.FIELD_CHARACTERS, records.RECORD_CHARACTERS)
+    limits = Limits(longest, records.MOST_FIELDS)
     start, first_row = 0, 0
     for found in boundaries(blocks, dialect, range_bytes, limits):
         if found.records >= head.num_before_rows:

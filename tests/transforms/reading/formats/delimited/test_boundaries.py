@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from tests.transforms.reading.reading import Found, as_csv
 from transforms.reading.corpus import plan_corpus
 from transforms.reading.dialect import Dialect
-from transforms.reading.formats import csv_records
-from transforms.reading.formats.csv_boundaries import Limits, boundaries
+from transforms.reading.formats.delimited import records
+from transforms.reading.formats.delimited.boundaries import Limits, boundaries
 from transforms.reading.lines import line_blocks
 from transforms.reading.units import plan_units
 
-LIMITS = Limits(csv_records.FIELD_CHARACTERS, csv_records.MOST_FIELDS)
+LIMITS = Limits(records.FIELD_CHARACTERS, records.MOST_FIELDS)
 SOUND = st.lists(
     st.tuples(*[st.text(alphabet='aä",;\n\r', max_size=6)] * 2).filter(any), min_size=1, max_size=30
 )
@@ -101,7 +101,7 @@ def test_records_that_the_reader_gives_up_are_given_up_in_units_as_well(
 ):
     path = tmp_path_factory.getbasetemp() / f"{limit}.csv"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_records, limit, value)
+        patch.setattr(records, limit, value)
         dialect = Dialect("utf-8", ",", '"')
         assert_same(*whole_and_split(path, f"text,n\n{body}".encode(), unit_bytes, dialect=dialect))
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 
 from transforms.reading.dialect import UTF_8
-from transforms.reading.formats.csv_dialect import named_delimiter, split_records
+from transforms.reading.formats.delimited.dialect import named_delimiter, split_records
 from transforms.reading.lines import BLOCK_BYTES, LineBlock, line_blocks
 from transforms.reading.readers import FileRange
 

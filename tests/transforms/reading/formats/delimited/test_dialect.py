@@ -4,7 +4,7 @@ from tests.transforms.reading.reading import read
 from transforms.errors import InputError
 from transforms.reading.corpus import plan_corpus
 from transforms.reading.dialect import UNKNOWN, Dialect
-from transforms.reading.formats.csv_dialect import find_dialect
+from transforms.reading.formats.delimited.dialect import find_dialect
 
 
 def found(head: str, asked: Dialect = UNKNOWN) -> tuple[str | None, str | None]:
@@ -147,6 +147,6 @@ def test_a_header_that_is_one_field_says_how_to_name_the_delimiter(tmp_path):
     ],
 )
 def test_a_flag_that_does_not_apply_is_refused(tmp_path, name, dialect, message):
-    (tmp_path / name).write_text("x")
+    (tmp_path / name).write_text("PAR1" if name.endswith("parquet") else "x")
     with pytest.raises(InputError, match=message):
         plan_corpus([str(tmp_path / name)], dialect=dialect)

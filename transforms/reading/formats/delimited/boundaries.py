@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from transforms.reading.dialect import Dialect
-from transforms.reading.formats.csv_dialect import split_records
+from transforms.reading.formats.delimited.dialect import split_records
 from transforms.reading.lines import LineBlock
 
 _NEWLINE, _RETURN = ord("\n"), ord("\r")
