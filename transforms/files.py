@@ -19,7 +19,7 @@ from models.errors import nearest
 from models.redaction import has_secret, redacted
 from transforms.errors import InputError
 from transforms.reading.dialect import UNKNOWN, Dialect
-from transforms.storage.globs import expand, is_hidden, is_wild, list_folder
+from transforms.storage.globs import expand, in_partitions, is_hidden, is_wild, list_folder
 
 if TYPE_CHECKING:
     from transforms.storage.web import WebStore
@@ -73,8 +73,9 @@ def match(pattern: str) -> list[CorpusFile]:
     """Finds the files that a path, a glob or a folder stands for.
 
     Args:
-        pattern: A file, a folder (the files directly in it), or a glob; `transforms.storage.globs`
-            has its rules. Of a folder too, hidden files are left out.
+        pattern: A file, a folder (the files directly in it, or if there are none those in its
+            partitions `name=value`), or a glob; `transforms.storage.globs` has its rules. Of a
+            folder too, hidden files are left out.
 
     Returns:
         The files, each once, sorted by path.
@@ -192,7 +193,7 @@ def _match_local(pattern: str) -> list[CorpusFile]:
             os.path.join(pattern, entry.name)
             for entry in entries
             if not entry.is_folder and not is_hidden(entry.name)
-        ]
+        ] or in_partitions(pattern)
         nothing = f"the folder {pattern!r} has no visible files directly in it"
         if any(entry.is_folder and not is_hidden(entry.name) for entry in entries):
             nothing += f"; to include its subfolders, write {os.path.join(pattern, '**')!r}"

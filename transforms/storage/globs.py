@@ -8,7 +8,7 @@ hidden or not, and a name that exists as it is written stands for itself, whatev
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from transforms.errors import InputError
@@ -29,6 +29,10 @@ def is_wild(name: str) -> bool:
 def is_hidden(name: str) -> bool:
     """Returns whether a file or folder is left out unless a pattern spells out its name."""
     return re.match(_HIDDEN, name) is not None
+
+
+PARTITIONED = re.compile(rf"(?s:(?:{_VISIBLE}[^/=]+=[^/]*/)+{_VISIBLE}[^/]+)\Z")
+"""What the paths look like, relative to a folder, of files in its partitions `name=value`."""
 
 
 def regex(parts: Sequence[str]) -> re.Pattern[str]:
@@ -154,6 +158,22 @@ def _expanded(base: str, parts: Sequence[str]) -> Iterator[str]:
                 yield from _expanded(path, rest) if rest else [path]
 
 
+def in_partitions(folder: str) -> list[str]:
+    """Returns the paths of the files in the partitions of a folder on this machine.
+
+    Raises:
+        InputError: A folder cannot be listed.
+    """
+    skipped = len(os.path.join(folder, ""))
+    paths = [
+        os.path.join(inner, entry.name)
+        for inner in _walk(folder, is_chosen=lambda name: "=" in name)
+        for entry in list_folder(inner)
+        if not entry.is_folder
+    ]
+    return [path for path in paths if PARTITIONED.match(path[skipped:])]
+
+
 def _exists(path: str) -> bool:
     """Returns whether there is something, be it a link to nothing.
 
@@ -169,8 +189,12 @@ def _exists(path: str) -> bool:
     return True
 
 
-def _walk(top: str) -> Iterator[str]:
+def _walk(top: str, is_chosen: Callable[[str], bool] = lambda name: True) -> Iterator[str]:
     """Yields a folder and the visible ones below it, each once.
+
+    Args:
+        top: The folder.
+        is_chosen: Tells of a name whether to look into the folder.
 
     Links are followed after all else: so a folder goes by the name that it has without them.
     """
@@ -189,6 +213,6 @@ def _walk(top: str) -> Iterator[str]:
             seen.add((status.st_dev, status.st_ino))
             yield folder
             for entry in list_folder(folder):
-                if entry.is_folder and not is_hidden(entry.name):
+                if entry.is_folder and not is_hidden(entry.name) and is_chosen(entry.name):
                     queue = links if entry.is_link else waiting
                     queue.append(os.path.join(folder, entry.name))

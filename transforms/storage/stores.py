@@ -13,7 +13,7 @@ from models.errors import did_you_mean
 from models.faults import PAUSES
 from transforms.errors import InputError
 from transforms.files import CorpusFile, map_files
-from transforms.storage.globs import is_wild, regex
+from transforms.storage.globs import PARTITIONED, is_wild, regex
 
 # More files than this are looked up by listing the folder above them, fewer one by one.
 _FEW = 8
@@ -166,6 +166,9 @@ def _match(store: Store, root: str, pattern: str) -> list[CorpusFile]:
     start = base + _plain_start(wanted[0])
     matches = regex(wanted).match
     found = [file for file in store.files_under(start, deep) if matches(file.path[len(base) :])]
+    if not parts and not found:
+        below = store.files_under(base, deep=True)
+        found = [file for file in below if PARTITIONED.match(file.path[len(base) :])]
     if found:
         return found
     nothing = f"no file matches {pattern!r}"

@@ -86,6 +86,14 @@ def test_a_folder_with_brackets_is_itself(pattern):
     assert found(pattern) == ["data [1]/sub/a.txt"]
 
 
+def test_a_folder_of_partitions_stands_for_the_files_in_them():
+    fill("t/y=1/m=2/a.txt", "t/y=2/b.txt", "t/y=2/_x/c.txt", "t/_y=3/d.txt", "t/z/e.txt")
+    fill("t/y=2/z/f.txt", "t/_SUCCESS", "t/.y=4/g.txt")
+    assert found("t") == ["t/_y=3/d.txt", "t/y=1/m=2/a.txt", "t/y=2/b.txt"]
+    fill("t/direct.txt")
+    assert found("t") == ["t/direct.txt"]
+
+
 def test_a_set_is_a_set_where_no_such_name_exists():
     fill("data 1/sub/a.txt", "data 2/sub/a.txt", "data 3/sub/a.txt")
     assert found("data [12]/**") == ["data 1/sub/a.txt", "data 2/sub/a.txt"]

@@ -54,6 +54,12 @@ def test_a_bucket_is_matched_like_a_local_folder(filled, pattern, found):
     assert {file.size for file in match(f"{filled}/a.txt")} == {5}
 
 
+def test_a_folder_of_partitions_stands_for_the_files_in_them(s3_bucket):
+    for name in ("y=1/m=2/a.txt", "y=2/b.txt", "y=2/_x/c.txt", "z/e.txt", "y=2/z/f.txt"):
+        put(f"{s3_bucket}/t/{name}", b"x")
+    assert names(f"{s3_bucket}/t", f"{s3_bucket}/t") == ["y=1/m=2/a.txt", "y=2/b.txt"]
+
+
 def test_a_name_with_brackets_is_itself(s3_bucket):
     for name in ("data [1]/sub/a.txt", "data 1/sub/a.txt", "a[1].txt", "a1.txt"):
         put(f"{s3_bucket}/{name}", b"x")
