@@ -130,10 +130,10 @@ def test_a_limit_of_another_form_is_an_error(value):
 
 
 def test_a_length_needs_room_for_text_beside_the_special_tokens():
-    check_sequence_length(3, "bert", 1)
-    check_sequence_length(4, "bert", 2)
+    check_sequence_length(3, 2, 1)
+    check_sequence_length(4, 3, 2)
     with pytest.raises(UserError, match="leaves no room for text beside 3 special tokens"):
-        check_sequence_length(3, "bert", 2)
+        check_sequence_length(3, 3, 2)
 
 
 # Flags

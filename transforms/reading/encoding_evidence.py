@@ -8,7 +8,6 @@ and for nothing else. Who would have to guess refuses, and names the flag.
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 
 from transforms.errors import InputError
 from transforms.reading.decompress import BrokenStreamError, InputStream, compression_suffix
@@ -42,14 +41,12 @@ _NUMBERED = ("n", "N")  # nº 5
 _CLEAR_BYTES = 8
 """So many bytes that are no UTF-8 are no accident, if all of them make sense in one encoding."""
 
-_CLEAR_SHARE = 0.02
-"""Nor are they in such a share of the lines."""
+_LARGE_SHARE = 0.3
+"""Nor are a few bytes in such a share of the lines; a single one may be, in whatever file."""
 
 _FEW_BYTES = 2
-"""So many bytes that are no UTF-8, in less of the lines, are an accident."""
-
-_LARGE_SHARE = 0.3
-"""Where bytes make no sense as Windows-1252, some in this share of the lines are no accident."""
+_SMALL_SHARE = 0.02
+"""So few bytes in a smaller share of the lines are an accident."""
 
 _MIXED = 20  # times as many bytes that are no UTF-8 as letters that are, for another encoding
 _MOST_LINES = 0.8  # share of lines whose letters are all of one language
@@ -148,18 +145,18 @@ def _by_evidence(sample: Sample) -> str:
     )
     wrong_lines = [line for look in found for line in look.wrong_lines]
     share = len(wrong_lines) / lines
-    if letters >= wrong:
+    if letters >= wrong or wrong == 1:
         return UTF_8
     is_western = _is_western(wrong_lines)
-    doubt = partial(_doubt, sample.path, wrong_lines, lines, is_western)
-    if letters * _MIXED > wrong:
-        raise doubt()
-    if is_western and (wrong >= _CLEAR_BYTES or share >= _CLEAR_SHARE):
-        return WESTERN
-    is_much = share >= (_CLEAR_SHARE if wrong >= _CLEAR_BYTES else _LARGE_SHARE)
-    if wrong > _FEW_BYTES and (is_western or is_much):
-        raise doubt()
-    return UTF_8
+    is_clear = wrong >= _CLEAR_BYTES or share >= _LARGE_SHARE
+    if letters * _MIXED <= wrong:
+        if is_western and is_clear:
+            return WESTERN
+        if wrong <= _FEW_BYTES and not (is_western and share >= _SMALL_SHARE):
+            return UTF_8
+        if not is_western and not (is_clear and share >= _SMALL_SHARE):
+            return UTF_8
+    raise _doubt(sample.path, wrong_lines, lines, is_western)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from tests.transforms.reading.reading import read
+from tests.transforms.reading.reading import COMPRESS, read
 from transforms.errors import InputError
 from transforms.reading.corpus import plan_corpus
 from transforms.reading.dialect import Dialect
@@ -84,6 +84,7 @@ PLAIN = b"a plain line of text\n"
     [
         PLAIN * 1500 + b"caf\xe9\n" + PLAIN * 1500,  # a broken byte
         PLAIN * 1500 + b"caf\xe9 \xe9\n" + PLAIN * 1500,
+        b"text\ncaf\xe9\n",  # which a single byte leaves open
         "très bien\n".encode() * 10 + b"\xe2\x82\n" * 5,  # broken letters among whole ones
         "très bien\n".encode() * 20 + "très bien\n".encode("cp1252") * 10,
         b"one\nt\xffo\r\nthree\n\xe2\x82",
@@ -101,6 +102,7 @@ def test_broken_bytes_in_utf_8_do_not_make_it_another_encoding(data):
     "data",
     [
         PLAIN * 1500 + b"caf\xe9\n" * 5 + PLAIN * 1500,
+        PLAIN * 10 + b"caf\xe9\n" * 2,
         "très bien\n".encode() * 10 + "très bien\n".encode("cp1252") * 15,
         bytes(random.Random(0).randrange(256) for _ in range(5000)),
     ],
@@ -142,11 +144,11 @@ def test_utf_16_without_a_byte_order_mark_must_be_named(tmp_path, encoding):
 
 
 def test_each_file_is_looked_at_by_itself(tmp_path):
-    (tmp_path / "1.txt").write_bytes("très bien\n".encode("cp1252"))
-    (tmp_path / "2.txt").write_text("très bien\n")
-    (tmp_path / "3.txt").write_bytes("très bien\n".encode("utf-16"))
+    (tmp_path / "1.txt").write_bytes("très déjà\n".encode("cp1252"))
+    (tmp_path / "2.txt").write_text("très déjà\n")
+    (tmp_path / "3.txt").write_bytes("très déjà\n".encode("utf-16"))
     found = read(tmp_path)
-    assert found.texts == ["très bien"] * 3
+    assert found.texts == ["très déjà"] * 3
     named = [file.dialect.encoding for file in plan_corpus([str(tmp_path)]).files]
     assert named == ["cp1252", "utf-8", "utf-16-le"]
 
@@ -174,8 +176,6 @@ def test_utf_8_that_was_named_is_not_doubted(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["gz", "zst"])
 def test_a_compressed_file_is_looked_into(tmp_path, suffix):
-    from tests.transforms.reading.reading import COMPRESS
-
-    stored = COMPRESS[suffix]("text;n\ntrès bien;1\n".encode("cp1252"))
+    stored = COMPRESS[suffix]("text;n\ntrès déjà;1\n".encode("cp1252"))
     found = read(tmp_path / f"a.csv.{suffix}", stored)
-    assert found.texts == ["très bien"]
+    assert found.texts == ["très déjà"]
