@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from models.errors import UserError
-from pipelines import options
+from pipelines import flag_types, options
 from pipelines.command import run_job
-from pipelines.console import run_command, run_process
 from pipelines.job import Job
+from pipelines.reporting.console import run_command, run_process
 
 if TYPE_CHECKING:
     import argparse
@@ -51,13 +51,13 @@ def make_parser() -> options.Parser:
     )
     group.add_argument(
         "--top_k",
-        type=options.positive,
+        type=flag_types.positive,
         metavar="K",
         help="add a column with the K likeliest labels and their scores",
     )
     group.add_argument(
         "--threshold",
-        type=options.probability,
+        type=flag_types.probability,
         metavar="SCORE",
         help="a text has every label with at least this score; for presets whose labels do not "
         f"exclude each other; default: {DEFAULT_THRESHOLD}",

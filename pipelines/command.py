@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import RunError, UserError
 from pipelines import __version__, options
-from pipelines.console import print_error, report
 from pipelines.job import Asked, MakeJob, Plan, ask, make_plan
-from pipelines.json_summary import as_json
-from pipelines.shown import counted, visible
+from pipelines.reporting.console import print_error, report
+from pipelines.reporting.json_summary import as_json
+from pipelines.reporting.shown import counted, visible
 
 if TYPE_CHECKING:
     import argparse
@@ -157,7 +157,7 @@ def _report(
     args: "argparse.Namespace", manifest: Mapping[str, Any], todo: "Todo", start: float | None
 ) -> int:
     """Prints the summary of a run, and how long it took to start; returns its exit code."""
-    from pipelines.summary import print_summary
+    from pipelines.reporting.summary import print_summary
 
     update = todo if args.if_exists == "update" else None
     with report():

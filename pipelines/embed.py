@@ -7,10 +7,10 @@ columns and `embedding`.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipelines import options
+from pipelines import flag_types, options
 from pipelines.command import run_job
-from pipelines.console import run_command, run_process
 from pipelines.job import Job
+from pipelines.reporting.console import run_command, run_process
 
 if TYPE_CHECKING:
     import argparse
@@ -55,7 +55,7 @@ def make_parser() -> options.Parser:
     )
     group.add_argument(
         "--dimensions",
-        type=options.positive,
+        type=flag_types.positive,
         metavar="N",
         help="keep the first N numbers of a vector; default: all",
     )

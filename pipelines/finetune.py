@@ -27,7 +27,6 @@ from models.errors import RunError, UserError
 from models.presets.keras_hub import write_json
 from models.training.recipe import Recipe, choose_recipe, patience_of
 from pipelines import __version__, options
-from pipelines.console import print_error, report, run_command, run_process, telling
 from pipelines.finetuning.flags import make_parser
 from pipelines.finetuning.labels import OneLabel, OneNumber, class_weights
 from pipelines.finetuning.model import (
@@ -46,7 +45,8 @@ from pipelines.finetuning.new_preset import (
     put_in_place,
     unfinished_folder,
 )
-from pipelines.shown import printable, visible
+from pipelines.reporting.console import print_error, report, run_command, run_process, telling
+from pipelines.reporting.shown import printable, visible
 
 if TYPE_CHECKING:
     import keras

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from models.errors import RunError, UserError
 from models.inference import runtime
 from models.presets.lookup import find_preset
-from pipelines.console import progress_bar
 from pipelines.failures import root_cause
+from pipelines.reporting.console import progress_bar
 from transforms.files import is_remote
 
 if TYPE_CHECKING:

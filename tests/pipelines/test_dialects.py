@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from pipelines import finetune, options
+from pipelines import finetune, flag_types
 from pipelines.verify import main as verify
 from tests.pipelines.command_runs import run
 
@@ -80,14 +80,14 @@ def test_an_uncertain_encoding_is_one_line_and_exit_code_2(classify, tmp_path):
 @pytest.mark.parametrize(
     ("parse", "value", "result"),
     [
-        (options.delimiter, "tab", "\t"),
-        (options.delimiter, "\\t", "\t"),
-        (options.delimiter, "\t", "\t"),
-        (options.delimiter, ";", ";"),
-        (options.delimiter, "§", "§"),
-        (options.quote, "'", "'"),
-        (options.quote, "none", ""),
-        (options.encoding, "Latin1", "iso8859-1"),
+        (flag_types.delimiter, "tab", "\t"),
+        (flag_types.delimiter, "\\t", "\t"),
+        (flag_types.delimiter, "\t", "\t"),
+        (flag_types.delimiter, ";", ";"),
+        (flag_types.delimiter, "§", "§"),
+        (flag_types.quote, "'", "'"),
+        (flag_types.quote, "none", ""),
+        (flag_types.encoding, "Latin1", "iso8859-1"),
     ],
 )
 def test_a_dialect_is_written_in_several_ways(parse, value, result):
@@ -97,15 +97,15 @@ def test_a_dialect_is_written_in_several_ways(parse, value, result):
 @pytest.mark.parametrize(
     ("parse", "value", "message"),
     [
-        (options.delimiter, "", "must be one character, or tab, not ''"),
-        (options.delimiter, "ab", "must be one character"),
-        (options.delimiter, '"', "must be one character"),
-        (options.delimiter, "\n", "must be one character"),
-        (options.quote, "a", "must be one character, such as"),
-        (options.quote, "", "or none, not ''"),
-        (options.quote, "«", "must be one character, such as"),
-        (options.encoding, "utf-9", "unknown encoding 'utf-9'; some that are known"),
-        (options.encoding, "utf-7", "cannot be cut into lines"),
+        (flag_types.delimiter, "", "must be one character, or tab, not ''"),
+        (flag_types.delimiter, "ab", "must be one character"),
+        (flag_types.delimiter, '"', "must be one character"),
+        (flag_types.delimiter, "\n", "must be one character"),
+        (flag_types.quote, "a", "must be one character, such as"),
+        (flag_types.quote, "", "or none, not ''"),
+        (flag_types.quote, "«", "must be one character, such as"),
+        (flag_types.encoding, "utf-9", "unknown encoding 'utf-9'; some that are known"),
+        (flag_types.encoding, "utf-7", "cannot be cut into lines"),
     ],
 )
 def test_what_is_no_dialect_says_what_is_one(parse, value, message):

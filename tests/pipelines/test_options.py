@@ -9,11 +9,8 @@ from models.errors import UserError
 from models.inference.runtime import Precision
 from models.windows import LONG_TEXTS
 from pipelines import classify, embed, finetune
-from pipelines.options import (
+from pipelines.flag_types import (
     Limit,
-    Parser,
-    add_beam_flags,
-    check_sequence_length,
     columns,
     expand_home,
     fraction,
@@ -22,6 +19,7 @@ from pipelines.options import (
     seed,
     share,
 )
+from pipelines.options import Parser, add_beam_flags, check_sequence_length
 from tests.pipelines.command_runs import ENVIRONMENT, ROOT, run, run_process
 from transforms.reading.formats.record import FORMATS
 from transforms.writing.output import IfExists

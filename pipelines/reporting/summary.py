@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.console import report_console
-from pipelines.shown import counted, printable, visible
+from pipelines.reporting.console import report_console
+from pipelines.reporting.shown import counted, printable, visible
 from transforms.reading.dialect import Dialect
 from transforms.writing.formats.record import OUTPUT_FORMATS
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.summary import print_summary
+from pipelines.reporting.summary import print_summary
 from transforms.files import CorpusFile
 from transforms.writing.output import Todo
 
