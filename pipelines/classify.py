@@ -1,8 +1,8 @@
 """Labels every text of a corpus: `python -m pipelines.classify`.
 
-Reads text, JSONL, CSV, TSV, Parquet, Avro or Arrow, and writes Parquet with all input columns,
-`label` and `score`; with a preset that gives a number, such as a reranker, `score` alone. Without
-arguments it labels the bundled sample reviews with the bundled preset.
+Reads text, JSONL, CSV, TSV, Parquet, Avro or Arrow, and writes Parquet, CSV or JSONL with all input
+columns, `label` and `score`; with a preset that gives a number, such as a reranker, `score` alone.
+Without arguments it labels the bundled sample reviews with the bundled preset.
 """
 
 from collections import Counter
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from models.errors import UserError
-from pipelines import options
+from pipelines import flag_types, options
 from pipelines.command import run_job
-from pipelines.console import run_command, run_process
 from pipelines.job import Job
+from pipelines.reporting.console import run_command, run_process
 
 if TYPE_CHECKING:
     import argparse
@@ -38,7 +38,7 @@ def make_parser() -> options.Parser:
     """Returns the parser of the command's flags."""
     parser = options.Parser(
         prog="python -m pipelines.classify",
-        description="Labels every text of a corpus and writes Parquet.",
+        description="Labels every text of a corpus and writes Parquet, CSV or JSONL.",
         epilog=_EXAMPLES,
     )
     options.add_corpus_flags(parser)
@@ -52,13 +52,13 @@ def make_parser() -> options.Parser:
     )
     group.add_argument(
         "--top_k",
-        type=options.positive,
+        type=flag_types.positive,
         metavar="K",
         help="add a column with the K likeliest labels and their scores",
     )
     group.add_argument(
         "--threshold",
-        type=options.probability,
+        type=flag_types.probability,
         metavar="SCORE",
         help="a text has every label with at least this score; for presets whose labels do not "
         f"exclude each other; default: {DEFAULT_THRESHOLD}",

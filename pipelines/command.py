@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import RunError, UserError
 from pipelines import __version__, options
-from pipelines.console import print_error, report
 from pipelines.job import Asked, MakeJob, Plan, ask, make_plan
-from pipelines.json_summary import as_json
-from pipelines.shown import counted, visible
+from pipelines.reporting.console import print_error, report
+from pipelines.reporting.json_summary import as_json
+from pipelines.reporting.shown import counted, visible
 
 if TYPE_CHECKING:
     import argparse
@@ -55,12 +55,13 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     args.output = args.output or DEFAULT_OUTPUT
 
     # Imported here, so that --help and a mistyped flag are answered at once.
-    from pipelines.running import check_reach, is_local, runner_of
+    from pipelines.running import check_reach, check_store_flags, is_local, runner_of
     from transforms.reading.corpus import find_files
     from transforms.writing.output import reserve_output
 
     runner = runner_of(beam_flags)
     check_reach(runner, args.preset, args.input or [], args.output)
+    check_store_flags(beam_flags, [*(args.input or []), args.output])
     asked = ask(args, make_job)
     files = find_files(args.input or [str(SAMPLE)])
     reservation = reserve_output(
@@ -68,6 +69,7 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         if_exists=args.if_exists,
         settings=asked.settings,
         metadata=asked.shared,
+        output_format=args.output_format,
         replace_if=None if args.input else _is_sample_run,
         elsewhere=not is_local(runner),
         files=files,
@@ -155,7 +157,7 @@ def _report(
     args: "argparse.Namespace", manifest: Mapping[str, Any], todo: "Todo", start: float | None
 ) -> int:
     """Prints the summary of a run, and how long it took to start; returns its exit code."""
-    from pipelines.summary import print_summary
+    from pipelines.reporting.summary import print_summary
 
     update = todo if args.if_exists == "update" else None
     with report():
@@ -276,6 +278,7 @@ def _facts(plan: Plan) -> dict[str, Any]:
         },
         "text_column": plan.corpus.output_text_column,
         "renamed": plan.corpus.renamed,
+        "filled": dict(plan.corpus.gaps),
         "versions": {
             "textbeam": __version__,
             "python": platform.python_version(),

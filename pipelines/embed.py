@@ -1,16 +1,16 @@
 """Turns every text of a corpus into a vector: `python -m pipelines.embed`.
 
-Reads text, JSONL, CSV, TSV, Parquet, Avro or Arrow, and writes Parquet with all input columns
-and `embedding`.
+Reads text, JSONL, CSV, TSV, Parquet, Avro or Arrow, and writes Parquet, CSV or JSONL with all input
+columns and `embedding`.
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipelines import options
+from pipelines import flag_types, options
 from pipelines.command import run_job
-from pipelines.console import run_command, run_process
 from pipelines.job import Job
+from pipelines.reporting.console import run_command, run_process
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +32,7 @@ def make_parser() -> options.Parser:
     """Returns the parser of the command's flags."""
     parser = options.Parser(
         prog="python -m pipelines.embed",
-        description="Turns every text of a corpus into a vector and writes Parquet.",
+        description="Turns every text of a corpus into a vector; writes Parquet, CSV or JSONL.",
         epilog=_EXAMPLES,
     )
     options.add_corpus_flags(parser)
@@ -61,7 +61,7 @@ def make_parser() -> options.Parser:
     )
     group.add_argument(
         "--dimensions",
-        type=options.positive,
+        type=flag_types.positive,
         metavar="N",
         help="keep the first N numbers of a vector; default: the preset's",
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 from models.hubs import store
 from models.presets.lookup import KnownPreset, find_preset
 from models.presets.preset import Preset
-from pipelines.console import transfer_bar
-from pipelines.shown import SafeNotices
+from pipelines.reporting.console import transfer_bar
+from pipelines.reporting.shown import SafeNotices
 
 
 def fetch(preset: KnownPreset, *, refresh: bool = False) -> Path:

@@ -27,7 +27,6 @@ from models.errors import RunError, UserError
 from models.presets.keras_hub import write_json
 from models.training.recipe import Recipe, choose_recipe, patience_of
 from pipelines import __version__, options
-from pipelines.console import print_error, report, run_command, run_process, telling
 from pipelines.finetuning.flags import make_parser
 from pipelines.finetuning.labels import OneLabel, OneNumber, class_weights
 from pipelines.finetuning.model import (
@@ -46,7 +45,8 @@ from pipelines.finetuning.new_preset import (
     put_in_place,
     unfinished_folder,
 )
-from pipelines.shown import printable, visible
+from pipelines.reporting.console import print_error, report, run_command, run_process, telling
+from pipelines.reporting.shown import printable, visible
 
 if TYPE_CHECKING:
     import keras
@@ -63,6 +63,9 @@ _RECORDED = (
     "input",
     "validation",
     "input_format",
+    "encoding",
+    "delimiter",
+    "quote",
     "text_column",
     "text_pair_column",
     "label_column",
@@ -82,7 +85,10 @@ _RECORDED = (
 )
 
 # What the rows and their labels already say, however their files are named.
-_TOLD_BY_ROWS = ("input", "validation", "input_format", "text_column", "text_pair_column")
+_TOLD_BY_ROWS = (
+    *("input", "validation", "input_format", "encoding", "delimiter", "quote"),
+    *("text_column", "text_pair_column"),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -232,6 +238,7 @@ def _read_data(args: argparse.Namespace) -> "TrainingData":
         text_pair_column=args.text_pair_column,
         label_column=args.label_column,
         input_format=args.input_format,
+        dialect=options.asked_dialect(args),
         label_separator=args.label_separator,
         task=args.task,
     )

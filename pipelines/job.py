@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipelines import __version__, options
@@ -75,7 +75,11 @@ class Asked:
     @property
     def settings(self) -> dict[str, Any]:
         """All that shapes the result, by the names of the flags; an update must have the same."""
-        names = ("text_column", "text_pair_column", "columns", "limit", "precision")
+        names = (
+            *("input_format", "encoding", "delimiter", "quote"),
+            *("text_column", "text_pair_column", "columns", "limit", "precision"),
+            "output_format",
+        )
         return {
             "command": self.job.command,
             **self.shared,
@@ -118,6 +122,15 @@ def ask(args: argparse.Namespace, make_job: MakeJob) -> Asked:
     return Asked(args, preset, sequence_length, make_job(args, preset))
 
 
+def _columns_given(reservation: "Reservation") -> "pa.Schema":
+    """Returns the columns of the earlier results that no model gave."""
+    import pyarrow as pa
+
+    assert reservation.earlier is not None
+    added = reservation.earlier["settings"].get("adds", {})
+    return pa.schema([field for field in reservation.earlier_schema() if field.name not in added])
+
+
 def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | None:
     """Checks all that can be checked before any work is done, and plans the work.
 
@@ -132,7 +145,7 @@ def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | 
     from transforms.reading.corpus import corpus_of_empty, plan_corpus
     from transforms.reading.units import Unit, plan_units, unit_bytes_of
     from transforms.schemas import token_fields
-    from transforms.writing.schemas import OutputSchemas
+    from transforms.writing.schemas import OutputSchemas, check_writable
 
     args = asked.args
     added = [*token_fields(asked.preset.has_segments), *asked.job.fields]
@@ -150,10 +163,14 @@ def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | 
             text_pair_column=args.text_pair_column,
             columns=args.columns,
             reserved=reserved,
+            earlier=_columns_given(reservation) if reservation.adds_rows else None,
+            dialect=options.asked_dialect(args),
         )
+        kept = {column.name: column.type for column in corpus.fields}
+        check_writable(kept, args.output_format)
         schema = reservation.fitted(pa.schema([*corpus.schema, *added]))
         unit_bytes = unit_bytes_of(corpus)
-        units = plan_units(replace(corpus, files=todo.unplanned), args.limit, unit_bytes)
+        units = plan_units(corpus.only(todo.unplanned), args.limit, unit_bytes)
     if not reservation.start(schema, todo, units, unit_bytes):
         return None
     metadata = {
@@ -162,5 +179,5 @@ def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | 
         "textbeam": __version__,
         **asked.shared,
     }
-    schemas = OutputSchemas(schema, metadata, asked.job.label_column)
+    schemas = OutputSchemas(schema, metadata, asked.job.label_column, args.output_format)
     return Plan(asked, corpus, schemas, reservation)

@@ -1,16 +1,14 @@
 """The flags that the commands share, and what becomes of the others."""
 
 import argparse
-import csv
-import math
-import os
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
 from models.errors import UserError, nearest
+from pipelines import flag_types
+from transforms.reading.dialect import Dialect
 from transforms.reading.formats.record import FORMATS
+from transforms.writing.formats.record import DEFAULT_FORMAT, OUTPUT_FORMATS
 
 
 class Parser(argparse.ArgumentParser):
@@ -113,16 +111,6 @@ class HelpBeam(argparse.Action):
         parser.exit()
 
 
-def positive(value: str) -> int:
-    """Returns a positive integer; for `type=` of a flag."""
-    number = int(value) if re.fullmatch(r"[0-9_]+", value) else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be a positive integer, not {value!r}")
-    if number >= 2**63:
-        raise argparse.ArgumentTypeError(f"must be below {2**63}, not {value!r}")
-    return number
-
-
 def check_sequence_length(
     length: int, num_special: int, num_texts: int, long_text: str = "truncate"
 ) -> None:
@@ -142,132 +130,31 @@ def check_sequence_length(
         )
 
 
-def seed(value: str) -> int:
-    """Returns the seed of a random generator; for `type=` of a flag."""
-    if not re.fullmatch(r"[0-9]+", value) or int(value) >= 2**32:
-        raise argparse.ArgumentTypeError(f"must be an integer from 0 to {2**32 - 1}, not {value!r}")
-    return int(value)
-
-
-def fraction(value: str) -> float:
-    """Returns a number above 0 and below 1; for `type=` of a flag."""
-    number = _number(value)
-    if not 0 < number < 1:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 1, not {value!r}")
-    return number
-
-
-def share(value: str) -> float:
-    """Returns a number from 0 to below 1; for `type=` of a flag."""
-    number = _number(value)
-    if not 0 <= number < 1:
-        raise argparse.ArgumentTypeError(f"must be from 0 to below 1, not {value!r}")
-    return number
-
-
-def above_zero(value: str) -> float:
-    """Returns a number above 0; for `type=` of a flag."""
-    number = _number(value)
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not {value!r}")
-    return number
-
-
-def probability(value: str) -> float:
-    """Returns a number from 0 to 1; for `type=` of a flag."""
-    number = _number(value)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 1, not {value!r}")
-    return number
-
-
-def _number(value: str) -> float:
-    """Returns a number; anything else becomes NaN, which lies in no range."""
-    try:
-        return float(value)
-    except ValueError:
-        return math.nan
-
-
-def text(value: str) -> str:
-    """Returns a text that can be written in UTF-8; for `type=` of a flag."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise argparse.ArgumentTypeError(f"is not UTF-8: {value!r}") from None
-    return value
-
-
-def expand_home(value: str) -> str:
-    """Returns a path with `~` expanded, which shells do not do after a `=`; for `type=`."""
-    return os.path.expanduser(value)
-
-
-def names(value: str) -> list[str]:
-    """Returns the names in a comma-separated list; for `type=` of a flag."""
-    return [name.strip() for name in value.split(",") if name.strip()]
-
-
-def columns(value: str) -> list[str]:
-    """Returns the names in a list that is written as a CSV record; for `type=` of a flag.
-
-    White space around a name is kept: there may be a column with that exact name.
-    """
-    try:
-        found = next(csv.reader([value]), [])
-    except csv.Error as error:
-        raise argparse.ArgumentTypeError(f"cannot be read as a list of names: {error}") from None
-    return [name for name in found if name.strip()]
-
-
-@dataclass(frozen=True)
-class Limit:
-    """How many rows may be rejected: a number of rows, or a share of them."""
-
-    rows: int | None = None
-    share: float | None = None
-
-    @classmethod
-    def parse(cls, value: str) -> "Limit":
-        """Reads `N` or `N%`; for `type=` of a flag."""
-        if re.fullmatch(r"\d+", value):
-            return cls(rows=int(value))
-        if re.fullmatch(r"\d+(\.\d+)?%", value):
-            return cls(share=float(value[:-1]) / 100)
-        raise argparse.ArgumentTypeError(
-            f"must be a number of rows or a share such as 1%, not {value!r}"
-        )
-
-    def __str__(self) -> str:
-        return f"{self.rows}" if self.share is None else f"{100 * self.share:g}%"
-
-    def allows(self, rejected: int, read: int) -> bool:
-        """Returns whether this many rejected rows, of those read, are within the limit."""
-        most = self.rows if self.rows is not None else (self.share or 0.0) * read
-        return rejected <= most
-
-
 def add_corpus_flags(parser: Parser) -> None:
     """Adds the flags about what is read."""
     group = parser.add_argument_group("input")
     group.add_argument(
         "--input",
         action="append",
-        type=expand_home,
+        type=flag_types.expand_home,
         metavar="PATH",
-        help="file, glob or folder, local or remote (gs://…); may be given more than once; "
+        help="file, glob (** crosses folders) or folder, local or in gs://, s3://, az:// or "
+        "hf://datasets/owner/name/, or a file at https://…; may be given more than once; "
         "default: the bundled sample reviews",
     )
     add_column_flags(group)
     group.add_argument(
         "--columns",
-        type=columns,
+        type=flag_types.columns,
         metavar="A,B",
         help="input columns to keep besides the text, in quotes if they contain a comma; "
         "default: all",
     )
     group.add_argument(
-        "--limit", type=positive, metavar="N", help="read only the first N rows, as a trial"
+        "--limit",
+        type=flag_types.positive,
+        metavar="N",
+        help="read only the first N rows, as a trial",
     )
 
 
@@ -279,17 +166,53 @@ def add_column_flags(group: argparse._ArgumentGroup) -> None:
         help="default: by the files' extensions, ignoring .gz, .bz2 and .zst; arrow is Arrow IPC, "
         "files and streams, and Feather",
     )
+    group.add_argument(
+        "--encoding",
+        type=flag_types.encoding,
+        metavar="NAME",
+        help="of text, JSONL, CSV and TSV, such as cp1252; default: found out for each file, UTF-8 "
+        "unless it is clearly another",
+    )
+    group.add_argument(
+        "--delimiter",
+        type=flag_types.delimiter,
+        metavar="CHARACTER",
+        help="between the fields of CSV and TSV, or tab; default: of CSV found out for each file, "
+        "of TSV a tab",
+    )
+    group.add_argument(
+        "--quote",
+        type=flag_types.quote,
+        metavar="CHARACTER",
+        help="around fields of CSV and TSV that hold delimiters or newlines, or none; default: of "
+        "CSV found out for each file, of TSV none",
+    )
     group.add_argument("--text_column", default="text", metavar="NAME", help="default: text")
     group.add_argument(
         "--text_pair_column", metavar="NAME", help="column of second texts, for sentence pairs"
     )
 
 
+def asked_dialect(args: argparse.Namespace) -> Dialect:
+    """Returns what the flags say about the characters of files."""
+    return Dialect(args.encoding, args.delimiter, args.quote)
+
+
 def add_output_flags(parser: Parser) -> None:
     """Adds the flags about what is written."""
     group = parser.add_argument_group("output")
     group.add_argument(
-        "--output", type=expand_home, metavar="FOLDER", help="required with --input; else output/"
+        "--output",
+        type=flag_types.expand_home,
+        metavar="FOLDER",
+        help="local or in gs:// or s3://; required with --input; else output/",
+    )
+    group.add_argument(
+        "--output_format",
+        choices=tuple(OUTPUT_FORMATS),
+        default=DEFAULT_FORMAT,
+        help="what the result is written as; in csv and jsonl, vectors are lists in JSON; "
+        f"default: {DEFAULT_FORMAT}",
     )
     group.add_argument(
         "--if_exists",
@@ -300,7 +223,7 @@ def add_output_flags(parser: Parser) -> None:
     )
     group.add_argument(
         "--max_rejected",
-        type=Limit.parse,
+        type=flag_types.Limit.parse,
         metavar="N|N%",
         help="exit with code 1 if more rows are rejected; default: no limit",
     )
@@ -314,14 +237,14 @@ def add_model_flags(parser: Parser, default_preset: str | None) -> None:
     group = parser.add_argument_group("model")
     group.add_argument(
         "--preset",
-        type=expand_home,
+        type=flag_types.expand_home,
         default=default_preset,
         help="name or folder of a preset; "
         + (f"default: {default_preset}" if default_preset else "required"),
     )
     group.add_argument(
         "--sequence_length",
-        type=positive,
+        type=flag_types.positive,
         metavar="TOKENS",
         help="how many tokens of a text the model reads at a time; default: the preset's",
     )
@@ -334,7 +257,7 @@ def add_model_flags(parser: Parser, default_preset: str | None) -> None:
     )
     group.add_argument(
         "--batch_tokens",
-        type=positive,
+        type=flag_types.positive,
         metavar="TOKENS",
         help="rows times longest row of a micro-batch (its token area); default: chosen for the "
         "device",

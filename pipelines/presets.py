@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import PresetError, UserError
-from pipelines.console import report_console, run_command
-from pipelines.options import Parser, expand_home
-from pipelines.shown import printable, visible
+from pipelines.flag_types import expand_home
+from pipelines.options import Parser
+from pipelines.reporting.console import report_console, run_command
+from pipelines.reporting.shown import printable, visible
 
 if TYPE_CHECKING:
     import argparse

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from models.errors import RunError, UserError
 from models.inference import runtime
 from models.presets.lookup import find_preset
-from pipelines.console import progress_bar
 from pipelines.failures import root_cause
+from pipelines.reporting.console import progress_bar
 from transforms.files import is_remote
 
 if TYPE_CHECKING:
@@ -30,6 +30,16 @@ _LOCAL_RUNNERS = (
     "SwitchingDirectRunner",
 )
 _DATAFLOW = "DataflowRunner"
+
+# Options of Beam's own ways to stores, by the schemes for which Textbeam has another.
+_STORE_FLAGS = (
+    (("s3://",), "--s3_", "AWS_ENDPOINT_URL, AWS_PROFILE and the like in the environment"),
+    (
+        ("az://", "abfs://", "abfss://"),
+        ("--azure_", "--blob_service_endpoint"),
+        "AZURE_STORAGE_CONNECTION_STRING and the like in the environment",
+    ),
+)
 
 # What Beam's local runner says when it hears no more of a worker process.
 _WORKER_DIED = "Channel closed prematurely"
@@ -56,6 +66,19 @@ def runner_of(beam_flags: Sequence[str]) -> str:
 def is_local(runner: str) -> bool:
     """Returns whether a runner, by its class name, does the work on this machine."""
     return runner in _LOCAL_RUNNERS
+
+
+def check_store_flags(beam_flags: Sequence[str], paths: Sequence[str]) -> None:
+    """Raises `UserError` for options of Beam's own way to a store, which is not taken.
+
+    Args:
+        beam_flags: Options of Beam.
+        paths: What is read and written.
+    """
+    for scheme, start, instead in _STORE_FLAGS:
+        given = [flag.partition("=")[0] for flag in beam_flags if flag.startswith(start)]
+        if given and any(path.startswith(scheme) for path in paths):
+            raise UserError(f"{given[0]} has no effect on {scheme[0]}… paths: set {instead}")
 
 
 def check_reach(runner: str, preset: str, inputs: Sequence[str], output: str) -> None:

@@ -8,19 +8,19 @@ nothing there that the manifest does not list; with --input, every row of the in
 
 from collections.abc import Sequence
 
-from pipelines import options
-from pipelines.console import run_command, run_process
-from pipelines.shown import counted, visible
+from pipelines import flag_types, options
+from pipelines.reporting.console import run_command, run_process
+from pipelines.reporting.shown import counted, visible
 
 
 def make_parser() -> options.Parser:
     """Returns the parser of the command's flags."""
     parser = options.Parser("python -m pipelines.verify", __doc__ or "")
-    parser.add_argument("output", metavar="OUTPUT", type=options.expand_home, help="the folder")
+    parser.add_argument("output", metavar="OUTPUT", type=flag_types.expand_home, help="the folder")
     parser.add_argument(
         "--input",
         action="append",
-        type=options.expand_home,
+        type=flag_types.expand_home,
         metavar="PATH",
         help="file, glob or folder whose rows must all be there; may be given more than once",
     )

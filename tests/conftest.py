@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gcs_proxy import StorageProxy
+from tests.storage_proxy import StorageProxy
 
 FOUNDATIONS = ["apache-beam", "keras", "tensorflow", "tensorflow-text", "numpy", "pyarrow"]
 REFERENCES = [
@@ -95,3 +95,29 @@ def gcs_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageProxy
 def gcs_bucket(gcs_proxy: StorageProxy) -> str:
     """A `gs://` folder that no other test writes to, without the slash at its end."""
     return f"gs://textbeam-test/{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def s3_proxy() -> Iterator[StorageProxy]:
+    """A server on loopback that speaks the protocol of Amazon S3; its one bucket is `textbeam`."""
+    server_module = pytest.importorskip("moto.server")
+    boto3 = pytest.importorskip("boto3")
+    server = server_module.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    proxy = StorageProxy(server.get_host_and_port()[1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        patch.setenv("AWS_ACCESS_KEY_ID", "none")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "none")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        boto3.session.Session().client("s3").create_bucket(Bucket="textbeam")
+        yield proxy
+    proxy.close()
+    server.stop()
+
+
+@pytest.fixture
+def s3_bucket(s3_proxy: StorageProxy) -> str:
+    """An `s3://` folder that no other test writes to, without the slash at its end."""
+    return f"s3://textbeam/{uuid.uuid4().hex}"

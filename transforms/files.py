@@ -1,25 +1,31 @@
 """Finding and opening files, on this machine and in cloud storage.
 
-Local paths go through the standard library, and paths with a scheme (`gs://`, `s3://`) through
-Beam's file systems. Beam takes seconds to import, so it is imported only for such a path.
+Local paths go through the standard library, paths with a scheme (`gs://`, `s3://`, `https://`)
+through `transforms.storage`, and those that it does not know (`hdfs://`) through Beam's file
+systems. Each is imported only for such a path.
 """
 
-import glob
+import errno
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 from models.errors import nearest
 from models.redaction import has_secret, redacted
 from transforms.errors import InputError
+from transforms.reading.dialect import UNKNOWN, Dialect
+from transforms.storage.globs import expand, in_partitions, is_hidden, is_wild, list_folder
+
+if TYPE_CHECKING:
+    from transforms.storage.web import WebStore
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_GLOB_CHARACTERS = re.compile(r"[*?\[]")
-_HIDDEN = ("_", ".")
+_WEB = ("http://", "https://")
 _WAITING = 16  # threads, which wait for storage rather than compute
 
 _T = TypeVar("_T")
@@ -35,12 +41,14 @@ class CorpusFile:
         version: What the storage says of the state of its content; see `transforms.versions`.
         fingerprint: Digest of samples of its content, or the checksum that its store keeps; empty
             until a run is planned.
+        dialect: How its characters are written; nothing is known of it until a run is planned.
     """
 
     path: str
     size: int
     version: str = ""
     fingerprint: str = ""
+    dialect: Dialect = UNKNOWN
 
 
 def is_remote(path: str) -> bool:
@@ -65,12 +73,12 @@ def match(pattern: str) -> list[CorpusFile]:
     """Finds the files that a path, a glob or a folder stands for.
 
     Args:
-        pattern: A file, a folder (the files directly in it), or a glob, where `**` crosses
-            folders. Names that begin with `_` or `.` are skipped in folders, and in globs whose
-            last part does not begin with either.
+        pattern: A file, a folder (the files directly in it, or if there are none those in its
+            partitions `name=value`), or a glob; `transforms.storage.globs` has its rules. Of a
+            folder too, hidden files are left out.
 
     Returns:
-        The files, sorted by path.
+        The files, each once, sorted by path.
 
     Raises:
         InputError: Nothing is there, or what is there cannot be read.
@@ -90,12 +98,43 @@ def map_files(files: Sequence[CorpusFile], look: Callable[[CorpusFile], _T]) -> 
 
 
 def distinct(files: Iterable[CorpusFile]) -> tuple[CorpusFile, ...]:
-    """Returns each file once, under its first path; `a.txt` and `./a.txt` are the same file."""
+    """Returns each file once, under its first path; links lead to the file that they name."""
+    identity = _Identity()
     found: dict[str, CorpusFile] = {}
     for file in files:
-        path = file.path
-        found.setdefault(path if is_remote(path) else os.path.abspath(path), file)
+        found.setdefault(file.path if is_remote(file.path) else identity.of(file.path), file)
     return tuple(found.values())
+
+
+class _Identity:
+    """Tells which file a local path leads to; remembers where folders lead."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def of(self, path: str) -> str:
+        """Returns the absolute path of the file, without links."""
+        if os.path.islink(path):
+            return os.path.realpath(path)
+        folder, name = os.path.split(path)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        return os.path.join(self._folders[folder], name)
+
+
+def _each_once(paths: Iterable[str]) -> list[str]:
+    """Returns one path of each file: the one that is most like its own, without links."""
+    identity = _Identity()
+    names: dict[str, list[str]] = {}
+    for path in paths:
+        names.setdefault(identity.of(path), []).append(path)
+    return [min(found, key=lambda path: _distance(path, real)) for real, found in names.items()]
+
+
+def _distance(path: str, real: str) -> tuple[int, str]:
+    """Returns what is smaller the more of its end a path has in common with a real path."""
+    pairs = zip(reversed(path.split("/")), reversed(real.split("/")), strict=False)
+    return -len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))), path
 
 
 def open_binary(path: str) -> BinaryIO:
@@ -106,30 +145,73 @@ def open_binary(path: str) -> BinaryIO:
     """
     if not is_remote(path):
         return open(path, "rb")
+    from transforms.storage import stores
+
+    store = stores.store_of(path)
+    if store is not None:
+        return store.open(path)
     from apache_beam.io.filesystem import CompressionTypes
     from apache_beam.io.filesystems import FileSystems
 
     return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
+def read_head(file: CorpusFile, count: int) -> bytes:
+    """Returns the first bytes of a file, as stored, up to `count`.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if is_remote(file.path):
+        from transforms.storage import stores
+
+        store = stores.store_of(file.path)
+        if store is not None:
+            return stores.again(lambda: store.head(file, min(count, file.size)))
+    with open_binary(file.path) as stream:
+        return stream.read(count)
+
+
+def is_divisible(path: str) -> bool:
+    """Returns whether the parts of a file can be read without all that is before them."""
+    if not path.startswith(_WEB):
+        return True
+    from transforms.storage import stores
+
+    return cast("WebStore", stores.store_of(path)).is_divisible(path)
+
+
+def name_of(path: str) -> str:
+    """Returns a path, or URL, up to where its name ends, which says what the file is."""
+    return re.split(r"[?#]", path)[0] if path.startswith(_WEB) else path
+
+
 def _match_local(pattern: str) -> list[CorpusFile]:
     if os.path.isdir(pattern):
-        paths = [os.path.join(pattern, name) for name in os.listdir(pattern)]
+        entries = list_folder(pattern)
+        paths = [
+            os.path.join(pattern, entry.name)
+            for entry in entries
+            if not entry.is_folder and not is_hidden(entry.name)
+        ] or in_partitions(pattern)
         nothing = f"the folder {pattern!r} has no visible files directly in it"
-        if any(os.path.isdir(path) for path in paths):
+        if any(entry.is_folder and not is_hidden(entry.name) for entry in entries):
             nothing += f"; to include its subfolders, write {os.path.join(pattern, '**')!r}"
     elif os.path.exists(pattern):
         return [_local_file(pattern)]
-    elif _GLOB_CHARACTERS.search(pattern):
-        paths = glob.glob(pattern, recursive=True)
+    elif is_wild(pattern):
+        found = expand(pattern)
+        paths = [path for path in found if not os.path.isdir(path)]
         nothing = f"no file matches {pattern!r}"
+        if found:
+            inside = os.path.join(pattern, "*")
+            nothing += f", only folders; to read the files in them, write {inside!r}"
     else:
         _check_link(pattern)
-        raise InputError(f"no such file or folder: {pattern!r}{_near(pattern)}")
-    visible = [path for path in paths if _is_visible(path, pattern) and not os.path.isdir(path)]
-    if not visible:
+        raise InputError(_missing(pattern))
+    if not paths:
         raise InputError(nothing)
-    return [_local_file(path) for path in visible]
+    return [_local_file(path) for path in _each_once(paths)]
 
 
 def _local_file(path: str) -> CorpusFile:
@@ -141,14 +223,20 @@ def _local_file(path: str) -> CorpusFile:
             f"the path {os.fsencode(path)!r} is not UTF-8, and the output names the file of every "
             "row: rename it"
         ) from None
+    try:
+        found = local_file(path)
+    except FileNotFoundError:
+        raise InputError(
+            f"{path!r} vanished while the input was looked through: try again"
+        ) from None
     if not os.path.isfile(path):
         raise InputError(
-            f"{path!r} is a pipe or a device, and an input is read more than once: write its "
-            "content to a file first"
+            f"{path!r} is a pipe, a socket or a device, and an input is read more than once: write "
+            "its content to a file first"
         )
     if not os.access(path, os.R_OK):
         raise InputError(f"no permission to read {path!r}")
-    return local_file(path)
+    return found
 
 
 def local_file(path: str) -> CorpusFile:
@@ -166,28 +254,46 @@ def local_file(path: str) -> CorpusFile:
 
 def _check_link(path: str) -> None:
     """Raises `InputError` for a dangling symbolic link: its rows would be missing silently."""
-    if os.path.islink(path) and not os.path.exists(path):
-        raise InputError(f"{path!r} is a link to {os.readlink(path)!r}, which does not exist")
-
-
-def _near(path: str) -> str:
-    folder, name = os.path.split(path)
+    if not os.path.islink(path):
+        return
     try:
-        names = os.listdir(folder or ".")
+        os.stat(path)
+    except OSError as error:
+        leads = f"{path!r} is a link to {os.readlink(path)!r}, which"
+        if error.errno == errno.ELOOP:
+            raise InputError(f"{leads} leads back to it") from None
+        if error.errno == errno.EACCES:
+            raise InputError(f"{leads} is in a folder without permission") from None
+        raise InputError(f"{leads} does not exist") from None
+
+
+def _missing(path: str) -> str:
+    """Returns what is said of a path where nothing is, with the nearest name."""
+    folder, name = os.path.split(path)
+    names: list[str] = []
+    try:
+        os.lstat(path)
+    except PermissionError:
+        return f"no permission to look into the folder {folder!r} for {name!r}"
     except OSError:
-        return f": there is no folder {folder!r}"
+        pass
+    nothing = f"no such file or folder: {path!r}"
+    if not os.path.isdir(folder or "."):
+        return f"{nothing}: there is no folder {folder!r}"
+    with suppress(OSError):
+        names = os.listdir(folder or ".")
     near = nearest(name, names)
-    return f"; did you mean {os.path.join(folder, near)!r}?" if near else ""
-
-
-def _is_visible(path: str, pattern: str) -> bool:
-    name, asked = re.split(r"[/\\]", path)[-1], re.split(r"[/\\]", pattern)[-1]
-    return bool(name) and (not name.startswith(_HIDDEN) or asked.startswith(_HIDDEN))
+    return f"{nothing}; did you mean {os.path.join(folder, near)!r}?" if near else nothing
 
 
 def _match_remote(pattern: str) -> list[CorpusFile]:
+    from transforms.storage import stores
+
+    store = stores.store_of(pattern)
+    if store is not None:
+        return stores.match(store, pattern)
     with _lookup_errors(pattern):
-        if _GLOB_CHARACTERS.search(pattern):
+        if is_wild(pattern):
             found = _match_with_beam(pattern)
         else:
             exact = [] if pattern.endswith("/") else _match_with_beam(pattern)
@@ -195,7 +301,10 @@ def _match_remote(pattern: str) -> list[CorpusFile]:
                 return exact
             pattern = pattern.rstrip("/") + "/*"
             found = _match_with_beam(pattern)
-    visible = [file for file in found if _is_visible(file.path, pattern)]
+    asked = pattern.rpartition("/")[2]
+    visible = [
+        file for file in found if not is_hidden(file.path.rpartition("/")[2]) or is_hidden(asked)
+    ]
     if not visible:
         raise InputError(f"no file matches {pattern!r}")
     return visible

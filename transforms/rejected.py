@@ -1,5 +1,6 @@
 """The schema of rejected rows, and how they are made."""
 
+import base64
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,6 +19,18 @@ REJECTED = pa.schema(
     ]
 )
 """Rows that could not be processed, with the reason. `raw` may hold invalid UTF-8."""
+
+REJECTED_AS_TEXT = pa.schema(
+    [
+        SOURCE,
+        POSITION,
+        pa.field("raw", pa.string()),
+        pa.field("raw_base64", pa.string()),  # in place of `raw`, if that is not UTF-8
+        REJECTED.field("stage"),
+        REJECTED.field("error"),
+    ]
+)
+"""The same in formats that hold text alone."""
 
 
 def rejected_batch(
@@ -40,6 +53,24 @@ def rejected_batch(
         pa.array([shown[error] for error in errors], pa.string()),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=REJECTED)
+
+
+def rejected_as_text(rejected: pa.RecordBatch) -> pa.RecordBatch:
+    """Returns rejected rows in the schema `REJECTED_AS_TEXT`."""
+    texts: list[str | None] = []
+    encoded: list[str | None] = []
+    for raw in rejected.column("raw").to_pylist():
+        try:
+            texts.append(None if raw is None else raw.decode())
+            encoded.append(None)
+        except UnicodeDecodeError:
+            texts.append(None)
+            encoded.append(base64.b64encode(raw).decode())
+    made = {"raw": pa.array(texts, pa.string()), "raw_base64": pa.array(encoded, pa.string())}
+    columns = [
+        made[name] if name in made else rejected.column(name) for name in REJECTED_AS_TEXT.names
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=REJECTED_AS_TEXT)
 
 
 def reject_rows(

@@ -1,27 +1,42 @@
 """Reading a result again: whether it is what its manifest says, and has every row once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from transforms.errors import OutputError
 from transforms.files import CorpusFile
 from transforms.reading.corpus import find_files, plan_corpus
+from transforms.reading.dialect import Dialect
 from transforms.reading.units import plan_units, read_unit
 from transforms.schemas import POSITION, SOURCE
 from transforms.versions import is_unchanged
 from transforms.writing.finishing import finish_publishing
 from transforms.writing.folder import OutputFolder, open_folder, storage_errors
 from transforms.writing.lock import release_lock, take_lock
-from transforms.writing.manifest import MANIFEST, describe_columns, load_manifest, paths_in
+from transforms.writing.manifest import (
+    FORMAT_VERSION,
+    MANIFEST,
+    format_of,
+    load_manifest,
+    paths_in,
+    schema_in,
+)
 from transforms.writing.output import absolute, file_of
 from transforms.writing.parts import digest_of, result_files
 from transforms.writing.recovery import recover, share_done
 from transforms.writing.run_plan import load_run_plan, run_folder
+
+_PLACE = pa.schema([SOURCE, POSITION])
+_PARTS_KEPT = 4  # whose rows are in memory, 8 bytes each
+
+_Positions = Callable[[str, str], np.ndarray]
+"""Returns the positions, int64, of the rows of a source in a part: of part and source."""
 
 
 @dataclass
@@ -69,6 +84,13 @@ def verify(output: str, inputs: Sequence[str] | None = None) -> Verification:
         if manifest is None:
             found.problems.append(f"no {MANIFEST}: no run has finished here")
             return found
+        version = manifest.get("format_version")
+        if version != FORMAT_VERSION:
+            raise OutputError(
+                f"{output} has a manifest of format version {version}, and this program verifies "
+                f"version {FORMAT_VERSION}"
+            )
+        positions = _reader_of_positions(folder, manifest)
         listed = paths_in(manifest)
         found.problems += [
             f"{name}: the manifest does not list it"
@@ -80,9 +102,9 @@ def verify(output: str, inputs: Sequence[str] | None = None) -> Verification:
             for entry in manifest[key]:
                 for problem in _verify_part(folder, manifest, entry, is_rejected, runs):
                     found.problems.append(f"{entry['path']}: {problem}")
-        _verify_rows(folder, manifest, runs, found)
+        _verify_rows(positions, manifest, runs, found)
         if inputs is not None:
-            _verify_inputs(folder, manifest, inputs, runs, found)
+            _verify_inputs(positions, manifest, inputs, runs, found)
         if load_manifest(folder) != manifest:
             raise OutputError(f"{output} was written to meanwhile: verify it when that has ended")
     return found
@@ -153,18 +175,20 @@ def _verify_part(
     if (size, digest) != (entry["bytes"], entry["sha256"]):
         yield f"its content is another: {size:,} bytes, {entry['bytes']:,} in the manifest"
         return
+    part_format = format_of(manifest).load()
     try:
-        with folder.open(name) as stream, pq.ParquetFile(stream) as file:
-            schema, rows = file.schema_arrow, file.metadata.num_rows
-            columns = describe_columns(schema)
-            table = file.read([SOURCE.name, POSITION.name])
-    except (OSError, pa.ArrowException) as error:
+        with folder.open(name) as part:
+            columns = part_format.columns(part)
+            batches = [rows.columns for rows in part_format.rows(part, _PLACE)]
+    except (OSError, ValueError, pa.ArrowException) as error:
         yield f"it cannot be read: {error}"
         return
-    if rows != entry["rows"]:
-        yield f"it has {rows:,} rows, {entry['rows']:,} in the manifest"
-    if not is_rejected and columns != manifest["columns"]:
-        yield f"its columns are {columns}, {manifest['columns']} in the manifest"
+    table = pa.Table.from_batches(batches, _PLACE)
+    if len(table) != entry["rows"]:
+        yield f"it has {len(table):,} rows, {entry['rows']:,} in the manifest"
+    expected = part_format.columns_of(schema_in(manifest))
+    if not is_rejected and columns is not None and columns != expected:
+        yield f"its columns are {columns}, {expected} in the manifest"
     counts = table.group_by(SOURCE.name).aggregate(
         [(POSITION.name, kind) for kind in ("min", "max", "count", "count_distinct")]
     )
@@ -177,7 +201,7 @@ def _verify_part(
 
 
 def _verify_rows(
-    folder: OutputFolder,
+    positions: _Positions,
     manifest: Mapping[str, Any],
     runs: Mapping[str, Sequence[_Run]],
     found: Verification,
@@ -196,7 +220,7 @@ def _verify_rows(
         if len(expected.get(source, ())) > 1:
             found.notes.append(f"{source!r} was appended more than once")
         else:
-            doubled = sum(map(len, _doubled(folder, runs.get(source, ()), source)))
+            doubled = sum(map(len, _doubled(positions, runs.get(source, ()), source)))
             if doubled:
                 found.problems.append(f"{source!r}: {doubled:,} rows are in more than one part")
     read, written, rejected = (
@@ -210,27 +234,35 @@ def _verify_rows(
             )
 
 
-def _doubled(folder: OutputFolder, runs: Sequence[_Run], source: str) -> Iterator[np.ndarray]:
+def _doubled(positions: _Positions, runs: Sequence[_Run], source: str) -> Iterator[np.ndarray]:
     """Yields the positions that two parts share; reads only parts whose ranges overlap."""
     ordered = sorted(runs, key=lambda run: run.first)
     for i, run in enumerate(ordered):
         for other in ordered[i + 1 :]:
             if other.first > run.last:
                 break
-            ours, others = (_positions(folder, each.part, source) for each in (run, other))
+            ours, others = (positions(each.part, source) for each in (run, other))
             yield np.intersect1d(ours, others)
 
 
-def _positions(folder: OutputFolder, part: str, source: str) -> np.ndarray:
-    with folder.open(part) as stream:
-        table = pq.read_table(
-            stream, columns=[POSITION.name], filters=[(SOURCE.name, "==", source)]
-        )
-    return table[POSITION.name].to_numpy()
+def _reader_of_positions(folder: OutputFolder, manifest: Mapping[str, Any]) -> _Positions:
+    """Returns a function that reads a part once for many sources that follow one another."""
+    part_format = format_of(manifest).load()
+
+    @lru_cache(_PARTS_KEPT)
+    def read(name: str) -> dict[str, np.ndarray]:
+        with folder.open(name) as part:
+            batches = [rows.columns for rows in part_format.rows(part, _PLACE)]
+        table = pa.Table.from_batches(batches, _PLACE).sort_by(SOURCE.name)
+        counts = pc.value_counts(table[SOURCE.name])
+        places = np.split(table[POSITION.name].to_numpy(), np.cumsum(counts.field("counts")))
+        return dict(zip(counts.field("values").to_pylist(), places, strict=False))
+
+    return lambda name, source: read(name).get(source, np.empty(0, np.int64))
 
 
 def _verify_inputs(
-    folder: OutputFolder,
+    positions: _Positions,
     manifest: Mapping[str, Any],
     inputs: Sequence[str],
     runs: Mapping[str, Sequence[_Run]],
@@ -252,9 +284,11 @@ def _verify_inputs(
     settings = manifest["settings"]
     corpus = plan_corpus(
         whole,
+        input_format=settings.get("input_format"),
         text_column=settings["text_column"],
         text_pair_column=settings["text_pair_column"],
         columns=[],
+        dialect=Dialect(*(settings.get(name) for name in ("encoding", "delimiter", "quote"))),
     )
     there: dict[str, list[np.ndarray]] = {}
     for unit in plan_units(corpus, settings["limit"]):
@@ -266,7 +300,7 @@ def _verify_inputs(
         source = entries[absolute(file.path)]["source"]
         empty = np.empty(0, np.int64)
         read = np.concatenate([empty, *there.get(file.path, ())])
-        written = [_positions(folder, run.part, source) for run in runs.get(source, ())]
+        written = [positions(run.part, source) for run in runs.get(source, ())]
         missing = np.setdiff1d(read, np.concatenate([empty, *written]))
         if len(missing):
             found.problems.append(

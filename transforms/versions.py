@@ -1,7 +1,8 @@
 """Which state of a file a run was planned with, and whether it is still that.
 
 A version is what the storage says of a file: on this machine the times of its last modification and
-change and its inode, in Google Cloud Storage its generation, elsewhere the time of its last update.
+change and its inode, in Google Cloud Storage its generation, in Amazon S3, in Azure and on web
+servers its ETag, at the Hugging Face Hub its digest, elsewhere the time of its last update.
 """
 
 import hashlib
@@ -10,25 +11,19 @@ from contextlib import suppress
 from dataclasses import replace
 
 from models.errors import RunError
+from transforms.errors import InputError
 from transforms.files import CorpusFile, is_remote, local_file, map_files
 
 _SAMPLE_BYTES = 64 << 10
-_GCS = "gs://"
 
 
 class ChangedInputError(RunError):
     """A file is no longer what it was when the run was planned."""
 
-
-def with_versions(files: Sequence[CorpusFile]) -> tuple[CorpusFile, ...]:
-    """Returns files with their versions, as far as finding the files has not shown them."""
-    paths = [file.path for file in files if file.path.startswith(_GCS)]
-    if not paths:
-        return tuple(files)
-    from transforms import buckets
-
-    blobs = buckets.look_up(paths)
-    return tuple(blobs.get(file.path, file) for file in files)
+    @classmethod
+    def of(cls, problem: str) -> "ChangedInputError":
+        """Returns the error for a problem, with what becomes of the run."""
+        return cls(f"{problem}: nothing is published; run it on what is there now")
 
 
 def with_fingerprints(files: Sequence[CorpusFile]) -> tuple[CorpusFile, ...]:
@@ -75,34 +70,47 @@ def check_unchanged(files: Sequence[CorpusFile]) -> None:
             problem = f"the input {file.path!r} changed after the run was planned ({sizes})"
         else:
             continue
-        raise ChangedInputError(f"{problem}: nothing is published; run it on what is there now")
+        raise ChangedInputError.of(problem)
 
 
 def _look_up(files: Sequence[CorpusFile]) -> dict[str, CorpusFile]:
     """Returns files as they are now, by their paths; those that are gone are left out."""
     found: dict[str, CorpusFile] = {}
-    if in_buckets := [file.path for file in files if file.path.startswith(_GCS)]:
-        from transforms import buckets
-
-        found = buckets.look_up(in_buckets)
+    by_scheme: dict[str, list[str]] = {}
     for file in files:
-        if not file.path.startswith(_GCS):
+        if is_remote(file.path):
+            by_scheme.setdefault(file.path.partition("://")[0], []).append(file.path)
+        else:
             with suppress(FileNotFoundError):
-                found[file.path] = _current(file.path)
+                found[file.path] = local_file(file.path)
+    for paths in by_scheme.values():
+        found |= _look_up_remote(paths)
     return found
 
 
-def _current(path: str) -> CorpusFile:
-    if not is_remote(path):
-        return local_file(path)
+def _look_up_remote(paths: Sequence[str]) -> dict[str, CorpusFile]:
+    """Returns files of one scheme as they are now."""
+    from transforms.storage import stores
+
+    store = stores.store_of(paths[0])
+    if store is not None:
+        return stores.look_up(store, paths)
     from apache_beam.io.filesystems import FileSystems
 
-    found = FileSystems.get_filesystem(path).metadata(path)
-    return CorpusFile(path, found.size_in_bytes, str(found.last_updated_in_seconds))
+    found = {}
+    for path in paths:
+        with suppress(FileNotFoundError):
+            status = FileSystems.get_filesystem(path).metadata(path)
+            version = str(status.last_updated_in_seconds)
+            found[path] = CorpusFile(path, status.size_in_bytes, version)
+    return found
 
 
 def _with_fingerprint(file: CorpusFile) -> CorpusFile:
-    return file if file.fingerprint else replace(file, fingerprint=fingerprint(file))
+    try:
+        return file if file.fingerprint else replace(file, fingerprint=fingerprint(file))
+    except FileNotFoundError:
+        raise InputError(f"{file.path!r} vanished while the run was planned: try again") from None
 
 
 def fingerprint(file: CorpusFile) -> str:
@@ -110,7 +118,7 @@ def fingerprint(file: CorpusFile) -> str:
 
     Returns:
         For a local file, `sha256-sampled:` and a digest of the size and of the first, middle and
-        last 64 KiB; in cloud storage, the checksum that the store keeps.
+        last 64 KiB; elsewhere, the checksum that the store keeps.
     """
     if is_remote(file.path):
         from apache_beam.io.filesystems import FileSystems

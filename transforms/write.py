@@ -1,4 +1,4 @@
-"""Writing results: batches to Parquet parts, published when all are there.
+"""Writing results: batches to parts, published when all are there.
 
 Each unit of input is written by the worker that reads it, chunk by chunk; a record makes a chunk
 count (`transforms.writing.chunk`). When all units are done, a single final step reads the records
@@ -31,9 +31,10 @@ class WriteResults(beam.PTransform):
     The counts of the batches may have `padded_tokens` (the manifest's `tokens.padded`) and others,
     which the manifest lists as its `counters`.
 
-    A first run names its parts `part-00000-of-00004.parquet`. Parts of later runs continue the
-    numbering, so that they sort after the earlier ones, and carry the run's id, so that two runs
-    never share a name: `part-00004-of-00006-<run id>.parquet`.
+    A first run names its parts `part-00000-of-00004.parquet`, or with the extension of another
+    format. Parts of later runs continue the numbering, so that they sort after the earlier ones,
+    and carry the run's id, so that two runs never share a name:
+    `part-00004-of-00006-<run id>.parquet`.
 
     In the workers it raises `WriteError` if storage refuses a write or another run changed the
     folder, `ChangedInputError` if a file is not what it was, `RuntimeError` if rows were lost or

@@ -130,7 +130,7 @@ class RemoteUri:
     def unreachable(self, reason: object) -> PresetError:
         """Returns the error for a hub that does not answer, which says what to do about it."""
         return self.error(
-            f"cannot be fetched ({_in_short(str(reason))}); on a machine with network access, "
+            f"cannot be fetched ({in_short(str(reason))}); on a machine with network access, "
             f"python -m pipelines.presets fetch {self.text} --output=FOLDER "
             "makes a folder that can be used as the preset"
         )
@@ -145,7 +145,8 @@ _ESSENCE = re.compile(
 _MAX_CHARACTERS = 300
 
 
-def _in_short(reason: str) -> str:
+def in_short(reason: str) -> str:
+    """Returns what a person wants to know of what a client reports, without secrets."""
     reason = redacted(reason)
     if essence := _ESSENCE.search(reason):
         return essence[0].strip()

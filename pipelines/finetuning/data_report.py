@@ -8,7 +8,7 @@ import numpy as np
 
 from pipelines.finetuning.labelled import TrainingData
 from pipelines.finetuning.labels import SKEWED, OneNumber, class_weights
-from pipelines.shown import printable
+from pipelines.reporting.shown import printable
 
 _LABELS_SHOWN = 20
 

@@ -10,7 +10,7 @@ from models.training.evaluation import is_clearly_better
 from pipelines.finetuning import baselines
 from pipelines.finetuning.labelled import TrainingData
 from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber
-from pipelines.shown import printable
+from pipelines.reporting.shown import printable
 
 _MISTAKES = 10
 _MISTAKE_CHARACTERS = 200

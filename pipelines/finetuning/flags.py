@@ -1,6 +1,6 @@
 """The flags of `python -m pipelines.finetune`."""
 
-from pipelines import options
+from pipelines import flag_types, options
 
 _EXAMPLES = """examples:
   python -m pipelines.finetune --preset=sentiment_tiny_en --input=train.tsv --validation=dev.tsv \\
@@ -24,7 +24,7 @@ def make_parser() -> options.Parser:
     group.add_argument(
         "--input",
         action="append",
-        type=options.expand_home,
+        type=flag_types.expand_home,
         required=True,
         metavar="PATH",
         help="file, glob or folder with labelled texts; may be given more than once",
@@ -32,7 +32,7 @@ def make_parser() -> options.Parser:
     group.add_argument(
         "--validation",
         action="append",
-        type=options.expand_home,
+        type=flag_types.expand_home,
         metavar="PATH",
         help="labelled texts to choose the epoch on; default: a share of the input, held out",
     )
@@ -40,7 +40,7 @@ def make_parser() -> options.Parser:
     group.add_argument("--label_column", default="label", metavar="NAME", help="default: label")
     group.add_argument(
         "--label_separator",
-        type=options.text,
+        type=flag_types.text,
         metavar="TEXT",
         help="what separates the labels of a text that may have several; a column of lists needs "
         "none",
@@ -52,51 +52,51 @@ def make_parser() -> options.Parser:
     )
     group.add_argument(
         "--label_names",
-        type=options.names,
+        type=flag_types.names,
         metavar="A,B",
         help="names for the labels in the data, in sorted order; default: the labels themselves",
     )
     group = parser.add_argument_group("model")
     start = group.add_mutually_exclusive_group(required=True)
     start.add_argument(
-        "--preset", type=options.expand_home, help="name or folder of the preset to start from"
+        "--preset", type=flag_types.expand_home, help="name or folder of the preset to start from"
     )
     start.add_argument(
         "--config",
-        type=options.expand_home,
+        type=flag_types.expand_home,
         metavar="FILE",
         help="JSON file with the shape of a model to train from scratch",
     )
     group.add_argument(
         "--sequence_length",
-        type=options.positive,
+        type=flag_types.positive,
         metavar="TOKENS",
         help="longer texts are cut; default: the preset's, or --config's max_sequence_length",
     )
     group.add_argument(
         "--freeze_layers",
-        type=options.positive,
+        type=flag_types.positive,
         metavar="N",
         help="leave the embeddings and the first N layers as they are",
     )
     group.add_argument(
         "--lora_rank",
-        type=options.positive,
+        type=flag_types.positive,
         metavar="RANK",
         help="train low-rank matrices of this rank beside the attention's, not all weights",
     )
     group = parser.add_argument_group("training")
     chosen = "default: by the rows and the size of the model"
-    group.add_argument("--epochs", type=options.positive, help=f"at most; {chosen}")
+    group.add_argument("--epochs", type=flag_types.positive, help=f"at most; {chosen}")
     group.add_argument(
-        "--batch_size", type=options.positive, metavar="ROWS", help=f"rows per step; {chosen}"
+        "--batch_size", type=flag_types.positive, metavar="ROWS", help=f"rows per step; {chosen}"
     )
     group.add_argument(
-        "--learning_rate", type=options.fraction, metavar="RATE", help=f"at its peak; {chosen}"
+        "--learning_rate", type=flag_types.fraction, metavar="RATE", help=f"at its peak; {chosen}"
     )
     group.add_argument(
         "--minutes",
-        type=options.above_zero,
+        type=flag_types.above_zero,
         metavar="MINUTES",
         help="end the training after this time, with the learning rate at zero by then",
     )
@@ -108,22 +108,22 @@ def make_parser() -> options.Parser:
     )
     group.add_argument(
         "--token_dropout",
-        type=options.share,
+        type=flag_types.share,
         default=0.0,
         metavar="SHARE",
         help="share of the tokens hidden from the model while it learns; default: 0",
     )
-    group.add_argument("--seed", type=options.seed, default=0, help="default: 0")
+    group.add_argument("--seed", type=flag_types.seed, default=0, help="default: 0")
     group.add_argument(
         "--tensorboard",
-        type=options.expand_home,
+        type=flag_types.expand_home,
         metavar="FOLDER",
         help="write logs for TensorBoard",
     )
     group = parser.add_argument_group("output")
     group.add_argument(
         "--output",
-        type=options.expand_home,
+        type=flag_types.expand_home,
         required=True,
         metavar="FOLDER",
         help="the preset to write",

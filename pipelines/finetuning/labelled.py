@@ -1,6 +1,5 @@
 """Labelled texts for training, read from the files that the other commands read."""
 
-import functools
 import random
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -10,9 +9,12 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from models.errors import UserError, quoted
+from models.errors import UserError
 from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber, SeveralLabels
+from transforms.reading.column_names import find_column
 from transforms.reading.corpus import Corpus, plan_corpus
+from transforms.reading.dialect import UNKNOWN, Dialect
+from transforms.reading.layout import InputColumn
 from transforms.reading.units import plan_units, read_unit
 
 HELD_OUT = 0.1
@@ -96,6 +98,7 @@ def read_training_data(
     text_pair_column: str | None,
     label_column: str,
     input_format: str | None,
+    dialect: Dialect = UNKNOWN,
     label_separator: str | None = None,
     task: Task | None = None,
 ) -> TrainingData:
@@ -109,6 +112,7 @@ def read_training_data(
         text_pair_column: Name of the column with the second text of a pair.
         label_column: Name of the column with the label.
         input_format: As for `plan_corpus`.
+        dialect: The same.
         label_separator: What separates the labels of a row that may have several.
         task: Whether the label is a number to predict, or a class; classes if `None`, unless labels
             look like numbers to predict.
@@ -122,6 +126,7 @@ def read_training_data(
         "text_pair_column": text_pair_column,
         "label_column": label_column,
         "input_format": input_format,
+        "dialect": dialect,
     }
     dropped: Counter[str] = Counter()
     corpus = _plan(inputs, **columns)
@@ -216,31 +221,32 @@ def _plan(
     text_pair_column: str | None,
     label_column: str,
     input_format: str | None,
+    dialect: Dialect,
 ) -> Corpus:
     """Finds the files and the columns of labelled texts."""
-    plan = functools.partial(
-        plan_corpus,
+    return plan_corpus(
         inputs,
         input_format=input_format,
         text_column=text_column,
         text_pair_column=text_pair_column,
+        columns=[label_column],
+        columns_flag="--label_column",
+        dialect=dialect,
     )
-    corpus = plan()
-    there = [column.name for column in corpus.fields]
-    if label_column not in there:
-        listed = quoted(there)
-        raise UserError(
-            f"no column {label_column!r} for --label_column in {corpus.files[0].path!r}, which "
-            f"has {listed}"
-        )
-    return plan(columns=[label_column])
+
+
+def _label_field(corpus: Corpus, label_column: str) -> InputColumn:
+    """Returns the column that the labels are in."""
+    names = [column.name for column in corpus.fields]
+    found = find_column(label_column, names) or find_column(label_column.strip(), names)
+    return corpus.fields[names.index(found or label_column)]
 
 
 def _label_kind(
     corpus: Corpus, label_column: str, separator: str | None, task: Task | None
 ) -> LabelKind:
     """Returns what the labels are, by the flags and the type of their column."""
-    kind = next(column.type for column in corpus.fields if column.name == label_column)
+    kind = _label_field(corpus, label_column).type
     is_list = any(
         is_kind(kind)
         for is_kind in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
@@ -263,14 +269,14 @@ def _read(
         kind: What the labels are.
         dropped: Collects the reasons why rows were left out, and how many.
     """
+    label = _label_field(corpus, label_column).output_name
     segments: tuple[list[str], ...] = tuple([] for _ in corpus.text_columns)
     labels: list[Any] = []
     for unit in plan_units(corpus):
         for _, batch in read_unit(corpus, unit):
             dropped.update(batch.rejected.column("error").to_pylist())
-            found = [
-                _label(kind, value, dropped) for value in _values(corpus, batch.rows, label_column)
-            ]
+            values = batch.rows.column(label).to_pylist()
+            found = [_label(kind, value, dropped) for value in values]
             rows = [row for row, label in enumerate(found) if label is not None]
             labels += [found[row] for row in rows]
             for kept, name in zip(segments, corpus.text_columns, strict=True):

@@ -11,7 +11,7 @@ import numpy as np
 from models.errors import UserError
 from models.training import evaluation
 from models.training.evaluation import Metric
-from pipelines.shown import printable
+from pipelines.reporting.shown import printable
 
 # Largest numbers that float32 can hold, and smallest spread, relative to them, that it resolves.
 _LARGEST = 1e30

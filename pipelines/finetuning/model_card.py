@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.finetuning.figures import TITLES, describe_mistake, spell
-from pipelines.shown import printable
+from pipelines.reporting.shown import printable
 
 _LABELS_SHOWN = 50
 # Characters of a sentence: twenty long names fit.

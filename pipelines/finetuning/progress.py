@@ -8,7 +8,7 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipelines.console import telling
+from pipelines.reporting.console import telling
 
 
 class TrainingProgress(keras.callbacks.Callback):

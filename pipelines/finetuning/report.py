@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.console import report_console
 from pipelines.finetuning import baselines
 from pipelines.finetuning.data_report import DataReport
 from pipelines.finetuning.figures import TITLES, Figures, describe_mistake, spell
-from pipelines.shown import printable, visible
+from pipelines.reporting.console import report_console
+from pipelines.reporting.shown import printable, visible
 
 # Labels up to which the confusion matrix fits a terminal, and rows of tables that are shown.
 _CONFUSION_LABELS = 8

@@ -20,7 +20,7 @@ from transforms.writing.manifest import read_manifest
 from transforms.writing.output import reserve_output
 from transforms.writing.publish import publish
 from transforms.writing.records import UnitsToDo
-from transforms.writing.schemas import OutputSchemas
+from transforms.writing.schemas import OutputSchemas, check_writable
 
 ADDED = [pa.field("num_tokens", pa.int32()), pa.field("truncated", pa.bool_())]
 
@@ -33,7 +33,11 @@ class FastWriter(_WriteUnits):
 
 
 def null_run(
-    inputs: Sequence[str], output: str, if_exists: Any = "error", unit_bytes: int | None = None
+    inputs: Sequence[str],
+    output: str,
+    if_exists: Any = "error",
+    unit_bytes: int | None = None,
+    output_format: str = "parquet",
 ) -> dict[str, Any]:
     """Does what a command does; returns the manifest.
 
@@ -41,19 +45,29 @@ def null_run(
         UserError: As the command would.
     """
     files = find_files(inputs)
-    settings = {"text_column": "text", "text_pair_column": None, "limit": None}
-    reservation = reserve_output(output, if_exists=if_exists, settings=settings, files=files)
+    settings = {
+        "text_column": "text", "text_pair_column": None, "limit": None,
+        "output_format": output_format,
+    }  # fmt: skip
+    reservation = reserve_output(
+        output,
+        if_exists=if_exists,
+        settings=settings,
+        output_format=output_format,
+        files=files,
+    )
     finished = False
     try:
         todo = reservation.compare(files)
         if todo.files or reservation.earlier is None:
             corpus = plan_corpus(todo.files)
+            check_writable({c.name: c.type for c in corpus.fields}, output_format)
             schema = reservation.fitted(pa.schema([*corpus.schema, *ADDED]))
             size = unit_bytes or unit_bytes_of(corpus)
-            rest = type(corpus)(**{**vars(corpus), "files": todo.unplanned})
-            if reservation.start(schema, todo, plan_units(rest, unit_bytes=size), size):
+            units = plan_units(corpus.only(todo.unplanned), unit_bytes=size)
+            if reservation.start(schema, todo, units, size):
                 plan = reservation.plan
-                schemas = OutputSchemas(schema, {"preset": "none"})
+                schemas = OutputSchemas(schema, {"preset": "none"}, None, output_format)
                 work = UnitsToDo(plan.folder, plan.run_id)
                 reader = _ReadUnit(corpus, work, RunProgress())
                 writer = FastWriter(plan, schemas)

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,7 +10,7 @@ import pytest
 
 from models.errors import UserError
 from tests.faults.null_run import null_run
-from tests.gcs_proxy import StorageProxy
+from tests.storage_proxy import StorageProxy
 from transforms.verification import verify
 from transforms.writing.folder import open_folder
 
@@ -28,49 +29,54 @@ def rows_in(output: str) -> Counter:
     return found
 
 
+@pytest.fixture(params=["gcs", "s3"])
+def proxy(request) -> Iterator[StorageProxy]:
+    """What stands before the bucket; it is sound again when the test ends."""
+    found = request.getfixturevalue(f"{request.param}_proxy")
+    plain = found.fault
+    yield found
+    found.fault = plain
+
+
 @pytest.fixture
-def fail(gcs_proxy: StorageProxy):
-    """Lets a share of the requests fail until the test ends."""
-    plain = gcs_proxy.fault
-
-    def begin(share: float, seed: int, kinds=tuple(FAULTS)) -> None:
-        generator = random.Random(seed)
-        gcs_proxy.fault = lambda method, path: (
-            generator.choice(kinds) if generator.random() < share else None
-        )
-
-    yield begin
-    gcs_proxy.fault = plain
+def bucket(request, proxy: StorageProxy) -> str:
+    return request.getfixturevalue(f"{request.node.callspec.params['proxy']}_bucket")
 
 
-def test_a_lost_answer_to_a_creation_is_not_taken_for_another_s(gcs_proxy, gcs_bucket):
-    folder = open_folder(gcs_bucket)
-    plain, left = gcs_proxy.fault, iter(["lost"])
-    gcs_proxy.fault = lambda method, path: next(left, None) if "upload" in path else None
-    try:
-        assert folder.create_new("lock", b"mine")
-        assert not folder.create_new("lock", b"another's")
-    finally:
-        gcs_proxy.fault = plain
+def fail(proxy: StorageProxy, share: float, seed: int) -> None:
+    """Lets a share of the requests fail."""
+    generator = random.Random(seed)
+    proxy.fault = lambda method, path: (
+        generator.choice(FAULTS) if generator.random() < share else None
+    )
+
+
+def test_a_lost_answer_to_a_creation_is_not_taken_for_another_s(proxy, bucket):
+    folder = open_folder(bucket)
+    left = iter(["lost"])
+    proxy.fault = lambda method, path: next(left, None) if method in ("POST", "PUT") else None
+    assert folder.create_new("lock", b"mine")
+    assert next(left, None) is None
+    assert not folder.create_new("lock", b"another's")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
-def test_requests_that_fail_lose_and_double_nothing(tmp_path, gcs_bucket, fail, seed):
+def test_requests_that_fail_lose_and_double_nothing(tmp_path, proxy, bucket, seed):
     for name, count in {"a": 50, "b": 8}.items():
         (tmp_path / f"{name}.txt").write_text("".join(f"{name} {i}\n" for i in range(count)))
-    output = f"{gcs_bucket}/out"
+    output = f"{bucket}/out"
     null_run([str(tmp_path)], output, unit_bytes=150)
     (tmp_path / "b.txt").write_text("changed\nrows\n")
     (tmp_path / "c.txt").write_text("new\n")
-    fail(0.03, seed)
+    fail(proxy, 0.03, seed)
     for _ in range(20):
         try:
             manifest = null_run([str(tmp_path)], output, "update", unit_bytes=150)
             break
         except (UserError, OSError):
             assert max(rows_in(output).values(), default=1) == 1
-    fail(0, seed)
+    fail(proxy, 0, seed)
     assert manifest["rows"]["written"] == 53
     assert sum(rows_in(output).values()) == 53
     found = verify(output, [str(tmp_path)])

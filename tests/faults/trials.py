@@ -8,14 +8,13 @@ import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import pyarrow.parquet as pq
 
 from models.errors import RunError, UserError
 from tests.faults.injection import Fault, Injector, injected
 from tests.faults.null_run import null_run
+from tests.transforms.writing.results import rows_in_part
 from transforms.verification import repair, verify
 from transforms.writing.manifest import read_manifest
 
@@ -34,12 +33,14 @@ class Scene:
         before: Contents of the input files for an earlier, whole run; none if there was none.
         inputs: Contents of the input files.
         if_exists: What the run does about the earlier result.
+        output_format: What both are written as.
     """
 
     name: str
     before: dict[str, str]
     inputs: dict[str, str]
     if_exists: str
+    output_format: str = "parquet"
 
 
 def _rows(name: str, count: int) -> str:
@@ -61,6 +62,10 @@ SCENES = [
         "update",
     ),
 ]
+SCENES += [
+    replace(SCENES[3], name="update csv", output_format="csv"),
+    replace(SCENES[3], name="update jsonl", output_format="jsonl"),
+]
 
 
 def rows_of(scene: Scene, contents: dict[str, str], folder: Path) -> Counter[Row]:
@@ -76,11 +81,14 @@ def rows_of(scene: Scene, contents: dict[str, str], folder: Path) -> Counter[Row
 def rows_in(folder: Path) -> Counter[Row]:
     """The rows that a reader of all visible parts, rejected ones too, sees."""
     found: Counter[Row] = Counter()
-    for path in sorted((folder / "out").glob("**/part-*.parquet")):
+    for path in sorted((folder / "out").glob("**/part-*")):
         if "_runs" not in path.parts:
-            table = pq.ParquetFile(path).read(["source", "position"])
-            found.update(zip(*(column.to_pylist() for column in table), strict=True))
+            found.update(_places(path))
     return found
+
+
+def _places(part: Path) -> Iterator[Row]:
+    return ((row["source"], int(row["position"])) for row in rows_in_part(part))
 
 
 def put(contents: dict[str, str], folder: Path) -> None:
@@ -123,8 +131,9 @@ class Trial:
 
     def run(self, if_exists: str) -> None:
         null_run(
-            [str(self.folder / "in")], str(self.folder / "out"), if_exists, unit_bytes=UNIT_BYTES
-        )
+            [str(self.folder / "in")], str(self.folder / "out"), if_exists, UNIT_BYTES,
+            self.scene.output_format,
+        )  # fmt: skip
 
     def fail(self, fault: Fault, at: int, lasts: bool = False) -> int | None:
         """Runs the scene in another process with a fault; returns how many operations it had.
@@ -175,8 +184,7 @@ class Trial:
             if not path.exists():
                 yield f"the manifest lists {part['path']}, which is gone"
                 continue
-            table = pq.ParquetFile(path).read(["source", "position"])
-            listed.update(zip(*(column.to_pylist() for column in table), strict=True))
+            listed.update(_places(path))
         if listed not in (self.before, self.after):
             yield "the manifest lists neither the earlier result nor the new one"
 

@@ -60,6 +60,14 @@ def _csv() -> bytes:
     return as_csv(["id", "text", "kind"], *rows).encode()
 
 
+def _western_csv() -> bytes:
+    return _csv().decode().replace(",", ";").encode("cp1252", "ignore")
+
+
+def _wide_jsonl() -> bytes:
+    return _jsonl().decode().encode("utf-16")
+
+
 def _tsv() -> bytes:
     rows = [f"{r['id']}\t{r['text'].replace(chr(9), ' ')}\t{r['kind']}\n" for r in _records()]
     return "".join(["id\ttext\tkind\n", *rows]).encode()
@@ -113,7 +121,8 @@ def _avro(codec: str, change: Callable[[bytes], bytes] = bytes) -> bytes:
 
 
 _PLAIN: dict[str, Callable[[], bytes]] = {
-    "txt": _text, "jsonl": _jsonl, "csv": _csv, "tsv": _tsv
+    "txt": _text, "jsonl": _jsonl, "csv": _csv, "tsv": _tsv,
+    "western.csv": _western_csv, "wide.jsonl": _wide_jsonl,
 }  # fmt: skip
 _TYPED: dict[str, Callable[[], bytes]] = {
     "snappy.parquet": lambda: _parquet(compression="snappy"),

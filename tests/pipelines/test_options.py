@@ -9,11 +9,8 @@ from models.errors import UserError
 from models.inference.runtime import Precision
 from models.windows import LONG_TEXTS
 from pipelines import classify, embed, finetune
-from pipelines.options import (
+from pipelines.flag_types import (
     Limit,
-    Parser,
-    add_beam_flags,
-    check_sequence_length,
     columns,
     expand_home,
     fraction,
@@ -22,6 +19,7 @@ from pipelines.options import (
     seed,
     share,
 )
+from pipelines.options import Parser, add_beam_flags, check_sequence_length
 from tests.pipelines.command_runs import ENVIRONMENT, ROOT, run, run_process
 from transforms.reading.formats.record import FORMATS
 from transforms.writing.output import IfExists
@@ -130,10 +128,10 @@ def test_a_limit_of_another_form_is_an_error(value):
 
 
 def test_a_length_needs_room_for_text_beside_the_special_tokens():
-    check_sequence_length(3, "bert", 1)
-    check_sequence_length(4, "bert", 2)
+    check_sequence_length(3, 2, 1)
+    check_sequence_length(4, 3, 2)
     with pytest.raises(UserError, match="leaves no room for text beside 3 special tokens"):
-        check_sequence_length(3, "bert", 2)
+        check_sequence_length(3, 3, 2)
 
 
 # Flags
@@ -213,6 +211,7 @@ def test_the_flags_know_the_choices_that_there_are():
     flags = classify.make_parser()._option_string_actions
     assert flags["--input_format"].choices == FORMATS
     assert flags["--if_exists"].choices == get_args(IfExists)
+    assert flags["--output_format"].choices == ("parquet", "csv", "jsonl")
     assert flags["--long_text"].choices == LONG_TEXTS
     assert flags["--precision"].choices == get_args(Precision)
 

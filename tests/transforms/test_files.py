@@ -1,7 +1,9 @@
 import bz2
+import errno
 import gzip
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -10,8 +12,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from transforms import files
 from transforms.errors import InputError
-from transforms.files import CorpusFile, map_files, match, open_binary
+from transforms.files import CorpusFile, distinct, map_files, match, open_binary
 from transforms.reading.decompress import BrokenStreamError, InputStream
 
 COMPRESS = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.compress}
@@ -24,12 +27,12 @@ def fill(folder: Path, *names: str) -> None:
         path.write_bytes(name.encode())
 
 
-def sizes(files: list[CorpusFile]) -> dict[str, int]:
-    return {file.path: file.size for file in files}
+def sizes(found: list[CorpusFile]) -> dict[str, int]:
+    return {file.path: file.size for file in found}
 
 
-def names(files: list[CorpusFile], folder: object) -> list[str]:
-    return [file.path.removeprefix(f"{folder}/") for file in files]
+def names(found: list[CorpusFile], folder: object) -> list[str]:
+    return [file.path.removeprefix(f"{folder}/") for file in found]
 
 
 def read_all(path: Path, size: int = 1000) -> bytes:
@@ -114,8 +117,18 @@ def test_a_file_without_permission_is_an_error(tmp_path, monkeypatch):
 @pytest.mark.parametrize("pattern", ["", "pipe.txt", "*.txt"])
 def test_a_pipe_is_refused_with_what_to_do(tmp_path, pattern):
     os.mkfifo(tmp_path / "pipe.txt")
-    with pytest.raises(InputError, match=r"pipe\.txt' is a pipe or a device.*to a file first"):
+    with pytest.raises(
+        InputError, match=r"pipe\.txt' is a pipe, a socket or a device.*to a file first"
+    ):
         match(f"{tmp_path}/{pattern}")
+
+
+def test_a_socket_is_refused_with_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the name of a socket is short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("a.txt")
+        with pytest.raises(InputError, match=r"'a\.txt' is a pipe, a socket or a device"):
+            match("*.txt")
 
 
 @pytest.mark.parametrize("pattern", ["", "b.txt", "*.txt"])
@@ -124,6 +137,60 @@ def test_a_link_to_nothing_is_told_and_not_left_out_in_silence(tmp_path, pattern
     (tmp_path / "b.txt").symlink_to("gone.txt")
     with pytest.raises(InputError, match=r"b\.txt' is a link to 'gone\.txt', which does not exist"):
         match(f"{tmp_path}/{pattern}")
+
+
+@pytest.mark.parametrize("pattern", ["", "b.txt", "*.txt"])
+def test_a_link_to_itself_is_told(tmp_path, pattern):
+    (tmp_path / "b.txt").symlink_to("b.txt")
+    with pytest.raises(InputError, match=r"b\.txt' is a link to 'b\.txt', which leads back to it"):
+        match(f"{tmp_path}/{pattern}")
+
+
+@pytest.mark.parametrize("pattern", ["*", "**", "", "*.txt", "a[.]txt"])
+def test_of_a_file_and_a_link_to_it_the_file_is_read(tmp_path, pattern):
+    fill(tmp_path, "a.txt")
+    (tmp_path / "0.txt").symlink_to("a.txt")
+    (tmp_path / "z.txt").symlink_to(tmp_path / "a.txt")
+    assert names(match(f"{tmp_path}/{pattern}"), tmp_path) == ["a.txt"]
+
+
+def test_a_link_that_is_named_alone_keeps_its_name(tmp_path):
+    fill(tmp_path, "a.txt")
+    (tmp_path / "b.txt").symlink_to("a.txt")
+    assert names(match(f"{tmp_path}/b.txt"), tmp_path) == ["b.txt"]
+    both = distinct([*match(f"{tmp_path}/b.txt"), *match(f"{tmp_path}/a.txt")])
+    assert names(list(both), tmp_path) == ["b.txt"]
+
+
+def test_hard_links_are_files_of_their_own(tmp_path):
+    fill(tmp_path, "a.txt")
+    os.link(tmp_path / "a.txt", tmp_path / "b.txt")
+    assert names(match(f"{tmp_path}/*"), tmp_path) == ["a.txt", "b.txt"]
+
+
+def test_a_file_that_vanishes_while_it_is_looked_at_is_told(tmp_path, monkeypatch):
+    fill(tmp_path, "a.txt", "b.txt")
+    monkeypatch.setattr(files, "expand", lambda pattern: [f"{tmp_path}/a.txt", f"{tmp_path}/c.txt"])
+    with pytest.raises(InputError, match=r"c\.txt' vanished while .*: try again"):
+        match(f"{tmp_path}/*")
+
+
+def test_a_name_with_a_line_ending_is_a_name_like_others(tmp_path):
+    fill(tmp_path, "a\nb.txt", "c\n/d.txt")
+    assert names(match(f"{tmp_path}/**/*.txt"), tmp_path) == ["a\nb.txt", "c\n/d.txt"]
+
+
+def test_a_folder_that_may_not_be_looked_into_is_told(tmp_path, monkeypatch):
+    fill(tmp_path, "x/a.txt")
+
+    def forbid(path):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(os, "lstat", forbid)  # root may look into every folder
+    with pytest.raises(
+        InputError, match=r"no permission to look into the folder '.*/y' for 'a\.txt'"
+    ):
+        match(f"{tmp_path}/y/a.txt")
 
 
 def test_a_name_that_is_no_utf8_is_refused_with_its_bytes(tmp_path):
@@ -150,14 +217,14 @@ def test_local_files_are_found_and_read_without_beam(tmp_path):
 
 
 def test_files_are_waited_for_side_by_side_and_answered_in_order():
-    files = [CorpusFile(f"{number}.txt", number) for number in range(4)]
-    together = threading.Barrier(len(files), timeout=30)
+    some = [CorpusFile(f"{number}.txt", number) for number in range(4)]
+    together = threading.Barrier(len(some), timeout=30)
 
     def look(file: CorpusFile) -> int:
         together.wait()  # breaks unless all are looked at
         return file.size
 
-    assert map_files(files, look) == [0, 1, 2, 3]
+    assert map_files(some, look) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)
@@ -236,6 +303,22 @@ def test_cloud_storage_is_matched_like_a_local_folder(gcs_bucket):
     for nothing in ("in/c.txt", "in/*.csv", "out/"):
         with pytest.raises(InputError, match="no file matches"):
             match(f"{gcs_bucket}/{nothing}")
+
+
+def test_globs_in_cloud_storage_have_the_rules_of_local_ones(gcs_bucket):
+    hidden = ("_temporary/0/a.txt", "x/.y/a.txt", "_SUCCESS")
+    for name in (*hidden, "x/a.txt", "x/_day=1/b.txt", "data [1]/a.txt", "data 1/a.txt"):
+        write_remote(f"{gcs_bucket}/{name}", name.encode())
+    visible = ["data 1/a.txt", "data [1]/a.txt", "x/_day=1/b.txt", "x/a.txt"]
+    assert names(match(f"{gcs_bucket}/**"), gcs_bucket) == visible
+    assert names(match(f"{gcs_bucket}/**/*.txt"), gcs_bucket) == visible
+    assert names(match(f"{gcs_bucket}/_temporary/**"), gcs_bucket) == [hidden[0]]
+    assert names(match(f"{gcs_bucket}/data [1]/*"), gcs_bucket) == ["data [1]/a.txt"]
+    assert names(match(f"{gcs_bucket}/data [12]/*"), gcs_bucket) == ["data 1/a.txt"]
+    with pytest.raises(
+        InputError, match=r"cannot look up 'gs://no-such-bucket/\*': no such bucket"
+    ):
+        match("gs://no-such-bucket/*")
 
 
 def test_a_file_in_cloud_storage_can_be_opened_anywhere(gcs_bucket):

@@ -13,6 +13,7 @@ from transforms.errors import OutputError
 from transforms.verification import repair, verify
 from transforms.writing import finishing
 from transforms.writing.folder import open_folder
+from transforms.writing.formats.record import OUTPUT_FORMATS
 from transforms.writing.parts import digest_of
 
 
@@ -26,9 +27,9 @@ def corpus(tmp_path) -> Path:
     return folder
 
 
-@pytest.fixture
-def result(corpus, tmp_path) -> Path:
-    null_run([str(corpus)], str(tmp_path / "out"), unit_bytes=1000)
+@pytest.fixture(params=OUTPUT_FORMATS)
+def result(corpus, tmp_path, request) -> Path:
+    null_run([str(corpus)], str(tmp_path / "out"), unit_bytes=1000, output_format=request.param)
     return tmp_path / "out"
 
 
@@ -41,9 +42,27 @@ def test_a_result_that_is_whole_has_no_problems(result, corpus):
     assert len(list(result.glob("part-*"))) > 3
 
 
-def rewrite(path: Path, change) -> None:
-    table = change(pq.read_table(path))
-    pq.write_table(table, path)
+def rewrite(path: Path, drop: int = 0, repeat: int = 0, before: Path | None = None) -> None:
+    """Drops first rows of a part, repeats first ones at its end, puts two of another before."""
+    if path.suffix == ".parquet":
+        rows = pq.read_table(path)
+        others = rows.slice(0, 0) if before is None else pq.read_table(before).slice(0, 2)
+        pq.write_table(pa.concat_tables([others, rows.slice(drop), rows.slice(0, repeat)]), path)
+        return
+    header, rows = lines_of(path)
+    others = [] if before is None else lines_of(before)[1][:2]
+    path.write_bytes(b"".join([*header, *others, *rows[drop:], *rows[:repeat]]))
+
+
+def lines_of(path: Path) -> tuple[list[bytes], list[bytes]]:
+    """The header of a part of text whose rows have a line each, and its rows."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    count = 1 if path.suffix == ".csv" else 0
+    return lines[:count], lines[count:]
+
+
+def num_rows(path: Path) -> int:
+    return pq.read_metadata(path).num_rows if path.suffix == ".parquet" else len(lines_of(path)[1])
 
 
 def as_listed(result: Path) -> None:
@@ -51,7 +70,7 @@ def as_listed(result: Path) -> None:
     manifest = json.loads((result / "_MANIFEST.json").read_text())
     for entry in (*manifest["parts"], *manifest["rejected_parts"]):
         entry["bytes"], entry["sha256"] = digest_of(open_folder(str(result)), entry["path"])
-        entry["rows"] = pq.read_metadata(result / entry["path"]).num_rows
+        entry["rows"] = num_rows(result / entry["path"])
     (result / "_MANIFEST.json").write_text(json.dumps(manifest))
 
 
@@ -72,14 +91,13 @@ def test_a_part_that_is_gone_is_told(result):
 
 def test_a_file_that_the_manifest_does_not_list_is_told(result):
     part = next(iter(result.glob("part-*")))
-    shutil.copy(part, result / "rejected" / "part-00009-of-00010.parquet")
-    assert problems_of(result) == [
-        "rejected/part-00009-of-00010.parquet: the manifest does not list it"
-    ]
+    name = f"rejected/part-00009-of-00010{part.suffix}"
+    shutil.copy(part, result / name)
+    assert problems_of(result) == [f"{name}: the manifest does not list it"]
 
 
 def test_rows_that_are_missing_are_told(result, corpus):
-    rewrite(next(iter(sorted(result.glob("part-*")))), lambda table: table.slice(3))
+    rewrite(next(iter(sorted(result.glob("part-*")))), drop=3)
     as_listed(result)
     said = problems_of(result, corpus)
     assert "a.txt': 198 of its rows are there, 201 in the manifest" in said[0]
@@ -89,7 +107,7 @@ def test_rows_that_are_missing_are_told(result, corpus):
 
 def test_rows_that_are_doubled_in_a_part_are_told(result):
     part = next(iter(sorted(result.glob("part-*"))))
-    rewrite(part, lambda table: pa.concat_tables([table, table.slice(0, 2)]))
+    rewrite(part, repeat=2)
     as_listed(result)
     assert any(
         "2 rows of" in problem and "are doubled" in problem for problem in problems_of(result)
@@ -98,15 +116,21 @@ def test_rows_that_are_doubled_in_a_part_are_told(result):
 
 def test_rows_that_are_in_two_parts_are_told(result):
     first, second = sorted(result.glob("part-*"))[:2]
-    two = pq.read_table(first).slice(0, 2)
-    rewrite(second, lambda table: pa.concat_tables([two, table]))
+    rewrite(second, before=first)
     as_listed(result)
     assert any("2 rows are in more than one part" in problem for problem in problems_of(result))
 
 
 def test_another_column_is_told(result):
     part = next(iter(sorted(result.glob("part-*"))))
-    rewrite(part, lambda table: table.append_column("more", [[1] * len(table)]))
+    if part.suffix == ".parquet":
+        table = pq.read_table(part)
+        pq.write_table(table.append_column("more", [[1] * len(table)]), part)
+    elif part.suffix == ".csv":
+        header, rows = lines_of(part)
+        part.write_bytes(b"".join([b'"more",' + header[0], *(b"1," + row for row in rows)]))
+    else:
+        part.write_bytes(b"".join(b'{"more":1,' + row[1:] for row in lines_of(part)[1]))
     as_listed(result)
     assert any("its columns are" in problem for problem in problems_of(result))
 
@@ -122,7 +146,8 @@ def test_an_input_that_is_not_there_or_not_the_same_is_told(result, corpus):
 
 
 def test_what_was_appended_twice_is_a_note(result, corpus, tmp_path):
-    null_run([str(corpus / "a.txt")], str(result), "append")
+    written_as = json.loads((result / "_MANIFEST.json").read_text())["output_format"]
+    null_run([str(corpus / "a.txt")], str(result), "append", output_format=written_as)
     found = verify(str(result))
     assert found.problems == []
     assert found.notes == [f"'{corpus}/a.txt' was appended more than once"]
@@ -139,6 +164,49 @@ def test_a_run_that_has_not_ended_is_a_note(result):
 
 def test_a_folder_without_a_manifest_is_no_result(tmp_path):
     assert problems_of(tmp_path) == ["no _MANIFEST.json: no run has finished here"]
+
+
+@pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
+def test_types_that_a_format_does_not_keep_are_no_problem(tmp_path, output_format):
+    table = pa.table(
+        {
+            "text": ["a", "b"],
+            "when": pa.array([0, None], pa.timestamp("s")),
+            "large": pa.array([[1], None], pa.large_list(pa.int8())),
+            "map": pa.array([[("a", 1)], None], pa.map_(pa.string(), pa.int8())),
+            "member": pa.array([[1], None], pa.list_(pa.field("x", pa.int8(), nullable=False))),
+        }
+    )
+    for name in "ab":
+        with pa.ipc.new_file(tmp_path / f"{name}.arrow", table.schema) as file:
+            file.write_table(table)
+    inputs, out = [f"{tmp_path}/*.arrow"], str(tmp_path / "out")
+    null_run(inputs, out, output_format=output_format)
+    assert verify(out, inputs).problems == []
+    with pa.ipc.new_file(tmp_path / "a.arrow", table.schema) as file:
+        file.write_table(table.slice(1))
+    manifest = null_run(inputs, out, "update", output_format=output_format)
+    assert manifest["rows"]["written"] == 3
+    assert verify(out, inputs).problems == []
+
+
+def test_a_part_that_is_none_is_told(result):
+    part = next(iter(sorted(result.glob("part-*"))))
+    content = part.read_bytes()[:-7]
+    part.write_bytes(content)
+    manifest = json.loads((result / "_MANIFEST.json").read_text())
+    manifest["parts"][0]["bytes"], manifest["parts"][0]["sha256"] = digest_of(
+        open_folder(str(result)), part.name
+    )
+    (result / "_MANIFEST.json").write_text(json.dumps(manifest))
+    assert problems_of(result)[0].startswith(f"{part.name}: it cannot be read: ")
+
+
+def test_a_manifest_of_another_version_is_not_verified(result):
+    manifest = json.loads((result / "_MANIFEST.json").read_text())
+    (result / "_MANIFEST.json").write_text(json.dumps(manifest | {"format_version": 2}))
+    with pytest.raises(OutputError, match="format version 2, and this program verifies version 3"):
+        verify(str(result))
 
 
 @pytest.mark.parametrize("steps", [0, 1])

@@ -209,8 +209,9 @@ def test_a_full_disk_is_one_clear_line(tmp_path):
     assert list(Path(tmp_path).rglob("*.parquet")) == []
 
 
-def test_a_pipeline_writes_to_a_bucket(gcs_bucket):
-    output = f"{gcs_bucket}/run"
+@pytest.mark.parametrize("bucket", ["gcs_bucket", "s3_bucket"])
+def test_a_pipeline_writes_to_a_bucket(request, bucket):
+    output = f"{request.getfixturevalue(bucket)}/run"
     batches = [rows_of("a", 0, 2), rows_of("a", 2, 2)]
     write(output, batches, [rejected_of("a", [4], "read", "x")])
     manifest = write(output, [rows_of("b", 5, 3)], if_exists="append")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from transforms.reading.dialect import UTF_8
 from transforms.reading.layout import Layout, ReadBatch, Rejects, rejected_only
 from transforms.reading.lines import LineBlock, line_blocks
 from transforms.reading.readers import FileRange
@@ -22,8 +23,11 @@ def read_blocks(
     Yields:
         Batches whose `position` is the byte offset of the line in the decompressed file.
     """
-    rejects = Rejects(unit.path)
-    for block in line_blocks(unit.path, unit.start, unit.stop):
+    encoding = unit.dialect.encoding or UTF_8
+    rejects = Rejects(unit.path, encoding)
+    for block in line_blocks(
+        unit.path, unit.start, unit.stop, encoding=encoding, stored_start=unit.stored_start
+    ):
         if block.fault is None:
             yield from read_block(block, rejects)
         else:

@@ -1,19 +1,21 @@
 """What a run is going to read, determined before any work is done."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from models.errors import nearest, quoted
 from transforms.errors import InputError
-from transforms.files import CorpusFile, distinct, match
+from transforms.files import CorpusFile, distinct, match, name_of
+from transforms.reading.column_names import output_names
+from transforms.reading.columns import RESERVED, FoundColumns
+from transforms.reading.contents import check_contents, what_it_is
 from transforms.reading.decompress import compression_suffix
+from transforms.reading.dialect import UNKNOWN, Dialect
 from transforms.reading.formats.record import FORMATS, INPUT_FORMATS, InputFormat, format_of_name
 from transforms.reading.formats.text import TEXT_COLUMN
-from transforms.reading.layout import InputColumn, Layout, output_names
-from transforms.reading.readers import Head
-from transforms.versions import with_versions
+from transforms.reading.layout import InputColumn, Layout
+from transforms.reading.readers import look_at_each
 
 _FORMAT_CHOICES = f"name one with --input_format: {', '.join(FORMATS)}"
 
@@ -23,17 +25,24 @@ class Corpus(Layout):
     """The files of a run, and the columns that are read from them.
 
     Attributes:
-        files: The files to read, in order.
+        files: The files to read, in order, with their dialects.
         format: One of `FORMATS`, the same for all files.
+        gaps: The columns that some files lack, by their names in the output, with how many do.
     """
 
-    files: tuple[CorpusFile, ...]
-    format: str
+    files: tuple[CorpusFile, ...] = ()
+    format: str = "text"
+    gaps: tuple[tuple[str, int], ...] = ()
 
     @property
     def size(self) -> int:
         """Total bytes of the files, as stored."""
         return sum(file.size for file in self.files)
+
+    def only(self, files: Iterable[CorpusFile]) -> "Corpus":
+        """Returns the corpus with those of its files alone that are among some."""
+        paths = {file.path for file in files}
+        return replace(self, files=tuple(file for file in self.files if file.path in paths))
 
 
 def find_files(inputs: Sequence[str]) -> tuple[CorpusFile, ...]:
@@ -47,7 +56,7 @@ def find_files(inputs: Sequence[str]) -> tuple[CorpusFile, ...]:
     """
     if not inputs:
         raise InputError("no input; name a file, a glob or a folder")
-    return with_versions(distinct(file for pattern in inputs for file in match(pattern)))
+    return distinct(file for pattern in inputs for file in match(pattern))
 
 
 def plan_corpus(
@@ -58,8 +67,13 @@ def plan_corpus(
     text_pair_column: str | None = None,
     columns: Sequence[str] | None = None,
     reserved: Collection[str] = (),
+    earlier: pa.Schema | None = None,
+    columns_flag: str = "--columns",
+    dialect: Dialect = UNKNOWN,
 ) -> Corpus:
     """Finds the files of a run and their columns, reading only the heads or footers of files.
+
+    How the characters of a file of text are written is found out for each file by itself.
 
     Args:
         inputs: Files, globs and folders; or the files that `find_files` found.
@@ -69,6 +83,13 @@ def plan_corpus(
         columns: Input columns to keep besides the text; all if None. White space around a name is
             stripped unless there is a column with that exact name.
         reserved: Names of the columns that later stages add; input columns give way to them.
+        earlier: Columns of the results that the rows will stand beside: these are fitted to them
+            where nothing is lost.
+        columns_flag: The flag that `columns` come from, for messages.
+        dialect: What is known of all files of text.
+
+    A name stands for the column of just this name, else for the only one that differs in case
+    alone.
 
     Returns:
         The plan, for `ReadCorpus`.
@@ -83,31 +104,30 @@ def plan_corpus(
     record = INPUT_FORMATS[input_format] if input_format else _common_format(files)
     if not record.may_be_compressed:
         _require_uncompressed(files, record)
-    heads = record.load().heads(files)
+    _require_dialect(files, record, dialect)
+    check_contents(files, record)
+    files = _with_dialects(files, record, dialect)
+    reader = record.load()
+    heads = reader.heads(files)
     if not heads:
         listed = f"{files[0].path!r}" + (f" and {len(files) - 1} more" if files[1:] else "")
         raise InputError(f"the input is empty, and its columns are unknown: {listed}")
-    texts = [text_column] + ([] if text_pair_column is None else [text_pair_column])
-    _require([text_column], heads[0], "--text_column")
-    _require(texts[1:], heads[0], "--text_pair_column")
-    if columns is not None:
-        columns = [name if name in heads[0].columns else name.strip() for name in columns]
-        _require(columns, heads[0], "--columns")
-    if text_column == text_pair_column:
+    found = FoundColumns(files, heads, None if record.is_typed else reader.settled)
+    text = found.resolve_text(text_column, "--text_column")
+    pair = text_pair_column and found.resolve_text(text_pair_column, "--text_pair_column")
+    if text == pair:
         raise InputError(f"text and second text are both {text_column!r}; name two columns")
-    available = heads[0].columns
-    kept = [name for name in available if columns is None or name in {*columns, *texts}]
-    _require_keepable(heads, kept)
-    _require_alike(heads, kept, columns is None)
-    types = available | {name: _text_type(name, available[name], record) for name in texts}
-    names = output_names(kept, reserved)
+    texts = [text] if pair is None else [text, pair]
+    wanted = None if columns is None else found.resolve(columns, columns_flag)
+    fields, gaps = found.plan(texts, wanted, reserved, earlier)
     return Corpus(
-        fields=tuple(InputColumn(name, names[name], types[name]) for name in kept),
-        text_column=text_column,
-        text_pair_column=text_pair_column,
+        fields=fields,
+        text_column=text,
+        text_pair_column=pair,
         all_columns=columns is None,
         files=files,
         format=record.name,
+        gaps=gaps,
     )
 
 
@@ -122,7 +142,7 @@ def corpus_of_empty(
     The arguments are those of `plan_corpus`.
     """
     texts = [text_column] + ([] if text_pair_column is None else [text_pair_column])
-    names = output_names(texts, reserved)
+    names = output_names(texts, {*reserved, *RESERVED})
     return Corpus(
         fields=tuple(InputColumn(name, names[name], pa.string()) for name in texts),
         text_column=text_column,
@@ -137,9 +157,11 @@ def _common_format(files: Iterable[CorpusFile]) -> InputFormat:
     """Returns the format that the extensions of all files stand for."""
     examples: dict[str, str] = {}
     for file in files:
-        record = format_of_name(file.path.lower().removesuffix(compression_suffix(file.path)))
+        name = name_of(file.path).lower()
+        record = format_of_name(name.removesuffix(compression_suffix(file.path)))
         if record is None:
-            raise InputError(f"{file.path!r} is of unknown format; {_FORMAT_CHOICES}")
+            unknown = f"{file.path!r} is of unknown format; {_FORMAT_CHOICES}"
+            raise InputError(what_it_is(file) or unknown)
         examples.setdefault(record.name, file.path)
     if len(examples) > 1:
         listed = ", ".join(f"{name} ({path!r})" for name, path in examples.items())
@@ -155,52 +177,24 @@ def _require_uncompressed(files: Iterable[CorpusFile], record: InputFormat) -> N
             )
 
 
-def _require(names: Sequence[str], head: Head, flag: str) -> None:
-    for name in names:
-        if name not in head.columns:
-            near = nearest(name, head.columns)
-            hint = f"; did you mean {near!r}?" if near else ""
+def _require_dialect(files: Sequence[CorpusFile], record: InputFormat, asked: Dialect) -> None:
+    for name in asked.as_json():
+        if name not in record.flags:
+            takers = [each.title for each in INPUT_FORMATS.values() if name in each.flags]
             raise InputError(
-                f"no column {name!r} for {flag} in {head.path!r}, "
-                f"which has {quoted(head.columns)}{hint}"
+                f"--{name} is for {', '.join(takers[:-1])} and {takers[-1]}, and {files[0].path!r} "
+                f"is {record.title}"
             )
+    if asked.delimiter is not None and asked.delimiter == asked.quote:
+        raise InputError(f"--delimiter and --quote are both {asked.quote!r}: give two characters")
 
 
-def _require_keepable(heads: Sequence[Head], kept: Sequence[str]) -> None:
-    for head in heads:
-        for name in kept:
-            if name in head.faults:
-                raise InputError(
-                    f"column {name!r} of {head.path!r} {head.faults[name]}; "
-                    "name the columns to keep with --columns to leave it out"
-                )
-
-
-def _require_alike(heads: Sequence[Head], kept: Sequence[str], all_columns: bool) -> None:
-    """Checks that every file has the kept columns of the first, with the same types."""
-    first = heads[0]
-    for head in heads[1:]:
-        lacking = [name for name in kept if name not in head.columns]
-        if lacking:
-            raise InputError(
-                f"{head.path!r} has no column {quoted(lacking)}, which {first.path!r} has"
-            )
-        more = [name for name in head.columns if name not in first.columns]
-        if all_columns and more:
-            raise InputError(
-                f"{head.path!r} has the column {quoted(more)}, which {first.path!r} lacks; "
-                "name the columns to keep with --columns to leave it out"
-            )
-        for name in kept:
-            if head.columns[name] != first.columns[name]:
-                raise InputError(
-                    f"column {name!r} is {head.columns[name]} in {head.path!r} and "
-                    f"{first.columns[name]} in {first.path!r}; one run needs one type"
-                )
-
-
-def _text_type(name: str, type_: pa.DataType, record: InputFormat) -> pa.DataType:
-    """Returns string, the type of every text column, if a column can be read as strings."""
-    if record.is_typed and not (pa.types.is_string(type_) or pa.types.is_binary(type_)):
-        raise InputError(f"column {name!r} holds {type_}, not text; a text column is a string")
-    return pa.string()
+def _with_dialects(
+    files: tuple[CorpusFile, ...], record: InputFormat, asked: Dialect
+) -> tuple[CorpusFile, ...]:
+    """Returns files of text with their dialects; other files as they are."""
+    find = record.load().dialect
+    if find is None:
+        return files
+    found = look_at_each(files, lambda file: find(file, asked))
+    return tuple(replace(file, dialect=each) for file, each in zip(files, found, strict=True))

@@ -3,13 +3,14 @@
 import bz2
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
 import zstandard
 
-from transforms.files import open_binary
+from transforms.files import name_of, open_binary
 
 
 class BrokenStreamError(Exception):
@@ -73,7 +74,15 @@ _CODECS = {
 
 def compression_suffix(path: str) -> str:
     """Returns the suffix of a path that indicates its compression, or an empty string."""
-    return next((s for s in _CODECS if path.lower().endswith(s)), "")
+    return next((s for s in _CODECS if name_of(path).lower().endswith(s)), "")
+
+
+def decompressed_head(suffix: str, head: bytes, count: int) -> bytes:
+    """Returns up to `count` bytes of what the beginning of a compressed file unpacks to, if any."""
+    codec = _CODECS[suffix]
+    with suppress(codec.error, EOFError):
+        return codec.decoder().decompress(head.lstrip(b"\0") if suffix == ".gz" else head, count)
+    return b""
 
 
 class InputStream:
@@ -97,10 +106,9 @@ class InputStream:
         self._broken: BrokenStreamError | None = None
 
     def seek(self, offset: int) -> None:
-        """Moves to a byte offset in a file that is not compressed."""
-        if self._codec:
-            raise ValueError("cannot seek in a compressed file")
+        """Moves to a byte of the file, as stored; of a compressed one, where a frame begins."""
         self._raw.seek(offset)
+        self._decoder, self._fed = None, b""
 
     def read(self, size: int) -> bytes:
         """Reads the next bytes.

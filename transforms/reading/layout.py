@@ -1,11 +1,16 @@
 """Which columns a reader yields, and the batches it yields them in."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 
+from transforms.errors import InputError
+from transforms.reading.column_names import find_column
+from transforms.reading.dialect import UTF_8
+from transforms.reading.encoding import from_utf_8
+from transforms.reading.partitions import folder_scalar, folder_values
 from transforms.rejected import rejected_batch
 from transforms.schemas import POSITION, SOURCE
 
@@ -24,11 +29,13 @@ class InputColumn:
         name: Its name in the files.
         output_name: Its name in the output.
         type: Its Arrow type.
+        is_optional: Whether a file may lack it, whose rows have null there.
     """
 
     name: str
     output_name: str
     type: pa.DataType
+    is_optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,16 +48,19 @@ class Layout:
         text_pair_column: Name of the column with the second text of a pair, or None.
         all_columns: Whether `fields` is meant to be all columns, so that a row with more is
             wrong.
+        unread: Names of columns that a file may have and that are not read, since the file's
+            folders give them.
     """
 
     fields: tuple[InputColumn, ...]
     text_column: str
     text_pair_column: str | None
     all_columns: bool
+    unread: tuple[str, ...] = ()
 
     @property
     def schema(self) -> pa.Schema:
-        """What a reader yields: the kept columns, then `source` and `position`."""
+        """What comes of reading: the kept columns, then `source` and `position`."""
         columns = [pa.field(column.output_name, column.type) for column in self.fields]
         return pa.schema([*columns, SOURCE, POSITION])
 
@@ -81,25 +91,59 @@ class Layout:
             return None
         return self.renamed.get(self.text_pair_column, self.text_pair_column)
 
+    @property
+    def known_names(self) -> frozenset[str]:
+        """Names of all columns that a file is known to have, whether they are read or not."""
+        return frozenset((*(column.name for column in self.fields), *self.unread))
 
-def output_names(names: Collection[str], reserved: Collection[str]) -> dict[str, str]:
-    """Returns the output name of every kept column; `input_<name>` if its own is taken.
+    def beside_folders(self, path: str) -> tuple["Layout", dict[str, pa.Scalar]]:
+        """Returns the layout without the columns that the folders of a file give, and their values.
 
-    Args:
-        names: Names of the kept columns in the files.
-        reserved: Names that later stages add; `source` and `position` are reserved too.
-    """
-    taken = {*reserved, SOURCE.name, POSITION.name}
-    chosen = {name: name for name in names if name not in taken}
-    taken.update(chosen)
-    for name in names:
-        if name not in chosen:
-            candidate, number = f"input_{name}", 2
-            while candidate in taken:
-                candidate, number = f"input_{name}_{number}", number + 1
-            chosen[name] = candidate
-            taken.add(candidate)
-    return chosen
+        The texts are always those of the file.
+
+        Args:
+            path: The file.
+
+        Returns:
+            What is to be read from the file, and the values by their names in the output.
+        """
+        values = folder_values(path)
+        kept, unread, given = [], [], {}
+        for column in self.fields if values else ():
+            name = None if column.name in self.text_columns else find_column(column.name, values)
+            if name is None:
+                kept.append(column)
+            else:
+                unread.append(column.name)
+                given[column.output_name] = folder_scalar(values[name], column.type)
+        if not given:
+            return self, {}
+        return replace(self, fields=tuple(kept), unread=tuple(unread)), given
+
+    def of_file(self, names: Collection[str], path: str) -> "Layout":
+        """Returns the layout with the columns that a file has, as they are spelled there.
+
+        Args:
+            names: Names of the file's columns.
+            path: The file.
+
+        Raises:
+            InputError: It lacks one that it had when the run was planned.
+        """
+        spelled: dict[str, str] = {}
+        for column in self.fields:
+            if (own := find_column(column.name, names)) is not None:
+                spelled[column.name] = own
+            elif not column.is_optional:
+                raise InputError(f"{path!r} no longer has the column {column.name!r}")
+        fields = [column for column in self.fields if column.name in spelled]
+        pair = self.text_pair_column
+        return replace(
+            self,
+            fields=tuple(replace(column, name=spelled[column.name]) for column in fields),
+            text_column=spelled[self.text_column],
+            text_pair_column=None if pair is None else spelled[pair],
+        )
 
 
 @dataclass(frozen=True)
@@ -107,7 +151,8 @@ class ReadBatch:
     """Rows that were read, and rows that were rejected, each in file order.
 
     Attributes:
-        rows: A record batch in the layout's schema.
+        rows: A record batch in the layout's schema; as a reader yields it, without the columns that
+            the file lacks.
         rejected: A record batch in the schema `REJECTED`.
         stored_bytes: Bytes of the file, as stored, that were read for them.
     """
@@ -124,6 +169,27 @@ class ReadBatch:
     def of_bytes(self, stored_bytes: float) -> "ReadBatch":
         """Returns the batch with the bytes that were read for it."""
         return replace(self, stored_bytes=stored_bytes)
+
+    def completed(self, layout: Layout, given: Mapping[str, pa.Scalar]) -> "ReadBatch":
+        """Returns the batch with all columns of a layout.
+
+        Args:
+            layout: The layout.
+            given: Values that all rows have, by the names of their columns in the output; columns
+                that the batch lacks else are null.
+        """
+        if self.rows.schema.equals(layout.schema):
+            return self
+        names, length = set(self.rows.schema.names), self.rows.num_rows
+        columns = [
+            self.rows.column(wanted.name)
+            if wanted.name in names
+            else pa.repeat(given[wanted.name], length)
+            if wanted.name in given
+            else pa.nulls(length, wanted.type)
+            for wanted in layout.schema
+        ]
+        return replace(self, rows=pa.RecordBatch.from_arrays(columns, schema=layout.schema))
 
     def head(self, count: int) -> "ReadBatch":
         """Returns the first `count` rows in file order, rejected ones included."""
@@ -146,9 +212,11 @@ class Rejects:
 
     Attributes:
         source: Path of the file that is being read.
+        encoding: Its encoding; what is added of it as UTF-8 is kept as it stands in the file.
     """
 
     source: str
+    encoding: str = UTF_8
     positions: list[int] = field(default_factory=list)
     raws: list[bytes | None] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -156,7 +224,7 @@ class Rejects:
     def add(self, position: int, raw: bytes | None, error: str) -> None:
         """Adds a row: its position, what was read, and what is wrong with it."""
         self.positions.append(position)
-        self.raws.append(raw)
+        self.raws.append(None if raw is None else from_utf_8(raw, self.encoding))
         self.errors.append(error)
 
     def take(self) -> pa.RecordBatch:
@@ -212,12 +280,3 @@ def batch_bounds(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
         stop = min(max(by_bytes, start + 1), start + BATCH_ROWS, len(ends))
         yield start, stop
         start, before = stop, int(ends[stop - 1])
-
-
-def not_utf8(raw: bytes) -> str | None:
-    """Returns what is wrong with bytes that are not UTF-8, or None if they are."""
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return f"invalid UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}"
-    return None

@@ -3,8 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from transforms.files import CorpusFile
 from transforms.reading.decompress import BrokenStreamError, InputStream, compression_suffix
+from transforms.reading.dialect import UTF_8
+from transforms.reading.encoding import (
+    BYTE_ORDER_MARKS,
+    WIDTHS,
+    line_starts,
+    newline_of,
+    to_utf_8,
+)
+from transforms.reading.frames import Frame, frames
 from transforms.reading.readers import FileRange, whole_file
 
 BLOCK_BYTES = 4 << 20
@@ -15,8 +26,6 @@ LINE_BYTES = 64 << 20
 
 _KEPT_OF_LONG_LINE = 1 << 20
 _LEAST_READ = 64 << 10
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
@@ -26,16 +35,25 @@ class LineBlock:
     Attributes:
         offset: Where the block begins in the decompressed file. A byte order mark is not part of
             the first line.
-        data: The lines, each with its `\n`; the last line of a file may have none.
+        data: The lines, each with its `\n`; the last line of a file may have none. UTF-8, or what
+            was invalid in the file.
         fault: What is wrong with the line in `data`, or None. If the stream breaks off, `data` is
             what there is of the last line, and empty if the break is between two lines.
         stored_bytes: Bytes of the file, as stored, that were read for the block.
+        starts: Where each line begins in the decompressed file, int64; None if it is where it
+            begins in `data`, after `offset`: the file is in UTF-8.
     """
 
     offset: int
     data: bytes
     fault: str | None = None
     stored_bytes: float = 0
+    starts: np.ndarray | None = None
+
+    def in_utf_8(self, encoding: str) -> "LineBlock":
+        """Returns the block that the bytes of a file in another encoding are."""
+        starts = self.offset + line_starts(self.data, encoding)
+        return replace(self, data=to_utf_8(self.data, encoding), starts=starts)
 
 
 def line_blocks(
@@ -43,6 +61,8 @@ def line_blocks(
     start: int = 0,
     stop: int | None = None,
     block_bytes: int = BLOCK_BYTES,
+    encoding: str = UTF_8,
+    stored_start: int = 0,
 ) -> Iterator[LineBlock]:
     r"""Reads the lines whose first byte lies in a range of a file.
 
@@ -51,9 +71,12 @@ def line_blocks(
 
     Args:
         path: The file; its suffix indicates the compression.
-        start: First byte of the range; 0 for a compressed file.
+        start: First byte of the range in the decompressed file.
         stop: The byte after the range, or None for the rest of the file.
         block_bytes: Bytes read at a time.
+        encoding: The encoding of the file.
+        stored_start: Of a compressed file, where the frame begins whose content begins one byte
+            before `start`.
 
     Yields:
         Blocks of about `block_bytes`, or more if a line is longer.
@@ -62,64 +85,100 @@ def line_blocks(
         OSError: The file cannot be opened, or the storage failed.
     """
     with InputStream(path) as stream:
-        if start and _is_utf16(stream.read(_LEAST_READ)):
-            return  # the range that begins at 0 reports it
-        first = _first_line(stream, start, stop) if start else 0
-        if first is None:
-            return
-        is_range = bool(start) or stop is not None
+        cutter = _Cutter(stream, stop, block_bytes, encoding)
+        is_compressed = bool(compression_suffix(path))
+        first = 0
+        if start:
+            try:
+                found = cutter.seek(start, stored_start if is_compressed else None)
+            except BrokenStreamError:
+                return  # the range before reports it, which ends with the line that is sought
+            if found is None:
+                return
+            first = found
+        is_range = not is_compressed and (bool(start) or stop is not None)
         counted = first if is_range else 0
-        for block in _Cutter(stream, first, stop, block_bytes).blocks():
+        for block in cutter.blocks():
             # What was read past the end of a range is for the next range to count.
             reached = block.offset + len(block.data) if is_range else stream.consumed
-            yield replace(block, stored_bytes=reached - counted)
+            counted_block = replace(block, stored_bytes=reached - counted)
+            yield counted_block if encoding == UTF_8 else counted_block.in_utf_8(encoding)
             counted = reached
 
 
 def split_lines(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
-    """Cuts a file of lines into byte ranges; a compressed file stays whole."""
-    if compression_suffix(file.path):
-        yield from whole_file(file, unit_bytes)
+    """Cuts a file of lines into byte ranges; a compressed one only where frames of zstd begin."""
+    width = WIDTHS.get(file.dialect.encoding or UTF_8, 1)
+    if not compression_suffix(file.path):
+        step = max(unit_bytes - unit_bytes % width, width)
+        for start in range(0, file.size, step):
+            yield FileRange(file.path, start, min(start + step, file.size), dialect=file.dialect)
+    elif compression_suffix(file.path) == ".zst" and width == 1:
+        yield from _split_frames(file, unit_bytes)
     else:
-        for start in range(0, file.size, unit_bytes):
-            yield FileRange(file.path, start, min(start + unit_bytes, file.size))
+        yield from whole_file(file, unit_bytes)
 
 
-def _is_utf16(head: bytes) -> bool:
-    """Returns whether a file with this head is UTF-16: it has its byte order mark and a NUL."""
-    return head.startswith(_UTF16_MARKS) and b"\0" in head[:_LEAST_READ]
+def _split_frames(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
+    """Cuts a file into ranges of whole frames.
 
-
-def _first_line(stream: InputStream, start: int, stop: int | None) -> int | None:
-    """Moves to the first line that begins at or after `start`; None if none does before `stop`."""
-    position = start - 1  # a line begins at `start` if the byte before ends one
-    stream.seek(position)
-    while stop is None or position < stop - 1:
-        data = stream.read(_LEAST_READ)
-        if not data:
-            return None
-        end = data.find(b"\n")
-        if end >= 0:
-            first = position + end + 1
-            stream.seek(first)
-            return first if stop is None or first < stop else None
-        position += len(data)
-    return None
+    The line that begins with a frame is of the range before: whether it is a line of its own only
+    the end of the frame before shows.
+    """
+    begin = Frame(0, -1)
+    for frame in frames(file.path):
+        if frame.stored - begin.stored >= unit_bytes and frame.content > begin.content + 1:
+            yield FileRange(
+                file.path,
+                begin.content + 1,
+                frame.content + 1,
+                dialect=file.dialect,
+                stored_start=begin.stored,
+            )
+            begin = frame
+    yield FileRange(file.path, begin.content + 1, dialect=file.dialect, stored_start=begin.stored)
 
 
 class _Cutter:
     """Cuts a stream into blocks; holds the beginning of a line until its end arrives."""
 
     def __init__(
-        self, stream: InputStream, offset: int, stop: int | None, block_bytes: int
+        self, stream: InputStream, stop: int | None, block_bytes: int, encoding: str
     ) -> None:
         self._stream = stream
-        self._offset = offset  # offset of what is held
+        self._offset = 0  # offset of what is held
         self._stop = stop
         self._block_bytes = block_bytes
+        self._width = WIDTHS.get(encoding, 1)
+        self._newline = newline_of(encoding)
+        self._mark = BYTE_ORDER_MARKS.get(encoding, b"")
+        self._ahead = b""  # read, but not looked at
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._skipping = False  # inside a line that is too long
+
+    def seek(self, start: int, stored_start: int | None = None) -> int | None:
+        """Moves to the first line that begins at or after `start`.
+
+        Args:
+            start: A byte of the decompressed file.
+            stored_start: Of a compressed file, where the content before `start` begins.
+
+        Returns:
+            Where it begins; None if no line begins before the end of the range.
+        """
+        position = start - self._width  # a line begins at `start` if one ends before
+        self._stream.seek(position if stored_start is None else stored_start)
+        while self._stop is None or position < self._stop - self._width:
+            data = self._whole(self._stream.read(_LEAST_READ))
+            if not data:
+                return None
+            end = self._after_newline(data)
+            position += end or len(data)
+            if end:
+                self._offset, self._ahead = position, data[end:]
+                return position if self._stop is None or position < self._stop else None
+        return None
 
     def blocks(self) -> Iterator[LineBlock]:
         is_last = False
@@ -160,22 +219,38 @@ class _Cutter:
         position = self._offset + self._held_bytes
         if self._stop is not None and position + len(data) >= self._stop:
             # The range's last line ends at the first newline that is not before its last byte.
-            end = data.find(b"\n", max(self._stop - 1 - position, 0))
-            if end >= 0:
-                return end + 1, True
-        return data.rfind(b"\n") + 1, False
+            end = self._after_newline(data, max(self._stop - self._width - position, 0))
+            if end:
+                return end, True
+        end = data.rfind(self._newline)
+        while end % self._width and end >= 0:
+            end = data.rfind(self._newline, 0, end + len(self._newline) - 1)
+        return end + len(self._newline) if end >= 0 else 0, False
+
+    def _after_newline(self, data: bytes, start: int = 0) -> int:
+        """Returns the end of the first newline at or after a place, or 0 if there is none."""
+        end = data.find(self._newline, start)
+        while end % self._width and end >= 0:
+            end = data.find(self._newline, end + 1)
+        return end + len(self._newline) if end >= 0 else 0
+
+    def _whole(self, data: bytes) -> bytes:
+        """Returns data that ends with a whole unit of the encoding, unless the file does not."""
+        while self._width > 1 and data and len(data) % self._width:
+            more = self._stream.read(self._width - len(data) % self._width)
+            if not more:
+                break
+            data += more
+        return data
 
     def _read(self) -> bytes:
         data = self._read_stream()
-        if self._offset == self._held_bytes == 0 and _is_utf16(data):
-            raise BrokenStreamError(
-                "the text is UTF-16, and only UTF-8 can be read: convert it, for example with iconv"
-            )
-        if self._offset == self._held_bytes == 0 and data.startswith(_BYTE_ORDER_MARK):
-            self._offset = len(_BYTE_ORDER_MARK)
-            data = data[len(_BYTE_ORDER_MARK) :] or self._read_stream()
+        is_head = self._offset == self._held_bytes == 0
+        if is_head and self._mark and data.startswith(self._mark):
+            self._offset = len(self._mark)
+            data = data[len(self._mark) :] or self._read_stream()
         while self._skipping and data:
-            end = data.find(b"\n") + 1
+            end = self._after_newline(data)
             self._offset += end or len(data)
             self._skipping = not end
             if end and self._stop is not None and self._offset >= self._stop:
@@ -184,8 +259,11 @@ class _Cutter:
         return data
 
     def _read_stream(self) -> bytes:
+        if self._ahead:
+            ahead, self._ahead = self._ahead, b""
+            return ahead
         size = self._block_bytes
         if self._stop is not None:
             missing = self._stop - self._offset - self._held_bytes
             size = min(size, max(missing, _LEAST_READ))
-        return self._stream.read(size)
+        return self._whole(self._stream.read(size))

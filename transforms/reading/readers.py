@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from transforms.errors import InputError
 from transforms.files import CorpusFile, map_files
+from transforms.reading.dialect import UNKNOWN, Dialect
 from transforms.reading.layout import Layout, ReadBatch
 
 _T = TypeVar("_T")
@@ -21,11 +22,13 @@ class Head:
         path: The file.
         columns: Their types by name, in order.
         faults: Why some of them cannot be kept, by name; the type of such a column is meaningless.
+        hint: What may be wrong if a column is not among them.
     """
 
     path: str
     columns: dict[str, pa.DataType]
     faults: Mapping[str, str] = field(default_factory=dict)
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,17 +40,25 @@ class FileRange:
         start: First byte, or row group.
         stop: The one after the last, or None for the rest of the file.
         first_row: Row number of its first row in the file, for formats that do not record it.
+        dialect: How its characters are written, for formats of text.
+        stored_start: Of a compressed file, the byte where the frame begins in which `start` is.
     """
 
     path: str
     start: int = 0
     stop: int | None = None
     first_row: int = 0
+    dialect: Dialect = UNKNOWN
+    stored_start: int = 0
+
+
+def _as_found(type_: pa.DataType) -> pa.DataType:
+    return type_
 
 
 @dataclass(frozen=True)
 class FormatReader:
-    """The three things that a format's module does.
+    """What a format's module does.
 
     Attributes:
         heads: Finds the columns of files, reading only their heads or footers: a `Head` for each
@@ -55,17 +66,25 @@ class FormatReader:
         split: Cuts a file into ranges of about the given number of bytes that can be read
             independently, in file order.
         read: Reads the rows of a range, in file order. Every row is in a batch's rows, or rejected.
-            Raises `OSError` if the file is gone or the storage failed.
+            A batch is without those of the layout's columns that the file lacks. Raises `OSError`
+            if the file is gone or the storage failed.
+        settled: Returns the type of a column from that in a `Head`, where null may stand for what
+            is not known.
+        dialect: Finds out how the characters of a file are written, given what the user said of
+            it; None for formats that need not ask. Raises `InputError` when in doubt, or if the
+            file is something else.
     """
 
     heads: Callable[[Sequence[CorpusFile]], list[Head]]
     split: Callable[[CorpusFile, int], Iterable[FileRange]]
     read: Callable[[Layout, FileRange], Iterator[ReadBatch]]
+    settled: Callable[[pa.DataType], pa.DataType] = _as_found
+    dialect: Callable[[CorpusFile, Dialect], Dialect] | None = None
 
 
 def whole_file(file: CorpusFile, range_bytes: int) -> Iterator[FileRange]:
     """Leaves a file whole, however long: only reading it shows where its rows begin."""
-    yield FileRange(file.path)
+    yield FileRange(file.path, dialect=file.dialect)
 
 
 def read_each(files: Sequence[CorpusFile], read: Callable[[str], _T]) -> list[_T]:
@@ -74,11 +93,20 @@ def read_each(files: Sequence[CorpusFile], read: Callable[[str], _T]) -> list[_T
     Raises:
         InputError: A file cannot be read.
     """
+    return look_at_each(files, lambda file: read(file.path))
 
-    def read_file(file: CorpusFile) -> _T:
+
+def look_at_each(files: Sequence[CorpusFile], look: Callable[[CorpusFile], _T]) -> list[_T]:
+    """Returns what `look` finds in each file.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
+
+    def look_at(file: CorpusFile) -> _T:
         try:
-            return read(file.path)
+            return look(file)
         except OSError as error:
             raise InputError(f"cannot read {file.path!r}: {error}") from error
 
-    return map_files(files, read_file)
+    return map_files(files, look_at)

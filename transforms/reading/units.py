@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from transforms.files import CorpusFile, map_files
+from transforms.files import CorpusFile, is_divisible, map_files
 from transforms.reading.corpus import Corpus
+from transforms.reading.dialect import Dialect
 from transforms.reading.formats.record import INPUT_FORMATS
 from transforms.reading.layout import ReadBatch
 from transforms.reading.readers import FileRange
@@ -30,6 +31,7 @@ class Unit:
         first_row: Row number of its first row in the file, for formats that do not record it.
         size: About how many bytes, as stored, are read for it.
         limit: How many rows to read, rejected ones included; all if None.
+        stored_start: Of a compressed file, the byte where the frame begins in which `start` is.
     """
 
     files: tuple[CorpusFile, ...]
@@ -38,6 +40,7 @@ class Unit:
     first_row: int = 0
     size: float = 0
     limit: int | None = None
+    stored_start: int = 0
 
     @property
     def name(self) -> str:
@@ -48,13 +51,16 @@ class Unit:
 
     def as_json(self) -> dict[str, Any]:
         """Returns what `from_json` makes an equal unit of."""
-        files = [[file.path, file.size, file.version, file.fingerprint] for file in self.files]
+        files = [{**vars(file), "dialect": file.dialect.as_json()} for file in self.files]
         return {**vars(self), "files": files}
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Unit":
         """Returns the unit that `as_json` was called on."""
-        return cls(**{**saved, "files": tuple(CorpusFile(*file) for file in saved["files"])})
+        files = (
+            CorpusFile(**{**file, "dialect": Dialect(**file["dialect"])}) for file in saved["files"]
+        )
+        return cls(**{**saved, "files": tuple(files)})
 
 
 def unit_bytes_of(corpus: Corpus) -> int:
@@ -89,7 +95,10 @@ def plan_units(
             group_bytes += file.size
         else:
             share = file.size / len(ranges)
-            units += [Unit((file,), r.start, r.stop, r.first_row, share) for r in ranges]
+            units += [
+                Unit((file,), r.start, r.stop, r.first_row, share, stored_start=r.stored_start)
+                for r in ranges
+            ]
     if group:
         units.append(Unit(tuple(group), size=group_bytes))
     return tuple(units)
@@ -106,8 +115,8 @@ def split_file(corpus: Corpus, file: CorpusFile, range_bytes: int) -> Iterable[F
     Returns:
         The ranges, in file order.
     """
-    if file.size <= range_bytes:
-        return (FileRange(file.path),)
+    if file.size <= range_bytes or not is_divisible(file.path):
+        return (FileRange(file.path, dialect=file.dialect),)
     return INPUT_FORMATS[corpus.format].load().split(file, range_bytes)
 
 
@@ -129,9 +138,13 @@ def read_unit(corpus: Corpus, unit: Unit) -> Iterator[tuple[str, ReadBatch]]:
     for file in unit.files:
         if rows_left == 0:
             return
-        for batch in read(corpus, FileRange(file.path, unit.start, unit.stop, unit.first_row)):
+        layout, given = corpus.beside_folders(file.path)
+        part = FileRange(
+            file.path, unit.start, unit.stop, unit.first_row, file.dialect, unit.stored_start
+        )
+        for batch in read(layout, part):
             head = batch if rows_left is None else batch.head(rows_left)
-            yield file.path, head
+            yield file.path, head.completed(corpus, given)
             if rows_left is not None:
                 rows_left -= head.num_rows
                 if rows_left == 0:

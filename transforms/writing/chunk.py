@@ -78,7 +78,7 @@ class ChunkWriter:
         if written:
             self._writer(False).write(self._schemas.project(batch.rows))
         if rejected:
-            self._writer(True).write(batch.rejected)
+            self._writer(True).write(self._schemas.project_rejected(batch.rejected))
         self._stop += batch.num_read
         self._bytes += batch.stored_bytes
         self._seconds += batch.model_seconds

@@ -91,10 +91,27 @@ class OutputFolder(Protocol):
 
 
 def open_folder(output: str) -> OutputFolder:
-    """Returns the folder at a path or URL, whether or not it exists yet."""
+    """Returns the folder at a path or URL, whether or not it exists yet.
+
+    Raises:
+        OutputError: Nothing can be written there, or not as safely as is promised.
+        InputError: A package is missing.
+    """
     if re.match(r"[a-zA-Z][-a-zA-Z0-9+.]*://", output):
         if output.endswith("://"):  # without its slashes it would be a local folder
             raise OutputError(f"{output} names no bucket or folder")
+        from transforms.storage import stores
+
+        scheme = output.partition("://")[0].lower()
+        if scheme == "s3" and stores.store_of(output):
+            from transforms.storage.s3_folder import S3Folder
+
+            return S3Folder(output.rstrip("/"))
+        if scheme in stores.SCHEMES and scheme != "gs":
+            raise OutputError(
+                f"cannot use --output={output}: results are written to a folder on this machine, "
+                "in gs:// or in s3://; give one of these, and copy it"
+            )
         from transforms.writing.remote_folder import RemoteFolder
 
         return RemoteFolder(output.rstrip("/"))

@@ -1,5 +1,6 @@
 """The manifest: the file that says what an output folder holds, and that it is complete."""
 
+import base64
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone
@@ -10,18 +11,22 @@ import pyarrow as pa
 from transforms.counters import Counters, most_common, sum_counters, without
 from transforms.errors import OutputError
 from transforms.writing.folder import OutputFolder, open_folder, storage_errors
+from transforms.writing.formats.record import OUTPUT_FORMATS, OutputFormat
 from transforms.writing.parts import Part
 
 MANIFEST = "_MANIFEST.json"
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Version of the manifest; grows when a reader of the old one would misread the new one."""
 
 _SUMMED = ("rows", "rejected", "tokens", "labels", "counters")
 _LISTS = ("inputs", "parts", "rejected_parts", "runs")
 _TIMES = ("started", "finished", "seconds")
 MANIFEST_KEYS = frozenset(
-    {"format_version", "columns", "metadata", "settings", *_SUMMED, *_LISTS, *_TIMES}
+    {
+        *("format_version", "output_format", "columns", "arrow_schema", "metadata", "settings"),
+        *(*_SUMMED, *_LISTS, *_TIMES),
+    }
 )
 """The keys that belong to the manifest and not to the command."""
 
@@ -29,6 +34,7 @@ MANIFEST_KEYS = frozenset(
 _KINDS: dict[str, type] = {
     **dict.fromkeys(("columns", "metadata", "settings", "rows", "rejected", "tokens"), dict),
     **dict.fromkeys(_LISTS, list),
+    **dict.fromkeys(("output_format", "arrow_schema"), str),
 }
 
 # Error messages can be as many as the rows: the manifest shows this many, the most common ones.
@@ -86,6 +92,8 @@ def _problem(manifest: Any) -> str | None:
     for name in _LISTS if is_ours else ("runs",):
         if not all(isinstance(entry, dict) for entry in manifest.get(name, [])):
             return f"not a manifest of results: its {name!r} are wrong"
+    if is_ours and manifest["output_format"] not in OUTPUT_FORMATS:
+        return f"not a manifest of results: its output format is {manifest['output_format']!r}"
     return None
 
 
@@ -99,6 +107,24 @@ def paths_in(manifest: Mapping[str, Any] | None) -> set[str]:
     """Returns the names of the parts that a manifest lists."""
     lists = ((manifest or {}).get(key, []) for key in ("parts", "rejected_parts"))
     return {part["path"] for parts in lists for part in parts}
+
+
+def format_of(manifest: Mapping[str, Any]) -> OutputFormat:
+    """Returns the format of the parts that a manifest lists."""
+    return OUTPUT_FORMATS[manifest["output_format"]]
+
+
+def schema_in(manifest: Mapping[str, Any]) -> pa.Schema:
+    """Returns the columns of a result; parts of text do not know their types.
+
+    Raises:
+        OutputError: The manifest does not tell them.
+    """
+    try:
+        encoded = base64.b64decode(manifest["arrow_schema"], validate=True)
+        return pa.ipc.read_schema(pa.py_buffer(encoded))
+    except (ValueError, OSError) as error:
+        raise OutputError(f"{MANIFEST} has a damaged 'arrow_schema': {error}") from None
 
 
 def describe_columns(schema: pa.Schema) -> dict[str, str]:
@@ -116,6 +142,7 @@ def build_manifest(
     run_id: str,
     started: str,
     schema: pa.Schema,
+    output_format: str,
     facts: Mapping[str, Any],
     settings: Mapping[str, Any],
     inputs: Sequence[Mapping[str, Any]],
@@ -129,6 +156,7 @@ def build_manifest(
         run_id: Name of the run.
         started: When it started, in the form of `utc_now`.
         schema: Columns and key-value metadata of the parts.
+        output_format: Their format, one of `OUTPUT_FORMATS`.
         facts: Facts about the command, for the top level.
         settings: What the command was asked for; an update must have the same.
         inputs: The files that were read, with the names of the parts that hold their rows.
@@ -152,6 +180,7 @@ def build_manifest(
     other = {name: count for name, count in counts.items() if name != "padded_tokens"}
     return {
         "format_version": FORMAT_VERSION,
+        "output_format": output_format,
         **facts,
         "settings": dict(settings),
         "inputs": [dict(entry) for entry in inputs],
@@ -164,6 +193,7 @@ def build_manifest(
         **({"labels": counters["labels"]} if "labels" in counters else {}),
         **({"counters": other} if other else {}),
         "columns": describe_columns(schema),
+        "arrow_schema": base64.b64encode(schema.remove_metadata().serialize()).decode(),
         "metadata": {k.decode(): v.decode() for k, v in (schema.metadata or {}).items()},
         "parts": _list_parts(parts, rejected=False),
         "rejected_parts": _list_parts(parts, rejected=True),

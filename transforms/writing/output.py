@@ -14,7 +14,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from transforms.errors import OutputError
 from transforms.files import CorpusFile, is_remote, secret_in
@@ -22,8 +21,15 @@ from transforms.reading.units import Unit
 from transforms.versions import is_unchanged, with_fingerprints
 from transforms.writing.finishing import finish_publishing
 from transforms.writing.folder import OutputFolder, open_folder, storage_errors
+from transforms.writing.formats.record import DEFAULT_FORMAT
 from transforms.writing.lock import Lock, release_lock, take_lock
-from transforms.writing.manifest import describe_columns, last_run, load_manifest, utc_now
+from transforms.writing.manifest import (
+    describe_columns,
+    last_run,
+    load_manifest,
+    schema_in,
+    utc_now,
+)
 from transforms.writing.parts import result_files
 from transforms.writing.recovery import (
     Recovered,
@@ -169,11 +175,9 @@ class Reservation:
         return self.plan.if_exists in ("append", "update") and self.earlier is not None
 
     def earlier_schema(self) -> pa.Schema:
-        """Returns the columns of the earlier results, from one of their parts."""
+        """Returns the columns of the earlier results."""
         assert self.earlier is not None
-        first = self.earlier["parts"][0]["path"]
-        with storage_errors(f"read {self.plan.folder}"), self._folder.open(first) as part:
-            return pq.read_schema(part).remove_metadata()
+        return schema_in(self.earlier)
 
     def fitted(self, schema: pa.Schema) -> pa.Schema:
         """Returns columns in the order in which the earlier results have them, if rows are added.
@@ -232,8 +236,11 @@ class Reservation:
             if self._refusal is not None:
                 raise self._refusal
             _check_inputs_survive(self._folder, self.plan, [file.path for file in todo.files])
+            # What a run has done in other columns than now, with files that it did not know, can
+            # not stand beside the rest.
+            is_other = dead is not None and dead.columns != run.columns
             for run_id in self._folder.run_ids():
-                if run_id != run.run_id:
+                if run_id != run.run_id or is_other:
                     self._folder.remove_tree(run_folder(run_id))
             run.save(self._folder)
             self.plan = replace(self.plan, unit_bytes=unit_bytes)
@@ -276,6 +283,7 @@ def reserve_output(
     if_exists: IfExists = "error",
     settings: Mapping[str, Any] | None = None,
     metadata: Mapping[str, str] | None = None,
+    output_format: str = DEFAULT_FORMAT,
     replace_if: Callable[[Mapping[str, Any]], bool] | None = None,
     elsewhere: bool = False,
     files: Sequence[CorpusFile] = (),
@@ -290,6 +298,7 @@ def reserve_output(
         settings: What the command was asked for; an update must have the same.
         metadata: What all rows of one folder must share, such as the digest of the weights;
             appending compares it with the same keys of the earlier run's metadata.
+        output_format: One of `OUTPUT_FORMATS`; appending to a result of another one is refused.
         replace_if: Called with the manifest of an earlier result when `if_exists` is "error";
             True replaces that result.
         elsewhere: Whether the run may go on when this process has ended.
@@ -309,7 +318,9 @@ def reserve_output(
         raise OutputError(f"--output={os.fsencode(output)!r} is not UTF-8: rename it") from None
     folder = open_folder(output)
     paths = frozenset(absolute(file.path) for file in files)
-    asked = Request(output, if_exists, settings or {}, metadata or {}, replace_if, paths)
+    asked = Request(
+        output, if_exists, settings or {}, metadata or {}, output_format, replace_if, paths
+    )
     with storage_errors(f"use --output={output}"):
         folder.check_no_file()
         # Nothing is written into a folder with results that stay as they are.
@@ -360,7 +371,7 @@ def _check_inputs_survive(folder: OutputFolder, plan: OutputPlan, sources: Seque
         return
     replaced = {f"{plan.folder}/{name}" for name in result_files(folder)}
     for source in sources:
-        if open_folder(source).path in replaced:
+        if (source if is_remote(source) else os.path.abspath(source)) in replaced:
             raise OutputError(
                 f"--if_exists={plan.if_exists} would remove the input {source}: give another "
                 "--output"

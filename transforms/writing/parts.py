@@ -1,4 +1,4 @@
-"""Parts: the Parquet files that a result is made of; how they are written, counted and named."""
+"""Parts: the files that a result is made of; how they are written, counted and named."""
 
 import hashlib
 import re
@@ -9,17 +9,18 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from transforms.counters import Counters, most_common, sum_counters
 from transforms.writing.folder import RUN_ID, NewFile, OutputFolder
+from transforms.writing.formats.part_format import PartEncoder, StoredRows
+from transforms.writing.formats.record import OUTPUT_FORMATS, OutputFormat
 
 REJECTED_FOLDER = "rejected"
 """The folder, inside the output folder, that holds the parts with rejected rows."""
 
-# A row group is what a reader decodes at a time, and what a chunk holds before it writes. Rows:
-# 131,072, near DuckDB's 122,880, and enough for readers to skip by statistics. Bytes, of Arrow
-# memory: 64 MiB, reached first by rows that carry vectors.
+# A row group of Parquet is what a reader decodes at a time, and what a chunk holds before it
+# writes; text is written as it comes. Rows: 131,072, near DuckDB's 122,880, and enough for readers
+# to skip by statistics. Bytes, of Arrow memory: 64 MiB, reached first by rows that carry vectors.
 ROW_GROUP_ROWS = 128 * 1024
 ROW_GROUP_BYTES = 64 * 1024**2
 
@@ -29,20 +30,18 @@ PART_BYTES = 256 * 1024**2
 
 _BLOCK_BYTES = 1 << 20  # read at a time for a digest
 
-# A column is dictionary-encoded when at most half of this many of its first rows are distinct.
-_DICTIONARY_SAMPLE_ROWS = 16 * 1024
-
 # Error messages can quote the row, and be as many as the rows: limits on the characters of each and
 # on the messages of a part.
 _ERROR_CHARACTERS = 300
 _ERRORS_IN_PART = 200
 
-_NAME = re.compile(rf"({REJECTED_FOLDER}/)?part-\d{{5,}}-of-\d{{5,}}(-{RUN_ID})?\.parquet")
+_EXTENSIONS = "|".join(re.escape(record.extension) for record in OUTPUT_FORMATS.values())
+_NAME = re.compile(rf"({REJECTED_FOLDER}/)?part-\d{{5,}}-of-\d{{5,}}(-{RUN_ID})?({_EXTENSIONS})")
 
 
 @dataclass(frozen=True)
 class Part:
-    """A finished Parquet file that is not published yet.
+    """A finished file that is not published yet.
 
     Attributes:
         path: Its name in the output folder.
@@ -61,7 +60,9 @@ class Part:
     counters: Counters
 
 
-def part_name(rejected: bool, index: int, total: int, appended_by: str | None) -> str:
+def part_name(
+    rejected: bool, index: int, total: int, appended_by: str | None, extension: str
+) -> str:
     """Returns the name of a published part in the output folder.
 
     Args:
@@ -69,10 +70,11 @@ def part_name(rejected: bool, index: int, total: int, appended_by: str | None) -
         index: Its place among the parts of its kind, from 0.
         total: How many of its kind there are, those of earlier runs included.
         appended_by: Id of the run, if other runs have written to the folder before.
+        extension: That of its format.
     """
     folder = f"{REJECTED_FOLDER}/" if rejected else ""
     suffix = f"-{appended_by}" if appended_by else ""
-    return f"{folder}part-{index:05d}-of-{total:05d}{suffix}.parquet"
+    return f"{folder}part-{index:05d}-of-{total:05d}{suffix}{extension}"
 
 
 def result_files(folder: OutputFolder) -> dict[str, int]:
@@ -92,14 +94,15 @@ def digest_of(folder: OutputFolder, name: str) -> tuple[int, str]:
 
 
 class PartWriter:
-    """Writes one Parquet file, in row groups sized for its readers; the first one creates it.
+    """Writes one file, Parquet in row groups sized for its readers; the first rows create it.
 
     Args:
         folder: The output folder.
         parts_folder: Name of the folder in it where the parts of the run are.
         schema: Columns and key-value metadata of the file.
         rejected: Whether its rows are rejected ones.
-        count: Counts what the manifest says about the rows of a row group.
+        count: Counts what the manifest says about rows.
+        output_format: The format.
     """
 
     def __init__(
@@ -109,9 +112,11 @@ class PartWriter:
         schema: pa.Schema,
         rejected: bool,
         count: Callable[[pa.Table], Counters],
+        output_format: OutputFormat,
     ) -> None:
         self._folder = folder
-        self._path = f"{parts_folder}/{uuid.uuid4().hex}.parquet"
+        self._format = output_format
+        self._path = f"{parts_folder}/{uuid.uuid4().hex}{output_format.extension}"
         self.schema = schema
         self._rejected = rejected
         self._count = count
@@ -121,7 +126,7 @@ class PartWriter:
         self._rows = 0
         self._counters: Counters = {}
         self._file: _HashingFile | None = None
-        self._parquet: pq.ParquetWriter | None = None
+        self._encoder: PartEncoder | None = None
 
     @property
     def is_full(self) -> bool:
@@ -129,20 +134,29 @@ class PartWriter:
         return self._file is not None and self._file.bytes >= PART_BYTES
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Adds one or more rows; they reach the file with their row group."""
+        """Adds one or more rows; those of Parquet reach the file with their row group."""
         self._batches.append(batch)
         self._waiting_rows += batch.num_rows
         self._waiting_bytes += batch.nbytes
-        if self._waiting_rows >= ROW_GROUP_ROWS or self._waiting_bytes >= ROW_GROUP_BYTES:
-            self._write_row_group()
+        is_full = self._waiting_rows >= ROW_GROUP_ROWS or self._waiting_bytes >= ROW_GROUP_BYTES
+        if is_full or self._format.is_text:
+            self._write_waiting()
+
+    def write_stored(self, rows: StoredRows) -> None:
+        """Adds rows of an earlier part, as they are; they are not counted but by their number."""
+        if rows.records is None:
+            self.write(rows.columns.cast(self.schema))
+        else:
+            self._open(self.schema.empty_table()).write_stored(rows)
+            self._rows += rows.num_rows
 
     def close(self) -> Part:
         """Finishes the file, which has the columns even if no row was written."""
-        if self._batches or self._parquet is None:
-            self._write_row_group()
-        assert self._parquet is not None
+        if self._batches or self._encoder is None:
+            self._write_waiting()
+        assert self._encoder is not None
         assert self._file is not None
-        self._parquet.close()
+        self._encoder.close()
         self._file.close()
         return Part(
             path=self._path,
@@ -160,24 +174,22 @@ class PartWriter:
         with suppress(Exception):
             self._file.abandon()
         with suppress(Exception):
-            if self._parquet is not None:
-                self._parquet.close()
+            if self._encoder is not None:
+                self._encoder.close()
         with suppress(Exception):
             self._folder.remove([self._path])
 
-    def _write_row_group(self) -> None:
-        table = pa.Table.from_batches(self._batches, self.schema)
-        if self._parquet is None:
+    def _open(self, first: pa.Table) -> PartEncoder:
+        if self._encoder is None:
             self._file = _HashingFile(self._folder.create(self._path))
-            self._parquet = pq.ParquetWriter(
-                self._file,
-                self.schema,
-                compression="zstd",
-                use_dictionary=_repetitive_columns(table),
-                write_statistics=[f.name for f in self.schema if not pa.types.is_nested(f.type)],
-            )
+            self._encoder = self._format.load().encoder(self._file, self.schema, first)
+        return self._encoder
+
+    def _write_waiting(self) -> None:
+        table = pa.Table.from_batches(self._batches, self.schema)
+        encoder = self._open(table)
         if table.num_rows:
-            self._parquet.write_table(table, row_group_size=table.num_rows)
+            encoder.write(table)
             self._counters = sum_counters([self._counters, self._count(table)])
             if "errors" in self._counters:
                 self._counters["errors"] = most_common(self._counters["errors"], _ERRORS_IN_PART)
@@ -216,21 +228,6 @@ class _HashingFile:
 
     def hexdigest(self) -> str:
         return self._sha256.hexdigest()
-
-
-def _repetitive_columns(table: pa.Table) -> list[str]:
-    """Returns the columns whose values recur: labels and paths, not texts and vectors."""
-    sample = table.slice(0, _DICTIONARY_SAMPLE_ROWS)
-    return [name for name in table.column_names if _is_repetitive(sample[name])]
-
-
-def _is_repetitive(column: pa.ChunkedArray) -> bool:
-    if pa.types.is_dictionary(column.type):
-        return True
-    try:
-        return 2 * pc.count_distinct(column, mode="all").as_py() <= len(column)
-    except pa.ArrowNotImplementedError:  # nested types
-        return False
 
 
 def count_results(table: pa.Table, label_column: str | None = None) -> Counters:

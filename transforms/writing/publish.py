@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from transforms.counters import Counters, sum_counters
 from transforms.errors import WriteError
+from transforms.reading.dialect import UNKNOWN
 from transforms.writing.finishing import begin_publishing, finish_publishing
 from transforms.writing.folder import OutputFolder, open_folder, storage_errors
 from transforms.writing.interrupts import without_interrupts
@@ -90,13 +90,15 @@ def _publish(
         parts += [part for part in rewritten.values() if part]
     if all(part.rejected for part in parts) and not (earlier and earlier["parts"]):
         parts.append(schemas.part_writer(folder, plan.parts_folder, False).close())
-    named = _name_parts(parts, plan.run_id, earlier, is_first=not result_files(folder))
+    run_id = plan.run_id if result_files(folder) else None
+    named = _name_parts(parts, earlier, run_id, schemas.format.extension)
     final = {part.path: name for name, part in named.items()}
     counts = sum_counters(record.counts for record in records)
     manifest = build_manifest(
         run_id=plan.run_id,
         started=plan.started,
         schema=schemas.rows,
+        output_format=schemas.format.name,
         facts=facts,
         settings=run.settings,
         inputs=_inputs(run, records, final),
@@ -167,7 +169,7 @@ def _first_reason(parts: Iterable[Part]) -> str:
 
 
 def _name_parts(
-    parts: Sequence[Part], run_id: str, earlier: Mapping[str, Any] | None, is_first: bool
+    parts: Sequence[Part], earlier: Mapping[str, Any] | None, run_id: str | None, extension: str
 ) -> dict[str, Part]:
     """Returns the parts by names that nothing else has, in the order of their rows."""
     named = {}
@@ -175,7 +177,7 @@ def _name_parts(
         ours = [part for part in parts if part.rejected == rejected]
         before = len(earlier[key]) if earlier else 0
         for i, part in enumerate(ours, before):
-            name = part_name(rejected, i, before + len(ours), None if is_first else run_id)
+            name = part_name(rejected, i, before + len(ours), run_id, extension)
             named[name] = part
     return named
 
@@ -196,6 +198,7 @@ def _inputs(
             "bytes": file.size,
             "version": file.version,
             "fingerprint": file.fingerprint,
+            **({"dialect": file.dialect.as_json()} if file.dialect != UNKNOWN else {}),
             "rows": rows[file.path],
             "parts": parts.get(file.path, []),
         }
@@ -226,18 +229,18 @@ def _take_out(
         rejected = name.startswith(f"{REJECTED_FOLDER}/")
         writer = schemas.part_writer(folder, plan.parts_folder, rejected)
         kept = 0
-        with folder.open(name) as stream, pq.ParquetFile(stream) as file:
-            for batch in file.iter_batches():
-                is_gone = pc.is_in(batch.column("source"), pa.array(sorted(gone)))
-                lost = batch.filter(is_gone)
+        with folder.open(name) as part:
+            for rows in schemas.format.load().rows(part, schemas.counted(rejected), whole=True):
+                is_gone = pc.is_in(rows.columns.column("source"), pa.array(sorted(gone)))
+                lost = rows.columns.filter(is_gone)
                 if lost.num_rows:
                     table = pa.Table.from_batches([lost])
                     counts = count_rejected(table) if rejected else schemas.count_results(table)
                     key = "rejected" if rejected else "written"
                     counters.append({**counts, key: lost.num_rows})
-                rest = batch.filter(pc.invert(is_gone))
+                rest = rows.filter(pc.invert(is_gone))
                 if rest.num_rows:
-                    writer.write(rest.cast(writer.schema))
+                    writer.write_stored(rest)
                     kept += rest.num_rows
         rewritten[name] = writer.close() if kept else None
     return reduce_manifest(earlier, gone, affected, sum_counters(counters)), rewritten

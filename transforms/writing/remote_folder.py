@@ -51,9 +51,9 @@ class RemoteFolder:
 
     def create_new(self, name: str, content: bytes) -> bool:
         if self.path.startswith(_GCS):
-            from transforms import buckets
+            from transforms.storage import google
 
-            return buckets.create_new(self._full(name), content)
+            return google.create_new(self._full(name), content)
         # Beam's other file systems have no such operation: of two that create at the same moment
         # the later wins, and the earlier one's parts are never listed.
         if self._systems.exists(self._full(name)):

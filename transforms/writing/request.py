@@ -23,6 +23,7 @@ class Request:
     if_exists: IfExists
     settings: Mapping[str, Any]
     metadata: Mapping[str, str]
+    output_format: str
     replace_if: Callable[[Mapping[str, Any]], bool] | None
     paths: frozenset[str]
 
@@ -107,6 +108,13 @@ class Request:
 
     def _check_appendable(self, earlier: Mapping[str, Any]) -> None:
         self._check_version(earlier)
+        if earlier["output_format"] != self.output_format:
+            raise OutputError(
+                f"--if_exists=append to --output={self.output}: its parts are "
+                f"{earlier['output_format']}, and this run has "
+                f"--output_format={self.output_format}: give --output_format="
+                f"{earlier['output_format']}, or another folder"
+            )
         for name, value in self.metadata.items():
             before = earlier["metadata"].get(name)
             if before != value:

@@ -212,6 +212,20 @@ def test_a_missing_label_column_is_refused_with_the_columns_there_are(read):
         read(VALIDATION, label_column="stars")
 
 
+def test_labels_may_be_in_the_names_of_folders_and_columns_in_another_case(read, tmp_path):
+    for label in ("good", "bad"):
+        (tmp_path / f"Label={label}").mkdir()
+        rows = "".join(f"{label} {i},x,y\n" for i in range(5))
+        (tmp_path / f"Label={label}/a.csv").write_text(f"Text,other,Other\n{rows}")
+    data = read(f"{tmp_path}/*/*.csv")
+    assert data.labels == ["bad", "good"]
+    assert all(text.split()[0] == label for (text,), label in zip(
+        data.train.rows(), data.train.labels, strict=True
+    ))  # fmt: skip
+    with pytest.raises(UserError, match=r"no column 'lable' for --label_column .*mean 'Label'"):
+        read(f"{tmp_path}/*/*.csv", label_column="lable")
+
+
 @pytest.mark.parametrize("numbers", [[1.5, 2, -3], ["4.5", "1e3", "7"]], ids=str)
 def test_a_text_column_of_numbers_is_refused(read, tmp_path, numbers):
     rows = "".join(f"{numbers[i % 3]}{i},{'ab'[i % 2]}\n" for i in range(20))

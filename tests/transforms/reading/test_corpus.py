@@ -128,7 +128,6 @@ def test_tsv_has_no_quoting(tmp_path):
     ("header", "message"),
     [
         ("text,a,a,b,b", "names 'a', 'b' more than once"),
-        ("text,,b", "column 2 of '.*' has no name"),
         (b"text,\xff", "column 2 .*invalid UTF-8: byte 0xff"),
         ('text,"open', "cannot read the header of '.*a.csv': a quote is opened"),
         ("text\rvalue\r", "carriage return"),
@@ -143,17 +142,11 @@ def test_a_compressed_file_that_breaks_off_in_its_header_is_an_error(tmp_path):
     plan_fails("cannot read the header.*ends early", path)
 
 
-@pytest.mark.parametrize(
-    ("header", "message"),
-    [
-        ("text,c", "'.*b.csv' has no column 'a', 'b', which '.*a.csv' has"),
-        ("text,a,b,c", "'.*b.csv' has the column 'c', which '.*a.csv' lacks.*--columns"),
-    ],
-)
-def test_files_with_different_headers_are_an_error(tmp_path, header, message):
+def test_every_file_must_have_the_text(tmp_path):
     write(tmp_path, "a.csv", "text,a,b\n")
-    write(tmp_path, "b.csv", f"{header}\n")
-    plan_fails(message, str(tmp_path))
+    write(tmp_path, "b.csv", "a,b\n")
+    plan_fails("'.*b.csv' has no column 'text', which '.*a.csv' has", str(tmp_path))
+    plan_fails("no column 'body' for --text_column in '.*a.csv'", str(tmp_path), text_column="body")
 
 
 def test_columns_that_are_not_kept_may_differ(tmp_path):
@@ -228,7 +221,7 @@ def test_an_input_whose_columns_nothing_tells_is_an_error(tmp_path, name, conten
     ("content", "fault"),
     [
         (gzip.compress(b'{"text": "a"}\n', mtime=0)[:12], "ends early"),
-        (b'{"text": "a"}\n', "is corrupt"),
+        (b'\1{"text": "a"}\n', "is corrupt"),
     ],
 )
 def test_json_lines_of_which_nothing_can_be_read_are_an_error_with_the_reason(
@@ -319,8 +312,6 @@ def test_lines_that_are_no_objects_do_not_hinder_the_plan(tmp_path):
 
 def test_a_file_without_any_object_is_no_json_lines(tmp_path):
     plan_fails("'.*a.jsonl' is not JSON Lines", write(tmp_path, "a.jsonl", "one\ntwo\n"))
-    path = write(tmp_path, "b.json", '[{"text": "a"},\n {"text": "b"}]\n')
-    plan_fails("JSON array must be written with one element per line", path)
 
 
 def test_parquet_columns_keep_their_types(tmp_path):
@@ -344,28 +335,16 @@ def test_every_type_of_text_in_parquet_becomes_string(tmp_path, type_):
     assert types(plan_corpus([path])) == {"text": "string"}
 
 
-@pytest.mark.parametrize(
-    ("name", "content"), [("a.csv", "text,n\na,1\n"), ("a.jsonl", '{"text": "a"}\n')]
-)
-def test_utf16_is_an_error_where_it_hides_the_columns(tmp_path, name, content):
-    write(tmp_path, name, content.encode("utf-16"))
-    plan_fails("cannot read .*the text is UTF-16, and only UTF-8 can be read", str(tmp_path))
-
-
 def test_a_parquet_column_without_text_is_no_text_column(tmp_path):
     plan_fails("'text' holds int64, not text", write_parquet(tmp_path, "a.parquet", text=[1]))
 
 
 def test_parquet_files_must_agree_on_the_kept_columns(tmp_path):
     write_parquet(tmp_path, "a.parquet", text=["a"], n=[1])
-    path = write_parquet(tmp_path, "b.parquet", text=["a"], n=[1.5])
-    plan_fails("'n' is double in '.*b.parquet' and int64 in '.*a.parquet'", str(tmp_path))
+    path = write_parquet(tmp_path, "b.parquet", text=["a"], n=["1"])
+    plan_fails("'n' is string in '.*b.parquet' and int64 in '.*a.parquet'", str(tmp_path))
     assert types(plan_corpus([str(tmp_path)], columns=[])) == {"text": "string"}
-    write_parquet(tmp_path, "b.parquet", text=["a"])
-    plan_fails("'.*b.parquet' has no column 'n'", str(tmp_path))
-    write_parquet(tmp_path, "b.parquet", text=["a"], n=[1], m=[2])
-    plan_fails("'.*b.parquet' has the column 'm'", str(tmp_path))
-    write(tmp_path, Path(path).name, b"no parquet")
+    write(tmp_path, Path(path).name, b"\1no parquet")
     plan_fails("cannot read '.*b.parquet' as Parquet", str(tmp_path))
 
 

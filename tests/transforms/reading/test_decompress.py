@@ -59,7 +59,7 @@ def test_a_csv_stream_that_breaks_inside_quotes_costs_the_record(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "row"), [("txt", "one"), ("jsonl", '{"text": "one"}')])
-@pytest.mark.parametrize("broken", [b"no gzip", gzip.compress(b'{"te', mtime=0) + b"no gzip"])
+@pytest.mark.parametrize("broken", [b"\1no gzip", gzip.compress(b'{"te', mtime=0) + b"no gzip"])
 def test_a_broken_file_does_not_take_its_neighbours_along(tmp_path, name, row, broken):
     (tmp_path / f"a.{name}.gz").write_bytes(broken)
     (tmp_path / f"b.{name}").write_text(row)

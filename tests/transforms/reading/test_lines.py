@@ -67,11 +67,27 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line(path):
     assert found[0].offset == len(MARK)
 
 
-def test_utf_16_is_one_fault_of_the_first_range(path):
-    content = "a\nb\n".encode("utf-16")
-    (fault,) = blocks_of(path, content, 0, 4)
-    assert "UTF-16, and only UTF-8 can be read" in fault.fault
-    assert blocks_of(path, content, 4, None) == []
+@given(
+    content=st.lists(st.sampled_from(["\n", "a", "\u0a00", "\u000a\u0a0a", "😀"]), max_size=20).map(
+        "".join
+    ),
+    cuts=st.sets(st.integers(1, 20), max_size=4),
+    block_bytes=st.integers(1, 30),
+    encoding=st.sampled_from(["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]),
+)
+def test_ranges_of_wide_characters_give_every_line_once(path, content, cuts, block_bytes, encoding):
+    data = content.encode(encoding)
+    bounds = [0, *sorted(4 * cut for cut in cuts if 4 * cut < len(data)), None]
+    found = [
+        block
+        for start, stop in pairwise(bounds)
+        for block in blocks_of(path, data, start, stop, block_bytes, encoding)
+    ]
+    assert b"".join(block.data for block in found) == content.encode()
+    starts = [start for block in found for start in block.starts]
+    lines_before = [content[:at] for at in range(len(content)) if not at or content[at - 1] == "\n"]
+    assert starts == [len(before.encode(encoding)) for before in lines_before]
+    assert sum(block.stored_bytes for block in found) == len(data)
 
 
 def test_a_stream_that_breaks_off_is_a_fault_after_its_whole_lines(tmp_path):

@@ -1,6 +1,10 @@
 """Rows as the writer gets them, and a look into a folder of results."""
 
+import csv
+import io
+import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -42,12 +46,27 @@ def rejected_of(source: str, positions: list[int], stage: str, error: str) -> pa
     return rejected_batch([source] * count, positions, [b"\xff"] * count, stage, [error] * count)
 
 
+def rows_in_part(part: Path) -> list[dict[str, Any]]:
+    """The rows of a part as others read them; of CSV all as strings, with null as an empty one."""
+    if part.suffix == ".parquet":
+        return pq.ParquetFile(part).read().to_pylist()
+    if part.suffix == ".jsonl":
+        return [json.loads(line) for line in part.read_bytes().split(b"\n") if line]
+    # Python 3.10's csv module refuses NUL; UTF-8 never has a lone surrogate.
+    text = part.read_bytes().decode().replace("\0", "\ud800")
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    return [
+        {name.replace("\ud800", "\0"): value.replace("\ud800", "\0") for name, value in row.items()}
+        for row in rows
+    ]
+
+
 def column(part: Path, name: str) -> list:
-    return pq.ParquetFile(part).read().column(name).to_pylist()
+    return [row[name] for row in rows_in_part(part)]
 
 
 def positions_in(folder: Path) -> list[int]:
-    return [p for part in sorted(folder.glob("*.parquet")) for p in column(part, "position")]
+    return [int(p) for part in sorted(folder.glob("part-*")) for p in column(part, "position")]
 
 
 def names_in(folder: Path) -> list[str]:

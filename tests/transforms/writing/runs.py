@@ -65,6 +65,7 @@ class SmallRun:
         unit_bytes: int = 1000,
         facts: Mapping[str, Any] | None = None,
         metadata: Mapping[str, str] = METADATA,
+        output_format: str = "parquet",
         **options: Any,
     ) -> None:
         self.output = str(output)
@@ -73,9 +74,10 @@ class SmallRun:
         names = list(dict.fromkeys(source for source in sources if source)) or ["empty"]
         files = self.files_of(names, versions or {})
         self.reservation = reserve_output(
-            self.output, if_exists=if_exists, metadata=metadata, files=files, **options
-        )
-        self.schemas = OutputSchemas(SCHEMA, metadata, "label")
+            self.output, if_exists=if_exists, metadata=metadata, files=files,
+            output_format=output_format, **options,
+        )  # fmt: skip
+        self.schemas = OutputSchemas(SCHEMA, metadata, "label", output_format)
         try:
             self.todo: Todo = self.reservation.compare(files)
             new = tuple(Unit((file,)) for file in self.todo.unplanned)

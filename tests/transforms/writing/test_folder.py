@@ -13,7 +13,7 @@ from transforms.writing.remote_folder import RemoteFolder
 RUN = "20250102t030405-abcdef"
 
 
-@pytest.fixture(params=["local", "remote with folders", "bucket"])
+@pytest.fixture(params=["local", "remote with folders", "gcs_bucket", "s3_bucket"])
 def folder(request, tmp_path) -> OutputFolder:
     """An empty one; Beam's own local file system stands in for HDFS and its like."""
     if request.param == "local":
@@ -21,7 +21,7 @@ def folder(request, tmp_path) -> OutputFolder:
     if request.param == "remote with folders":
         return RemoteFolder(str(tmp_path))
     # With characters that mean something in a pattern.
-    return open_folder(f"{request.getfixturevalue('gcs_bucket')}/results [1]")
+    return open_folder(f"{request.getfixturevalue(request.param)}/results [1]")
 
 
 def put(folder: OutputFolder, name: str, content: bytes) -> None:
@@ -120,10 +120,11 @@ def test_a_folder_that_is_there_is_no_file(folder):
     folder.check_no_file()
 
 
-def test_a_file_is_no_folder(tmp_path, gcs_bucket):
-    put(open_folder(gcs_bucket), "out", b"")
+def test_a_file_is_no_folder(tmp_path, gcs_bucket, s3_bucket):
     (tmp_path / "out").write_bytes(b"")
-    for path in (f"{gcs_bucket}/out", str(tmp_path / "out")):
+    for bucket in (gcs_bucket, s3_bucket):
+        put(open_folder(bucket), "out", b"")
+    for path in (f"{gcs_bucket}/out", f"{s3_bucket}/out", str(tmp_path / "out")):
         with pytest.raises(NotADirectoryError):
             open_folder(path).check_no_file()
 

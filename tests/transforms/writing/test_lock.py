@@ -17,11 +17,11 @@ RUN = "20250102t030405-abcdef"
 HOST = locks._host()
 
 
-@pytest.fixture(params=["local", "bucket"])
+@pytest.fixture(params=["local", "gcs_bucket", "s3_bucket"])
 def folder(request, tmp_path) -> OutputFolder:
     if request.param == "local":
         return open_folder(str(tmp_path))
-    return open_folder(f"{request.getfixturevalue('gcs_bucket')}/out")
+    return open_folder(f"{request.getfixturevalue(request.param)}/out")
 
 
 def test_a_lock_is_one_s_alone_until_it_is_given_back(folder):

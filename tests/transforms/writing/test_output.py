@@ -22,8 +22,10 @@ RUN = "20250102t030405-abcdef"
 def finished(folder: Path, **facts) -> Path:
     """Puts what a finished run leaves into a folder."""
     manifest = {
-        "format_version": 2,
+        "format_version": 3,
+        "output_format": "parquet",
         "columns": COLUMNS,
+        "arrow_schema": "",
         "metadata": {"weights": "one"},
         "settings": {"weights": "one"},
         "rows": {"written": 7},
@@ -125,7 +127,7 @@ def test_overwrite_accepts_a_broken_manifest(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    ['{"format_version": 2}', '{"runs": "x"}', '{"runs": [1]}', '{"rows": 3}', "[" * 100_000],
+    ['{"format_version": 3}', '{"runs": "x"}', '{"runs": [1]}', '{"rows": 3}', "[" * 100_000],
 )
 @pytest.mark.parametrize("if_exists", ["error", "append", "update"])
 def test_a_manifest_of_something_else_is_told(tmp_path, content, if_exists):
@@ -133,6 +135,18 @@ def test_a_manifest_of_something_else_is_told(tmp_path, content, if_exists):
     with pytest.raises(OutputError, match=r"_MANIFEST\.json is no.*--if_exists=overwrite"):
         reserve(tmp_path, if_exists=if_exists)
     assert reserve(tmp_path, if_exists="overwrite").plan.earlier_run is None
+
+
+def test_a_manifest_of_an_unknown_output_format_is_told(tmp_path):
+    finished(tmp_path, output_format="xml")
+    with pytest.raises(OutputError, match="its output format is 'xml'; replace it with"):
+        reserve(tmp_path, if_exists="append")
+
+
+def test_columns_that_a_manifest_does_not_tell_are_told(tmp_path):
+    finished(tmp_path, arrow_schema="AAAA")
+    with pytest.raises(OutputError, match=r"_MANIFEST\.json has a damaged 'arrow_schema'"):
+        reserve(tmp_path, if_exists="append").earlier_schema()
 
 
 def test_a_result_of_the_same_sample_run_is_replaced(tmp_path):
@@ -175,6 +189,17 @@ def test_append_refuses_rows_of_another_model(tmp_path):
     released(tmp_path, if_exists="append", metadata={"weights": "one"})
     with pytest.raises(OutputError, match="made with weights one, this run has two"):
         reserve(tmp_path, if_exists="append", metadata={"weights": "two"})
+
+
+def test_append_refuses_parts_of_another_format(tmp_path):
+    finished(tmp_path, output_format="csv")
+    message = (
+        "its parts are csv, and this run has --output_format=jsonl: give --output_format=csv, or "
+        "another folder"
+    )
+    with pytest.raises(OutputError, match=message):
+        reserve(tmp_path, if_exists="append", output_format="jsonl")
+    released(tmp_path, if_exists="append", output_format="csv")
 
 
 def test_update_refuses_other_settings(tmp_path):
@@ -268,6 +293,7 @@ def test_no_manifest_reads_as_none(tmp_path):
     assert read_manifest(str(finished(tmp_path)))["rows"] == {"written": 7}
 
 
-def test_a_bucket_that_is_not_there(gcs_bucket):
-    with pytest.raises(OutputError, match="cannot use --output=gs://no-such-bucket/out"):
-        reserve("gs://no-such-bucket/out")
+@pytest.mark.parametrize("scheme", ["gs", "s3"])
+def test_a_bucket_that_is_not_there(gcs_bucket, s3_bucket, scheme):
+    with pytest.raises(OutputError, match=f"cannot use --output={scheme}://no-such-bucket/out"):
+        reserve(f"{scheme}://no-such-bucket/out")

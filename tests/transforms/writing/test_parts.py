@@ -10,6 +10,7 @@ from transforms.rejected import REJECTED
 from transforms.schemas import POSITION, SOURCE
 from transforms.writing import parts
 from transforms.writing.folder import open_folder
+from transforms.writing.formats.record import OUTPUT_FORMATS
 from transforms.writing.parts import (
     Part,
     PartWriter,
@@ -20,8 +21,11 @@ from transforms.writing.parts import (
 )
 
 
-def writer_in(output, schema=SCHEMA, rejected=False, count=count_results) -> PartWriter:
-    return PartWriter(open_folder(str(output)), "_temporary", schema, rejected, count)
+def writer_in(
+    output, schema=SCHEMA, rejected=False, count=count_results, output_format="parquet"
+) -> PartWriter:
+    record = OUTPUT_FORMATS[output_format]
+    return PartWriter(open_folder(str(output)), "_temporary", schema, rejected, count, record)
 
 
 def write_part(output, batches, schema=SCHEMA, **options) -> Part:
@@ -133,19 +137,19 @@ def test_an_abandoned_part_leaves_no_object(gcs_bucket, monkeypatch):
 def test_names_sort_in_order_and_are_recognized(tmp_path):
     run_id = "20250102t030405-abcdef"
     names = [
-        part_name(False, 0, 2, None),
-        part_name(False, 1, 2, None),
-        part_name(False, 2, 3, run_id),
-        part_name(True, 0, 123456, None),
+        part_name(False, 0, 2, None, ".parquet"),
+        part_name(False, 1, 2, None, ".csv"),
+        part_name(False, 2, 3, run_id, ".jsonl"),
+        part_name(True, 0, 123456, None, ".csv"),
     ]
     assert names == [
         "part-00000-of-00002.parquet",
-        "part-00001-of-00002.parquet",
-        f"part-00002-of-00003-{run_id}.parquet",
-        "rejected/part-00000-of-123456.parquet",
+        "part-00001-of-00002.csv",
+        f"part-00002-of-00003-{run_id}.jsonl",
+        "rejected/part-00000-of-123456.csv",
     ]
     (tmp_path / "rejected").mkdir()
-    for name in (*names, "part-00000-4f3c.snappy.parquet", "rejected/notes.txt"):
+    for name in (*names, "part-00000-4f3c.snappy.parquet", "rejected/notes.txt", "part-1.csv"):
         (tmp_path / name).write_bytes(b"xyz")
     assert result_files(open_folder(str(tmp_path))) == dict.fromkeys(names, 3)
 

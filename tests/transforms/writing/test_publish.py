@@ -9,16 +9,23 @@ from tests.transforms.writing.results import (
     names_in,
     positions_in,
     rejected_of,
+    rows_in_part,
     rows_of,
 )
 from tests.transforms.writing.runs import SmallRun, run
 from transforms.errors import WriteError
+from transforms.rejected import rejected_batch
+from transforms.verification import verify
 from transforms.writing import local_folder, parts
 from transforms.writing.folder import open_folder
-from transforms.writing.manifest import read_manifest
+from transforms.writing.formats.record import OUTPUT_FORMATS
+from transforms.writing.manifest import read_manifest, schema_in
+from transforms.writing.parts import result_files
+from transforms.writing.schemas import written_schema
 
 
-def test_rows_and_rejected_rows_are_accounted_for(tmp_path):
+@pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
+def test_rows_and_rejected_rows_are_accounted_for(tmp_path, output_format):
     manifest = run(
         tmp_path,
         [rows_of("a.txt", 0, 5)],
@@ -27,12 +34,15 @@ def test_rows_and_rejected_rows_are_accounted_for(tmp_path):
             rejected_of("a.txt", [6, 7], "infer", "x"),
         ],
         facts={"model": {"preset": "tiny"}},
+        output_format=output_format,
     )
     assert names_in(tmp_path) == [
         "_MANIFEST.json",
-        "part-00000-of-00001.parquet",
-        "rejected/part-00000-of-00001.parquet",
+        f"part-00000-of-00001.{output_format}",
+        f"rejected/part-00000-of-00001.{output_format}",
     ]
+    assert manifest["output_format"] == output_format
+    assert schema_in(manifest).equals(written_schema(SCHEMA))
     assert manifest["model"] == {"preset": "tiny"}
     (entry,) = manifest["inputs"]
     assert (entry["source"], entry["bytes"], entry["rows"]) == ("a.txt", 10, 8)
@@ -59,6 +69,49 @@ def test_parts_are_in_the_order_of_the_units(tmp_path):
     assert [p.name for p in parts_there] == [f"part-{i:05d}-of-00006.parquet" for i in range(6)]
     first = [(column(p, "source")[0], column(p, "position")[0]) for p in parts_there]
     assert first == [(s, p) for s in "ba" for p in (0, 2, 4)]
+
+
+@pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
+def test_the_same_run_gives_the_same_bytes(tmp_path, output_format):
+    for output in (tmp_path / "a", tmp_path / "b"):
+        batches = [rows_of("a.txt", start, 2) for start in (0, 2, 4)]
+        rejected = [rejected_of("a.txt", [6], "read", "not UTF-8")]
+        run(output, batches, rejected, unit_bytes=8, output_format=output_format)
+    names = names_in(tmp_path / "a")
+    assert len(names) > 3
+    for name in names[1:]:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("output_format", "header"),
+    [("csv", b'"source","position","text","num_tokens","truncated","label"\n'), ("jsonl", b"")],
+)
+def test_no_rows_give_a_part_of_text_without_rows(tmp_path, output_format, header):
+    run(tmp_path, [], [rejected_of("a", [0], "read", "x")], output_format=output_format)
+    assert (tmp_path / f"part-00000-of-00001.{output_format}").read_bytes() == header
+
+
+def test_a_part_without_a_byte_is_a_part_in_a_bucket_too(gcs_bucket):
+    rejected = [rejected_of("a", [0], "read", "x")]
+    run(f"{gcs_bucket}/run", [], rejected, output_format="jsonl")
+    assert result_files(open_folder(f"{gcs_bucket}/run"))["part-00000-of-00001.jsonl"] == 0
+    assert verify(f"{gcs_bucket}/run").problems == []
+
+
+@pytest.mark.parametrize("output_format", ["csv", "jsonl"])
+def test_what_was_read_of_a_rejected_row_is_text_if_it_can_be(tmp_path, output_format):
+    raws = [b'caf\xc3\xa9,"\n', b"caf\xe9", None]
+    rejected = rejected_batch(["a"] * 3, [0, 1, 2], raws, "read", ["x"] * 3)
+    run(tmp_path, [], [rejected], output_format=output_format)
+    rows = rows_in_part(tmp_path / "rejected" / f"part-00000-of-00001.{output_format}")
+    assert list(rows[0]) == ["source", "position", "raw", "raw_base64", "stage", "error"]
+    null = "" if output_format == "csv" else None
+    assert [(row["raw"], row["raw_base64"]) for row in rows] == [
+        ('caf\u00e9,"\n', null),
+        (null, "Y2Fm6Q=="),
+        (null, null),
+    ]
 
 
 def test_no_rows_give_an_empty_part(tmp_path):
@@ -123,6 +176,15 @@ def test_overwrite_replaces_parts_and_rejected_rows(tmp_path):
     assert not (tmp_path / "rejected").exists()
     assert positions_in(tmp_path) == [50, 51]
     assert len(manifest["runs"]) == 1
+
+
+def test_overwrite_replaces_parts_of_another_format(tmp_path):
+    run(tmp_path, [rows_of("a", 0, 2)], [rejected_of("a", [2], "read", "x")])
+    manifest = run(tmp_path, [rows_of("a", 0, 2)], if_exists="overwrite", output_format="jsonl")
+    (part,) = manifest["parts"]
+    assert names_in(tmp_path) == ["_MANIFEST.json", part["path"]]
+    assert part["path"].endswith(".jsonl")
+    assert positions_in(tmp_path) == [0, 1]
 
 
 def test_overwrite_never_replaces_a_result_by_rejected_rows_alone(tmp_path):
@@ -241,12 +303,16 @@ def test_a_cleaned_folder_is_noticed_before_the_old_result_goes(tmp_path):
     assert positions_in(tmp_path) == [0, 1, 2]
 
 
-def test_results_in_a_bucket(gcs_bucket):
-    output = f"{gcs_bucket}/run"
+@pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
+@pytest.mark.parametrize("bucket", ["gcs_bucket", "s3_bucket"])
+def test_results_in_a_bucket(request, bucket, output_format):
+    output = f"{request.getfixturevalue(bucket)}/run"
     batches = [rows_of("a", 0, 2), rows_of("a", 2, 2)]
-    run(output, batches, [rejected_of("a", [4], "read", "x")], unit_bytes=1)
-    run(output, [rows_of("b", 5, 3)], if_exists="append")
-    manifest = run(output, [rows_of("b", 5, 3)], if_exists="overwrite")
+    options = {"output_format": output_format}
+    run(output, batches, [rejected_of("a", [4], "read", "x")], unit_bytes=1, **options)
+    run(output, [rows_of("b", 5, 3)], if_exists="append", **options)
+    run(output, [], [rejected_of("b", [5], "read", "x")], if_exists="append", **options)
+    manifest = run(output, [rows_of("b", 5, 3)], if_exists="overwrite", **options)
     results = open_folder(output)
     (entry,) = manifest["parts"]
     assert results.files() == {

@@ -1,12 +1,14 @@
 """Runs that died, and what comes after them."""
 
-import pyarrow as pa
+import json
+
 import pytest
 
-from tests.transforms.writing.results import names_in, rejected_of, rows_of
+from tests.transforms.writing.results import names_in, rejected_of, rows_in_part, rows_of
 from tests.transforms.writing.runs import SmallRun, run
 from transforms.errors import OutputError
 from transforms.writing.folder import open_folder
+from transforms.writing.formats.record import OUTPUT_FORMATS
 from transforms.writing.output import Reservation, reserve_output
 from transforms.writing.parts import result_files
 
@@ -45,6 +47,23 @@ def test_update_goes_on_where_a_run_died(tmp_path):
     assert len(names_in(tmp_path)) == 4
 
 
+def test_what_was_done_in_other_columns_is_done_anew(tmp_path):
+    half = half_done(tmp_path)
+    plan = tmp_path / "_runs" / half.plan.run_id / "plan.json"
+    saved = json.loads(plan.read_text())
+    assert saved["columns"]["position"] == "int64"
+    plan.write_text(json.dumps(saved | {"columns": {**saved["columns"], "position": "int32"}}))
+    rows = [rows_of("a", 0, 2), rows_of("b", 2, 2)]
+    again = SmallRun(tmp_path, rows, if_exists="update")
+    assert again.plan.run_id == half.plan.run_id
+    again.work(again.units[1])
+    with pytest.raises(RuntimeError):
+        again.publish()
+    manifest = again.finish()
+    assert manifest["rows"]["written"] == 4
+    assert len(names_in(tmp_path)) == 3
+
+
 def test_update_with_other_settings_does_not_go_on(tmp_path):
     half_done(tmp_path, settings={"weights": "one"})
     with pytest.raises(OutputError, match="the run there that did not finish had weights one"):
@@ -59,7 +78,8 @@ def test_others_begin_anew_after_a_death(tmp_path, if_exists):
     assert names_in(tmp_path) == ["_MANIFEST.json", "part-00000-of-00001.parquet"]
 
 
-def test_update_adds_replaces_and_keeps(tmp_path, monkeypatch):
+@pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
+def test_update_adds_replaces_and_keeps(tmp_path, monkeypatch, output_format):
     monkeypatch.setattr("transforms.writing.chunk.check_unchanged", lambda files: None)
     before = ["1:0", "1:0", "1:0"]
     run(
@@ -67,12 +87,14 @@ def test_update_adds_replaces_and_keeps(tmp_path, monkeypatch):
         [rows_of("a", 0, 3), rows_of("b", 0, 3), rows_of("gone", 0, 3)],
         [rejected_of("b", [3], "read", "bad"), rejected_of("a", [4], "read", "odd")],
         versions=dict(zip("ab", before, strict=False)) | {"gone": "1:0"},
+        output_format=output_format,
     )
     manifest = run(
         tmp_path,
         [rows_of("a", 0, 3), rows_of("b", 5, 2), rows_of("c", 7, 1)],
         versions={"a": "1:0", "b": "2:0", "c": "1:0"},
         if_exists="update",
+        output_format=output_format,
     )
     entries = {entry["source"]: entry for entry in manifest["inputs"]}
     assert {source: entry["rows"] for source, entry in entries.items()} == {
@@ -82,10 +104,8 @@ def test_update_adds_replaces_and_keeps(tmp_path, monkeypatch):
     assert manifest["rejected"] == {"stages": {"read": 1}, "errors": {"odd": 1}}
     assert manifest["tokens"]["real"] == 18
     assert sum(manifest["labels"].values()) == 9
-    tables = pa.concat_tables(
-        [pa.parquet.read_table(tmp_path / part["path"]) for part in manifest["parts"]]
-    )
-    found = sorted(zip(tables["source"].to_pylist(), tables["position"].to_pylist(), strict=True))
+    rows = [row for part in manifest["parts"] for row in rows_in_part(tmp_path / part["path"])]
+    found = sorted((row["source"], int(row["position"])) for row in rows)
     expected = {"a": [0, 1, 2], "b": [5, 6], "c": [7], "gone": [0, 1, 2]}
     assert found == [(source, place) for source, places in expected.items() for place in places]
     listed = {part["path"] for part in (*manifest["parts"], *manifest["rejected_parts"])}
@@ -124,8 +144,10 @@ def die(*_):
     raise KeyboardInterrupt
 
 
-def test_a_folder_in_a_bucket_behaves_as_a_local_one(gcs_bucket):
-    output = f"{gcs_bucket}/results [1]"  # with characters that mean something in a pattern
+@pytest.mark.parametrize("bucket", ["gcs_bucket", "s3_bucket"])
+def test_a_folder_in_a_bucket_behaves_as_a_local_one(request, bucket):
+    # With characters that mean something in a pattern.
+    output = f"{request.getfixturevalue(bucket)}/results [1]"
     folder = open_folder(output)
     half_done(output)
     with pytest.raises(OutputError, match="did not finish"):

@@ -16,10 +16,11 @@ from transforms.files import CorpusFile, is_remote, open_binary
 from transforms.reading.formats.arrow_soundness import sound
 from transforms.reading.formats.typed_columns import (
     checked_batches,
+    compact,
     is_of_storage,
     plain,
+    planned_layout,
     require_distinct,
-    require_planned,
     typed_head,
     unread_rows,
 )
@@ -32,6 +33,7 @@ from transforms.reading.stored.arrow_messages import (
     check_message,
     check_next_batch,
 )
+from transforms.reading.widening import nullable_type
 
 DECODED_BYTES = 64 << 20
 """About how many bytes of dictionaries and views become plain values at a time."""
@@ -62,8 +64,8 @@ class _Opened(NamedTuple):
 
 
 @contextmanager
-def _opened(path: str, names: Sequence[str] | None = None) -> Iterator[_Opened]:
-    """Opens a file to read some columns, or all.
+def _opened(path: str, layout: Layout | None = None) -> Iterator[_Opened]:
+    """Opens a file to read the columns of a layout, or all.
 
     Raises:
         InputError: It is neither an Arrow file nor an Arrow stream, or it lacks the columns.
@@ -72,10 +74,13 @@ def _opened(path: str, names: Sequence[str] | None = None) -> Iterator[_Opened]:
     with source:
         try:
             opened = _open(source, pa.ipc.IpcReadOptions())
-            found = opened.reader.schema.names
-            if names is not None:
-                kept = sorted(found.index(name) for name in names)
+            if layout is not None:
+                found = opened.reader.schema.names
+                own = layout.of_file(found, path)
+                kept = sorted(found.index(column.name) for column in own.fields)
                 opened = _open(source, pa.ipc.IpcReadOptions(included_fields=kept))
+        except InputError:
+            raise
         except (pa.ArrowException, OSError, ValueError) as error:
             if is_of_storage(error):
                 raise
@@ -109,7 +114,8 @@ def _read_head(path: str) -> Head:
         schema = opened.reader.schema
     require_distinct(schema.names, path)
     try:
-        return typed_head(path, {column.name: column.type for column in schema}, {})
+        types = {column.name: nullable_type(column.type) for column in schema}
+        return typed_head(path, types, {})
     except ValueError as error:
         raise InputError(f"cannot read {path!r} as Arrow: {error}") from error
 
@@ -144,10 +150,9 @@ def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
     Raises:
         InputError: The columns are not what they were when the run was planned.
     """
-    names = [column.name for column in layout.fields]
-    with _opened(unit.path, names) as opened:
+    with _opened(unit.path, layout) as opened:
         types = {column.name: column.type for column in opened.reader.schema}
-        require_planned(layout, types, unit.path)
+        layout = planned_layout(layout, types, unit.path)
         rejects = Rejects(unit.path)
         read = _read_file if opened.is_file else _read_stream
         yield from read(layout, unit, opened, rejects)
@@ -220,7 +225,7 @@ def _cut(
             continue
         part = batch.slice(start, stop - start)
         try:
-            columns = [_compact(part.column(column.name), column.type) for column in layout.fields]
+            columns = [compact(plain(part.column(name))) for name in names]
         except pa.ArrowException as error:
             places = range(position + start, position + stop)
             yield from unread_rows(layout, rejects, places, f"the row cannot be read: {error}")
@@ -246,14 +251,6 @@ def _bounds(batch: pa.RecordBatch, rows: int) -> Iterator[tuple[int, int, int]]:
         after = int(ends[stop - 1])
         yield start, stop, after - before
         start, before = stop, after
-
-
-def _compact(column: pa.Array, type_: pa.DataType) -> pa.Array:
-    """Returns a slice without the list items of other slices, which would be checked as well."""
-    column = plain(column, type_)
-    if pa.types.is_nested(type_):
-        return column.take(pa.array(range(len(column)), pa.int64()))
-    return column
 
 
 ARROW = FormatReader(_heads, _split, _read)

@@ -7,7 +7,7 @@ process.
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.reading.formats.typed_columns import binary_type, plain_type
+from transforms.reading.formats.typed_columns import plain_type, unchecked_type
 from transforms.reading.stored.arrow_lengths import may_expand, plain_bytes
 
 MOST_DICTIONARY_BYTES = 1 << 30
@@ -19,14 +19,15 @@ _VIEW_BYTES = 16  # the length, and the value or its position
 def sound(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Returns a record batch that is safe to compute with.
 
-    Strings that are not UTF-8 concern only their rows, and are left as they are.
+    Strings that are not UTF-8, and times beyond their day, concern only their rows, and are left as
+    they are.
 
     Raises:
         pa.ArrowException: A column has offsets outside of its values, or a dictionary of values
             that cannot be plain ones.
     """
     for column in batch.columns:
-        type_ = binary_type(column.type)
+        type_ = unchecked_type(column.type)
         (column if type_ == column.type else column.view(type_)).validate(full=True)
     columns = [_with_plain_values(_with_empty_nulls(column)) for column in batch.columns]
     return pa.RecordBatch.from_arrays(columns, batch.schema.names)

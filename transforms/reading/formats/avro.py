@@ -17,8 +17,7 @@ from transforms.reading.formats.typed_columns import (
     MOST_REJECTED,
     binary_type,
     checked,
-    plain,
-    require_planned,
+    planned_layout,
     typed_head,
 )
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
@@ -30,6 +29,7 @@ from transforms.reading.stored.avro_blocks import (
     read_blocks,
     read_header,
 )
+from transforms.reading.widening import cast_unchecked
 
 # What Arrow and Python raise for values that do not fit a type: too many digits, for example.
 _MISFITS = (pa.ArrowException, ValueError, ArithmeticError)
@@ -93,7 +93,7 @@ def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
     with open_binary(unit.path) as stream:
         header, rows = _read_types(unit.path, stream)
         types = {name: column.type for name, column in rows.columns.items()}
-        require_planned(layout, types, unit.path)
+        layout = planned_layout(layout, types, unit.path)
         table = _Table(layout, unit.path, rows.columns)
         for block in read_blocks(stream, header, unit.start, unit.stop):
             stored_bytes = (block.end - block.offset) / max(block.numbers, 1)
@@ -193,7 +193,7 @@ class _Table:
 
     def _columns(self, records: list[_Record]) -> list[pa.Array]:
         return [
-            _column([record[column.name] for record in records], found, column.type)
+            _column([record[column.name] for record in records], found)
             for column, found in zip(self._layout.fields, self._types, strict=True)
         ]
 
@@ -211,11 +211,11 @@ class _Table:
                 self._positions.append(position)
 
 
-def _column(values: list[Any], found: ColumnType, type_: pa.DataType) -> pa.Array:
+def _column(values: list[Any], found: ColumnType) -> pa.Array:
     convert = found.convert
     if convert is not None:
         values = [None if value is None else convert(value) for value in values]
-    return plain(pa.array(values, binary_type(found.type)), type_)
+    return cast_unchecked(pa.array(values, binary_type(found.type)), found.type)
 
 
 def _shown(record: _Record | None) -> bytes | None:

@@ -38,7 +38,7 @@ _DIGITS, _MOST_DIGITS = 38, 76  # of Arrow's two decimal types
 _EXACT = decimal.Context(prec=1000, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX)
 
 _RECORDS = ("record", "error")
-_UUID_BYTES = 16
+_UUID_BYTES, _DURATION_BYTES = 16, 12
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,11 @@ def _column_type(schema: Any, named: Mapping[str, Any], within: tuple[str, ...])
     if kind == "fixed":
         if schema.get("logicalType") == "uuid" and schema["size"] == _UUID_BYTES:
             return ColumnType(pa.string(), lambda value: str(uuid.UUID(bytes=value)))
+        if schema.get("logicalType") == "duration" and schema["size"] == _DURATION_BYTES:
+            raise UnknownTypeError(
+                "holds durations of months, days and milliseconds, of which the output could keep "
+                "the bytes but not the type"
+            )
         return ColumnType(pa.binary(schema["size"]))
     if logical := _LOGICAL.get((kind, schema.get("logicalType"))):
         return ColumnType(logical)

@@ -1,22 +1,26 @@
 """The Arrow types of JSON values: found in samples, and checked while reading."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from transforms.reading.formats.json_values import json_text
+from transforms.reading.formats.json_values import Digits, json_text
 
 MIXED = object()
 """Stands for values that no single Arrow type can hold; their column becomes JSON text."""
 
 _DEEPEST = 32  # levels of lists and structs; what is nested deeper becomes JSON text
 _INT64 = range(-(1 << 63), 1 << 63)
-_SCALARS: dict[type, pa.DataType] = {
+_EXACT_IN_FLOAT = range(-(1 << 53), (1 << 53) + 1)
+_LARGE = pa.uint64()  # while types are merged: integers that a column of floats would round
+_INTEGERS = (pa.int64(), _LARGE)
+_SCALARS: dict[type, Any] = {
     bool: pa.bool_(),
     float: pa.float64(),
     str: pa.string(),
     type(None): pa.null(),
+    Digits: MIXED,
 }
 _FITTING: dict[pa.DataType, frozenset[type]] = {
     pa.bool_(): frozenset({bool}),
@@ -34,19 +38,45 @@ def infer_type(values: Iterable[Any]) -> pa.DataType:
 
     Returns:
         bool, int64, double (also for int64 with double), string, or a struct or list of these.
-        If the values do not agree, or are all null: string.
+        If the values do not agree, are all null, or a number is not held exactly: string.
+    """
+    return settled_type(found_type(values))
+
+
+def found_type(values: Iterable[Any]) -> pa.DataType:
+    """Returns the type of values, in which null stands for what was always null.
+
+    Args:
+        values: Values of a column.
     """
     found = _merged(map(_type_of, _distinct(values)))
-    return pa.string() if found is MIXED else _without_nulls(found)
+    return pa.string() if found is MIXED else found
 
 
-def column_array(values: list[Any], type_: pa.DataType) -> pa.Array:
+def merged_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """Returns the type of values that were found to be of two types."""
+    found = _merged_pair(one, other)
+    return pa.string() if found is MIXED else found
+
+
+def settled_type(type_: pa.DataType) -> pa.DataType:
+    """Returns the type of a column, given what `found_type` found."""
+    return _final(type_)
+
+
+def column_array(
+    values: list[Any],
+    type_: pa.DataType,
+    exact: Callable[[int], Any] | None = None,
+) -> pa.Array:
     """Makes an array from parsed JSON.
 
     Args:
         values: One value for each row.
         type_: A type from `infer_type`. A string column holds strings as they are and any other
             value as JSON text.
+        exact: Given a row, returns its value with the digits of its numbers; the value itself if
+            None.
 
     Raises:
         ValueError: A value does not fit the type.
@@ -54,7 +84,12 @@ def column_array(values: list[Any], type_: pa.DataType) -> pa.Array:
     kinds = set(map(type, values)) - {type(None)}
     if pa.types.is_string(type_):
         if kinds - {str}:
-            values = [v if v is None or type(v) is str else json_text(v) for v in values]
+            values = [
+                value
+                if value is None or type(value) is str
+                else json_text(value if exact is None or type(value) is bool else exact(row))
+                for row, value in enumerate(values)
+            ]
     elif type_ in _FITTING:
         if not kinds <= _FITTING[type_]:
             raise ValueError("a value has a different type")
@@ -72,7 +107,7 @@ def _distinct(values: Iterable[Any]) -> list[Any]:
     for value in values:
         kind = type(value)
         if kind is int:
-            kept[kind, value in _INT64] = value
+            kept[kind, value in _INT64, value in _EXACT_IN_FLOAT] = value
         elif kind is dict or kind is list:
             kept[id(value)] = value
         else:
@@ -84,7 +119,7 @@ def _type_of(value: Any, depth: int = 0) -> Any:
     if depth > _DEEPEST:
         return MIXED
     if type(value) is int:
-        return pa.int64() if value in _INT64 else MIXED
+        return MIXED if value not in _INT64 else _INTEGERS[value not in _EXACT_IN_FLOAT]
     if type(value) is list:
         item = _merged(_type_of(member, depth + 1) for member in _distinct(value))
         return MIXED if item is MIXED else pa.list_(item)
@@ -113,6 +148,8 @@ def _merged_pair(one: Any, other: Any) -> Any:
         return other
     if {one, other} == {pa.int64(), pa.float64()}:
         return pa.float64()
+    if {one, other} == set(_INTEGERS):
+        return _LARGE
     if pa.types.is_list(one) and pa.types.is_list(other):
         item = _merged_pair(one.value_type, other.value_type)
         return MIXED if item is MIXED else pa.list_(item)
@@ -128,17 +165,19 @@ def _members(type_: pa.DataType) -> dict[str, Any]:
     return {type_.field(i).name: type_.field(i).type for i in range(type_.num_fields)}
 
 
-def _without_nulls(type_: pa.DataType) -> pa.DataType:
+def _final(type_: pa.DataType) -> pa.DataType:
     """Turns what was always null, and structs without members, into strings: neither is writable.
 
     A list of such structs, or a struct with one, becomes a string as a whole.
     """
+    if type_ == _LARGE:
+        return pa.int64()
     if pa.types.is_null(type_) or _has_empty_struct(type_):
         return pa.string()
     if pa.types.is_list(type_):
-        return pa.list_(_without_nulls(type_.value_type))
+        return pa.list_(_final(type_.value_type))
     if pa.types.is_struct(type_):
-        return pa.struct([(name, _without_nulls(t)) for name, t in _members(type_).items()])
+        return pa.struct([(name, _final(t)) for name, t in _members(type_).items()])
     return type_
 
 

@@ -1,6 +1,6 @@
 """JSON Lines: every line that is not blank is an object, and a row."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -13,33 +13,68 @@ from models.errors import quoted
 from transforms.errors import InputError
 from transforms.files import CorpusFile
 from transforms.reading.blocks import read_blocks
-from transforms.reading.formats.json_types import column_array, infer_type
-from transforms.reading.formats.json_values import has_long_integer, json_text, parse_json
+from transforms.reading.dialect import UTF_8, Dialect
+from transforms.reading.encoding import not_text, to_utf_8, without_mark
+from transforms.reading.encoding_evidence import find_encoding, take_sample
+from transforms.reading.formats.json_layout import other_layout
+from transforms.reading.formats.json_types import (
+    column_array,
+    found_type,
+    merged_type,
+    settled_type,
+)
+from transforms.reading.formats.json_values import (
+    has_inexact_number,
+    json_text,
+    parse_digits,
+    parse_json,
+)
 from transforms.reading.layout import (
     BATCH_ROWS,
     InputColumn,
     Layout,
     ReadBatch,
     Rejects,
-    not_utf8,
     read_batch,
 )
 from transforms.reading.lines import LineBlock, line_blocks, split_lines
-from transforms.reading.readers import FileRange, FormatReader, Head, read_each
+from transforms.reading.readers import FileRange, FormatReader, Head, look_at_each
+
+_Line = tuple[int, bytes]
+"""The offset of a line in its file, and the line."""
 
 _SAMPLED_FILES = 16
 _SAMPLED_LINES = 10_000
 _SAMPLED_BYTES = 4 << 20
+_GLANCED_BYTES = 16 << 10  # of every other file, which may have keys of its own
+
+
+def _dialect(file: CorpusFile, asked: Dialect) -> Dialect:
+    """Finds out the encoding of a file, and that its lines may be JSON.
+
+    Raises:
+        InputError: It is JSON of another layout, or its encoding is uncertain.
+    """
+    sample = take_sample(file.path, file.size)
+    encoding = find_encoding(sample, asked.encoding, is_always_utf_8=True)
+    head = without_mark(sample.head, encoding)
+    text = (head if encoding == UTF_8 else to_utf_8(head, encoding)).decode("utf-8", "replace")
+    if other := other_layout(text, sample.is_whole):
+        raise InputError(f"{file.path!r} is not JSON Lines, one object per line, but {other}")
+    return Dialect(encoding)
 
 
 def _heads(files: Sequence[CorpusFile]) -> list[Head]:
     """Returns the columns that samples of files show, or an empty list if there are none."""
     sampled = _sampled_files(files)
-    samples = read_each(sampled, _sample_objects)
-    columns = _infer_columns([row for rows in samples for row in rows])
+    samples = look_at_each(sampled, lambda file: _found_columns(_sample_objects(file)))
+    known = {file.path for file in sampled}
+    others = [file for file in files if file.size and file.path not in known]
+    samples += look_at_each(others, lambda file: _found_columns(_glance(file)))
+    columns = _merged_columns(samples)
     if columns:
         return [Head(sampled[0].path, columns)]
-    for file, fault in zip(sampled, read_each(sampled, _head_fault), strict=True):
+    for file, fault in zip(sampled, look_at_each(sampled, _head_fault), strict=True):
         if fault:
             raise InputError(f"cannot read {file.path!r}: {fault}")
     return []
@@ -52,14 +87,14 @@ def _sampled_files(files: Sequence[CorpusFile]) -> list[CorpusFile]:
     return [filled[int(i * step)] for i in range(min(len(filled), _SAMPLED_FILES))]
 
 
-def _sample_objects(path: str) -> list[dict[str, Any]]:
+def _sample_objects(file: CorpusFile) -> list[dict[str, Any]]:
     """Returns the objects at the head of a file, leaving out lines that hold none.
 
     Raises:
         InputError: There are lines, and none of them is an object.
     """
     data = b""
-    for block in line_blocks(path, block_bytes=_SAMPLED_BYTES):
+    for block in _head_blocks(file):
         if block.fault is not None:
             break  # what is broken is reported when it is read
         data += block.data
@@ -68,26 +103,45 @@ def _sample_objects(path: str) -> list[dict[str, Any]]:
     lines = [line for line in data.split(b"\n") if line.strip()][:_SAMPLED_LINES]
     values = [value for value, error in map(_parsed, lines) if error is None]
     if lines and not values:
-        hint = ""
-        if lines[0].lstrip().startswith(b"["):
-            hint = "; a JSON array must be written with one element per line (jq -c '.[]')"
-        raise InputError(f"{path!r} is not JSON Lines, one object per line{hint}")
+        raise InputError(f"{file.path!r} is not JSON Lines, one object per line")
     return values
 
 
-def _head_fault(path: str) -> str | None:
+def _head_fault(file: CorpusFile) -> str | None:
     """Returns why a file cannot be read from its first line on, or None."""
-    block = next(line_blocks(path, block_bytes=_SAMPLED_BYTES), None)
+    block = next(_head_blocks(file), None)
     return None if block is None else block.fault
 
 
-def _infer_columns(samples: Sequence[dict[str, Any]]) -> dict[str, pa.DataType]:
+def _glance(file: CorpusFile) -> list[dict[str, Any]]:
+    """Returns the objects in the first lines of a file."""
+    block = next(_head_blocks(file, _GLANCED_BYTES), None)
+    if block is None or block.fault is not None:
+        return []
+    parsed = [_parsed(line) for line in block.data.split(b"\n") if line.strip()]
+    return [value for value, error in parsed if error is None]
+
+
+def _head_blocks(file: CorpusFile, block_bytes: int = _SAMPLED_BYTES) -> Iterator[LineBlock]:
+    encoding = file.dialect.encoding or UTF_8
+    return line_blocks(file.path, block_bytes=block_bytes, encoding=encoding)
+
+
+def _found_columns(samples: Sequence[dict[str, Any]]) -> dict[str, pa.DataType]:
     """Finds the columns of objects: the union of their keys, in order of first appearance."""
     values: dict[str, list[Any]] = {}
     for sample in samples:
         for name, value in sample.items():
             values.setdefault(name, []).append(value)
-    return {name: infer_type(column) for name, column in values.items()}
+    return {name: found_type(column) for name, column in values.items()}
+
+
+def _merged_columns(samples: Iterable[dict[str, pa.DataType]]) -> dict[str, pa.DataType]:
+    merged: dict[str, pa.DataType] = {}
+    for sample in samples:
+        for name, type_ in sample.items():
+            merged[name] = merged_type(merged[name], type_) if name in merged else type_
+    return merged
 
 
 def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
@@ -108,27 +162,28 @@ def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
 
 def _read_block(layout: Layout, block: LineBlock, rejects: Rejects) -> Iterator[ReadBatch]:
     rows = _numbered_lines(block)
+    parse = parse_json if has_inexact_number(block.data) else orjson.loads
     while chunk := list(islice(rows, BATCH_ROWS)):
         share = sum(len(line) + 1 for _, line in chunk) / len(block.data)
-        yield _batch(layout, chunk, rejects).of_bytes(block.stored_bytes * share)
+        yield _batch(layout, chunk, parse, rejects).of_bytes(block.stored_bytes * share)
 
 
-def _numbered_lines(block: LineBlock) -> Iterator[tuple[int, bytes]]:
+def _numbered_lines(block: LineBlock) -> Iterator[_Line]:
     offset = block.offset
-    for line in block.data.split(b"\n"):
+    for number, line in enumerate(block.data.split(b"\n")):
         if line and not line.isspace():
-            yield offset, line
+            yield offset if block.starts is None else int(block.starts[number]), line
         offset += len(line) + 1
 
 
-def _batch(layout: Layout, chunk: list[tuple[int, bytes]], rejects: Rejects) -> ReadBatch:
-    parse = parse_json if any(has_long_integer(line) for _, line in chunk) else orjson.loads
+def _batch(
+    layout: Layout, chunk: list[_Line], parse: Callable[[bytes], Any], rejects: Rejects
+) -> ReadBatch:
     try:
-        objects = [parse(line) for _, line in chunk]
-        return _read_batch(layout, objects, [offset for offset, _ in chunk], rejects)
+        return _read_batch(layout, [parse(line) for _, line in chunk], chunk, rejects)
     except ValueError:  # some line is wrong
         pass
-    parsed = [_parsed(line) for _, line in chunk]
+    parsed = [_parsed(line, rejects.encoding) for _, line in chunk]
     errors = [error or _misfit(layout, value) for value, error in parsed]
     for column in layout.fields:
         good = [row for row, error in enumerate(errors) if error is None]
@@ -138,14 +193,14 @@ def _batch(layout: Layout, chunk: list[tuple[int, bytes]], rejects: Rejects) -> 
         if error is not None:
             rejects.add(offset, line.removesuffix(b"\r"), error)
     good = [row for row, error in enumerate(errors) if error is None]
-    objects, offsets = [parsed[row][0] for row in good], [chunk[row][0] for row in good]
-    return _read_batch(layout, objects, offsets, rejects)
+    objects, lines = [parsed[row][0] for row in good], [chunk[row] for row in good]
+    return _read_batch(layout, objects, lines, rejects)
 
 
 def _read_batch(
-    layout: Layout, objects: list[dict[str, Any]], offsets: list[int], rejects: Rejects
+    layout: Layout, objects: list[dict[str, Any]], lines: list[_Line], rejects: Rejects
 ) -> ReadBatch:
-    """Makes columns from objects.
+    """Makes columns from objects, and from the lines that they are in.
 
     Raises:
         ValueError: A value is not an object, or does not fit the layout.
@@ -153,7 +208,7 @@ def _read_batch(
     if not set(map(type, objects)) <= {dict}:
         raise ValueError("a line is not an object")
     if layout.all_columns:
-        names = {column.name for column in layout.fields}
+        names = layout.known_names
         if names.union(*objects) != names:
             raise ValueError("an object has another key")
     columns = []
@@ -161,16 +216,22 @@ def _read_batch(
         values = [value.get(column.name) for value in objects]
         if column.name in layout.text_columns and not set(map(type, values)) <= {str}:
             raise ValueError("a text is not a string")
-        columns.append(column_array(values, column.type))
-    return read_batch(layout, columns, np.array(offsets, np.int64), rejects)
+        columns.append(column_array(values, column.type, partial(_exact, column.name, lines)))
+    offsets = np.array([offset for offset, _ in lines], np.int64)
+    return read_batch(layout, columns, offsets, rejects)
 
 
-def _parsed(line: bytes) -> tuple[dict[str, Any], str | None]:
+def _exact(name: str, lines: list[_Line], row: int) -> Any:
+    """Returns a value with the digits that its numbers have in the file."""
+    return parse_digits(lines[row][1])[name]
+
+
+def _parsed(line: bytes, encoding: str = UTF_8) -> tuple[dict[str, Any], str | None]:
     """Returns the object in a line, or what is wrong with the line."""
     try:
         value = parse_json(line)
     except orjson.JSONDecodeError as error:
-        return {}, not_utf8(line) or f"not JSON: {error}"
+        return {}, not_text(line, encoding) or f"not JSON: {error}"
     except ValueError as error:
         return {}, str(error)
     if type(value) is not dict:
@@ -186,7 +247,7 @@ def _misfit(layout: Layout, value: dict[str, Any]) -> str | None:
         if type(value[name]) is not str:
             return f"{name!r} is not a string but {_described(value[name])}"
     if layout.all_columns:
-        unknown = value.keys() - {column.name for column in layout.fields}
+        unknown = value.keys() - layout.known_names
         if unknown:
             return (
                 f"unplanned key {quoted(sorted(unknown))}, which the samples at the head of the "
@@ -223,5 +284,5 @@ def _described(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-JSONL = FormatReader(_heads, split_lines, _read)
+JSONL = FormatReader(_heads, split_lines, _read, settled_type, _dialect)
 """Reads JSON Lines."""

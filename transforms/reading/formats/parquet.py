@@ -1,6 +1,6 @@
 """Parquet: the rows of row groups."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
@@ -11,11 +11,14 @@ from models.errors import RunError
 from transforms.errors import InputError
 from transforms.files import CorpusFile, is_remote, open_binary
 from transforms.reading.formats.arrow_soundness import sound
+from transforms.reading.formats.int96 import Aligned, exact_times, needs_nanoseconds
+from transforms.reading.formats.parquet_types import StoredTypes, stored_types
 from transforms.reading.formats.typed_columns import (
     checked_batches,
     is_of_storage,
+    plain_type,
+    planned_layout,
     require_distinct,
-    require_planned,
     typed_head,
     unread_rows,
 )
@@ -27,6 +30,7 @@ from transforms.reading.stored.parquet_pages import (
     read_groups,
     rows_at_a_time,
 )
+from transforms.reading.widening import common_type
 
 _READ_BUFFER_BYTES = 4 << 20  # so that no more than this of a column is held, however long it is
 
@@ -42,12 +46,20 @@ class _Opened(NamedTuple):
         file: pyarrow's reader.
         groups: The row groups; pyarrow's metadata of their columns are not safe to ask for.
         paths: The names of the stored columns; a row group has its own, which are not checked.
+        stored: The types of the columns.
     """
 
     source: Any
     file: pq.ParquetFile
     groups: tuple[Group, ...]
     paths: list[str]
+    stored: StoredTypes
+
+    def in_unit(self, unit: str) -> pq.ParquetFile:
+        """Returns a reader of the file that has timestamps of 96 bits in a unit."""
+        return pq.ParquetFile(
+            self.source, buffer_size=_READ_BUFFER_BYTES, coerce_int96_timestamp_unit=unit
+        )
 
 
 @contextmanager
@@ -65,7 +77,7 @@ def _opened(path: str) -> Iterator[_Opened]:
             source.seek(0)
             file = stack.enter_context(pq.ParquetFile(source, buffer_size=_READ_BUFFER_BYTES))
             paths = [file.schema.column(index).path for index in range(len(file.schema))]
-            opened = _Opened(source, file, groups, paths)
+            opened = _Opened(source, file, groups, paths, stored_types(file))
         except (pa.ArrowException, OSError, ValueError) as error:
             if is_of_storage(error):
                 raise
@@ -79,12 +91,58 @@ def _heads(files: Sequence[CorpusFile]) -> list[Head]:
 
 def _read_head(path: str) -> Head:
     with _opened(path) as opened:
-        schema = opened.file.schema_arrow
-    require_distinct(schema.names, path)
+        require_distinct(opened.file.schema_arrow.names, path)
+        types = opened.stored.types | _sampled_types(opened, path)
     try:
-        return typed_head(path, {column.name: column.type for column in schema}, {})
+        return typed_head(path, types, opened.stored.faults)
     except ValueError as error:
         raise InputError(f"cannot read {path!r} as Parquet: {error}") from error
+
+
+def _sampled_types(opened: _Opened, path: str) -> dict[str, pa.DataType]:
+    """Returns the types of columns with timestamps of 96 bits, in the unit that holds more."""
+    names = opened.stored.int96
+    if not names:
+        return {}
+    in_us = opened.in_unit("us").schema_arrow
+    samples = list(_samples(opened, path))
+    types: dict[str, pa.DataType] = {}
+    for name in names:
+        fine, coarse = opened.stored.types[name], in_us.field(name).type
+        values = [(one.column(name), other.column(name)) for one, other in samples]
+        types[name] = fine if needs_nanoseconds(values, fine, coarse) else coarse
+    return types
+
+
+def _samples(opened: _Opened, path: str) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """Yields first rows of the first, the middle and the last row group, as `exact_times` wants."""
+    names, in_seconds = list(opened.stored.int96), opened.in_unit("s")
+    last = len(opened.groups) - 1
+    for number in sorted({0, last // 2, last}) if opened.groups else ():
+        try:
+            rows = _rows_at_a_time(opened, path, number, names)
+            one, other = (
+                _next_batch(file.iter_batches(rows, row_groups=[number], columns=names))
+                for file in (opened.file, in_seconds)
+            )
+        except (_BrokenRowGroupError, RowCountError):
+            continue  # what is broken is reported when it is read
+        if one is not None and other is not None and one.num_rows == other.num_rows:
+            yield one, other
+
+
+def _planned_types(opened: _Opened, layout: Layout, path: str) -> dict[str, pa.DataType]:
+    """Returns the types of the columns, with timestamps of 96 bits in the unit that is planned."""
+    types = dict(opened.stored.types)
+    if not opened.stored.int96:
+        return types
+    in_us = opened.in_unit("us").schema_arrow
+    for column in layout.of_file(types, path).fields:
+        if column.name in opened.stored.int96:
+            fine = plain_type(types[column.name])
+            if common_type(column.type, fine) != column.type:
+                types[column.name] = in_us.field(column.name).type
+    return types
 
 
 def _split(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
@@ -120,8 +178,8 @@ def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
     """
     rejects = Rejects(unit.path)
     with _opened(unit.path) as opened:
-        types = {column.name: column.type for column in opened.file.schema_arrow}
-        require_planned(layout, types, unit.path)
+        types = _planned_types(opened, layout, unit.path)
+        layout = planned_layout(layout, types, unit.path)
         position = sum(group.num_rows for group in opened.groups[: unit.start])
         for number in range(unit.start, len(opened.groups))[: _length(unit)]:
             group = opened.groups[number]
@@ -129,7 +187,7 @@ def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
             bytes_a_row = group.stored_bytes / max(group.num_rows, 1)
             fault = f"row group {number} has fewer rows than the {group.num_rows:,} that it claims"
             try:
-                for batch in _read_row_group(layout, opened, number, position, rejects):
+                for batch in _read_row_group(layout, types, opened, number, position, rejects):
                     position += batch.num_rows
                     yield batch.of_bytes(bytes_a_row * batch.num_rows)
             except _BrokenRowGroupError as error:
@@ -160,14 +218,60 @@ class _BrokenRowGroupError(Exception):
 
 
 def _read_row_group(
-    layout: Layout, opened: _Opened, number: int, position: int, rejects: Rejects
+    layout: Layout,
+    types: Mapping[str, pa.DataType],
+    opened: _Opened,
+    number: int,
+    position: int,
+    rejects: Rejects,
 ) -> Iterator[ReadBatch]:
     names = [column.name for column in layout.fields]
     rows = _rows_at_a_time(opened, rejects.source, number, names)
     batches = opened.file.iter_batches(rows, row_groups=[number], columns=names)
-    for batch in _joined(_sound_batches(batches)):
-        yield from checked_batches(layout, batch, position, rejects)
+    for batch, faults in _with_exact_times(
+        _joined(_sound_batches(batches)), types, opened, number, rows, names
+    ):
+        yield from checked_batches(layout, batch, position, rejects, faults)
         position += batch.num_rows
+
+
+def _with_exact_times(
+    batches: Iterator[pa.RecordBatch],
+    types: Mapping[str, pa.DataType],
+    opened: _Opened,
+    number: int,
+    rows: int,
+    names: Sequence[str],
+) -> Iterator[tuple[pa.RecordBatch, dict[int, str]]]:
+    """Yields batches of a row group with timestamps of 96 bits as they are.
+
+    Args:
+        batches: Batches of the row group, with such timestamps as pyarrow reads them.
+        types: The types that the columns get.
+        opened: The file.
+        number: The row group.
+        rows: How many rows to read at a time.
+        names: The columns.
+
+    Yields:
+        The batches, and what is wrong with rows of theirs, by row.
+    """
+    int96 = [name for name in names if name in opened.stored.int96]
+    if not int96:
+        yield from ((batch, {}) for batch in batches)
+        return
+    in_seconds = opened.in_unit("s").iter_batches(rows, row_groups=[number], columns=int96)
+    seconds = Aligned(_sound_batches(in_seconds))
+    for batch in batches:
+        other = seconds.take(batch.num_rows)
+        if other is None:
+            raise _BrokenRowGroupError("its columns have different numbers of rows")
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        faults: dict[int, str] = {}
+        for name in int96:
+            columns[name], wrong = exact_times(columns[name], other.column(name), types[name])
+            faults |= {row: f"column {name!r}: {fault}" for row, fault in wrong.items()}
+        yield pa.RecordBatch.from_pydict(columns), faults
 
 
 def _joined(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -22,6 +22,7 @@ class InputFormat:
         title: What messages call it.
         is_typed: Whether its columns have types, so that a column of numbers is not text.
         may_be_compressed: Whether a file may be compressed as a whole, for example as `.gz`.
+        flags: The flags that say how its characters are written, fields of a `Dialect`.
     """
 
     name: str
@@ -30,21 +31,32 @@ class InputFormat:
     title: str
     is_typed: bool = False
     may_be_compressed: bool = True
+    flags: tuple[str, ...] = ()
 
     def load(self) -> "FormatReader":
         """Returns the reader of the format."""
-        module, _, name = self.reader.partition(".")
+        module, _, name = self.reader.rpartition(".")
         reader: FormatReader = getattr(import_module(f"transforms.reading.formats.{module}"), name)
         return reader
 
 
+_DELIMITED = ("encoding", "delimiter", "quote")
+
 INPUT_FORMATS = {
     record.name: record
     for record in (
-        InputFormat("text", (".txt", ".text", ".log"), "text.TEXT", "plain text"),
-        InputFormat("jsonl", (".jsonl", ".ndjson", ".json"), "jsonl.JSONL", "JSON Lines"),
-        InputFormat("csv", (".csv",), "delimited.CSV", "CSV"),
-        InputFormat("tsv", (".tsv",), "delimited.TSV", "TSV"),
+        InputFormat(
+            "text", (".txt", ".text", ".log"), "text.TEXT", "plain text", flags=("encoding",)
+        ),
+        InputFormat(
+            "jsonl",
+            (".jsonl", ".ndjson", ".json"),
+            "jsonl.JSONL",
+            "JSON Lines",
+            flags=("encoding",),
+        ),
+        InputFormat("csv", (".csv",), "delimited.reader.CSV", "CSV", flags=_DELIMITED),
+        InputFormat("tsv", (".tsv",), "delimited.reader.TSV", "TSV", flags=_DELIMITED),
         InputFormat(
             "parquet",
             (".parquet",),

@@ -9,12 +9,14 @@ import pyarrow.compute as pc
 
 from transforms.files import CorpusFile
 from transforms.reading.blocks import read_blocks
+from transforms.reading.dialect import Dialect
+from transforms.reading.encoding import not_text
+from transforms.reading.encoding_evidence import find_encoding, take_sample
 from transforms.reading.layout import (
     Layout,
     ReadBatch,
     Rejects,
     batch_bounds,
-    not_utf8,
     read_batch,
 )
 from transforms.reading.lines import LineBlock, split_lines
@@ -30,6 +32,10 @@ def _heads(files: Sequence[CorpusFile]) -> list[Head]:
     return [Head(files[0].path, {TEXT_COLUMN: pa.string()})]
 
 
+def _dialect(file: CorpusFile, asked: Dialect) -> Dialect:
+    return Dialect(find_encoding(take_sample(file.path, file.size), asked.encoding))
+
+
 def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
     r"""Reads the lines whose first byte lies in a range, without their endings, `\n` or `\r\n`.
 
@@ -40,7 +46,8 @@ def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
     Returns:
         Batches whose `position` is the byte offset of the line in the decompressed file.
     """
-    return read_blocks(layout, unit, partial(_read_block, layout))
+    own = layout.of_file({TEXT_COLUMN}, unit.path)
+    return read_blocks(own, unit, partial(_read_block, own))
 
 
 def _read_block(layout: Layout, block: LineBlock, rejects: Rejects) -> Iterator[ReadBatch]:
@@ -63,14 +70,15 @@ def _split(block: LineBlock) -> tuple[pa.Array, np.ndarray]:
     lengths = ends - starts - has_return
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(octets[is_kept])]
-    return pa.Array.from_buffers(pa.binary(), len(ends), buffers), block.offset + starts
+    places = block.offset + starts if block.starts is None else block.starts
+    return pa.Array.from_buffers(pa.binary(), len(ends), buffers), places
 
 
 def _batch(layout: Layout, lines: pa.Array, positions: np.ndarray, rejects: Rejects) -> ReadBatch:
     try:
         return read_batch(layout, [lines.cast(pa.string())], positions, rejects)
     except pa.ArrowInvalid:  # some line is not UTF-8
-        errors = [not_utf8(line) for line in lines.to_pylist()]
+        errors = [not_text(line, rejects.encoding) for line in lines.to_pylist()]
     is_valid = np.array([error is None for error in errors])
     for row in np.flatnonzero(~is_valid):
         rejects.add(int(positions[row]), lines[row].as_py(), str(errors[row]))
@@ -78,5 +86,5 @@ def _batch(layout: Layout, lines: pa.Array, positions: np.ndarray, rejects: Reje
     return read_batch(layout, [valid_lines], positions[is_valid], rejects)
 
 
-TEXT = FormatReader(_heads, split_lines, _read)
+TEXT = FormatReader(_heads, split_lines, _read, dialect=_dialect)
 """Reads plain text."""

@@ -1,11 +1,13 @@
 """Columns of typed formats: plain types, and the rows that are rejected.
 
 Types that Parquet does not tell apart are one type here, inside lists, maps and structs too: large
-strings and string views are strings, likewise for binary, and a dictionary is its values.
+strings and string views are strings, likewise for binary, a dictionary is its values, seconds are
+milliseconds, and a date is one of days.
 """
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,17 +17,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms.errors import InputError
+from transforms.reading.encoding import not_text
 from transforms.reading.layout import (
     BATCH_ROWS,
     Layout,
     ReadBatch,
     Rejects,
     batch_bounds,
-    not_utf8,
     read_batch,
     rejected_only,
 )
 from transforms.reading.readers import Head
+from transforms.reading.widening import cast_unchecked, common_type, widened
 
 MOST_REJECTED = 1 << 20
 """Most rows of a block that are rejected one by one: a damaged block can claim any number."""
@@ -67,22 +70,37 @@ def _is_writable(type_: pa.DataType) -> bool:
         return False
     try:
         pq.ParquetWriter(io.BytesIO(), pa.schema([("column", type_)])).close()
-    except pa.ArrowException:
+    except (pa.ArrowException, OSError):
         return False
     return True
 
 
-def require_planned(layout: Layout, types: Mapping[str, pa.DataType], path: str) -> None:
-    """Raises `InputError` unless a file has the columns that it had when the run was planned."""
-    for column in layout.fields:
-        found = types.get(column.name)
-        is_text = column.name in layout.text_columns
-        if found is None or not (is_text or plain_type(found) == column.type):
+def planned_layout(layout: Layout, types: Mapping[str, pa.DataType], path: str) -> Layout:
+    """Returns the layout of a file.
+
+    Args:
+        layout: The columns that were planned.
+        types: Types of the file's columns, by name.
+        path: The file.
+
+    Raises:
+        InputError: It has other columns than when the run was planned.
+    """
+    own = layout.of_file(types, path)
+    for column in own.fields:
+        is_text = column.name in own.text_columns
+        found = plain_type(types[column.name])
+        if not is_text and common_type(column.type, found) != column.type:
             raise InputError(f"column {column.name!r} of {path!r} is no longer what it was")
+    return own
 
 
 def checked_batches(
-    layout: Layout, batch: pa.RecordBatch, position: int, rejects: Rejects
+    layout: Layout,
+    batch: pa.RecordBatch,
+    position: int,
+    rejects: Rejects,
+    faults: Mapping[int, str] = MappingProxyType({}),
 ) -> Iterator[ReadBatch]:
     """Cuts what was read into batches, and rejects rows without text or with broken strings.
 
@@ -91,18 +109,20 @@ def checked_batches(
         batch: Consecutive rows of the file.
         position: Position of the first of them.
         rejects: Collects what is rejected.
+        faults: What is wrong with some rows, by their place in the batch.
 
     Yields:
         The batches; every row is in one of them, or rejected.
     """
-    columns = [plain(batch.column(column.name), column.type) for column in layout.fields]
+    columns = [plain(batch.column(column.name)) for column in layout.fields]
     names = [column.name for column in layout.fields]
-    text = columns[names.index(layout.text_column)]
+    text = columns[names.index(layout.text_column)].cast(pa.binary())
     lengths = pc.fill_null(pc.binary_length(text), 0).to_numpy()
     for start, stop in batch_bounds(lengths):
         values = [column.slice(start, stop - start) for column in columns]
         positions = np.arange(position + start, position + stop, dtype=np.int64)
-        yield checked(layout, values, positions, rejects)
+        errors = {row - start: fault for row, fault in faults.items() if start <= row < stop}
+        yield checked(layout, values, positions, rejects, errors)
 
 
 def unread_rows(
@@ -134,7 +154,13 @@ def plain_type(type_: pa.DataType) -> pa.DataType:
         return pa.string()
     if pa.types.is_large_binary(type_) or pa.types.is_binary_view(type_):
         return pa.binary()
-    return _with_children(type_, plain_type)
+    if pa.types.is_timestamp(type_) and type_.unit == "s":
+        return pa.timestamp("ms", type_.tz)
+    if pa.types.is_time32(type_):
+        return pa.time32("ms")
+    if pa.types.is_date64(type_):
+        return pa.date32()
+    return with_children(type_, plain_type)
 
 
 def binary_type(type_: pa.DataType) -> pa.DataType:
@@ -145,9 +171,29 @@ def binary_type(type_: pa.DataType) -> pa.DataType:
         return pa.large_binary()
     if pa.types.is_string_view(type_):
         return pa.binary_view()
+    return _with_inner_types(type_, binary_type)
+
+
+def unchecked_type(type_: pa.DataType) -> pa.DataType:
+    """Returns a type of the same memory layout that holds any value.
+
+    It has bytes where the given one has strings or decimals, and integers where it has times.
+    """
+    if pa.types.is_time(type_) or pa.types.is_date64(type_):
+        return pa.int32() if type_.bit_width == 32 else pa.int64()
+    if pa.types.is_decimal(type_):
+        return pa.binary(type_.bit_width // 8)
+    inner = _with_inner_types(type_, unchecked_type)
+    return binary_type(type_) if inner is type_ else inner
+
+
+def _with_inner_types(
+    type_: pa.DataType, change: Callable[[pa.DataType], pa.DataType]
+) -> pa.DataType:
+    """Returns a type with its inner types changed, the values of a dictionary among them."""
     if pa.types.is_dictionary(type_):
-        return pa.dictionary(type_.index_type, binary_type(type_.value_type), type_.ordered)
-    return _with_children(type_, binary_type)
+        return pa.dictionary(type_.index_type, change(type_.value_type), type_.ordered)
+    return with_children(type_, change)
 
 
 def _all_types(type_: pa.DataType) -> Iterator[pa.DataType]:
@@ -158,14 +204,14 @@ def _all_types(type_: pa.DataType) -> Iterator[pa.DataType]:
         inner.append(child)
         return child
 
-    _with_children(type_, collect)
+    with_children(type_, collect)
     yield type_
     for child in inner:
         yield from _all_types(child)
 
 
-def _with_children(type_: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
-    """Returns a type with its inner types changed, or the type itself if it has none."""
+def with_children(type_: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """Returns a type with its inner types changed, in order, or the type itself if it has none."""
 
     def changed(field: pa.Field) -> pa.Field:
         return field.with_type(change(field.type))
@@ -183,28 +229,51 @@ def _with_children(type_: pa.DataType, change: Callable[[pa.DataType], pa.DataTy
     return type_
 
 
-def plain(column: pa.Array, type_: pa.DataType) -> pa.Array:
-    """Returns a column as its plain type, or binary as strings; UTF-8 is not checked."""
+def compact(column: pa.Array) -> pa.Array:
+    """Returns a slice without the list items of other slices, which would be checked as well."""
+    if pa.types.is_nested(column.type):
+        return column.take(pa.array(range(len(column)), pa.int64()))
+    return column
+
+
+def plain(column: pa.Array) -> pa.Array:
+    """Returns a column as its plain type, or as it is if a value does not fit it.
+
+    UTF-8 is not checked.
+    """
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if column.type == type_:
-        return column
-    return pc.cast(column, options=pc.CastOptions(type_, allow_invalid_utf8=True))
+    type_ = plain_type(column.type)
+    try:
+        return column if column.type == type_ else cast_unchecked(column, type_)
+    except pa.ArrowInvalid:
+        return column  # `checked` finds the rows
 
 
 def checked(
-    layout: Layout, columns: list[pa.Array], positions: np.ndarray, rejects: Rejects
+    layout: Layout,
+    columns: list[pa.Array],
+    positions: np.ndarray,
+    rejects: Rejects,
+    faults: Mapping[int, str] = MappingProxyType({}),
 ) -> ReadBatch:
     """Makes a batch, and rejects the rows without text, or with a string that is not UTF-8.
 
+    A value that does not fit the type of its column, which is that of all files, costs its row too.
+
     Args:
         layout: The columns.
-        columns: Their values, in the types of the layout.
+        columns: Their values, in the plain types of the file.
         positions: int64 positions of the rows in the file.
         rejects: Collects what is rejected.
+        faults: What is known to be wrong with some rows, by row.
     """
-    errors: dict[int, str] = {}
-    for column, values in zip(layout.fields, columns, strict=True):
+    errors: dict[int, str] = dict(faults)
+    stored, columns = columns, []
+    for column, values in zip(layout.fields, stored, strict=True):
+        values, misfits = widened(values, column.type)
+        columns.append(values)
+        errors.update({row: f"column {column.name!r}: {error}" for row, error in misfits.items()})
         if column.name in layout.text_columns and values.null_count:
             nulls = np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))
             errors.update(dict.fromkeys(nulls.tolist(), f"{column.name!r} is null"))
@@ -213,7 +282,7 @@ def checked(
         for row in sorted(errors):
             raw = {
                 column.name: _value(values, row)
-                for column, values in zip(layout.fields, columns, strict=True)
+                for column, values in zip(layout.fields, stored, strict=True)
             }
             rejects.add(int(positions[row]), orjson.dumps(raw, default=str), errors[row])
         is_kept = np.ones(len(positions), bool)
@@ -233,7 +302,7 @@ def _invalid(values: pa.Array) -> Iterator[tuple[int, str]]:
         if fault is not None:
             is_string = pa.types.is_string(value.type)
             raw = value.cast(pa.binary())[0].as_py() if is_string else b""
-            yield row, not_utf8(raw) or fault
+            yield row, not_text(raw) or fault
 
 
 def _fault(values: pa.Array) -> str | None:

@@ -88,6 +88,7 @@ def test_columns_come_as_they_are(tmp_path, rows):
         table.to_pylist()
     )
     schema = found.batches[0].rows.schema
+    types["pair"] = pa.list_(pa.int32())  # which may be null, and not at a fixed size
     assert [schema.field(name).type for name in types] == list(types.values())
 
 
@@ -180,11 +181,14 @@ def test_a_column_of_numbers_is_no_text(tmp_path):
 def test_files_must_agree_on_the_kept_columns_and_may_be_files_or_streams(tmp_path):
     a, b, c = (tmp_path / f"{name}.arrow" for name in "abc")
     a.write_bytes(stored(pa.table({"text": ["a"], "n": [1]})))
-    b.write_bytes(stored(pa.table({"text": ["b"], "n": [1.5]}), STREAM))
-    plan_fails("column 'n' is double in '.*b.arrow' and int64 in '.*a.arrow'", a, b)
+    b.write_bytes(stored(pa.table({"text": ["b"], "n": ["1"]}), STREAM))
+    plan_fails("column 'n' is string in '.*b.arrow' and int64 in '.*a.arrow'", a, b)
+    c.write_bytes(stored(pa.table({"n": [2]}), STREAM))
+    plan_fails("'.*c.arrow' has no column 'text', which '.*a.arrow' has", a, c)
     c.write_bytes(stored(pa.table({"text": ["c"]}), STREAM))
-    plan_fails("'.*c.arrow' has no column 'n'", a, c)
     assert read(tmp_path, columns=[]).texts == ["a", "b", "c"]
+    b.write_bytes(stored(pa.table({"text": ["b"], "n": [1.5]}), STREAM))
+    assert read(tmp_path).column("n") == [1.0, 1.5, None]
 
 
 def test_two_columns_of_one_name_are_an_error(tmp_path):
@@ -352,7 +356,7 @@ def test_a_batch_whose_place_in_the_footer_is_damaged_is_rejected(tmp_path, dama
     ("content", "reason"),
     [
         (b"", "Tried reading schema message, was null or length 0"),
-        (b"PAR1 is another format", ""),
+        (b"\1 is another format", ""),
         (b"FEA1\0\0\0\0", "it is Feather V1; rewrite it as V2 with a current pyarrow"),
         (stored(numbered(1))[:100], "Expected to read"),
         (stored(pa.table({"text": ["x"], "s": [{"member": 1}]})).replace(b"member", b"\xffember"),
@@ -379,5 +383,5 @@ def test_a_file_that_changed_since_it_was_planned_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"column 'id' of '.*a\.arrow' is no longer what it was"):
         Found(corpus)
     path.write_bytes(stored(pa.table({"text": ["y"]})))
-    with pytest.raises(InputError, match=r"cannot read '.*a\.arrow' as Arrow: 'id' is not in list"):
+    with pytest.raises(InputError, match=r"'.*a\.arrow' no longer has the column 'id'"):
         Found(corpus)

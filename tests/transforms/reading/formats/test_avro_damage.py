@@ -124,7 +124,7 @@ def test_a_flipped_bit_never_stops_a_run_nor_costs_rows_of_far_blocks(tmp_path):
     ("content", "reason"),
     [
         (b"", "it does not begin as an Avro file does"),
-        (b"PAR1 and so on", "it does not begin as an Avro file does"),
+        (b"\1 and so on", "it does not begin as an Avro file does"),
         (header_of(schema_of(*NUMBERED))[:40], "its header breaks off"),
         (header_of("long"), "its schema is not one of records"),
         (header_of({"type": "record", "name": "R", "fields": [{"name": "a", "type": "no"}]}),

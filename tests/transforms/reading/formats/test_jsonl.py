@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.transforms.reading.reading import Found, read
 from transforms.reading.corpus import plan_corpus
+from transforms.reading.dialect import Dialect
 
 
 def test_objects_become_rows_with_the_offset_of_their_line(tmp_path):
@@ -30,6 +31,96 @@ def test_mixed_values_become_json_text(tmp_path):
     content = "".join(json.dumps({"text": "t", "v": value}) + "\n" for value in values)
     found = read(tmp_path / "a.jsonl", content)
     assert found.column("v") == ["a", "1", None, "2.5", '{"b":[1]}', "true"]
+
+
+NUMBERS = ["1.10", "1e5", "12345678901234567890.123456789", "-0", "0.0", "1E+400", "1e-400"]
+NUMBERS += ["9" * 300, "100000000000000000000", '{"k":1.10}', '[1.50,{"k":[2.0,"3.10"]}]']
+
+
+def test_numbers_that_become_text_keep_their_digits(tmp_path):
+    numbers = [number for number in NUMBERS if number != "1E+400"]
+    lines = [f'{{"x": {number.replace(":", ": ")}, "text": "t"}}' for number in numbers]
+    found = read(tmp_path / "a.jsonl", '{"text": "t", "x": "s"}\n' + "\r\n".join(lines))
+    assert found.column("x") == ["s", *numbers]
+
+
+def test_a_number_beyond_all_floats_is_rejected(tmp_path):
+    found = read(tmp_path / "a.jsonl", '{"text": "t", "x": 1.5}\n{"text": "t", "x": 1E+400}\n')
+    assert found.column("x") == [1.5]
+    assert "number is infinity" in found.only_error()
+
+
+EXACT = ["0.10000000000000001", "1.7976931348623157e308", "5e-324", "9007199254740992", "0e-999"]
+EXACT += ["0.1000000000000000055511151231257827021181583404541015625"]
+EXACT += ["1.00000000000000000000000", "0.00000000000000000000001"]
+ROUNDED = ["12345678901234567890.123456789", "0.123456789012345678", "1.23456789012345678"]
+ROUNDED += ["0.0012345678901234567891", "9007199254740993", "12345678901234567890", "1e-400"]
+ROUNDED += ["-98765432109876543.21", "1234567890123456.789e10"]
+
+
+@pytest.mark.parametrize("nested", ["{}", "[{}]", '{{"k": {}}}'])
+@pytest.mark.parametrize("number", ROUNDED)
+def test_a_number_that_a_column_would_round_is_rejected_or_text(tmp_path, number, nested):
+    path = tmp_path / "a.jsonl"
+    plan = f'{{"text": "a", "f": {nested.format(0.5)}}}\n'
+    line = f'{{"text": "b", "f": {nested.format(number)}}}\n'
+    path.write_text(plan)
+    corpus = plan_corpus([str(path)])
+    path.write_text(plan + line)
+    found = Found(corpus)
+    assert found.texts == ["a"]
+    assert number in found.only_error()
+    texts = read(path).column("f")  # now that the sample has it
+    assert texts == [nested.format(each).replace(" ", "") for each in ("0.5", number)]
+
+
+@pytest.mark.parametrize("number", EXACT)
+def test_a_number_that_a_float_holds_stays_one(tmp_path, number):
+    content = f'{{"text": "a", "f": 0.5}}\n{{"text": "b", "f": {number}}}\n'
+    assert read(tmp_path / "a.jsonl", content).column("f") == [0.5, float(number)]
+
+
+def test_digits_in_texts_are_no_numbers(tmp_path):
+    texts = ["1" * 40, "." * 50, "a 1e-400 b", "x\u2026 12345678901234567890.5"]
+    content = "".join(json.dumps({"text": text, "f": 0.1}) + "\n" for text in texts)
+    found = read(tmp_path / "a.jsonl", content)
+    assert found.texts == texts
+    assert found.column("f") == [0.1] * 4
+
+
+def test_of_a_key_that_is_there_twice_the_last_value_counts(tmp_path):
+    content = '{"text": "a", "text": "b", "x": "s", "x": 1.10}\n{"text": "c", "x": 2, "x": "t"}\n'
+    found = read(tmp_path / "a.jsonl", content)
+    assert found.texts == ["b", "c"]
+    assert found.column("x") == ["1.10", "t"]
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", '"\\ud800"', "01", "1."])
+def test_what_is_no_json_is_rejected(tmp_path, value):
+    content = f'{{"text": "a", "x": null}}\n{{"text": "b", "x": {value}}}\n'
+    found = read(tmp_path / "a.jsonl", content)
+    assert found.texts == ["a"]
+    assert found.only_error().startswith("not JSON: ")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+@pytest.mark.parametrize("unit_bytes", [24, 1000])
+def test_a_byte_order_mark_is_honoured(tmp_path, encoding, unit_bytes):
+    path = tmp_path / "a.jsonl"
+    content = '\ufeff{"text": "é😀"}\r\n\n{"text": "b"}\nx'
+    path.write_bytes(content.encode(encoding))
+    found = Found(plan_corpus([str(path)]), unit_bytes)
+    assert found.texts == ["é😀", "b"]
+    last = content.index('{"text": "b"')
+    assert found.column("position")[1] == len(content[:last].encode(encoding))
+    assert found.raws == ["x".encode(encoding)]
+
+
+def test_json_in_another_encoding_must_be_named(tmp_path):
+    path = tmp_path / "a.jsonl"
+    data = '{"text": "très"}\n{"text": "b"}\n'.encode("cp1252")
+    assert read(path, data).only_error() == "invalid UTF-8: byte 0xe8 at offset 12"
+    assert read(path, data, dialect=Dialect("cp1252")).texts == ["très", "b"]
 
 
 JSON_PLAN = '{"text": "t", "i": 1, "f": 1.5, "s": {"a": 1}, "l": [1], "b": true, "z": "z"}\n'

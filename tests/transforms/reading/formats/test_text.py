@@ -1,12 +1,13 @@
-import gzip
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.transforms.reading.reading import Found, read
+from tests.transforms.reading.reading import COMPRESS, Found, read
 from transforms.reading import lines
 from transforms.reading.corpus import plan_corpus
+from transforms.reading.dialect import UNKNOWN
 from transforms.reading.layout import BATCH_BYTES
 from transforms.reading.readers import FileRange
 from transforms.reading.units import split_file
@@ -35,16 +36,16 @@ def test_only_newlines_end_lines(tmp_path):
     assert read(tmp_path / "a.txt", text).texts == [text]
 
 
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("unit_bytes", [1000, 6])
-def test_utf16_costs_one_row_that_says_what_to_do(tmp_path, encoding, unit_bytes):
-    (tmp_path / "a.txt").write_bytes("\ufeffone\ntwo\nthree".encode(encoding))
+def test_a_byte_order_mark_tells_the_encoding(tmp_path, encoding, unit_bytes):
+    content = "\ufeffone\r\n\ntwö\u0a00\u000b😀\nthree"
+    (tmp_path / "a.txt").write_bytes(content.encode(encoding))
     (tmp_path / "b.txt").write_text("neighbour")
     found = Found(plan_corpus([str(tmp_path)]), unit_bytes)
-    assert found.texts == ["neighbour"]
-    assert found.only_error() == (
-        "the text is UTF-16, and only UTF-8 can be read: convert it, for example with iconv"
-    )
+    assert found.texts == ["one", "", "twö\u0a00\u000b😀", "three", "neighbour"]
+    ends = [len(content[:at].encode(encoding)) for at in (1, 6, 7, 14)]
+    assert found.column("position") == [*ends, 0]
 
 
 def test_bytes_that_only_begin_as_utf16_does_cost_their_line(tmp_path):
@@ -165,10 +166,10 @@ def test_large_files_of_lines_are_split(tmp_path):
     assert Found(corpus, 100_000).texts == [f"line {i}" for i in range(50_000)]
 
 
-def test_compressed_and_csv_files_stay_whole(tmp_path):
-    for name in ("a.txt.gz", "a.csv", "a.tsv"):
+def test_compressed_files_stay_whole(tmp_path):
+    for name in ("a.txt.gz", "a.csv.gz", "a.tsv.bz2"):
         content = b"text\nvalue\n"
-        stored = gzip.compress(content) if name.endswith("gz") else content
-        (tmp_path / name).write_bytes(stored)
+        (tmp_path / name).write_bytes(COMPRESS[name.rpartition(".")[2]](content))
         corpus = plan_corpus([f"{tmp_path}/{name}"])
-        assert list(split_file(corpus, corpus.files[0], 1)) == [FileRange(f"{tmp_path}/{name}")]
+        (part,) = split_file(corpus, corpus.files[0], 1)
+        assert replace(part, dialect=UNKNOWN) == FileRange(f"{tmp_path}/{name}")

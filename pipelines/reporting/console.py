@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from models.errors import RunError, UserError
 from models.inference import runtime
-from pipelines.shown import printable, safe_logs, show_bug, visible
+from pipelines.reporting.shown import printable, safe_logs, show_bug, visible
 
 if TYPE_CHECKING:
     from rich.console import Console

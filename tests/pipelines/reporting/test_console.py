@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.errors import UserError
-from pipelines.console import progress_bar, report, run_command, run_process
+from pipelines.reporting.console import progress_bar, report, run_command, run_process
 from tests.pipelines.command_runs import (
     ENVIRONMENT,
     ROOT,
@@ -177,7 +177,7 @@ def test_the_time_left_is_told_in_hours_where_it_takes_hours():
     # A tenth of a hundredth of the work each time that it looks, fifty times a second.
     code = """
 import itertools, time
-from pipelines.console import progress_bar
+from pipelines.reporting.console import progress_bar
 done = itertools.count()
 with progress_bar(1_000_000, lambda: ((n := next(done)), 3 * n), seconds=0.02):
     time.sleep(1.6)

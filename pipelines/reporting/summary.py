@@ -1,18 +1,21 @@
 """The report at the end of a run, from the manifest of its output."""
 
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 from rich.bar import Bar
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.console import report_console
-from pipelines.shown import counted, printable, visible
+from pipelines.reporting.console import report_console
+from pipelines.reporting.shown import counted, printable, visible
+from transforms.reading.dialect import Dialect
+from transforms.writing.formats.record import OUTPUT_FORMATS
 
 if TYPE_CHECKING:
     from transforms.writing.output import Todo
@@ -23,7 +26,9 @@ _EXAMPLES_SHOWN = 3
 _EXAMPLE_CHARACTERS = 70
 _SCORES_SHOWN = 4
 _REASONS_SHOWN = 3
+_FILLED_SHOWN = 5
 _REASON_CHARACTERS = 500
+_DIALECTS_SHOWN = 3
 _BAR_WIDTH = 24
 
 
@@ -63,8 +68,7 @@ def print_summary(
         _print_examples(
             console,
             Path(os.path.expanduser(output)) / manifest["parts"][first_part]["path"],
-            manifest["text_column"],
-            _added(manifest["model"]),
+            manifest,
         )
     console.print()
     console.print(_facts_table(manifest, rows, output, todo))
@@ -87,24 +91,29 @@ def _label_table(labels: Mapping[str, int], rows: int) -> Table:
     return table
 
 
-def _added(model: Mapping[str, Any]) -> list[str]:
+def _added(model: Mapping[str, Any]) -> dict[str, pa.DataType]:
     """Returns the columns of an example besides its text; the input may have others of the name."""
+    score = pa.float32()
     if not model.get("gives_numbers", False):
-        return ["label", "score"]
-    return ["score" if len(model["labels"]) == 1 else "scores"]
+        return {"label": pa.string(), "score": score}
+    if len(model["labels"]) == 1:
+        return {"score": score}
+    return {"scores": pa.struct([(label, score) for label in model["labels"]])}
 
 
-def _print_examples(console: Console, part: Path, text_column: str, added: list[str]) -> None:
+def _print_examples(console: Console, part: Path, manifest: Mapping[str, Any]) -> None:
     """Prints the first rows of a part, if it is on this machine."""
     if not part.is_file():
         return
-    file = pq.ParquetFile(part)
-    batch = next(file.iter_batches(_EXAMPLES_SHOWN, columns=[*added, text_column]), None)
-    if batch is None:
+    text_column, added = manifest["text_column"], _added(manifest["model"])
+    wanted = pa.schema([*added.items(), (text_column, pa.string())])
+    with part.open("rb") as file:
+        first = next(OUTPUT_FORMATS[manifest["output_format"]].load().rows(file, wanted), None)
+    if first is None:
         return
     console.print()
     table = Table.grid(padding=(0, 2))
-    for row in batch.to_pylist():
+    for row in first.columns.slice(0, _EXAMPLES_SHOWN).to_pylist():
         text = printable(row[text_column])
         if len(text) > _EXAMPLE_CHARACTERS:
             text = f"{text[:_EXAMPLE_CHARACTERS]}…"
@@ -126,11 +135,14 @@ def _facts_table(
 ) -> Table:
     parts = manifest["parts"]
     size = sum(part["bytes"] for part in parts)
-    files = f"{counted(len(parts), 'Parquet file')}, {_size(size)}"
+    title = OUTPUT_FORMATS[manifest["output_format"]].title
+    files = f"{counted(len(parts), f'{title} file')}, {_size(size)}"
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     table.add_row("output", f"{escape(visible(output))} ({files})")
+    for said in _describe_dialects(manifest["inputs"]):
+        table.add_row("read as", escape(printable(said)))
     if todo is not None:
         table.add_row("update", _describe_update(todo, manifest))
     model = manifest["model"]
@@ -159,7 +171,27 @@ def _facts_table(
     for name, new_name in manifest["renamed"].items():
         names = " → ".join(escape(printable(each)) for each in (name, new_name))
         table.add_row("renamed", f"input column {names}")
+    filled = list(manifest["filled"].items())
+    for name, count in filled[:_FILLED_SHOWN]:
+        lack = "lacks" if count == 1 else "lack"
+        table.add_row(
+            "filled", f"{escape(printable(name))} with null: {counted(count, 'file')} {lack} it"
+        )
+    if more := filled[_FILLED_SHOWN:]:
+        table.add_row("", f"and {counted(len(more), 'other column')}")
     return table
+
+
+def _describe_dialects(inputs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns how files were read of which one would expect something else, the most first."""
+    dialects = [Dialect(**entry["dialect"]) for entry in inputs if "dialect" in entry]
+    unusual = Counter(dialect for dialect in dialects if not dialect.is_usual)
+    said = [
+        f"{counted(count, 'file')}: {dialect}"
+        for dialect, count in unusual.most_common(_DIALECTS_SHOWN)
+    ]
+    others = len(unusual) - len(said)
+    return [*said, f"{counted(others, 'other way')}: see _MANIFEST.json"] if others else said
 
 
 def _describe_update(todo: "Todo", manifest: Mapping[str, Any]) -> str:

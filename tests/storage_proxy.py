@@ -1,4 +1,4 @@
-"""What the emulator of Google Cloud Storage lacks: preconditions, and storage that fails."""
+"""Storage that fails, and the preconditions that the emulator of Google Cloud Storage lacks."""
 
 import http.client
 import json
@@ -14,10 +14,10 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 
 
 class StorageProxy:
-    """Stands before the emulator, on loopback.
+    """Stands before an emulator, on loopback.
 
     Args:
-        port: The emulator's.
+        port: The emulator's, of Google Cloud Storage or of Amazon S3.
 
     Attributes:
         fault: Called with the method and the path of each request; returns what to do instead of
@@ -40,7 +40,7 @@ class StorageProxy:
             def handle_any(self) -> None:
                 proxy._handle(self)
 
-            do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = handle_any  # noqa: N815 - what it calls
+            do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = handle_any  # noqa: N815 - what it calls
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -113,7 +113,8 @@ def _answer(
     for name, value in headers.items():
         if name.lower() not in _HOP_BY_HOP:
             request.send_header(name, value)
-    request.send_header("Content-Length", str(len(content)))
+    told = headers.get("Content-Length") if request.command == "HEAD" else None
+    request.send_header("Content-Length", told or str(len(content)))
     request.end_headers()
     if request.command != "HEAD":
         request.wfile.write(content)

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.reading.reading import as_csv, read
-from transforms.reading.formats import delimited
+from transforms.reading.formats.delimited import reader, records
 
 
 def test_csv_fields_are_strings_with_everything_that_quotes_allow(tmp_path):
@@ -79,7 +79,7 @@ def test_a_quote_left_open_in_the_last_line_is_rejected(tmp_path, last):
 
 
 def test_an_open_quote_is_given_up_after_a_bounded_length(tmp_path, monkeypatch):
-    monkeypatch.setattr(delimited, "FIELD_CHARACTERS", 10_000)
+    monkeypatch.setattr(records, "FIELD_CHARACTERS", 10_000)
     body = "".join(f"{i},t\n" for i in range(10_000))
     found = read(tmp_path / "a.csv", f'n,text\n0,"a\n{body}1,"b\n{body}2,"c"\n')
     assert len(found.texts) == 20_001
@@ -88,7 +88,7 @@ def test_an_open_quote_is_given_up_after_a_bounded_length(tmp_path, monkeypatch)
 
 
 def test_a_field_that_is_too_long_is_rejected(tmp_path, monkeypatch):
-    monkeypatch.setattr(delimited, "FIELD_CHARACTERS", 1000)
+    monkeypatch.setattr(records, "FIELD_CHARACTERS", 1000)
     found = read(tmp_path / "a.csv", f"text,n\na,1\n{'x' * 2000},2\nb,3\n")
     assert found.texts == ["a", "b"]
     assert found.only_error() == "a field is longer than 1,000 characters"
@@ -101,7 +101,8 @@ def test_a_carriage_return_outside_quotes_is_rejected(tmp_path):
 
 
 def test_nul_is_read_where_the_csv_module_refuses_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(delimited, "_NUL_STAND_IN", "\ud800")  # as on Python 3.10
+    for module in (records, reader):  # as on Python 3.10
+        monkeypatch.setattr(module, "NUL_STAND_IN", "\ud800")
     found = read(tmp_path / "a.csv", b'text,n\n"a\0b",\0\nc\xff,1\n\0,2,3\n')
     assert found.rows[0] | {"source": ""} == {
         "text": "a\0b", "n": "\0", "source": "", "position": 0,
@@ -136,14 +137,14 @@ def test_what_the_csv_module_writes_is_read_back(tmp_path_factory, rows):
 
 @pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ","), ("a.tsv", "\t")])
 def test_a_line_of_countless_fields_is_rejected(tmp_path, monkeypatch, name, delimiter):
-    monkeypatch.setattr(delimited, "MOST_FIELDS", 1000)
+    monkeypatch.setattr(records, "MOST_FIELDS", 1000)
     found = read(tmp_path / name, f"text\na\n{delimiter * 1001}\nb\n")
     assert found.texts == ["a", "b"]
     assert found.only_error() == "a line has more than 1,000 delimiters"
 
 
 def test_a_record_on_countless_lines_is_rejected(tmp_path, monkeypatch):
-    monkeypatch.setattr(delimited, "RECORD_CHARACTERS", 3999)
+    monkeypatch.setattr(records, "RECORD_CHARACTERS", 3999)
     found = read(tmp_path / "a.csv", "text\na\n" + '"\n",' * 1000 + "\nb\n")
     assert found.texts == ["a", "b"]
     assert found.rejected[0]["error"] == "a record is longer than 3,999 characters"

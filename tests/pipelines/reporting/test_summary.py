@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.summary import print_summary
+from pipelines.reporting.summary import print_summary
 from transforms.files import CorpusFile
 from transforms.writing.output import Todo
 
@@ -18,8 +18,11 @@ def manifest_of(labels: dict[str, int] | None = None, **changes: Any) -> dict[st
     manifest: dict[str, Any] = {
         "runs": [run | ({"labels": labels} if labels else {})],
         "rows": rows,
+        "output_format": "parquet",
+        "columns": dict.fromkeys(("text", "label", "score"), ""),
         "text_column": "text",
         "renamed": {},
+        "filled": {},
         "inputs": [{"source": "a.txt"}],
         "model": {"preset": "a_preset", "sequence_length": 64},
         "parts": [{"path": "part-0.parquet", "rows": written, "bytes": 1_234_567}],
@@ -101,13 +104,15 @@ def test_names_and_sizes_of_the_output(summary):
     assert "gs://b/out (2 Parquet files, 2.5 MB)" in summary(manifest, output="gs://b/out")
     manifest["parts"] = [{"path": "x", "bytes": 999}]
     assert "out (1 Parquet file, 999 bytes)" in summary(manifest, output="out")
+    manifest["output_format"] = "jsonl"
+    assert "out (1 JSONL file, 999 bytes)" in summary(manifest, output="out")
     assert "a_preset, 64 tokens a text" in summary(manifest)
 
 
 def test_truncated_rejected_and_renamed_are_said_only_where_there_are_some(summary):
     manifest = manifest_of({"good": 5})
     said = summary(manifest, output="out/")
-    assert not {"truncated", "rejected", "renamed"} & set(said.split())
+    assert not {"truncated", "rejected", "renamed", "filled"} & set(said.split())
     manifest["runs"][0]["rows"] |= {"truncated": 1_000, "rejected": 9}
     manifest["rejected"] = {"errors": {"a": 4, "b": 3, "[c]": 1, "d": 1}}
     manifest["renamed"] = {"label": "input_label"}
@@ -120,6 +125,15 @@ def test_truncated_rejected_and_renamed_are_said_only_where_there_are_some(summa
         ["1", "×", "[c]"],
     ]
     assert "input column label → input_label" in said
+
+
+def test_columns_that_files_lack_are_said(summary):
+    filled = {"a[b]": 1, "\x1b[1mc": 2_000} | {f"x{i}": 1 for i in range(5)}
+    said = summary(manifest_of({"good": 5}, filled=filled)).splitlines()
+    (first,) = [place for place, line in enumerate(said) if "a[b]" in line]
+    assert said[first] == "filled  a[b] with null: 1 file lacks it"
+    assert said[first + 1] == "filled  [1mc with null: 2,000 files lack it"
+    assert said[first + 5].strip() == "and 2 other columns"
 
 
 def test_a_run_without_rows_has_no_labels(summary):

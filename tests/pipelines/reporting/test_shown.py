@@ -13,15 +13,15 @@ import pytest
 
 from models.errors import RunError, UserError
 from pipelines import presets as presets_command
-from pipelines.console import run_command
 from pipelines.finetuning.data_report import DataReport
 from pipelines.finetuning.figures import Figures
 from pipelines.finetuning.report import print_data, print_figures
-from pipelines.shown import SafeNotices, printable, safe_logs, visible
-from pipelines.summary import print_summary
+from pipelines.reporting.console import run_command
+from pipelines.reporting.shown import SafeNotices, printable, safe_logs, visible
+from pipelines.reporting.summary import print_summary
 from tests.pipelines.command_runs import ENVIRONMENT, ROOT, TerminalProcess, run
 from tests.pipelines.hostile import HOSTILE, LONG, assert_harmless
-from tests.pipelines.test_summary import manifest_of
+from tests.pipelines.reporting.test_summary import manifest_of
 
 SECRET = "s3cretS3cret"
 SIGNED = f"https://ann:{SECRET}@example.com/a?X-Amz-Signature={SECRET}"
@@ -121,7 +121,7 @@ def test_a_preset_does_not_reach_the_terminal(classify, name, tiny_preset, tmp_p
 
 def test_a_bug_is_shown_in_full_and_harmless():
     code = f"""
-from pipelines.console import run_command, run_process
+from pipelines.reporting.console import run_command, run_process
 def fail(argv):
     raise ZeroDivisionError({SIGNED + HOSTILE["link"]!r})
 run_process(lambda: run_command(fail, []))
@@ -166,7 +166,7 @@ def test_the_tables_of_a_training_are_harmless(name, capsys):
 def test_the_title_of_a_bar_is_harmless(name):
     code = f"""
 import time
-from pipelines.console import transfer_bar
+from pipelines.reporting.console import transfer_bar
 with transfer_bar({f"{name} {SIGNED}"!r}) as on_progress:
     on_progress(1, 2)
     time.sleep(0.3)

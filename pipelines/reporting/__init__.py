@@ -1,0 +1,1 @@
+"""What a person or a program is told: on the terminal, at the end, as JSON."""

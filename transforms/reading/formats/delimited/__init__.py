@@ -1,0 +1,1 @@
+"""Reading CSV and TSV: where records begin, how fields are parted."""

@@ -1,0 +1,1 @@
+"""Where files are: globs, and one module for each kind of store that is not a local disk."""

@@ -1,0 +1,124 @@
+"""Google Cloud Storage: finding files, their versions, and creating only if absent."""
+
+import functools
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from google.api_core.exceptions import (
+    Forbidden,
+    GoogleAPIError,
+    NotFound,
+    PreconditionFailed,
+    Unauthorized,
+)
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.cloud import storage
+from google.cloud.storage.retry import DEFAULT_RETRY
+
+from models.hubs.remote import in_short
+from transforms.errors import InputError
+from transforms.files import CorpusFile
+from transforms.storage.stores import StoreError
+
+_SCHEME = "gs://"
+_RETRY = DEFAULT_RETRY.with_timeout(120)
+_FIELDS = "items(name,size,generation,crc32c),nextPageToken"
+
+
+class GoogleStore:
+    """See `transforms.storage.stores.Store`."""
+
+    can_list = True
+
+    def root(self, path: str) -> str:
+        """Returns the part of a path that names the bucket."""
+        bucket = path.removeprefix(_SCHEME).partition("/")[0]
+        if not bucket:
+            raise InputError(f"{path!r} names no bucket")
+        return f"{_SCHEME}{bucket}/"
+
+    def find(self, path: str) -> CorpusFile | None:
+        """Returns an object, or None."""
+        bucket, name = _bucket(path)
+        with _explained():
+            blob = bucket.get_blob(name, retry=_RETRY) if name else None
+        return None if blob is None else _file(path, blob)
+
+    def files_under(self, prefix: str, deep: bool) -> Iterable[CorpusFile]:
+        """Returns objects; those whose names end in a slash stand for folders, and are none."""
+        bucket, name = _bucket(prefix)
+        with _explained():
+            for blob in bucket.list_blobs(
+                prefix=name, delimiter=None if deep else "/", fields=_FIELDS, retry=_RETRY
+            ):
+                if not blob.name.endswith("/"):
+                    yield _file(f"{_SCHEME}{bucket.name}/{blob.name}", blob)
+
+    def open(self, path: str) -> BinaryIO:
+        """Opens an object."""
+        from apache_beam.io.filesystem import CompressionTypes
+        from apache_beam.io.filesystems import FileSystems
+
+        return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+
+    def head(self, file: CorpusFile, count: int) -> bytes:
+        """Returns the first bytes."""
+        bucket, name = _bucket(file.path)
+        with _explained():
+            content: bytes = bucket.blob(name).download_as_bytes(
+                start=0, end=count - 1, raw_download=True, checksum=None, retry=_RETRY
+            )
+            return content
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except NotFound:
+        raise FileNotFoundError("no such bucket") from None
+    except (Forbidden, Unauthorized, GoogleAuthError) as error:
+        raise PermissionError(
+            "Cloud Storage denies access: run gcloud auth application-default login, or set "
+            f"GOOGLE_APPLICATION_CREDENTIALS to a file with credentials ({in_short(str(error))})"
+        ) from None
+    except (GoogleAPIError, OSError) as error:
+        raise StoreError(f"Cloud Storage does not answer: {in_short(str(error))}") from None
+
+
+@functools.cache
+def _client(pid: int) -> storage.Client:
+    """Returns this process's client; without credentials it sees only what is public."""
+    try:
+        return storage.Client(project=None)
+    except DefaultCredentialsError:
+        return storage.Client.create_anonymous_client()
+
+
+def _bucket(path: str) -> tuple[storage.Bucket, str]:
+    """Returns the bucket of a `gs://` path, and the name of its object."""
+    bucket, _, name = path.removeprefix(_SCHEME).partition("/")
+    return _client(os.getpid()).bucket(bucket), name
+
+
+def create_new(path: str, content: bytes) -> bool:
+    """Creates an object unless there is one of this name; returns whether it did.
+
+    A lost answer makes the client try again and find its own object there; whose it is, its
+    content says.
+    """
+    bucket, name = _bucket(path)
+    try:
+        bucket.blob(name).upload_from_string(content, if_generation_match=0, retry=_RETRY)
+    except PreconditionFailed:
+        try:
+            return bucket.blob(name).download_as_bytes(retry=_RETRY) == content
+        except NotFound:
+            return False
+    return True
+
+
+def _file(path: str, blob: storage.Blob) -> CorpusFile:
+    return CorpusFile(path, blob.size, str(blob.generation), f"crc32c:{blob.crc32c}")
