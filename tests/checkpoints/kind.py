@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.checkpoints.building import Step
+from tests.checkpoints.steps import Step
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,10 @@ class Kind:
         examples: Published checkpoints that are of this kind.
         steps: What makes its folder.
         readings: What is read from it: names of `reference.READINGS`.
-        differing: Texts whose numbers differ, as docs/tokenizers.md says.
         refused: What the sentence that refuses it says; empty if its numbers equal the reference's.
+        differing: Texts whose numbers differ, as docs/tokenizers.md says.
+        before: What transformers 4 with sentence-transformers 5 make of it where that is something
+            else.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Kind:
     readings: tuple[str, ...] = ("embed",)
     refused: str = ""
     differing: tuple[str, ...] = ()
+    before: str = ""
 
     def build(self, folder: Path) -> Path:
         """Makes the folder."""

@@ -26,7 +26,7 @@ Pairs = Sequence[tuple[str, str]]
 
 def vectors(folder: str, texts: Sequence[str], _: Pairs) -> np.ndarray:
     """Returns the vectors of texts."""
-    return SentenceTransformer(folder, device="cpu").encode(list(texts))
+    return SentenceTransformer(folder, device="cpu").float().encode(list(texts))
 
 
 def scores(folder: str, texts: Sequence[str], _: Pairs) -> np.ndarray:
@@ -41,7 +41,7 @@ def pair_scores(folder: str, _: Sequence[str], pairs: Pairs) -> np.ndarray:
 
 def ranks(folder: str, _: Sequence[str], pairs: Pairs) -> np.ndarray:
     """Returns the scores of pairs as a cross-encoder of sentence-transformers gives them."""
-    found = CrossEncoder(folder, device="cpu").predict([list(pair) for pair in pairs])
+    found = CrossEncoder(folder, device="cpu").float().predict([list(pair) for pair in pairs])
     return found.reshape(len(pairs), -1)
 
 
@@ -54,7 +54,9 @@ def _classified(folder: str, *texts: list[str]) -> np.ndarray:
     if config.model_type in ("roberta", "xlm-roberta", "camembert"):
         positions -= config.pad_token_id + 1
     length = min(tokenizer.model_max_length, positions)
-    inputs = tokenizer(*texts, truncation=True, max_length=length, padding=True, return_tensors="pt")
+    inputs = tokenizer(
+        *texts, truncation=True, max_length=length, padding=True, return_tensors="pt"
+    )
     with torch.no_grad():
         logits = model(**inputs).logits
     if config.problem_type == "regression":

@@ -26,7 +26,7 @@ from tokenizers import (
 from transformers.utils import sentencepiece_model_pb2_new
 
 from tests.checkpoints.texts import PAIRS, TEXTS
-from tests.models.tokenizers import spm
+from tests.models.tokenizers import published, spm
 
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _MARKUP = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
@@ -59,15 +59,18 @@ def wordpiece(lowercase: bool, strip_accents: bool | None = None) -> tuple[str, 
 
 @functools.cache
 def characters() -> tuple[str, ...]:
-    """Returns a WordPiece vocabulary of single characters only, as Chinese and Japanese ones are."""
+    """Returns a WordPiece vocabulary of single characters, as Chinese ones are."""
     found = sorted({character for text in _TRAINED_ON for character in text.lower()} - {" "})
     found = [character for character in found if character.isprintable()]
     return (*_SPECIAL, *found, *(f"##{character}" for character in found))
 
 
 @functools.cache
-def byte_pairs() -> tuple[dict[str, int], tuple[str, ...]]:
-    """Returns a vocabulary of byte pairs as RoBERTa's, and its merges."""
+def byte_pairs(is_published: bool) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Returns a vocabulary of byte pairs as RoBERTa's, or that one itself, and its merges."""
+    if is_published:
+        ids, published_merges = published.roberta()
+        return ids, tuple(published_merges)
     trainer = ByteLevelBPETokenizer()
     trainer.train_from_iterator(
         _TRAINED_ON, _TOKENS, 1, special_tokens=_MARKUP[:4], show_progress=False
@@ -119,9 +122,9 @@ def bert_json(tokens: tuple[str, ...], lowercase: bool) -> str:
 
 
 @functools.cache
-def roberta_json() -> str:
+def roberta_json(is_published: bool) -> str:
     """Returns `tokenizer.json` of the byte pairs."""
-    ids, merges = byte_pairs()
+    ids, merges = byte_pairs(is_published)
     pairs = [tuple(merge.split(" ")) for merge in merges]
     mask = AddedToken("<mask>", lstrip=True, special=True)
     return _written(transformers.RobertaTokenizer(vocab=ids, merges=pairs, mask_token=mask))

@@ -1,212 +1,16 @@
-"""Checkpoints of pretraining: backbones as they were published, read as embedders."""
+"""The other families as they were published, and backbones with another family's tokenizer."""
 
 import json
 
-import torch
-
-from tests.checkpoints.building import (
-    REMOVED,
-    Step,
-    change,
-    embedder,
-    limit,
-    model,
-    modules,
-    named,
-    pickled,
-    pooling,
-    put,
-    remove,
-    text,
-    together,
-    tokenizer,
-    without_weights,
-)
 from tests.checkpoints.kind import Kind
-
-_OLD_NORM = together(
-    named("LayerNorm.weight", "LayerNorm.gamma"), named("LayerNorm.bias", "LayerNorm.beta")
-)
+from tests.checkpoints.steps import Step, embedder, model, put, text, tokenizer
+from tests.checkpoints.texts import OF_SENTENCE_PIECE
 
 
 def _settings(**values: object) -> Step:
     """The few settings of a checkpoint of 2018 to 2020."""
     return text("tokenizer_config.json", json.dumps(values))
 
-
-BERT = [
-    Kind(
-        "bert_pretraining",
-        "BERT, uncased, with its pretraining heads and weights called gamma and beta",
-        ("google-bert/bert-base-uncased", "google-bert/bert-large-uncased"),
-        (
-            model("bert", "ForPreTraining"),
-            put("config.json", architectures=["BertForMaskedLM"]),
-            _OLD_NORM,
-            tokenizer("uncased", "tokenizer.json", "vocab.txt"),
-            _settings(do_lower_case=True, model_max_length=512),
-        ),
-    ),
-    Kind(
-        "bert_cased",
-        "BERT, cased",
-        ("google-bert/bert-base-cased", "google-bert/bert-base-multilingual-cased"),
-        (
-            model("bert", "ForMaskedLM", "cased"),
-            tokenizer("cased", "tokenizer.json", "vocab.txt"),
-            _settings(do_lower_case=False, model_max_length=512),
-        ),
-    ),
-    Kind(
-        "bert_characters",
-        "BERT with a vocabulary of single characters",
-        ("google-bert/bert-base-chinese",),
-        (
-            model("bert", "ForMaskedLM", "characters"),
-            tokenizer("characters", "tokenizer.json", "vocab.txt"),
-            _settings(do_lower_case=False, model_max_length=512),
-        ),
-    ),
-    Kind(
-        "bert_vocabulary_only",
-        "BERT with `vocab.txt` alone: no file says how to split",
-        ("google/bert_uncased_L-2_H-128_A-2", "allenai/scibert_scivocab_uncased"),
-        (model("bert"), tokenizer("uncased", "vocab.txt")),
-    ),
-    Kind(
-        "bert_cased_vocabulary_only",
-        "BERT, cased, with `vocab.txt` alone: lowercased, as by transformers",
-        ("SpanBERT/spanbert-base-cased",),
-        (model("bert", tokenizer="cased"), tokenizer("cased", "vocab.txt")),
-    ),
-    Kind(
-        "bert_vocabulary_and_settings",
-        "BERT, cased, with `vocab.txt` and `do_lower_case` false",
-        ("nlpaueb/legal-bert-base-uncased", "DeepPavlov/rubert-base-cased"),
-        (
-            model("bert", tokenizer="cased"),
-            tokenizer("cased", "vocab.txt"),
-            _settings(do_lower_case=False),
-        ),
-    ),
-    Kind(
-        "bert_no_model_type",
-        "BERT whose `config.json` lacks `model_type`",
-        (),
-        (
-            model("bert"),
-            put("config.json", model_type=REMOVED, architectures=REMOVED),
-            tokenizer("uncased", "vocab.txt"),
-        ),
-        refused="config.json: must be an object with `class_name` and `config` (Keras Hub), or "
-        "`model_type` (Hugging Face)",
-    ),
-    Kind(
-        "bert_pickle",
-        "weights in `pytorch_model.bin` alone",
-        ("prajjwal1/bert-tiny", "allenai/scibert_scivocab_uncased"),
-        (model("bert"), pickled, tokenizer("uncased", "vocab.txt")),
-        refused="pytorch_model.bin: only safetensors are read, since other formats can run code",
-    ),
-    Kind(
-        "bert_no_pooler",
-        "BERT without a pooler's weights",
-        ("nreimers/MiniLM-L6-H384-uncased", "princeton-nlp/unsup-simcse-bert-base-uncased"),
-        (model("bert"), without_weights("pooler"), tokenizer("uncased")),
-    ),
-    Kind(
-        "bert_no_head_prefix",
-        "BERT of a model with a head, its weights named without `bert.`",
-        (),
-        (model("bert", "ForMaskedLM"), named("bert.", ""), tokenizer("uncased")),
-    ),
-    Kind(
-        "bert_sharded",
-        "weights in several files",
-        (),
-        (model("bert", shard_size="40KB"), tokenizer("uncased")),
-    ),
-    Kind(
-        "bert_float16",
-        "weights in float16",
-        ("cointegrated/rubert-tiny2",),
-        (model("bert", dtype=torch.float16), put("config.json", dtype="float32"), tokenizer("uncased")),
-    ),
-    Kind(
-        "bert_bfloat16",
-        "weights in bfloat16",
-        (),
-        (model("bert", dtype=torch.bfloat16), put("config.json", dtype="float32"), tokenizer("uncased")),
-    ),
-    Kind(
-        "bert_more_embeddings",
-        "more embeddings than tokens: a vocabulary padded to a multiple",
-        ("vinai/phobert-base",)[:0],
-        (model("bert", more_tokens=61), tokenizer("uncased")),
-    ),
-    Kind(
-        "bert_gelu_new",
-        "the tanh-approximate gelu",
-        ("google/muril-base-cased",)[:0],
-        (model("bert", hidden_act="gelu_new"), tokenizer("uncased")),
-    ),
-    Kind(
-        "bert_gelu_python",
-        "`gelu_python`",
-        (),
-        (model("bert", hidden_act="gelu_python"), tokenizer("uncased")),
-    ),
-    Kind("bert_relu", "relu", (), (model("bert", hidden_act="relu"), tokenizer("uncased"))),
-    Kind(
-        "bert_silu",
-        "silu",
-        (),
-        (model("bert", hidden_act="silu"), tokenizer("uncased")),
-    ),
-    Kind(
-        "bert_one_segment",
-        "BERT with one kind of segment",
-        (),
-        (model("bert", type_vocab_size=1), tokenizer("uncased")),
-    ),
-    Kind(
-        "bert_short_positions",
-        "BERT with 128 positions and no length in any file",
-        (),
-        (model("bert", max_position_embeddings=128), tokenizer("uncased", "vocab.txt")),
-    ),
-    Kind(
-        "bert_many_positions",
-        "BERT with 2,048 positions, which its tokenizer uses",
-        ("cointegrated/rubert-tiny2",),
-        (
-            model("bert", max_position_embeddings=2048),
-            tokenizer("uncased"),
-            put("tokenizer_config.json", model_max_length=2048),
-        ),
-    ),
-    Kind(
-        "bert_question_answering",
-        "a model for question answering",
-        ("deepset/bert-base-cased-squad2",),
-        (model("bert", "ForQuestionAnswering"), tokenizer("uncased")),
-    ),
-    Kind(
-        "bert_token_classification",
-        "a model that labels tokens",
-        ("dslim/bert-base-NER",),
-        (
-            model("bert", "ForTokenClassification", "cased", num_labels=9),
-            tokenizer("cased"),
-        ),
-    ),
-    Kind(
-        "bert_next_sentence",
-        "a model that tells whether a sentence follows",
-        (),
-        (model("bert", "ForNextSentencePrediction"), tokenizer("uncased")),
-    ),
-]
 
 DISTIL_BERT = [
     Kind(
@@ -243,13 +47,13 @@ DISTIL_BERT = [
         "distilbert_sinusoidal",
         "DistilBERT with positions of sines, which are stored",
         (),
-        (model("distilbert", sinusoidal_pos_embds=True), tokenizer("uncased")),
+        (model("distilbert", sinusoidal_pos_embds=True), tokenizer("uncased", "tokenizer.json")),
     ),
     Kind(
         "distilbert_relu",
         "DistilBERT with relu",
         (),
-        (model("distilbert", activation="relu"), tokenizer("uncased")),
+        (model("distilbert", activation="relu"), tokenizer("uncased", "tokenizer.json")),
     ),
 ]
 
@@ -268,7 +72,11 @@ ROBERTA = [
         "roberta_vocabulary_only",
         "RoBERTa with `vocab.json` and `merges.txt` alone",
         ("microsoft/codebert-base",),
-        (model("roberta"), tokenizer("byte_pairs", "vocab.json", "merges.txt"), embedder(length=512)),
+        (
+            model("roberta"),
+            tokenizer("byte_pairs", "vocab.json", "merges.txt"),
+            embedder(length=512),
+        ),
     ),
     Kind(
         "roberta_pooler",
@@ -281,7 +89,14 @@ ROBERTA = [
         "RoBERTa with the tokenizer of BERT",
         ("klue/roberta-base", "klue/roberta-large"),
         (
-            model("roberta", "ForMaskedLM", "cased", pad_token_id=0, bos_token_id=101, eos_token_id=102),
+            model(
+                "roberta",
+                "ForMaskedLM",
+                "cased",
+                pad_token_id=0,
+                bos_token_id=101,
+                eos_token_id=102,
+            ),
             tokenizer("cased"),
         ),
     ),
@@ -320,6 +135,22 @@ ROBERTA = [
         ),
         refused="BertweetTokenizer",
     ),
+    Kind(
+        "roberta_short_positions",
+        "RoBERTa with 130 positions",
+        (),
+        (
+            model("roberta", max_position_embeddings=130),
+            tokenizer("byte_pairs"),
+            put("tokenizer_config.json", model_max_length=128),
+        ),
+    ),
+    Kind(
+        "roberta_two_segments",
+        "RoBERTa with two kinds of segments, of which the first is used",
+        (),
+        (model("roberta", type_vocab_size=2), tokenizer("byte_pairs")),
+    ),
 ]
 
 XLM_ROBERTA = [
@@ -332,6 +163,7 @@ XLM_ROBERTA = [
             tokenizer("pieces", "tokenizer.json", "sentencepiece.bpe.model"),
             _settings(model_max_length=512),
         ),
+        differing=OF_SENTENCE_PIECE,
     ),
     Kind(
         "xlm_roberta_model_only",
@@ -342,12 +174,14 @@ XLM_ROBERTA = [
             tokenizer("pieces", "sentencepiece.bpe.model"),
             _settings(model_max_length=512),
         ),
+        differing=OF_SENTENCE_PIECE,
     ),
     Kind(
         "xlm_roberta_json_only",
         "XLM-RoBERTa with `tokenizer.json` alone",
-        ("intfloat/multilingual-e5-base",)[:0],
+        (),
         (model("xlm-roberta"), tokenizer("pieces", "tokenizer.json", "tokenizer_config.json")),
+        differing=OF_SENTENCE_PIECE,
     ),
     Kind(
         "camembert_masked_lm",
@@ -358,18 +192,17 @@ XLM_ROBERTA = [
             tokenizer("camembert", "tokenizer.json", "sentencepiece.bpe.model"),
             _settings(model_max_length=512),
         ),
+        differing=OF_SENTENCE_PIECE,
     ),
     Kind(
         "camembert_settings",
         "CamemBERT with `CamembertTokenizer` and its special tokens in the settings",
-        ("dangvantuan/sentence-camembert-base",),
+        (),
         (
             model("camembert"),
             tokenizer("camembert"),
-            modules("Transformer", "Pooling"),
-            pooling("mean"),
-            limit(128, kind="bert"),
         ),
+        differing=OF_SENTENCE_PIECE,
     ),
 ]
 
@@ -423,6 +256,7 @@ OTHER_TOKENIZERS = [
             "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2",
         ),
         (model("bert", tokenizer="pieces", pad_token_id=0), tokenizer("pieces")),
+        differing=OF_SENTENCE_PIECE,
     ),
     Kind(
         "bert_sentence_piece_generic",
@@ -433,6 +267,7 @@ OTHER_TOKENIZERS = [
             tokenizer("pieces", "tokenizer.json", "tokenizer_config.json"),
             put("tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast"),
         ),
+        differing=OF_SENTENCE_PIECE,
     ),
     Kind(
         "bert_byte_pairs",
@@ -450,5 +285,3 @@ OTHER_TOKENIZERS = [
         ),
     ),
 ]
-
-KINDS = [*BERT, *DISTIL_BERT, *ROBERTA, *XLM_ROBERTA, *OTHER_TOKENIZERS]

@@ -1,15 +1,14 @@
-"""Classifiers, and cross-encoders, which score pairs."""
+"""Classifiers: labels, numbers, pairs."""
 
-from tests.checkpoints.building import (
+from tests.checkpoints.kind import Kind
+from tests.checkpoints.steps import (
     REMOVED,
-    cross_encoder_saved_again,
     model,
     named,
     put,
     tokenizer,
     without_weights,
 )
-from tests.checkpoints.kind import Kind
 from tests.checkpoints.texts import OF_SENTENCE_PIECE
 
 CONFIG = "config.json"
@@ -17,20 +16,17 @@ SETTINGS = "tokenizer_config.json"
 HEAD = "ForSequenceClassification"
 BOTH = ("classify", "classify_pairs")
 PAIRS = ("classify_pairs",)
-RANK = ("rank",)
 NLI = {0: "contradiction", 1: "entailment", 2: "neutral"}
-_ACTIVATION = "torch.nn.modules."
 
 
 def _bert(**config: object) -> tuple:
     return (model("bert", HEAD, **config), tokenizer("uncased"))
 
 
-def _ranker(family: str, tokens: str, **fields: object) -> tuple:
-    return (model(family, HEAD, num_labels=1), tokenizer(tokens), put(CONFIG, **fields))
+_DISTIL = put(SETTINGS, tokenizer_class="DistilBertTokenizer")
 
 
-CLASSIFIERS = [
+KINDS = [
     Kind(
         "distilbert_sst2",
         "DistilBERT, two labels",
@@ -38,6 +34,7 @@ CLASSIFIERS = [
         (
             model("distilbert", HEAD, id2label={0: "NEGATIVE", 1: "POSITIVE"}),
             tokenizer("uncased"),
+            _DISTIL,
         ),
         BOTH,
     ),
@@ -51,7 +48,7 @@ CLASSIFIERS = [
     Kind(
         "bert_default_labels",
         "BERT, `num_labels` and labels without names",
-        ("textattack/bert-base-uncased-SST-2",)[:0],
+        (),
         (*_bert(num_labels=3), put(CONFIG, id2label=REMOVED, label2id=REMOVED, num_labels=3)),
         BOTH,
     ),
@@ -182,13 +179,13 @@ CLASSIFIERS = [
     Kind(
         "bert_old_norm",
         "a classifier with weights called gamma and beta",
-        ("nlptown/bert-base-multilingual-uncased-sentiment",)[:0],
+        (),
         (
             *_bert(num_labels=3),
             named("LayerNorm.weight", "LayerNorm.gamma"),
             named("LayerNorm.bias", "LayerNorm.beta"),
         ),
-    BOTH,
+        BOTH,
     ),
     Kind(
         "roberta_sentiment",
@@ -229,7 +226,7 @@ CLASSIFIERS = [
         "distilbert_nli",
         "DistilBERT, pairs",
         ("typeform/distilbert-base-uncased-mnli",),
-        (model("distilbert", HEAD, id2label=NLI), tokenizer("uncased")),
+        (model("distilbert", HEAD, id2label=NLI), tokenizer("uncased"), _DISTIL),
         PAIRS,
     ),
     Kind(
@@ -291,73 +288,38 @@ CLASSIFIERS = [
         "classifier_as_embedder",
         "a classifier that is asked for vectors",
         ("distilbert/distilbert-base-uncased-finetuned-sst-2-english",),
-        (model("distilbert", HEAD, num_labels=2), tokenizer("uncased")),
+        (model("distilbert", HEAD, num_labels=2), tokenizer("uncased"), _DISTIL),
         ("embed",),
     ),
-]
-
-CROSS_ENCODERS = [
     Kind(
-        "cross_encoder_minilm",
-        "a cross-encoder whose scores are its logits",
-        ("cross-encoder/ms-marco-MiniLM-L6-v2", "cross-encoder/ms-marco-MiniLM-L12-v2"),
-        _ranker(
-            "bert",
-            "uncased",
-            sentence_transformers={"activation_fn": f"{_ACTIVATION}linear.Identity"},
-        ),
-        RANK,
-    ),
-    Kind(
-        "cross_encoder_old_activation",
-        "a cross-encoder with `sbert_ce_default_activation_function`",
-        ("cross-encoder/ms-marco-TinyBERT-L2-v2",)[:0],
-        _ranker(
-            "bert",
-            "uncased",
-            sbert_ce_default_activation_function=f"{_ACTIVATION}linear.Identity",
-        ),
-        RANK,
-    ),
-    Kind(
-        "cross_encoder_sigmoid",
-        "a cross-encoder of RoBERTa, one score from 0 to 1",
-        ("cross-encoder/stsb-roberta-base", "cross-encoder/quora-distilroberta-base"),
-        _ranker("roberta", "byte_pairs"),
-        RANK,
-    ),
-    Kind(
-        "cross_encoder_reranker",
-        "a reranker of XLM-RoBERTa, one score",
-        ("BAAI/bge-reranker-base", "BAAI/bge-reranker-v2-m3"),
-        _ranker("xlm-roberta", "pieces"),
-        RANK,
-    ),
-    Kind(
-        "cross_encoder_distilbert",
-        "a cross-encoder of DistilBERT, one score",
+        "bert_labels_from_one",
+        "`id2label` that counts from 1",
         (),
-        _ranker("distilbert", "uncased"),
-        RANK,
+        (*_bert(num_labels=2), put(CONFIG, id2label={"1": "a", "2": "b"})),
+        ("classify",),
+        refused="config.json: id2label must name the classes 0 to 1",
     ),
     Kind(
-        "cross_encoder_today",
-        "a cross-encoder as sentence-transformers 6 saves it",
+        "bert_labels_and_number",
+        "`num_labels` that is not the number of names in `id2label`",
         (),
-        (*_ranker("bert", "uncased"), cross_encoder_saved_again),
-        RANK,
+        (*_bert(num_labels=3), put(CONFIG, id2label={"0": "a", "1": "b"}, num_labels=3)),
+        ("classify",),
+        refused="config.json: id2label names 2 classes, num_labels is 3",
     ),
     Kind(
-        "cross_encoder_nli",
-        "a cross-encoder of three labels, read as a classifier",
-        ("cross-encoder/nli-distilroberta-base", "cross-encoder/nli-MiniLM2-L6-H768"),
-        (
-            model("roberta", HEAD, id2label=NLI),
-            tokenizer("byte_pairs"),
-            put(CONFIG, sentence_transformers={"activation_fn": f"{_ACTIVATION}linear.Identity"}),
-        ),
-        PAIRS,
+        "roberta_token_classifier",
+        "a model that labels tokens, asked for labels of texts",
+        ("dslim/bert-base-NER",),
+        (model("bert", "ForTokenClassification", num_labels=3), tokenizer("uncased")),
+        ("classify",),
+        refused="has no classifier, only a backbone",
+    ),
+    Kind(
+        "bert_float16_classifier",
+        "a classifier in float16",
+        (),
+        _bert(num_labels=3, dtype="float16"),
+        BOTH,
     ),
 ]
-
-KINDS = [*CLASSIFIERS, *CROSS_ENCODERS]

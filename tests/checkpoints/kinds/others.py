@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-import torch
+import numpy as np
 
-from tests.checkpoints.building import (
+from tests.checkpoints.kind import Kind
+from tests.checkpoints.steps import (
     Step,
     model,
     put,
@@ -13,7 +14,6 @@ from tests.checkpoints.building import (
     tokenizer,
     weights,
 )
-from tests.checkpoints.kind import Kind
 
 _BERT = (model("bert"), tokenizer("uncased"))
 
@@ -79,7 +79,9 @@ FORMS = [
                 "config.json",
                 architectures=["JinaBertForMaskedLM"],
                 position_embedding_type="alibi",
-                auto_map={"AutoModel": "jinaai/jina-bert-implementation--modeling_bert.JinaBertModel"},
+                auto_map={
+                    "AutoModel": "jinaai/jina-bert-implementation--modeling_bert.JinaBertModel"
+                },
             ),
         ),
         refused="config.json: position_embedding_type must be 'absolute', not 'alibi'",
@@ -124,7 +126,7 @@ FORMS = [
         (),
         (
             *_BERT,
-            weights(lambda stored: {n: (v * 10).to(torch.int8) for n, v in stored.items()}),
+            weights(lambda stored: {n: (v * 10).astype(np.int8) for n, v in stored.items()}),
         ),
         refused="is of the type I8, not one of F64, F32, F16, BF16",
     ),
@@ -132,7 +134,10 @@ FORMS = [
         "unknown_weights",
         "weights that are not in a model of its configuration",
         (),
-        (*_BERT, weights(lambda stored: {**stored, "projection.weight": torch.zeros(8, 32)})),
+        (
+            *_BERT,
+            weights(lambda stored: {**stored, "projection.weight": np.zeros((8, 32), np.float32)}),
+        ),
         refused="model.safetensors: holds 'projection.weight', which its configuration lacks",
     ),
     Kind(
@@ -185,7 +190,9 @@ FORMS = [
             *_BERT,
             _only("adapter_model.safetensors"),
             remove("config.json"),
-            put("adapter_config.json", peft_type="LORA", base_model_name_or_path="bert-base-uncased"),
+            put(
+                "adapter_config.json", peft_type="LORA", base_model_name_or_path="bert-base-uncased"
+            ),
         ),
         refused="config.json",
     ),
@@ -210,5 +217,3 @@ FORMS = [
         refused="model.safetensors: ",
     ),
 ]
-
-KINDS = [*FAMILIES, *FORMS]
