@@ -2,6 +2,7 @@
 
 _BY_REASON: dict[str, tuple[str, ...]] = {
     "a family with the tokenizer of another is refused": (
+        "roberta_klue",
         "roberta_wordpiece",
         "roberta_pad_id_1_wordpiece",
         "bert_sentence_piece",
@@ -131,4 +132,4 @@ _BY_REASON: dict[str, tuple[str, ...]] = {
 }
 
 PENDING = {name: reason for reason, names in _BY_REASON.items() for name in names}
-"""The reason by the name of the kind. It is to become empty: a kind that is right is an error here."""
+"""The reason by the name of the kind; a kind that is right must not be here."""

@@ -64,6 +64,7 @@ _TOKENIZERS: dict[str, Callable[[], dict[str, str]]] = {
     "uncased": lambda: _wordpiece(vocabularies.wordpiece(True), True),
     "cased": lambda: _wordpiece(vocabularies.wordpiece(False), False),
     "accents": lambda: _wordpiece(vocabularies.wordpiece(True, False), True),
+    "klue": lambda: _wordpiece(vocabularies.like_roberta(), False),
     "characters": lambda: _wordpiece(vocabularies.characters(), True),
     "byte_pairs": lambda: _roberta(False),
     "published_byte_pairs": lambda: _roberta(True),

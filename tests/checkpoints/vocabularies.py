@@ -58,6 +58,13 @@ def wordpiece(lowercase: bool, strip_accents: bool | None = None) -> tuple[str, 
 
 
 @functools.cache
+def like_roberta() -> tuple[str, ...]:
+    """Returns a cased WordPiece vocabulary with the special tokens in RoBERTa's places."""
+    learned = (token for token in wordpiece(False) if token not in _SPECIAL)
+    return ("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]", *learned)
+
+
+@functools.cache
 def characters() -> tuple[str, ...]:
     """Returns a WordPiece vocabulary of single characters, as Chinese ones are."""
     found = sorted({character for text in _TRAINED_ON for character in text.lower()} - {" "})

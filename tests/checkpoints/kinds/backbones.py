@@ -71,7 +71,7 @@ ROBERTA = [
     Kind(
         "roberta_vocabulary_only",
         "RoBERTa with `vocab.json` and `merges.txt` alone",
-        ("microsoft/codebert-base",),
+        (),
         (
             model("roberta"),
             tokenizer("byte_pairs", "vocab.json", "merges.txt"),
@@ -81,13 +81,19 @@ ROBERTA = [
     Kind(
         "roberta_pooler",
         "RoBERTa with a pooler's weights",
-        ("microsoft/graphcodebert-base",),
+        (),
         (model("roberta"), tokenizer("byte_pairs")),
+    ),
+    Kind(
+        "roberta_klue",
+        "RoBERTa with the tokenizer of BERT, its special tokens where RoBERTa's are",
+        ("klue/roberta-base", "klue/roberta-small", "klue/roberta-large"),
+        (model("roberta", "ForMaskedLM", "klue"), tokenizer("klue")),
     ),
     Kind(
         "roberta_wordpiece",
         "RoBERTa with the tokenizer of BERT",
-        ("klue/roberta-base", "klue/roberta-large"),
+        (),
         (
             model(
                 "roberta",
@@ -103,7 +109,7 @@ ROBERTA = [
     Kind(
         "roberta_pad_id_1_wordpiece",
         "RoBERTa with the tokenizer of BERT, whose padding has the id 1 in `config.json`",
-        ("klue/roberta-small",),
+        (),
         (
             model("roberta", "ForMaskedLM", "cased"),
             tokenizer("cased"),

@@ -66,7 +66,7 @@ KINDS = [
     Kind(
         "bert_vocabulary_only",
         "BERT with `vocab.txt` alone: no file says how to split",
-        ("google/bert_uncased_L-2_H-128_A-2", "allenai/scibert_scivocab_uncased"),
+        (),
         (model("bert"), tokenizer("uncased", "vocab.txt")),
     ),
     Kind(
@@ -78,7 +78,7 @@ KINDS = [
     Kind(
         "bert_vocabulary_and_settings",
         "BERT, cased, with `vocab.txt` and `do_lower_case` false",
-        ("nlpaueb/legal-bert-base-uncased", "DeepPavlov/rubert-base-cased"),
+        (),
         (
             model("bert", tokenizer="cased"),
             tokenizer("cased", "vocab.txt"),
@@ -107,7 +107,7 @@ KINDS = [
     Kind(
         "bert_no_pooler",
         "BERT without a pooler's weights",
-        ("nreimers/MiniLM-L6-H384-uncased", "princeton-nlp/unsup-simcse-bert-base-uncased"),
+        (),
         (model("bert"), without_weights("pooler"), tokenizer("uncased")),
     ),
     Kind(
@@ -125,7 +125,7 @@ KINDS = [
     Kind(
         "bert_float16",
         "weights in float16",
-        ("cointegrated/rubert-tiny2",),
+        (),
         (model("bert", dtype="float16"), tokenizer("uncased")),
     ),
     Kind(
@@ -142,7 +142,7 @@ KINDS = [
     ),
     Kind(
         "bert_gelu_new",
-        "the tanh-approximate gelu",
+        "`gelu_new`, the tanh-approximate gelu",
         (),
         (model("bert", hidden_act="gelu_new"), tokenizer("uncased")),
     ),
@@ -152,10 +152,10 @@ KINDS = [
         (),
         (model("bert", hidden_act="gelu_python"), tokenizer("uncased")),
     ),
-    Kind("bert_relu", "relu", (), (model("bert", hidden_act="relu"), tokenizer("uncased"))),
+    Kind("bert_relu", "`relu`", (), (model("bert", hidden_act="relu"), tokenizer("uncased"))),
     Kind(
         "bert_silu",
-        "silu",
+        "`silu`",
         (),
         (model("bert", hidden_act="silu"), tokenizer("uncased")),
     ),
@@ -239,7 +239,7 @@ KINDS = [
     Kind(
         "bert_position_ids",
         "positions' ids stored beside the weights",
-        ("sentence-transformers/all-MiniLM-L6-v2", "BAAI/bge-small-en-v1.5"),
+        ("sentence-transformers/all-MiniLM-L6-v2",),
         (
             model("bert"),
             weights(

@@ -38,6 +38,7 @@ KINDS = [
             put(SETTINGS, add_prefix_space=REMOVED),
             _GENERIC,
         ),
+        before="no space, unless the settings say so too",
     ),
     Kind(
         "byte_pairs_generic",
@@ -50,6 +51,7 @@ KINDS = [
         "`TokenizersBackend` with RoBERTa's `tokenizer.json`",
         (),
         (*_ROBERTA, put(SETTINGS, tokenizer_class="TokenizersBackend")),
+        before="transformers 4 does not know the class",
     ),
     Kind(
         "byte_pairs_trim_offsets",
@@ -161,7 +163,7 @@ KINDS = [
     Kind(
         "byte_pairs_mask_spaces",
         "settings with objects for special tokens, `<mask>` with `lstrip`",
-        ("FacebookAI/roberta-base", "cardiffnlp/twitter-roberta-base-sentiment-latest"),
+        (),
         (
             *_ROBERTA,
             put(

@@ -248,10 +248,10 @@ KINDS = [
     Kind(
         "roberta_wordpiece_classifier",
         "RoBERTa with BERT's tokenizer, labels",
-        ("klue/roberta-base",),
+        (),
         (
-            model("roberta", HEAD, "cased", num_labels=3, type_vocab_size=1),
-            tokenizer("cased"),
+            model("roberta", HEAD, "klue", num_labels=3),
+            tokenizer("klue"),
             put(SETTINGS, model_input_names=["input_ids", "attention_mask"]),
         ),
         BOTH,
@@ -276,6 +276,7 @@ KINDS = [
         (),
         (*_bert(id2label=NLI), put(SETTINGS, tokenizer_class="PreTrainedTokenizerFast")),
         BOTH,
+        before="segments 0 and 1",
     ),
     Kind(
         "bert_truncates_left_pairs",
@@ -308,7 +309,7 @@ KINDS = [
         refused="config.json: id2label names 2 classes, num_labels is 3",
     ),
     Kind(
-        "roberta_token_classifier",
+        "bert_token_classifier",
         "a model that labels tokens, asked for labels of texts",
         ("dslim/bert-base-NER",),
         (model("bert", "ForTokenClassification", num_labels=3), tokenizer("uncased")),

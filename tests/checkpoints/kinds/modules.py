@@ -52,7 +52,7 @@ KINDS = [
     ),
     Kind(
         "dense_smaller",
-        "a dense layer to fewer numbers, the model in `0_Transformer`",
+        "a dense layer to fewer numbers",
         (
             "sentence-transformers/distiluse-base-multilingual-cased-v1",
             "sentence-transformers/distiluse-base-multilingual-cased-v2",
@@ -60,9 +60,9 @@ KINDS = [
         (
             model("distilbert", tokenizer="cased"),
             tokenizer("cased"),
+            put("tokenizer_config.json", tokenizer_class="DistilBertTokenizer"),
             limit(128),
-            moved("0_Transformer"),
-            modules("Transformer", "Pooling", "Dense", at="0_Transformer"),
+            modules("Transformer", "Pooling", "Dense"),
             pooling("mean"),
             dense(16, "activation.Tanh"),
         ),
@@ -106,13 +106,13 @@ KINDS = [
     ),
     Kind(
         "subfolder",
-        "the model in `0_BERT`, as the first versions saved it",
+        "the model in `0_Transformer`",
         (),
         (
             *_BERT,
             limit(128),
-            moved("0_BERT"),
-            modules("Transformer", "Pooling", at="0_BERT"),
+            moved("0_Transformer"),
+            modules("Transformer", "Pooling", at="0_Transformer"),
             pooling("mean"),
         ),
     ),
@@ -191,7 +191,7 @@ KINDS = [
     Kind(
         "static_embeddings",
         "static embeddings: no transformer",
-        ("sentence-transformers/static-retrieval-mrl-en-v1", "minishlab/potion-base-8M"),
+        ("sentence-transformers/static-retrieval-mrl-en-v1",),
         (
             *_BERT,
             remove("config.json"),

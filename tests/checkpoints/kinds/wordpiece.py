@@ -61,6 +61,7 @@ KINDS = [
         "`TokenizersBackend`, as transformers 5 saves it",
         (),
         (*_BERT, put(SETTINGS, tokenizer_class="TokenizersBackend", backend="tokenizers")),
+        before="transformers 4 does not know the class",
     ),
     Kind(
         "wordpiece_fast_class",
@@ -83,7 +84,7 @@ KINDS = [
     Kind(
         "wordpiece_keep_accents",
         "uncased, accents kept",
-        ("dbmdz/bert-base-german-uncased",),
+        (),
         (*_ACCENTS, put(SETTINGS, strip_accents=False)),
     ),
     Kind(

@@ -99,11 +99,12 @@ KINDS = [
         "`BertTokenizer`, which needs no post-processor in `tokenizer.json`",
         (),
         (*_BERT, put(JSON, post_processor=None)),
+        before="no special tokens around texts",
     ),
     Kind(
         "wordpiece_decoder_map",
         "`added_tokens_decoder`, `special_tokens_map.json` and objects for special tokens",
-        ("BAAI/bge-small-en-v1.5", "thenlper/gte-base", "intfloat/e5-base-v2"),
+        ("BAAI/bge-small-en-v1.5",),
         (
             *_BERT,
             put(SETTINGS, added_tokens_decoder={i: {**t, **_FLAGS} for i, t in _DECODED.items()}),
@@ -220,7 +221,7 @@ KINDS = [
     Kind(
         "wordpiece_next_line",
         "`vocab.txt` with the characters U+0085 and U+2028 as tokens",
-        ("google-bert/bert-base-multilingual-cased",),
+        (),
         (
             *_BERT,
             remove(JSON),
@@ -262,7 +263,7 @@ KINDS = [
     ),
     Kind(
         "wordpiece_own_code",
-        "a tokenizer of its own code, which is not run: its `tokenizer.json` is, as by transformers",
+        "a tokenizer of its own code, which is not run: `tokenizer.json` is read instead",
         (),
         (
             *_BERT,
@@ -272,6 +273,7 @@ KINDS = [
                 auto_map={"AutoTokenizer": ["splitting.SplittingTokenizer", None]},
             ),
         ),
+        before="transformers 4 does not load it without its code",
     ),
     Kind(
         "wordpiece_word_level",
