@@ -50,6 +50,8 @@ def main() -> int:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     chosen = [k for k in KINDS if not args.name or any(name in k.name for name in args.name)]
+    if not chosen:
+        parser.error(f"no kind has one of {', '.join(args.name)} in its name")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="checkpoints-") as root:
         folders = {kind.name: kind.build(Path(root) / kind.name) for kind in chosen}
@@ -96,6 +98,8 @@ def _word(kind: Kind, folder: Path, reference: "Reference", is_other: bool) -> s
     word = "ok"
     if problems:
         word = "pending" if kind.name in PENDING else "WRONG"
+    elif kind.name in PENDING:
+        word = "mended"
     if is_other and kind.before:
         word = "known" if problems else "WRONG"
     print(f"{word:8}{kind.name:34}{'; '.join(problems or map(str, found))}", flush=True)

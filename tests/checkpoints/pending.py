@@ -54,7 +54,7 @@ _BY_REASON: dict[str, tuple[str, ...]] = {
         "cross_encoder_distilbert",
         "cross_encoder_today",
         "cross_encoder_explicit_sigmoid",
-        "cross_encoder_short",
+        "cross_encoder_long",
     ),
     "labels that are numbers are refused": ("bert_labels_are_numbers",),
     "of a long pair the other text is given the odd token": (

@@ -21,6 +21,8 @@ from transformers.utils import sentencepiece_model_pb2_new
 # That of sentencepiece 0.2.3 is made for a newer protobuf than TensorFlow's.
 sentencepiece.sentencepiece_model_pb2 = sentencepiece_model_pb2_new
 
+torch.set_num_threads(1)  # the models are too small for more to help
+
 Pairs = Sequence[tuple[str, str]]
 
 

@@ -14,10 +14,10 @@ _HEAD = f"""# Kinds of checkpoints
 What becomes of Hugging Face's checkpoints, kind by kind. *Equal*: on {len(TEXTS)} texts of all
 sorts, and on {len(PAIRS)} pairs where the kind is for pairs, no number is 1e-5 or more away from
 that of sentence-transformers 6, or of transformers 5 for classifiers. *Refused*: one sentence,
-before any work, with the exit code 2; the table has its telling part. Each row is a test on a tiny copy with
-random weights, made by those libraries and saved as published ones are. The examples are published
-checkpoints of the kind, not what was compared; a checkpoint is of several kinds, and refused if one
-of them is.
+before any work, with the exit code 2; the table has its telling part. Each row is a test on a tiny
+copy with random weights, made by those libraries and saved as published ones are. The examples are
+published checkpoints of the kind, not what was compared; a checkpoint is of several kinds, and
+refused if one of them is.
 
     python -m tests.checkpoints           compares them all, a line a kind
     python -m tests.checkpoints --write   writes this page

@@ -17,7 +17,7 @@ def _marked(kind):
     return pytest.param(kind, id=kind.name, marks=marks)
 
 
-@pytest.mark.parametrize("kind", map(_marked, KINDS))
+@pytest.mark.parametrize("kind", [_marked(kind) for kind in KINDS])
 def test_a_kind_gives_the_numbers_of_its_reference_or_is_refused(kind, tmp_path):
     for package in ("torch", "transformers", "sentence_transformers", "sentencepiece"):
         pytest.importorskip(package, reason="needs the parity extra")

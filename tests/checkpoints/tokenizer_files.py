@@ -7,12 +7,15 @@ from typing import Any
 
 from tests.checkpoints import vocabularies
 
+LENGTH = 128
+"""What texts are truncated to: shorter than models can read, since comparing takes time."""
+
 SENTENCE_PIECE = "sentencepiece.bpe.model"
 
 _WORDPIECE_SETTINGS = {
     "cls_token": "[CLS]",
     "mask_token": "[MASK]",
-    "model_max_length": 512,
+    "model_max_length": LENGTH,
     "pad_token": "[PAD]",
     "sep_token": "[SEP]",
     "strip_accents": None,
@@ -24,7 +27,7 @@ _MARKUP_SETTINGS = {
     "cls_token": "<s>",
     "eos_token": "</s>",
     "mask_token": "<mask>",
-    "model_max_length": 512,
+    "model_max_length": LENGTH,
     "pad_token": "<pad>",
     "sep_token": "</s>",
     "unk_token": "<unk>",

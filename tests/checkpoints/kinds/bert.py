@@ -173,12 +173,12 @@ KINDS = [
     ),
     Kind(
         "bert_many_positions",
-        "BERT with 2,048 positions, which its tokenizer uses",
+        "BERT with more than 512 positions, which its tokenizer uses",
         ("cointegrated/rubert-tiny2",),
         (
-            model("bert", max_position_embeddings=2048),
+            model("bert", max_position_embeddings=1024),
             tokenizer("uncased"),
-            put("tokenizer_config.json", model_max_length=2048),
+            put("tokenizer_config.json", model_max_length=1024),
         ),
     ),
     Kind(

@@ -7,7 +7,7 @@ SETTINGS = "tokenizer_config.json"
 JSON = "tokenizer.json"
 
 _FLAGS = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False}
-_ROBERTA = (model("roberta"), tokenizer("byte_pairs"), put(SETTINGS, model_max_length=128))
+_ROBERTA = (model("roberta"), tokenizer("byte_pairs"))
 _GENERIC = put(SETTINGS, tokenizer_class="PreTrainedTokenizerFast")
 
 
@@ -200,7 +200,6 @@ KINDS = [
         (
             model("roberta", tokenizer="published_byte_pairs"),
             tokenizer("published_byte_pairs"),
-            put(SETTINGS, model_max_length=128),
         ),
     ),
 ]

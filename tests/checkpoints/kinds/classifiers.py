@@ -42,7 +42,10 @@ KINDS = [
         "bert_stars",
         "BERT, five labels",
         ("nlptown/bert-base-multilingual-uncased-sentiment",),
-        _bert(id2label={0: "1 star", **{i: f"{i + 1} stars" for i in range(1, 5)}}),
+        (
+            *_bert(id2label={0: "1 star", **{i: f"{i + 1} stars" for i in range(1, 5)}}),
+            put(SETTINGS, model_max_length=512),
+        ),
         BOTH,
     ),
     Kind(
@@ -201,7 +204,11 @@ KINDS = [
         "roberta_nli",
         "RoBERTa, pairs",
         ("FacebookAI/roberta-large-mnli", "cross-encoder/nli-distilroberta-base"),
-        (model("roberta", HEAD, id2label=NLI), tokenizer("byte_pairs")),
+        (
+            model("roberta", HEAD, id2label=NLI),
+            tokenizer("byte_pairs"),
+            put(SETTINGS, model_max_length=512),
+        ),
         PAIRS,
     ),
     Kind(
@@ -233,7 +240,11 @@ KINDS = [
         "xlm_roberta_sentiment",
         "XLM-RoBERTa, three labels",
         ("cardiffnlp/twitter-xlm-roberta-base-sentiment", "joeddav/xlm-roberta-large-xnli"),
-        (model("xlm-roberta", HEAD, num_labels=3), tokenizer("pieces")),
+        (
+            model("xlm-roberta", HEAD, num_labels=3),
+            tokenizer("pieces"),
+            put(SETTINGS, model_max_length=512),
+        ),
         BOTH,
         differing=OF_SENTENCE_PIECE,
     ),

@@ -89,12 +89,12 @@ KINDS = [
         RANK,
     ),
     Kind(
-        "cross_encoder_short",
-        "a cross-encoder of 128 tokens",
+        "cross_encoder_long",
+        "a cross-encoder of 512 tokens",
         (),
         (
             *_ranker("bert", "uncased", sentence_transformers={"activation_fn": _IDENTITY}),
-            put("tokenizer_config.json", model_max_length=128),
+            put("tokenizer_config.json", model_max_length=512),
         ),
         RANK,
     ),

@@ -2,6 +2,7 @@
 
 from tests.checkpoints.kind import Kind
 from tests.checkpoints.steps import (
+    REMOVED,
     embedder,
     limit,
     model,
@@ -89,13 +90,13 @@ KINDS = [
     ),
     Kind(
         "xlm_roberta_long",
-        "XLM-RoBERTa, the first token's vector, normalized, 8,192 tokens",
+        "XLM-RoBERTa, the first token's vector, normalized, more than 512 tokens",
         ("BAAI/bge-m3",),
         (
-            model("xlm-roberta", max_position_embeddings=8194),
+            model("xlm-roberta", max_position_embeddings=1026),
             tokenizer("pieces"),
-            put("tokenizer_config.json", model_max_length=8192),
-            embedder("cls", True, 8192),
+            put("tokenizer_config.json", model_max_length=1024),
+            embedder("cls", True, 1024),
         ),
         differing=OF_SENTENCE_PIECE,
     ),
@@ -170,7 +171,7 @@ KINDS = [
         "length_beyond_positions",
         "`max_seq_length` null: as long as the positions",
         (),
-        (*_BERT, embedder(length=None)),
+        (*_BERT, put("tokenizer_config.json", model_max_length=REMOVED), embedder(length=None)),
     ),
     Kind(
         "length_of_tokenizer",

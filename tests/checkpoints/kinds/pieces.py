@@ -12,7 +12,6 @@ JSON = "tokenizer.json"
 _XLM_ROBERTA = (
     model("xlm-roberta"),
     tokenizer("pieces", JSON, SETTINGS),
-    put(SETTINGS, model_max_length=128),
 )
 _GENERIC = put(SETTINGS, tokenizer_class="PreTrainedTokenizerFast")
 _META = "\u2581"

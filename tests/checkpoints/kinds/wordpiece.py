@@ -15,10 +15,9 @@ from tests.checkpoints.steps import (
 SETTINGS = "tokenizer_config.json"
 JSON = "tokenizer.json"
 
-_SHORTER = put(SETTINGS, model_max_length=128)
-_BERT = (model("bert"), tokenizer("uncased"), _SHORTER)
-_CASED = (model("bert", tokenizer="cased"), tokenizer("cased"), _SHORTER)
-_ACCENTS = (model("bert", tokenizer="accents"), tokenizer("accents"), _SHORTER)
+_BERT = (model("bert"), tokenizer("uncased"))
+_CASED = (model("bert", tokenizer="cased"), tokenizer("cased"))
+_ACCENTS = (model("bert", tokenizer="accents"), tokenizer("accents"))
 _GENERIC = put(SETTINGS, tokenizer_class="PreTrainedTokenizerFast")
 
 
@@ -188,9 +187,9 @@ KINDS = [
     ),
     Kind(
         "wordpiece_length_small",
-        "`model_max_length` 128",
+        "`model_max_length` 100",
         (),
-        (*_BERT, put(SETTINGS, model_max_length=128)),
+        (*_BERT, put(SETTINGS, model_max_length=100)),
     ),
     Kind(
         "wordpiece_max_len",
@@ -207,7 +206,7 @@ KINDS = [
             put(
                 JSON,
                 truncation={
-                    "max_length": 128,
+                    "max_length": 64,
                     "strategy": "LongestFirst",
                     "stride": 0,
                     "direction": "Right",

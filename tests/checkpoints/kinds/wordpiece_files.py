@@ -8,8 +8,7 @@ from tests.checkpoints.steps import REMOVED, change, model, put, remove, text, t
 SETTINGS = "tokenizer_config.json"
 JSON = "tokenizer.json"
 
-_SHORTER = put(SETTINGS, model_max_length=128)
-_BERT = (model("bert"), tokenizer("uncased"), _SHORTER)
+_BERT = (model("bert"), tokenizer("uncased"))
 _GENERIC = put(SETTINGS, tokenizer_class="PreTrainedTokenizerFast")
 _DECODED = {
     "0": {"content": "[PAD]", "special": True},
