@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, TypeVar, get_args
 import numpy as np
 
 from models.errors import PresetError, did_you_mean
-from models.families.record import FAMILIES
+from models.families.record import FAMILIES, Packing, TokenizerKind
 from models.hubs.checksums import checksums
 from models.presets.vocabulary_files import parsed_json
 
@@ -262,6 +262,35 @@ class Preset(ABC):
             raise self.error(file, f"not UTF-8 ({error})") from None
         except ValueError as error:
             raise self.error(file, str(error)) from None
+
+    @property
+    def tokenizer_kind(self) -> TokenizerKind:
+        """What `tokenizer_arguments` are arguments of."""
+        return FAMILIES[self.family].tokenizer
+
+    @property
+    def packing(self) -> Packing:
+        """Where special tokens go."""
+        return FAMILIES[self.family].packing
+
+    def check_texts(self, num_texts: int, windows: bool = False) -> None:
+        """Raises `PresetError` if rows of these texts cannot be made as its tokenizer says.
+
+        Args:
+            num_texts: Texts of a row: 1, or 2 for pairs.
+            windows: Whether long texts are split into windows.
+        """
+        if windows and not self.packing.closes_texts:
+            raise PresetError(
+                f"preset {self.name!r}: its tokenizer ends no text with a special token, and "
+                "windows need that; long texts can only be truncated"
+            )
+        if num_texts == 2 and not FAMILIES[self.family].takes_segments(self.packing):
+            raise PresetError(
+                f"preset {self.name!r}: its tokenizer tells two texts apart by segments, which its "
+                "model does not have; give single texts, or correct model_input_names in its "
+                "tokenizer_config.json"
+            )
 
     @property
     def has_segments(self) -> bool:
