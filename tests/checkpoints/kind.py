@@ -17,7 +17,6 @@ class Kind:
         steps: What makes its folder.
         readings: What is read from it: names of `reference.READINGS`.
         refused: What the sentence that refuses it says; empty if its numbers equal the reference's.
-        differing: Texts whose numbers differ, as docs/tokenizers.md says.
         before: What transformers 4 with sentence-transformers 5 make of it where that is something
             else.
     """
@@ -28,7 +27,6 @@ class Kind:
     steps: tuple[Step, ...]
     readings: tuple[str, ...] = ("embed",)
     refused: str = ""
-    differing: tuple[str, ...] = ()
     before: str = ""
 
     def build(self, folder: Path) -> Path:

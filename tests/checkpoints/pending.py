@@ -1,37 +1,16 @@
 """Kinds whose outcome is not yet what their records say, by what is missing."""
 
 _BY_REASON: dict[str, tuple[str, ...]] = {
-    "a family with the tokenizer of another is refused": (
-        "roberta_klue",
-        "roberta_wordpiece",
-        "roberta_pad_id_1_wordpiece",
-        "bert_sentence_piece",
-        "bert_sentence_piece_generic",
-        "bert_byte_pairs",
-        "xlm_roberta_wordpiece",
-        "multilingual_minilm",
-        "korean",
-        "roberta_wordpiece_classifier",
+    "a family with the tokenizer of another is refused": ("roberta_wordpiece_classifier",),
+    "prompts are not read": (
+        "default_prompt",
+        "prompt_not_pooled",
+        "default_prompt_unknown",
     ),
-    "the model type `camembert` is refused": (
-        "camembert_masked_lm",
-        "camembert_settings",
-        "camembert",
-        "camembert_sentiment",
+    "`truncate_dim` is not read": (
+        "truncated_dimensions",
+        "truncated_dimensions_normalized",
     ),
-    "refused, but the sentence does not name the tokenizer": ("phobert", "bertweet", "herbert"),
-    "the class of the tokenizer is not looked at": (
-        "bert_japanese_mecab",
-        "bert_japanese_characters",
-        "wordpiece_roberta_class",
-        "pieces_bert_class",
-    ),
-    "the post-processor is not looked at": (
-        "wordpiece_no_post_processor",
-        "wordpiece_other_post_processor",
-    ),
-    "prompts are not read": ("default_prompt", "prompt_not_pooled", "default_prompt_unknown"),
-    "`truncate_dim` is not read": ("truncated_dimensions", "truncated_dimensions_normalized"),
     "these modules are refused": (
         "dense_tanh",
         "dense_smaller",
@@ -41,8 +20,16 @@ _BY_REASON: dict[str, tuple[str, ...]] = {
         "today_dense",
         "dropout_module",
     ),
-    "a model in a folder within the preset's is not found": ("subfolder", "subfolder_bert_class"),
-    "these poolings are refused": ("pooled_twice", "weighted_mean", "mean_by_root", "last_token"),
+    "a model in a folder within the preset's is not found": (
+        "subfolder",
+        "subfolder_bert_class",
+    ),
+    "these poolings are refused": (
+        "pooled_twice",
+        "weighted_mean",
+        "mean_by_root",
+        "last_token",
+    ),
     "heads of one number are refused": (
         "bert_one_label",
         "bert_regression",
@@ -71,11 +58,10 @@ _BY_REASON: dict[str, tuple[str, ...]] = {
         "bert_float16_classifier",
         "roberta_nli_short",
         "distilbert_nli",
-    ),
-    "pairs have segments although the tokenizer gives none": (
         "bert_no_segments",
         "bert_distil_tokenizer",
         "bert_generic_tokenizer",
+        "roberta_wordpiece_classifier",
     ),
     "texts are truncated on the right": (
         "wordpiece_truncates_left",
@@ -83,51 +69,7 @@ _BY_REASON: dict[str, tuple[str, ...]] = {
         "pieces_truncates_left",
         "bert_truncates_left_pairs",
     ),
-    "the length is not read": ("wordpiece_max_len", "tokenizer_args"),
-    "lowercasing is decided otherwise than by transformers": (
-        "wordpiece_settings_do_not_say",
-        "wordpiece_no_settings",
-        "wordpiece_class_in_config",
-    ),
-    "added tokens are refused": (
-        "wordpiece_added_special",
-        "wordpiece_added_words",
-        "wordpiece_added_tokens_file",
-    ),
-    "these vocabularies are refused": (
-        "wordpiece_no_mask",
-        "wordpiece_no_mask_json",
-        "wordpiece_renamed",
-        "wordpiece_twice",
-    ),
-    "these settings of `tokenizer.json` are refused": (
-        "wordpiece_chinese_words",
-        "wordpiece_chinese_words_json",
-        "wordpiece_keep_controls",
-        "wordpiece_normalizers",
-        "wordpiece_nmt",
-        "wordpiece_whitespace",
-        "wordpiece_prefix",
-        "wordpiece_long_words",
-        "today_lowercase",
-        "byte_pairs_prefix_space",
-        "byte_pairs_prefix_space_json",
-        "byte_pairs_prefix_space_generic",
-        "byte_pairs_normalizer",
-        "byte_pairs_lowercase",
-        "byte_pairs_digits",
-        "byte_pairs_lowers_before",
-        "pieces_first_metaspace",
-        "pieces_no_prefix",
-        "pieces_nfkc",
-        "pieces_lowercase",
-        "pieces_lowers_before",
-    ),
-    "white space is treated otherwise than `tokenizer.json` says": (
-        "pieces_sequence",
-        "pieces_old_metaspace_alone",
-        "pieces_no_normalizer",
-    ),
+    "the length is not read": ("tokenizer_args",),
     "the activation is refused": ("bert_silu",),
 }
 

@@ -24,9 +24,9 @@ refused if one of them is.
     python -m tests.checkpoints --reference=PYTHON
                                           compares with other versions: those of that interpreter
 
-*Equal but for* texts of which [tokenizers.md](tokenizers.md) says why they differ: decomposed (NFD)
-Korean and Vietnamese, and words that two segmentations fit equally well. A note says what
-transformers 4.57 and sentence-transformers 5.7 do where that is something else.
+None of the texts spells a special token: that is text here and special in transformers
+([tokenizers.md](tokenizers.md)). *Before* says what transformers 4.57 and sentence-transformers 5.7
+do where that is something else.
 """
 
 
@@ -53,6 +53,4 @@ def _outcome(kind: Kind) -> str:
     if kind.name in PENDING:
         return f"not yet: {PENDING[kind.name]}"
     found = f"refused: {kind.refused}" if kind.refused else "equal"
-    if kind.differing:
-        found += f" but for {len(kind.differing)} of the texts"
     return f"{found}. Before: {kind.before}" if kind.before else found

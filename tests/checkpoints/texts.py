@@ -13,7 +13,6 @@ _PROSE = (
 _ACCENTS = "Café déjà vu, naïve résumé, Ærøskøbing, Łódź, Škoda, jalapeño, Ångström"
 _KOREAN = "한국어 문장을 하나 적어 봅니다."
 _VIETNAMESE = "Câu này được viết bằng tiếng Việt."
-_REPEATED = "e" * 100 + " " + "e" * 101
 
 
 def _decomposed(text: str) -> str:
@@ -30,7 +29,7 @@ TEXTS: tuple[str, ...] = (
     "a b c " * 400,
     "first words differ " + "and so on " * 300 + "from the last",
     "Donaudampfschifffahrtsgesellschaftskapitän" * 3,
-    _REPEATED,
+    "e" * 100 + " " + "e" * 101,
     "日本語の長い文章です。" * 80,
     # White space
     " ",
@@ -80,9 +79,6 @@ TEXTS: tuple[str, ...] = (
     "!!! ??? ... --- *** ### $$$ ((())) [x] {y} <z>",
     "Tom & Jerry's C++ and C# in .NET: a/b \\ c_d ~e ^f |g `h`",
 )
-
-OF_SENTENCE_PIECE = (_REPEATED, _decomposed(_KOREAN), _decomposed(_VIETNAMESE))
-"""Texts whose ids are SentencePiece's and not those of transformers (docs/tokenizers.md)."""
 
 _SHORT = "Which of them came first?"
 _SIXTY = "e f g h " * 60

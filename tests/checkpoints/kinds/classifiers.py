@@ -9,7 +9,6 @@ from tests.checkpoints.steps import (
     tokenizer,
     without_weights,
 )
-from tests.checkpoints.texts import OF_SENTENCE_PIECE
 
 CONFIG = "config.json"
 SETTINGS = "tokenizer_config.json"
@@ -246,7 +245,6 @@ KINDS = [
             put(SETTINGS, model_max_length=512),
         ),
         BOTH,
-        differing=OF_SENTENCE_PIECE,
     ),
     Kind(
         "camembert_sentiment",
@@ -254,7 +252,6 @@ KINDS = [
         ("cmarkea/distilcamembert-base-sentiment",),
         (model("camembert", HEAD, num_labels=5), tokenizer("camembert")),
         BOTH,
-        differing=OF_SENTENCE_PIECE,
     ),
     Kind(
         "roberta_wordpiece_classifier",

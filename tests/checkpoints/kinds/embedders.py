@@ -12,7 +12,6 @@ from tests.checkpoints.steps import (
     saved_again,
     tokenizer,
 )
-from tests.checkpoints.texts import OF_SENTENCE_PIECE
 
 _BERT = (model("bert"), tokenizer("uncased"))
 _DISTIL_BERT = (
@@ -79,14 +78,12 @@ KINDS = [
         "XLM-RoBERTa, mean pooling, 128 tokens",
         ("sentence-transformers/paraphrase-multilingual-mpnet-base-v2",),
         (*_XLM_ROBERTA, embedder("mean")),
-        differing=OF_SENTENCE_PIECE,
     ),
     Kind(
         "xlm_roberta_mean_normalized",
         "XLM-RoBERTa, mean pooling, normalized, 512 tokens",
         ("intfloat/multilingual-e5-base", "intfloat/multilingual-e5-large"),
         (*_XLM_ROBERTA, embedder("mean", True, 512)),
-        differing=OF_SENTENCE_PIECE,
     ),
     Kind(
         "xlm_roberta_long",
@@ -98,7 +95,6 @@ KINDS = [
             put("tokenizer_config.json", model_max_length=1024),
             embedder("cls", True, 1024),
         ),
-        differing=OF_SENTENCE_PIECE,
     ),
     Kind(
         "multilingual_minilm",
@@ -112,7 +108,6 @@ KINDS = [
             tokenizer("pieces"),
             embedder("mean"),
         ),
-        differing=OF_SENTENCE_PIECE,
     ),
     Kind(
         "korean",
@@ -129,7 +124,6 @@ KINDS = [
         "CamemBERT, mean pooling",
         ("dangvantuan/sentence-camembert-base", "dangvantuan/sentence-camembert-large"),
         (model("camembert"), tokenizer("camembert"), embedder("mean")),
-        differing=OF_SENTENCE_PIECE,
     ),
     Kind(
         "plain",

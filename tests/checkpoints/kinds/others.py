@@ -29,7 +29,8 @@ def _family(model_type: str, what: str, *examples: str, **fields: object) -> Kin
         what,
         examples,
         _other(model_type, **fields),
-        refused=f"config.json: model_type {model_type!r} is not one of bert, roberta, xlm-roberta",
+        refused=f"config.json: model_type {model_type!r} is not one of bert, roberta, camembert, "
+        "xlm-roberta, distilbert",
     )
 
 

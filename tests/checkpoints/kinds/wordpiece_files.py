@@ -54,7 +54,6 @@ KINDS = [
         "`PreTrainedTokenizerFast` whose `tokenizer.json` puts no special tokens around texts",
         (),
         (*_BERT, put(JSON, post_processor=None), _GENERIC),
-        refused="post_processor",
     ),
     Kind(
         "wordpiece_other_post_processor",
@@ -74,7 +73,6 @@ KINDS = [
             ),
             _GENERIC,
         ),
-        refused="post_processor",
     ),
     Kind(
         "wordpiece_bert_processing",
@@ -241,7 +239,8 @@ KINDS = [
         "BERT with `RobertaTokenizer` in its settings",
         (),
         (*_BERT, put(SETTINGS, tokenizer_class="RobertaTokenizer")),
-        refused="RobertaTokenizer",
+        refused="tokenizer.json: holds a WordPiece vocabulary, and the tokenizer class of "
+        "tokenizer_config.json needs a BPE one",
     ),
     Kind(
         "wordpiece_electra_class",
@@ -262,7 +261,7 @@ KINDS = [
     ),
     Kind(
         "wordpiece_own_code",
-        "a tokenizer of its own code, which is not run: `tokenizer.json` is read instead",
+        "a tokenizer of its own code",
         (),
         (
             *_BERT,
@@ -272,7 +271,7 @@ KINDS = [
                 auto_map={"AutoTokenizer": ["splitting.SplittingTokenizer", None]},
             ),
         ),
-        before="transformers 4 does not load it without its code",
+        refused="its tokenizer is a SplittingTokenizer, which is not known here",
     ),
     Kind(
         "wordpiece_word_level",
@@ -293,7 +292,6 @@ KINDS = [
             ),
             _GENERIC,
         ),
-        refused="tokenizer.json: model.type 'WordLevel' is not supported",
     ),
     Kind(
         "wordpiece_domain_words",
