@@ -1,7 +1,6 @@
 """Kinds whose outcome is not yet what their records say, by what is missing."""
 
 _BY_REASON: dict[str, tuple[str, ...]] = {
-    "a family with the tokenizer of another is refused": ("roberta_wordpiece_classifier",),
     "prompts are not read": (
         "default_prompt",
         "prompt_not_pooled",
