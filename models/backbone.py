@@ -15,9 +15,10 @@ from models.families.member import FamilyMember
 from models.families.record import Family
 from models.named_weights import arrays, assign, dense_weights, norm_weights
 from models.presets import keras_hub, registry
+from models.presets.fields import BACKBONE_FIELDS
 from models.presets.keras_hub_preset import BACKBONE_WEIGHTS, CONFIG, METADATA, classes
 from models.presets.lookup import open_preset
-from models.presets.preset import BACKBONE_FIELDS, Preset
+from models.presets.preset import Preset
 
 # Several times the largest model of these families, and 16 GB: when no weights are loaded, nothing
 # else contradicts a false configuration.

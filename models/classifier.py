@@ -17,9 +17,10 @@ from models.families.member import FamilyMember
 from models.named_weights import arrays, assign, dense_weights
 from models.preprocessor import Preprocessor
 from models.presets import keras_hub
+from models.presets.fields import check_labels
 from models.presets.keras_hub_preset import LABELS, OWN_SETTINGS, TASK, TASK_WEIGHTS, classes
 from models.presets.lookup import open_preset
-from models.presets.preset import Preset, check_labels
+from models.presets.preset import Preset
 from models.serialization import deserialize_parts
 from models.training.batches import dataset_of, split_off
 

@@ -30,10 +30,9 @@ from pipelines import __version__, options
 from pipelines.finetuning.flags import make_parser
 from pipelines.finetuning.labels import OneLabel, OneNumber, class_weights
 from pipelines.finetuning.model import (
+    find_start,
     from_preset,
     from_scratch,
-    length_from_scratch,
-    read_shape,
     scale_head,
 )
 from pipelines.finetuning.new_preset import (
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
     import keras
 
     from models.classifier import Classifier
-    from models.presets.preset import Preset
     from models.training.train import Training
     from pipelines.finetuning.data_report import DataReport
     from pipelines.finetuning.figures import Figures
@@ -101,7 +99,7 @@ def _finetune(argv: Sequence[str]) -> int:
     output = output_folder(args.output)
     with output_errors(output):
         check_output(output, args.if_exists)
-    preset, shape, length = _find_start(args)
+    preset, shape, length = find_start(args)
     _check_tensorboard(args.tensorboard)
 
     with unfinished_folder(output) as folder:
@@ -181,38 +179,6 @@ def _finetune(argv: Sequence[str]) -> int:
             "--output=…"
         )
     return 0
-
-
-def _find_start(
-    args: argparse.Namespace,
-) -> tuple["Preset | None", dict[str, Any], int]:
-    """Returns the preset or the shape to start from, and the maximum tokens of a text."""
-    from models.families.record import FAMILIES
-    from models.presets.storable import check_holds
-    from pipelines.fetching import open_named
-
-    preset = open_named(args.preset) if args.preset else None
-    if preset:
-        shape: dict[str, Any] = {}
-        length, family = preset.resolve_length(args.sequence_length), preset.family
-        num_layers, packing = preset.backbone_config["num_layers"], preset.packing
-        check_holds(FAMILIES[family], preset.tokenizer_kind, packing)
-    else:
-        shape, num_layers = read_shape(Path(args.config)), 0
-        length, family = length_from_scratch(shape, args.sequence_length), shape["family"]
-        packing = FAMILIES[family].packing
-    num_texts = 2 if args.text_pair_column else 1
-    options.check_sequence_length(length, packing.num_special(num_texts), num_texts)
-    for flag in ("freeze_layers", "lora_rank"):
-        if getattr(args, flag) and not preset:
-            raise UserError(f"--{flag} needs a --preset: frozen weights must be trained already")
-    if args.task == "regression" and args.weights_dtype == "float16":
-        raise UserError("--weights_dtype=float16 would round the numbers of --task=regression")
-    if args.freeze_layers and args.freeze_layers >= num_layers:
-        raise UserError(
-            f"--freeze_layers={args.freeze_layers} leaves none of {num_layers} layers to learn"
-        )
-    return preset, shape, length
 
 
 def _check_tensorboard(folder: str | None) -> None:

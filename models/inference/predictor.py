@@ -31,8 +31,9 @@ from models.inference.runtime import Precision
 from models.inputs import as_texts
 from models.packing import Tokens
 from models.presets.embedding import Pooling
+from models.presets.fields import check_size
 from models.presets.lookup import PlannedPreset, open_preset
-from models.presets.preset import Preset, check_size
+from models.presets.preset import Preset
 from models.windows import LONG_TEXTS, LongText
 
 if TYPE_CHECKING:

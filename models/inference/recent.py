@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.presets.preset import check_size
+from models.presets.fields import check_size
 
 MAX_BYTES = 64 << 20
 """Memory for results: 44,000 vectors of 384 numbers."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.errors import quoted
-from models.presets.preset import Preset, check_fields, default_labels, is_text
+from models.presets.fields import check_fields, default_labels, is_text
+from models.presets.preset import Preset
 
 CONFIG = "config.json"
 MODULES = "modules.json"

@@ -25,10 +25,11 @@ from models.families.record import (
 )
 from models.presets import hugging_face, sentence_transformers
 from models.presets.embedding import EmbeddingSettings, Normalize, Prompts
+from models.presets.fields import BACKBONE_FIELDS, check_fields
 from models.presets.hugging_face import POOLER
 from models.presets.hugging_face_head import OTHER_TASKS, SETTINGS, Head, read_head
 from models.presets.hugging_face_tokenizer import ALL_FILES, TokenizerFiles
-from models.presets.preset import BACKBONE_FIELDS, Preset, StoredWeights, check_fields
+from models.presets.preset import Preset, StoredWeights
 from models.presets.weights.chosen import stored_weights
 from models.presets.weights.safetensors_weights import (
     INDEX,

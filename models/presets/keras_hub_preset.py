@@ -16,16 +16,15 @@ from models.families.record import FAMILIES, Family, TokenizerKind
 from models.packing import TRUNCATION_SIDES, TRUNCATIONS, Truncation
 from models.presets import keras_hub
 from models.presets.embedding import EmbeddingSettings, Pooling
-from models.presets.preset import (
+from models.presets.fields import (
     BACKBONE_FIELDS,
     Fields,
-    Preset,
-    StoredWeights,
     check_fields,
     check_size,
     default_labels,
     is_text,
 )
+from models.presets.preset import Preset, StoredWeights
 from models.presets.vocabulary_files import read_lines, read_merges, read_vocabulary
 
 CONFIG = "config.json"

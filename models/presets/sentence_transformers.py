@@ -19,7 +19,8 @@ from models.presets.embedding import (
     Pooling,
     Prompts,
 )
-from models.presets.preset import Preset, check_size, is_text
+from models.presets.fields import check_size, is_text
+from models.presets.preset import Preset
 
 MODULES = "modules.json"
 CONFIG = "config_sentence_transformers.json"

@@ -10,7 +10,7 @@ import tensorflow as tf
 from models.inputs import as_segments
 from models.packing import Tokens
 from models.preprocessor import Preprocessor
-from models.presets.preset import check_size
+from models.presets.fields import check_size
 
 # How many batches' rows are sorted by length together in training: enough that little is padding,
 # few enough that an epoch stays shuffled.

@@ -1,5 +1,6 @@
 """The model that `python -m pipelines.finetune` trains: from a preset, or from scratch."""
 
+import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
 from models.families.record import FAMILIES
+from pipelines import options
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
@@ -30,7 +32,7 @@ def read_shape(path: Path) -> dict[str, Any]:
     Raises:
         UserError: No such file, not JSON, an unknown or missing field, or a wrong value.
     """
-    from models.presets.preset import BACKBONE_FIELDS, check_fields
+    from models.presets.fields import BACKBONE_FIELDS, check_fields
 
     try:
         shape = json.loads(path.read_bytes())
@@ -150,3 +152,38 @@ def scale_head(classifier: "Classifier", factor: float, offset: float) -> None:
     logits = classifier.logits
     logits.kernel.assign(logits.kernel * factor)
     logits.bias.assign(logits.bias * factor + offset)
+
+
+def find_start(
+    args: argparse.Namespace,
+) -> tuple["Preset | None", dict[str, Any], int]:
+    """Returns the preset or the shape to start from, and the maximum tokens of a text.
+
+    Raises:
+        UserError: A flag does not fit it, or what comes of it could not be saved.
+    """
+    from models.presets.storable import check_holds
+    from pipelines.fetching import open_named
+
+    preset = open_named(args.preset) if args.preset else None
+    if preset:
+        shape: dict[str, Any] = {}
+        length, family = preset.resolve_length(args.sequence_length), preset.family
+        num_layers, packing = preset.backbone_config["num_layers"], preset.packing
+        check_holds(FAMILIES[family], preset.tokenizer_kind, packing)
+    else:
+        shape, num_layers = read_shape(Path(args.config)), 0
+        length, family = length_from_scratch(shape, args.sequence_length), shape["family"]
+        packing = FAMILIES[family].packing
+    num_texts = 2 if args.text_pair_column else 1
+    options.check_sequence_length(length, packing.num_special(num_texts), num_texts)
+    for flag in ("freeze_layers", "lora_rank"):
+        if getattr(args, flag) and not preset:
+            raise UserError(f"--{flag} needs a --preset: frozen weights must be trained already")
+    if args.task == "regression" and args.weights_dtype == "float16":
+        raise UserError("--weights_dtype=float16 would round the numbers of --task=regression")
+    if args.freeze_layers and args.freeze_layers >= num_layers:
+        raise UserError(
+            f"--freeze_layers={args.freeze_layers} leaves none of {num_layers} layers to learn"
+        )
+    return preset, shape, length
