@@ -50,7 +50,7 @@ def write_hugging_face(folder: Path) -> None:
     from models.families.record import FAMILIES
     from models.presets import hugging_face
     from models.presets.hugging_face_preset import CONFIG
-    from models.presets.safetensors_weights import WEIGHTS
+    from models.presets.weights.safetensors_weights import WEIGHTS
 
     folder.mkdir()
     (folder / CONFIG).write_text(json.dumps({"model_type": "bert"}))

@@ -338,9 +338,9 @@ class Classifier(FamilyMember, keras.Model):
             weights_dtype: Type of the weights in the files, `float32` or `float16`.
         """
         folder = keras_hub.folder_to_write(folder, weights_dtype)
-        self.backbone.save_to_preset(folder, weights_dtype)
         if self.preprocessor is not None:
             self.preprocessor.save_to_preset(folder)
+        self.backbone.save_to_preset(folder, weights_dtype)
         config = {
             "backbone": self.backbone.description(),
             "preprocessor": self.preprocessor and self.preprocessor.description(),

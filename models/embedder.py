@@ -1,5 +1,6 @@
 """From texts to vectors: the tokens of a text become one vector."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.errors import PresetError, UserError, did_you_mean
+from models.presets import keras_hub
 from models.presets.embedding import (
     POOLINGS,
     Dense,
@@ -15,7 +17,15 @@ from models.presets.embedding import (
     Normalize,
     Pooling,
 )
+from models.presets.keras_hub_preset import (
+    EMBEDDER,
+    LABELS,
+    PREPROCESSOR,
+    TASK,
+    TASK_WEIGHTS,
+)
 from models.presets.preset import Preset
+from models.presets.storable import check_holds, check_holds_embedder
 
 if TYPE_CHECKING:
     from models.backbone import Backbone
@@ -125,6 +135,16 @@ def _checked_pooling(preset: Preset, own: EmbeddingSettings, pooling: Pooling) -
             f"leave out; choose from {others}"
         )
     return pooling
+
+
+def check_embeds_pairs(settings: EmbeddingSettings) -> None:
+    """Raises `UserError` if the vectors are of single texts only."""
+    if not settings.pairs:
+        raise UserError(
+            "this preset makes no vectors of pairs: Keras Hub's preprocessor of its embedder puts "
+            "one </s> between two texts, where the model was trained with two; join the texts, or "
+            "take the model from Hugging Face"
+        )
 
 
 class Embedder:
@@ -243,6 +263,38 @@ class Embedder:
         mean, variance = tf.nn.moments(vectors, axes=[-1], keepdims=True)
         scaled = (vectors - mean) * tf.math.rsqrt(variance + _EPSILON)
         return scaled * self._weights[f"{name}/gamma"] + self._weights[f"{name}/beta"]
+
+    def save_to_preset(
+        self, folder: str | os.PathLike[str], weights_dtype: str = "float32"
+    ) -> None:
+        """Writes a preset folder that Keras Hub reads as a TextEmbedder.
+
+        Args:
+            folder: Created if needed; its files are replaced.
+            weights_dtype: Type of the weights in the files, `float32` or `float16`.
+
+        Raises:
+            UserError: Keras Hub has no class for it.
+        """
+        backbone, settings = self.backbone, self.settings
+        check_holds_embedder(backbone.record, settings, self.dimensions, backbone.hidden_dim)
+        check_holds(backbone.record, self.preprocessor.tokenizer.kind, self.preprocessor.packing)
+        folder = keras_hub.folder_to_write(folder, weights_dtype)
+        for of_a_classifier in (LABELS, TASK_WEIGHTS):
+            (folder / of_a_classifier).unlink(missing_ok=True)
+        backbone.save_to_preset(folder, weights_dtype)
+        self.preprocessor.tokenizer.save_to_preset(folder)
+        preprocessor = self.preprocessor.description(EMBEDDER)
+        keras_hub.write_json(folder, PREPROCESSOR, preprocessor)
+        config = {
+            "backbone": backbone.description(),
+            "preprocessor": preprocessor,
+            "pooling_mode": settings.pooling,
+            "normalize": settings.normalize,
+        }
+        record = backbone.record
+        description = keras_hub.description(record.name, f"{record.prefix}{EMBEDDER}", config)
+        keras_hub.write_json(folder, TASK, description)
 
     def normalized(self, vectors: np.ndarray) -> np.ndarray:
         """Returns means of vectors, divided by their length if the settings say so.

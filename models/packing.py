@@ -8,9 +8,13 @@ import numpy as np
 
 from models.families.record import Packing
 
-Truncation = Literal["round_robin", "waterfall"]
+Truncation = Literal["round_robin", "waterfall", "longest_first"]
 TRUNCATIONS: tuple[Truncation, ...] = get_args(Truncation)
 """How a pair may be truncated; see `kept_lengths`."""
+
+TruncationSide = Literal["right", "left"]
+TRUNCATION_SIDES: tuple[TruncationSide, ...] = get_args(TruncationSide)
+"""Where a text that is too long is cut: at its end or at its start."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,11 @@ def kept_lengths(
         lengths: One or two arrays `[rows]`: token counts of the first and of the second texts.
         budget: Tokens that a row has room for.
         truncate: `waterfall` gives the first text all the room it needs; `round_robin` gives the
-            texts one token each in turn until the room is used up, starting with the first text.
+            texts one token each in turn until the room is used up, starting with the first text;
+            `longest_first` gives the shorter text up to half of the room, rounded down, and the
+            longer one the rest. Where both are too long, only an odd place tells the last two
+            apart: `longest_first`, which is that of Hugging Face's `tokenizers`, gives it to the
+            longer text, or to the second one of two that are as long as each other.
     """
     first = lengths[0]
     if len(lengths) == 1:
@@ -107,6 +115,10 @@ def kept_lengths(
     second = lengths[1]
     if truncate == "waterfall":
         kept = np.minimum(first, budget)
+    elif truncate == "longest_first":
+        # Half of an odd room, rounded up only for a first text that is the longer one.
+        half = np.where(first > second, budget - budget // 2, budget // 2)
+        kept = np.minimum(first, np.maximum(half, budget - second))
     else:
         kept = np.minimum(first, np.maximum(budget - budget // 2, budget - second))
     return [kept, np.minimum(second, budget - kept)]
@@ -119,6 +131,7 @@ def pack(
     sequence_length: int,
     truncate: Truncation = "round_robin",
     has_segments: bool = False,
+    truncation_side: TruncationSide = "right",
 ) -> tuple[Tokens, np.ndarray]:
     """Truncates tokenized texts to a length and adds the special tokens around them.
 
@@ -129,6 +142,7 @@ def pack(
         sequence_length: Maximum number of tokens per row, special ones included.
         truncate: How a pair is truncated.
         has_segments: Whether the rows have segment ids.
+        truncation_side: Where a text that is too long is cut; each text of a pair by itself.
 
     Returns:
         The rows, and int64 `[rows]`: how many tokens each row had before truncation, special ones
@@ -161,9 +175,12 @@ def pack(
             at += 1
             continue
         count = kept[piece]
+        start = texts[piece].splits[:-1]
+        if truncation_side == "left":
+            start = start + lengths[piece] - count
         within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
         target = within + np.repeat(at, count)
-        ids[target] = texts[piece].ids[within + np.repeat(texts[piece].splits[:-1], count)]
+        ids[target] = texts[piece].ids[within + np.repeat(start, count)]
         if segment_ids is not None:
             segment_ids[target] = segment
         at += count

@@ -14,11 +14,23 @@ from typing_extensions import Self
 from models.families.member import FamilyMember
 from models.families.record import Packing
 from models.inputs import as_segments, check_pairs
-from models.packing import TRUNCATIONS, Tokens, Truncation, pack
+from models.packing import (
+    TRUNCATION_SIDES,
+    TRUNCATIONS,
+    Tokens,
+    Truncation,
+    TruncationSide,
+    pack,
+)
 from models.presets import keras_hub
-from models.presets.keras_hub_preset import PREPROCESSOR, classes
+from models.presets.keras_hub_preset import (
+    KERAS_HUB_TRUNCATIONS,
+    OWN_SETTINGS,
+    PREPROCESSOR,
+)
 from models.presets.lookup import open_preset
 from models.presets.preset import Preset
+from models.presets.storable import check_holds
 from models.serialization import deserialize_parts
 from models.tokenizers.of_preset import tokenizer_of
 from models.tokenizers.tokenizer import Tokenizer
@@ -39,7 +51,9 @@ class Preprocessor(FamilyMember):
         tokenizer: A tokenizer, with the special tokens of `packing`.
         sequence_length: Tokens per row, special ones included: longer rows are truncated, shorter
             ones padded.
-        truncate: How a pair is truncated: `round_robin` or `waterfall`.
+        truncate: How a pair is truncated: `round_robin`, `waterfall` or `longest_first`; see
+            `models.packing.kept_lengths`.
+        truncation_side: Where a text that is too long is cut: `right`, at its end, or `left`.
         packing: Where special tokens go; where the family's go if `None`.
 
     Raises:
@@ -54,13 +68,19 @@ class Preprocessor(FamilyMember):
         tokenizer: Tokenizer,
         sequence_length: int = DEFAULT_SEQUENCE_LENGTH,
         truncate: Truncation = "round_robin",
+        truncation_side: TruncationSide = "right",
         packing: Packing | None = None,
     ) -> None:
         if truncate not in TRUNCATIONS:
             raise ValueError(f"truncate={truncate!r} is not one of {', '.join(TRUNCATIONS)}")
+        if truncation_side not in TRUNCATION_SIDES:
+            raise ValueError(
+                f"truncation_side={truncation_side!r} is not one of {', '.join(TRUNCATION_SIDES)}"
+            )
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
         self.truncate: Truncation = truncate
+        self.truncation_side: TruncationSide = truncation_side
         self.packing = self.record.packing if packing is None else packing
         known = tokenizer.get_vocabulary()
         if missing := sorted(self.packing.tokens.difference(known)):
@@ -111,19 +131,35 @@ class Preprocessor(FamilyMember):
         Raises:
             UserError: Keras Hub's format, in which they are written, cannot hold them.
         """
-        keras_hub.check_holds(self.record, self.tokenizer.kind, self.packing)
+        check_holds(self.record, self.tokenizer.kind, self.packing)
         self.tokenizer.save_to_preset(folder)
         keras_hub.write_json(Path(folder), PREPROCESSOR, self.description())
 
-    def description(self) -> dict[str, Any]:
-        """Returns the content of `preprocessor.json`."""
+    def description(self, task: str = "TextClassifier") -> dict[str, Any]:
+        """Returns the content of `preprocessor.json`.
+
+        Keras Hub has neither `longest_first` nor another side than the right one. It is told
+        `round_robin` for the former, which differs in one odd token; for the latter a value that
+        it refuses, since its ids would be others. What applies here stands beside it.
+
+        Args:
+            task: The task in Keras Hub that it belongs to.
+        """
+        is_left = self.truncation_side == "left"
+        is_theirs = self.truncate in KERAS_HUB_TRUNCATIONS
+        truncate = self.truncate if is_theirs else KERAS_HUB_TRUNCATIONS[0]
         config = {
             "tokenizer": self.tokenizer.description(),
             "config_file": PREPROCESSOR,
             "sequence_length": self.sequence_length,
-            "truncate": self.truncate,
+            "truncate": f"{truncate}, of texts cut on the left" if is_left else truncate,
         }
-        return keras_hub.description(self.family, classes(self.record)[PREPROCESSOR][0], config)
+        class_name = f"{self.record.prefix}{task}Preprocessor"
+        description = keras_hub.description(self.family, class_name, config)
+        if is_left or not is_theirs:
+            own = {"truncate": self.truncate, "truncation_side": self.truncation_side}
+            description[OWN_SETTINGS] = own
+        return description
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
@@ -131,6 +167,7 @@ class Preprocessor(FamilyMember):
             "tokenizer": self.tokenizer,
             "sequence_length": self.sequence_length,
             "truncate": self.truncate,
+            "truncation_side": self.truncation_side,
             "packing": asdict(self.packing),
         }
 
@@ -162,6 +199,7 @@ class Preprocessor(FamilyMember):
             self.sequence_length,
             self.truncate,
             self.has_segments,
+            self.truncation_side,
         )
 
     def _tokens(

@@ -94,12 +94,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
     """Returns the command's job."""
-    from models.embedder import resolve_embedding
+    from models.embedder import check_embeds_pairs, resolve_embedding
     from transforms.schemas import vector_field
 
     names = ("pooling", "normalize", "dimensions", "prompt", "prefix")
     arguments = {name: getattr(args, name) for name in names}
     settings, dimensions = resolve_embedding(preset, **arguments)
+    if args.text_pair_column:
+        check_embeds_pairs(settings)
     facts = {
         "pooling": "+".join(settings.poolings),
         "normalize": settings.normalize,

@@ -182,7 +182,7 @@ def _find_start(
 ) -> tuple["Preset | None", dict[str, Any], int]:
     """Returns the preset or the shape to start from, and the maximum tokens of a text."""
     from models.families.record import FAMILIES
-    from models.presets.keras_hub import check_holds
+    from models.presets.storable import check_holds
     from pipelines.fetching import open_named
 
     preset = open_named(args.preset) if args.preset else None

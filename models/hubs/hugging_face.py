@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, ModelInfo
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -20,7 +20,20 @@ from huggingface_hub.utils import (
 )
 
 from models.errors import PresetError
-from models.hubs.remote import RemoteFile, RemoteUri, Snapshot, explained, retry_if_lost
+from models.hubs.remote import (
+    RemoteFile,
+    RemoteUri,
+    Snapshot,
+    converting,
+    explained,
+    retry_if_lost,
+    unread_weights,
+)
+
+# The account that offers weights in safetensors, and the title of its pull requests.
+_BOT = "SFconvertbot"
+_TITLE = "Adding `safetensors` variant of this model"
+_MAIN = "main"
 
 # Seconds to wait for an answer about a repository or a file.
 _TIMEOUT = 15
@@ -46,9 +59,9 @@ class HuggingFaceSnapshot(Snapshot):
         self._api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
         revision = remote.parts.get("revision")
         with explained(remote, _explain):
-            info = self._api.model_info(
-                self._repository, revision=revision, timeout=_TIMEOUT, files_metadata=True
-            )
+            info = self._info(revision)
+            if revision in (None, _MAIN) and _unread(info):
+                info = self._converted(info.sha) or info
         if info.sha is None:
             raise remote.error("the hub does not report its commit")
         self._commit = info.sha
@@ -65,6 +78,37 @@ class HuggingFaceSnapshot(Snapshot):
             )
             for file in info.siblings or []
         ]
+
+        self.advice = _advice(self._repository, info)
+
+    def _info(self, revision: str | None) -> ModelInfo:
+        return self._api.model_info(
+            self._repository, revision=revision, timeout=_TIMEOUT, files_metadata=True
+        )
+
+    def _converted(self, main: str | None) -> ModelInfo | None:
+        """Returns the repository with weights that Hugging Face's bot has turned into safetensors.
+
+        The bot offers them in a pull request, which transformers uses too. It counts if it is the
+        bot's, is open, and is one commit on top of the main branch's latest.
+
+        Args:
+            main: The main branch's latest commit.
+        """
+        try:
+            for request in self._api.get_repo_discussions(
+                self._repository, author=_BOT, discussion_type="pull_request"
+            ):
+                if (request.author, request.status, request.title) != (_BOT, "open", _TITLE):
+                    continue
+                revision = f"refs/pr/{request.num}"
+                commits = self._api.list_repo_commits(self._repository, revision=revision)
+                if len(commits) > 1 and commits[1].commit_id == main:
+                    found = self._info(commits[0].commit_id)
+                    return None if _unread(found) else found
+        except HfHubHTTPError:  # a hub without such requests, or a repository that has none
+            return None
+        return None
 
     def download(self, files: Iterable[RemoteFile], folder: Path) -> None:
         """Downloads files into a folder; see `Snapshot.download`."""
@@ -85,6 +129,30 @@ class HuggingFaceSnapshot(Snapshot):
                     # The hub's own answers are final: the library has retried where that helps.
                     lambda error: not isinstance(error, HfHubHTTPError),
                 )
+
+
+def _names(info: ModelInfo) -> set[str]:
+    return {file.rfilename for file in info.siblings or []}
+
+
+def _unread(info: ModelInfo) -> str | None:
+    """Returns a file with weights that are not read, if any are in no safe format."""
+    return next(iter(unread_weights(_names(info))), None)
+
+
+def _advice(repository: str, info: ModelInfo) -> str:
+    """Returns what to do about weights that are not read; empty if there are none."""
+    file = _unread(info)
+    if file is None:
+        return ""
+    if "modules.json" in _names(info):
+        code = "from sentence_transformers import SentenceTransformer; "
+        code += f'SentenceTransformer("{repository}").save("FOLDER")'
+        how = f"`pip install sentence-transformers`, and convert them: python -c '{code}'"
+    else:
+        architectures = [str(name) for name in (info.config or {}).get("architectures") or []]
+        how = converting(file, repository, architectures, "FOLDER", "AutoTokenizer")
+    return f"{how}; then give FOLDER as the preset"
 
 
 def _explain(remote: RemoteUri, error: Exception) -> PresetError:

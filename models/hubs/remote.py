@@ -3,10 +3,12 @@
 import contextlib
 import errno
 import fnmatch
+import json
 import re
+import shlex
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +22,7 @@ _MODEL_FILES = (
     *("config.json", "model.safetensors", "model-*.safetensors", "model.safetensors.index.json"),
     *("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "sentencepiece.bpe.model"),
     *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-    "sentence_*_config.json",
+    *("sentence_*_config.json", "tf_model.h5"),
 )
 _WANTED = (
     *_MODEL_FILES,
@@ -31,7 +33,20 @@ _WANTED = (
     *(f"[0-9]_*/{file}" for file in _MODEL_FILES),
 )
 _DESCRIPTIONS = ("config.json", "modules.json")
+# Another copy of the weights, fetched only where it is the only one that can be read.
+_SECOND_CHOICE = "tf_model.h5"
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "*.weights.h5")
 _REFUSED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.py", "*.pyc", "*.so")
+
+_FLAX = "flax_model.msgpack"
+_AUTO_MODEL, _AUTO_CLASSIFIER = "AutoModel", "AutoModelForSequenceClassification"
+_PICKLE = "a pickle, which can run code"
+UNREAD_WEIGHTS = {
+    **dict.fromkeys(("pytorch_model.bin", "pytorch_model.bin.index.json"), _PICKLE),
+    _FLAX: "of Flax",
+    **dict.fromkeys(("model.pt", "model.bin"), _PICKLE),
+}
+"""Files with weights that are not read, and what each is."""
 
 _T = TypeVar("_T")
 
@@ -166,10 +181,12 @@ class Snapshot(ABC):
     Attributes:
         source: Its URI with the revision that was found.
         files: All of its files.
+        advice: What to do where its weights are in a format that is not read.
     """
 
     source: str
     files: list[RemoteFile]
+    advice: str = "convert them to model.safetensors and put that beside config.json"
 
     @abstractmethod
     def download(self, files: Iterable[RemoteFile], folder: Path) -> None:
@@ -237,23 +254,104 @@ def retry_if_lost(work: Callable[[], _T], is_lost: Callable[[Exception], bool]) 
     return work()
 
 
-def files_of_a_preset(remote: RemoteUri, files: Iterable[RemoteFile]) -> list[RemoteFile]:
+def files_of_a_preset(
+    remote: RemoteUri, files: Iterable[RemoteFile], advice: str = Snapshot.advice
+) -> list[RemoteFile]:
     """Returns the files that a preset needs, in the order of their names.
 
+    Args:
+        remote: The preset.
+        files: All of its files.
+        advice: What to do if its weights are in a format that is not read.
+
     Raises:
-        PresetError: A file would be written outside the preset's folder, or there is no preset.
+        PresetError: A file would be written outside the preset's folder, there is no preset, or
+            none whose weights can be read.
     """
+    files = sorted(files, key=lambda file: file.name)
     chosen = []
-    for file in sorted(files, key=lambda file: file.name):
+    for file in files:
         if not _is_within(file.name):
             raise remote.error(f"names a file {file.name!r}, which is outside its folder")
-        if any(fnmatch.fnmatchcase(file.name, pattern) for pattern in _WANTED) and not any(
-            fnmatch.fnmatchcase(file.name.lower(), pattern) for pattern in _REFUSED
-        ):
+        if _is_one_of(file.name, _WANTED) and not _is_one_of(file.name.lower(), _REFUSED):
             chosen.append(file)
     if not any(file.name in _DESCRIPTIONS for file in chosen):
         raise remote.error("not a preset: it has no config.json")
-    return chosen
+    names = {file.name for file in chosen}
+    for unread in unread_weights(file.name for file in files):
+        folder, _, name = unread.rpartition("/")
+        if _within(folder, _SECOND_CHOICE) not in names:
+            raise remote.error(
+                f"its weights are only in {unread}, {UNREAD_WEIGHTS[name]}, and not read; {advice}"
+            )
+    needless = {_within(folder, _SECOND_CHOICE) for folder in _safe_folders(names)}
+    return [file for file in chosen if file.name not in needless]
+
+
+def unread_weights(names: Iterable[str]) -> list[str]:
+    """Returns weights that are not read, one for each folder that has them in no other format.
+
+    Args:
+        names: All files of a preset. In one of sentence-transformers, the folder of a module counts
+            too, and that of its transformer instead of the preset's own.
+    """
+    known = set(names)
+    modules = set()
+    if "modules.json" in known:
+        configs = fnmatch.filter(known, "[0-9]_*/config.json")
+        modules = {name.rpartition("/")[0] for name in configs}
+    folders = modules if any(name.startswith("0_") for name in modules) else {"", *modules}
+    found = []
+    for folder in sorted(folders - _safe_folders(known)):
+        unread = [path for name in UNREAD_WEIGHTS if (path := _within(folder, name)) in known]
+        found += unread[:1]
+    return found
+
+
+def _safe_folders(names: Iterable[str]) -> set[str]:
+    """Returns the folders with weights in a format that is read first."""
+    split = [name.rpartition("/") for name in names]
+    return {folder for folder, _, file in split if _is_one_of(file, _WEIGHTS)}
+
+
+def _within(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+def converting(
+    file: str,
+    source: str,
+    architectures: Sequence[str],
+    target: str | None = None,
+    others: str | None = None,
+) -> str:
+    """Returns what converts the weights of a model of Hugging Face to safetensors.
+
+    Args:
+        file: A key of `UNREAD_WEIGHTS`.
+        source: Its folder or repository.
+        architectures: The classes of `transformers` that it was saved from, if it names any.
+        target: The folder to write to; the source itself if `None`.
+        others: Another class of `transformers` whose files are to be written too.
+    """
+    source, target = json.dumps(source), json.dumps(target or source)
+    is_classifier = any(name.endswith("ForSequenceClassification") for name in architectures)
+    calls = {_AUTO_CLASSIFIER if is_classifier else _AUTO_MODEL: source}
+    if file == _FLAX:
+        calls = dict.fromkeys(calls, f"{source}, from_flax=True")
+    calls |= {others: source} if others else {}
+    code = f"from transformers import {', '.join(calls)}; " + "; ".join(
+        f"{kind}.from_pretrained({given}).save_pretrained({target})"
+        for kind, given in calls.items()
+    )
+    # Later versions of transformers read no Flax.
+    packages = "'transformers<5' torch flax" if file == _FLAX else "transformers torch"
+    what = "them" if architectures else f"them (a classifier as {_AUTO_CLASSIFIER})"
+    return f"`pip install {packages}`, and convert {what}: python -c {shlex.quote(code)}"
+
+
+def _is_one_of(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _is_within(name: str) -> bool:

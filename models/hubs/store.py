@@ -167,7 +167,7 @@ def _fill(
     remote: RemoteUri, snapshot: Snapshot, entry: Path, on_progress: OnProgress | None
 ) -> None:
     """Makes a new entry; an existing one is replaced at the end."""
-    files = files_of_a_preset(remote, snapshot.files)
+    files = files_of_a_preset(remote, snapshot.files, snapshot.advice)
     partial = entry.with_name(f"{entry.name}.partial")
     folder = partial / _PRESET
     _go_on_or_start_anew(partial, snapshot.source)

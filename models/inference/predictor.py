@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from typing_extensions import Self
 
-from models.embedder import Embedder, resolve_embedding
+from models.embedder import Embedder, check_embeds_pairs, resolve_embedding
 from models.errors import RunError, UserError
 from models.faults import (
     FailuresInSuccession,
@@ -224,10 +224,13 @@ class Predictor:
 
         Raises:
             TypeError: A value is not a string.
+            UserError: The preset makes no vectors of pairs.
             ValueError: There are not as many first texts as second texts.
             RuntimeError: The model failed on a row.
             RunError: It failed on every row, or the machine failed.
         """
+        if pair_texts is not None and isinstance(self.model, Embedder):
+            check_embeds_pairs(self.model.settings)
         segments: list[Any] = [
             as_texts(each)[0] for each in (texts, pair_texts) if each is not None
         ]

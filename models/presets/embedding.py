@@ -105,6 +105,7 @@ class EmbeddingSettings:
         dimensions: How many dimensions of a vector the preset keeps, from its start; all if `None`.
         pools_prefix: Whether the tokens of `prefix` are pooled like those of the text.
         prefix: What the backbone reads before every text.
+        pairs: Whether pairs of texts can become vectors too.
     """
 
     pooling: Pooling | tuple[Pooling, ...] = "mean"
@@ -114,6 +115,7 @@ class EmbeddingSettings:
     dimensions: int | None = None
     pools_prefix: bool = True
     prefix: str = ""
+    pairs: bool = True
 
     @property
     def poolings(self) -> tuple[Pooling, ...]:

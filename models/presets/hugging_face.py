@@ -13,7 +13,7 @@ import numpy as np
 
 from models.families.record import Family, LayerNames
 from models.presets.embedding import Dense, LayerNorm
-from models.presets.safetensors_weights import TensorWeight
+from models.presets.weights.safetensors_weights import TensorWeight
 
 # Few enough that what is read and what is written both stay in a core's cache.
 _ROWS_TRANSPOSED = 32

@@ -1,8 +1,8 @@
 """Preset folders in the format of Hugging Face, read without TensorFlow.
 
 `config.json` describes the model and its labels; `model.safetensors` or its shards hold the
-weights. See `models.presets.hugging_face_tokenizer` for the tokenizer's files, and
-`models.presets.sentence_transformers` for those that say how texts become vectors.
+weights, or else `tf_model.h5`. See `models.presets.hugging_face_tokenizer` for the tokenizer's
+files, and `models.presets.sentence_transformers` for those that say how texts become vectors.
 """
 
 import re
@@ -28,13 +28,14 @@ from models.presets.embedding import EmbeddingSettings, Normalize, Prompts
 from models.presets.hugging_face import POOLER
 from models.presets.hugging_face_head import OTHER_TASKS, SETTINGS, Head, read_head
 from models.presets.hugging_face_tokenizer import ALL_FILES, TokenizerFiles
-from models.presets.preset import (
-    BACKBONE_FIELDS,
-    Preset,
-    StoredWeights,
-    check_fields,
+from models.presets.preset import BACKBONE_FIELDS, Preset, StoredWeights, check_fields
+from models.presets.weights.chosen import stored_weights
+from models.presets.weights.safetensors_weights import (
+    INDEX,
+    Safetensors,
+    SafetensorsWeights,
+    TensorFiles,
 )
-from models.presets.safetensors_weights import INDEX, Safetensors, SafetensorsWeights
 
 CONFIG = "config.json"
 
@@ -305,6 +306,14 @@ class HuggingFacePreset(Preset):
     def packing(self) -> Packing:
         return self._tokenizer.packing
 
+    @property
+    @override
+    def preprocessor_settings(self) -> dict[str, Any]:
+        # `longest_first` whatever `tokenizer.json` says: transformers and sentence-transformers ask
+        # for it in every call. The side of padding, which the files name too, does not matter: a
+        # row's numbers do not depend on its padding.
+        return {"truncate": "longest_first", "truncation_side": self._tokenizer.truncation_side}
+
     @cached_property
     @override
     def own_length(self) -> int | None:
@@ -337,8 +346,9 @@ class HuggingFacePreset(Preset):
         return chain.from_iterable(stored)
 
     @cached_property
-    def _stored(self) -> Safetensors:
-        return Safetensors(self, partial(hugging_face.rename, self._family))
+    def _stored(self) -> TensorFiles:
+        rename = partial(hugging_face.rename, self._family)
+        return stored_weights(self, rename, self._architectures)
 
     @cached_property
     @override

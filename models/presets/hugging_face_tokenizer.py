@@ -13,6 +13,7 @@ import tokenizers
 
 from models.errors import PresetError
 from models.families.record import Packing, TokenizerKind
+from models.packing import TRUNCATION_SIDES
 from models.presets import pipelines
 from models.presets.pipelines import character_map_in, model_type
 from models.presets.preset import MAX_VOCABULARY_BYTES, Preset
@@ -89,6 +90,19 @@ class TokenizerFiles:
         is_size = isinstance(length, int) and not isinstance(length, bool) and length > 0
         return length if is_size else None
 
+    @property
+    def truncation_side(self) -> str:
+        """Where texts that are too long are cut, one of `TRUNCATION_SIDES`."""
+        file, name, side = SETTINGS, "truncation_side", self._settings.get("truncation_side")
+        stored = self._json.get("truncation")
+        if side is None and isinstance(stored, dict) and stored.get("direction") is not None:
+            file, name, side = TOKENIZER, "truncation.direction", str(stored["direction"]).lower()
+        side = TRUNCATION_SIDES[0] if side is None else side
+        if side not in TRUNCATION_SIDES:
+            choices = " or ".join(map(repr, TRUNCATION_SIDES))
+            raise self._preset.error(file, f"{name} must be {choices}, not {side!r:.60}")
+        return str(side)
+
     @cached_property
     def _class(self) -> TokenizerClass:
         """What transformers calls the tokenizer's class."""
@@ -151,7 +165,9 @@ class TokenizerFiles:
             tokenizer = self._class.make(self, self._specials)
             for token in self._tokens_to_add(tokenizer):
                 tokenizer.add_tokens([token])
-            return pipelines.described(tokenizer)
+            pipeline = pipelines.described(tokenizer)
+            pipelines.check_unknown(pipeline)
+            return pipeline
         except PresetError:
             raise
         except BaseException as error:  # a panic of the library's is no Exception

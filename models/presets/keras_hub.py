@@ -4,12 +4,11 @@ A backbone here keeps queries, keys and values in one kernel and has names of it
 which arrays in the file make up each of its weights.
 """
 
-import contextlib
 import json
-import math
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,42 +17,17 @@ import h5py
 import numpy as np
 
 from models.errors import PresetError, UserError
-from models.families.record import Family, Packing, TokenizerKind
+from models.families.record import Family
 from models.hubs.remote import is_uri
 from models.presets.preset import Preset, StoredWeights
+from models.presets.weights import hdf5
 
-# A file that unpacks to more than this many times its size holds no weights.
-_MAX_EXPANSION = 16
-
-# A chunk is read whole, however little of it an array is.
-_MOST_PADDING, _LEAST = 16, 1 << 20
-
-# Far above those of a model of hundreds of layers.
-_MOST_OBJECTS = 100_000
-_MOST_LEVELS = 20
-
+# What an optimizer left in a file, and the backbone, which Keras Hub before 0.26 also wrote to the
+# file of the head.
 _IGNORED = re.compile(r"optimizer/|layers/\w+_backbone/")
 
 VERSION = "0.32.0"
 """The version of Keras Hub whose format is written."""
-
-
-def check_holds(family: Family, tokenizer: TokenizerKind, packing: Packing) -> None:
-    """Raises `UserError` if Keras Hub's format cannot hold a tokenizer before a backbone.
-
-    Args:
-        family: The backbone's family.
-        tokenizer: The tokenizer's kind.
-        packing: Where special tokens go.
-    """
-    if tokenizer == family.tokenizer and packing == family.packing:
-        return
-    others = "the special tokens that stand around this model's texts"
-    raise UserError(
-        "Keras Hub's format, in which presets are saved, has no place for "
-        f"{others if tokenizer == family.tokenizer else 'a tokenizer like this model has'}: before "
-        f"a {family.prefix}Backbone it knows a {family.prefix}Tokenizer alone"
-    )
 
 
 @dataclass(frozen=True)
@@ -205,40 +179,13 @@ def head_layout(
     ]
 
 
-def _arrays(group: h5py.Group) -> dict[str, h5py.Dataset]:
-    """Returns the float arrays in a weights file by path; links, as it may hold, are not followed.
+def _name(path: str) -> str | None:
+    """Returns the name of what is at a path; `None` for what is ignored.
 
-    Keras before 3.6 called the group `layers` `_layer_checkpoint_dependencies`. Two kinds of arrays
-    are ignored: what an optimizer left there, and the backbone, which Keras Hub before 0.26 also
-    wrote into the head's file.
-
-    Raises:
-        ValueError: It holds far more than weights, or groups in each other without end.
+    Keras before 3.6 called the group `layers` `_layer_checkpoint_dependencies`.
     """
-    found: dict[str, h5py.Dataset] = {}
-    groups = [("", group)]
-    count = 0
-    while groups:
-        prefix, group = groups.pop()
-        for name in group:
-            count += 1
-            if count > _MOST_OBJECTS or prefix.count("/") > _MOST_LEVELS:
-                raise ValueError("more groups than any weights have")
-            path = f"{prefix}{name}".replace("_layer_checkpoint_dependencies/", "layers/")
-            is_own = isinstance(group.get(name, getlink=True), h5py.HardLink)
-            if not is_own or _IGNORED.match(f"{path}/"):
-                continue
-            item = group[name]
-            if isinstance(item, h5py.Group):
-                groups.append((f"{prefix}{name}/", item))
-            elif isinstance(item, h5py.Dataset) and (item.dtype.kind == "f" or _is_bfloat16(item)):
-                found[path] = item
-    return found
-
-
-def _is_bfloat16(array: h5py.Dataset) -> bool:
-    """Returns whether Keras wrote an array of bfloat16, a type that HDF5 does not know."""
-    return array.dtype == np.dtype("V2") and str(array.attrs.get("dtype")) == "bfloat16"
+    name = path.replace("_layer_checkpoint_dependencies", "layers")
+    return None if _IGNORED.match(f"{name}/") else name
 
 
 class H5Weights(StoredWeights):
@@ -278,19 +225,11 @@ class H5Weights(StoredWeights):
                 yield weight.name, np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
 
     def _finite(self, path: str, array: h5py.Dataset) -> np.ndarray:
-        return self._preset.finite(self._file, path, _values(array))
+        return self._preset.finite(self._file, path, hdf5.values(array))
 
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[dict[str, h5py.Dataset]]:
+    def _open(self) -> AbstractContextManager[dict[str, h5py.Dataset]]:
         """Yields the arrays in the file by path."""
-        path = self._preset.path(self._file)
-        try:
-            with h5py.File(path, "r") as store:
-                yield _arrays(store)
-        except PresetError:
-            raise
-        except Exception as error:  # h5py raises errors of many kinds for a damaged file
-            raise self._error(f"cannot be read as HDF5 ({error})") from None
+        return hdf5.opened(self._preset, self._file, _name)
 
     def _check(self, found: Mapping[str, h5py.Dataset]) -> None:
         expected = {path: shape for weight in self._layout for path, shape in weight.parts}
@@ -305,23 +244,11 @@ class H5Weights(StoredWeights):
                     f"{path!r} has the shape {list(array.shape)}; its configuration asks for "
                     f"{list(shape)}"
                 )
-            if array.is_virtual or array.external:
-                raise self._error(f"{path!r} points to another file")
-            if array.chunks and math.prod(array.chunks) > max(_MOST_PADDING * array.size, _LEAST):
-                raise self._error(f"{path!r} is stored in chunks far larger than itself")
-        needed = sum(array.nbytes for array in found.values())
-        if needed > _MAX_EXPANSION * self._preset.path(self._file).stat().st_size:
-            raise self._error(f"unpacks to {needed} bytes, far more than its size")
+            hdf5.check_array(self._preset, self._file, path, array)
+        hdf5.check_expansion(self._preset, self._file, found.values())
 
     def _error(self, problem: str) -> PresetError:
         return self._preset.error(self._file, problem)
-
-
-def _values(array: h5py.Dataset) -> np.ndarray:
-    if _is_bfloat16(array):
-        # The upper half of a float32.
-        return (array[()].view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-    return array[()]
 
 
 WEIGHTS_DTYPES = ("float32", "float16")

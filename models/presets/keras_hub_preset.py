@@ -13,8 +13,9 @@ from typing import Any
 from typing_extensions import override
 
 from models.families.record import FAMILIES, Family, TokenizerKind
-from models.packing import TRUNCATIONS
+from models.packing import TRUNCATION_SIDES, TRUNCATIONS, Truncation
 from models.presets import keras_hub
+from models.presets.embedding import EmbeddingSettings, Pooling
 from models.presets.preset import (
     BACKBONE_FIELDS,
     Fields,
@@ -42,7 +43,11 @@ BYTE_PAIR_MERGES = "assets/tokenizer/merges.txt"
 SENTENCE_PIECE_MODEL = "assets/tokenizer/vocabulary.spm"
 
 OWN_SETTINGS = "textbeam"
-"""Key in `tokenizer.json` and `task.json` for settings that Keras Hub lacks; it ignores the key."""
+"""Key in `tokenizer.json`, `preprocessor.json` and `task.json` for settings that Keras Hub lacks;
+it ignores the key."""
+
+KERAS_HUB_TRUNCATIONS: tuple[Truncation, ...] = ("round_robin", "waterfall")
+"""How Keras Hub may truncate a pair."""
 
 
 def classes(family: Family) -> dict[str, tuple[str, ...]]:
@@ -64,8 +69,14 @@ def classes(family: Family) -> dict[str, tuple[str, ...]]:
     }
 
 
+EMBEDDER_POOLINGS: tuple[Pooling, ...] = ("mean", "cls", "max")
+"""The poolings of a TextEmbedder, its default first."""
+
+EMBEDDER = "TextEmbedder"
+"""The task in Keras Hub that makes vectors."""
+
 # Keras Hub tasks that label nothing: such a preset counts as its backbone's.
-_OTHER_TASKS = ("MaskedLM", "TextEmbedder")
+_OTHER_TASKS = ("MaskedLM", EMBEDDER)
 
 # Fields of every Keras object, which say nothing about what it computes.
 _NEUTRAL_FIELDS = {"name", "trainable", "dtype"}
@@ -128,6 +139,13 @@ _PREPROCESSOR_FIELDS: Fields = {
     "random_token_rate": float,
 }
 
+_EMBEDDER_FIELDS: Fields = {
+    "backbone": dict,
+    "preprocessor": (dict, type(None)),
+    "pooling_mode": str,
+    "normalize": bool,
+}
+
 _TASK_FIELDS: Fields = {
     "backbone": dict,
     "preprocessor": (dict, type(None)),
@@ -167,10 +185,16 @@ class KerasHubPreset(Preset):
             raise self.error(file, f"must be an object with `class_name` and `config`{other}")
         return content["class_name"], content["config"]
 
-    def _config(self, file: str, fields: Fields) -> dict[str, Any]:
-        """Returns the checked configuration of one of the preset's objects."""
+    def _config(self, file: str, fields: Fields, only: str | None = None) -> dict[str, Any]:
+        """Returns the checked configuration of one of the preset's objects.
+
+        Args:
+            file: Describes the object.
+            fields: The type of each field that it may have.
+            only: Its class; one of `classes` if `None`.
+        """
         class_name, config = self._describe(file)
-        expected = classes(FAMILIES[self.family])[file]
+        expected = (only,) if only else classes(FAMILIES[self.family])[file]
         if class_name not in expected:
             raise self.error(file, f"class_name {class_name!r} is not {expected[0]!r}")
         config = {k: v for k, v in config.items() if k not in _NEUTRAL_FIELDS}
@@ -233,21 +257,27 @@ class KerasHubPreset(Preset):
 
     @cached_property
     def _preprocessor_config(self) -> dict[str, Any]:
-        if not self.has(PREPROCESSOR):
-            return {}
-        config = self._config(PREPROCESSOR, _PREPROCESSOR_FIELDS)
-        truncate = config.get("truncate", TRUNCATIONS[0])
-        if truncate not in TRUNCATIONS:
-            raise self.error(
-                PREPROCESSOR, f"truncate must be one of {', '.join(TRUNCATIONS)}, not {truncate!r}"
-            )
-        return config
+        return self._config(PREPROCESSOR, _PREPROCESSOR_FIELDS) if self.has(PREPROCESSOR) else {}
 
-    @property
+    @cached_property
     @override
     def preprocessor_settings(self) -> dict[str, Any]:
+        if not self.has(PREPROCESSOR):
+            return {}
         config = self._preprocessor_config
-        return {"truncate": config["truncate"]} if "truncate" in config else {}
+        own = self._own_settings(PREPROCESSOR, {"truncate": str, "truncation_side": str})
+        choices = {
+            "truncate": TRUNCATIONS if "truncate" in own else KERAS_HUB_TRUNCATIONS,
+            "truncation_side": TRUNCATION_SIDES,
+        }
+        settings = {**config, **own}
+        for name, values in choices.items():
+            if settings.get(name, values[0]) not in values:
+                raise self.error(
+                    PREPROCESSOR,
+                    f"{name} must be one of {', '.join(values)}, not {settings[name]!r}",
+                )
+        return {name: settings[name] for name in choices if name in settings}
 
     @property
     @override
@@ -258,6 +288,24 @@ class KerasHubPreset(Preset):
     @override
     def has_classifier(self) -> bool:
         return self.has(TASK) and not self._describe(TASK)[0].endswith(_OTHER_TASKS)
+
+    @cached_property
+    @override
+    def embedding(self) -> EmbeddingSettings:
+        if not self.has(TASK) or not self._describe(TASK)[0].endswith(EMBEDDER):
+            return EmbeddingSettings()
+        config = self._config(TASK, _EMBEDDER_FIELDS, f"{FAMILIES[self.family].prefix}{EMBEDDER}")
+        pooling = config.get("pooling_mode", EMBEDDER_POOLINGS[0])
+        if pooling not in EMBEDDER_POOLINGS:
+            choices = ", ".join(EMBEDDER_POOLINGS)
+            raise self.error(TASK, f"pooling_mode {pooling!r} is not one of {choices}")
+        # Keras Hub's preprocessor of embedders puts one `</s>` between the texts of a pair, where
+        # the family has two.
+        is_one = self.has(PREPROCESSOR) and self._describe(PREPROCESSOR)[0].endswith(
+            f"{EMBEDDER}Preprocessor"
+        )
+        pairs = not is_one or FAMILIES[self.family].packing.num_special(2) == 3
+        return EmbeddingSettings(pooling, config.get("normalize", True), pairs=pairs)
 
     @cached_property
     def _task_config(self) -> dict[str, Any]:

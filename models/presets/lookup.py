@@ -99,14 +99,14 @@ class KnownPreset:
     @property
     def sequence_length(self) -> int | None:
         """The length that texts are truncated to by default, in tokens, if it is known."""
-        if self.registered is not None:
+        if self.registered is not None and not self.registered.is_embedder:
             return self.registered.config["max_sequence_length"]
         return None if self.stored is None else self.stored.sequence_length
 
     @property
     def lowercase(self) -> bool | None:
         """Whether its WordPiece tokenizer lowercases; `None` for others, or if it is not known."""
-        if self.registered is not None:
+        if self.registered is not None and not self.registered.is_embedder:
             return self.registered.lowercase
         return None if self.stored is None else self.stored.tokenizer_arguments.get("lowercase")
 
@@ -159,7 +159,8 @@ def bundled_presets() -> list[str]:
 
 def all_presets() -> list[KnownPreset]:
     """Returns the presets that have names: the bundled ones, then those of the registry."""
-    names = [*bundled_presets(), *(preset.name for preset in registry.PRESETS)]
+    registered = (*registry.PRESETS, *registry.EMBEDDERS)
+    names = [*bundled_presets(), *(preset.name for preset in registered)]
     return [find_preset(name) for name in names]
 
 

@@ -148,6 +148,23 @@ def described(tokenizer: tokenizers.Tokenizer) -> dict[str, Any]:
     return description
 
 
+def check_unknown(description: Mapping[str, Any]) -> None:
+    """Raises `ValueError` if a text with something unknown would have no tokens."""
+    model = description["model"]
+    if model["type"] == "Unigram":
+        if model.get("unk_id") is None:
+            raise ValueError("model.unk_id is null, and unknown characters need it")
+        return
+    token, vocabulary = model.get("unk_token"), model["vocab"]
+    if model["type"] == "BPE":
+        splits = _parts(description, "pre_tokenizer")
+        is_of_bytes = any(part["type"] == "ByteLevel" for part in splits)
+        if token is None or (is_of_bytes and {*ByteLevel.alphabet()} <= vocabulary.keys()):
+            return
+    if token not in vocabulary:
+        raise ValueError(f"the vocabulary lacks {token!r:.60}, which stands for what is unknown")
+
+
 def lowered(description: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a pipeline that first lowercases texts."""
     normalizer = description.get("normalizer")

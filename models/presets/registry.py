@@ -1,7 +1,7 @@
 """The presets with names of their own: what is known about each without its files.
 
-The names and configurations are KerasNLP's; the files are those now on Kaggle, whose names are
-accepted as aliases.
+The names and configurations of `PRESETS` are KerasNLP's; the files are those now on Kaggle, whose
+names are accepted as aliases. `EMBEDDERS` are what Keras Hub has of these families beyond them.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,8 @@ class RegisteredPreset:
         handle: Where its files are, a `kaggle://` URI with a version.
         aliases: Other names for it.
         labels: Names of the classes; `None` where there is only a backbone.
+        is_embedder: Whether it makes vectors. What its texts are cut to and whether they are
+            lowercased is then known from its files alone.
     """
 
     name: str
@@ -33,6 +35,7 @@ class RegisteredPreset:
     handle: str
     aliases: tuple[str, ...] = ()
     labels: tuple[str, ...] | None = None
+    is_embedder: bool = False
 
     @property
     def num_classes(self) -> int | None:
@@ -233,9 +236,94 @@ PRESETS: tuple[RegisteredPreset, ...] = (
         labels=("negative", "positive"),
     ),
 )
-"""All registered presets, in the order in which they are listed."""
+"""KerasNLP's presets, in the order in which they are listed."""
 
-_BY_NAME = {name: preset for preset in PRESETS for name in (preset.name, *preset.aliases)}
+
+def _embedder(
+    name: str, origin: str, model: str, config: dict[str, Any], parameters: int
+) -> RegisteredPreset:
+    """Returns an embedder of Keras Hub.
+
+    Args:
+        name: Its name, which is also that of its files.
+        origin: Owner and name of the model at Hugging Face that it was made from.
+        model: What Kaggle calls the model that it is a variation of.
+        config: Arguments of the backbone's constructor.
+        parameters: Weights of the backbone.
+    """
+    return RegisteredPreset(
+        name=name,
+        family="bert" if "num_segments" in config else "xlm_roberta",
+        config=config,
+        lowercase=None,
+        parameters=parameters,
+        description=f"Vectors of {config['hidden_dim']} dimensions, from {origin}.",
+        handle=f"kaggle://keras/{model}/keras/{name}/1",
+        is_embedder=True,
+    )
+
+
+# Keras Hub's own table says 17,066,496, which no whole number of rows or layers explains.
+_MINILM_L3 = _bert(_ENGLISH_UNCASED, 3, 384, 12), 17_389_824
+_MINILM_L6 = _bert(_ENGLISH_UNCASED, 6, 384, 12), 22_713_216
+_MINILM_L12 = _bert(_ENGLISH_UNCASED, 12, 384, 12), 33_360_000
+_XSMALL = {**_MINILM_L6[0], "max_sequence_length": 4096}, 24_089_472
+_BASE = _bert(_ENGLISH_UNCASED, 12, 768, 12), 109_482_240
+_LARGE = _bert(_ENGLISH_UNCASED, 24, 1024, 16), 335_141_888
+_SMALL_ZH = _bert(_CHINESE, 4, 512, 8), 23_953_920
+_BASE_ZH = _bert(_CHINESE, 12, 768, 12), 102_267_648
+_LARGE_ZH = _bert(_CHINESE, 24, 1024, 16), 325_522_432
+_XLM_BASE = _shape(_XLM_ROBERTA, 12, 768, 12), 277_450_752
+_XLM_LARGE = _shape(_XLM_ROBERTA, 24, 1024, 16), 558_837_760
+_BGE_M3 = {**_XLM_LARGE[0], "max_sequence_length": 8192}, 566_702_080
+_SBERT, _BGE, _E5, _MXBAI = "sentence-transformers", "bge", "multilingual-e5", "mxbai-embed"
+
+EMBEDDERS: tuple[RegisteredPreset, ...] = tuple(
+    _embedder(name, origin, model, *shape)
+    for name, origin, model, shape in (
+        ("all_minilm_l6_v2_en", f"{_SBERT}/all-MiniLM-L6-v2", _SBERT, _MINILM_L6),
+        ("all_minilm_l6_v1_en", f"{_SBERT}/all-MiniLM-L6-v1", _SBERT, _MINILM_L6),
+        ("all_minilm_l12_v2_en", f"{_SBERT}/all-MiniLM-L12-v2", _SBERT, _MINILM_L12),
+        ("paraphrase_minilm_l3_v2_en", f"{_SBERT}/paraphrase-MiniLM-L3-v2", _SBERT, _MINILM_L3),
+        ("paraphrase_minilm_l6_v2_en", f"{_SBERT}/paraphrase-MiniLM-L6-v2", _SBERT, _MINILM_L6),
+        ("paraphrase_minilm_l12_v2_en", f"{_SBERT}/paraphrase-MiniLM-L12-v2", _SBERT, _MINILM_L12),
+        ("multi_qa_minilm_l6_cos_v1_en", f"{_SBERT}/multi-qa-MiniLM-L6-cos-v1", _SBERT, _MINILM_L6),
+        ("multi_qa_minilm_l6_dot_v1_en", f"{_SBERT}/multi-qa-MiniLM-L6-dot-v1", _SBERT, _MINILM_L6),
+        ("msmarco_minilm_l6_cos_v5_en", f"{_SBERT}/msmarco-MiniLM-L6-cos-v5", _SBERT, _MINILM_L6),
+        (
+            "msmarco_minilm_l12_cos_v5_en",
+            f"{_SBERT}/msmarco-MiniLM-L12-cos-v5",
+            _SBERT,
+            _MINILM_L12,
+        ),
+        ("bge_small_en", "BAAI/bge-small-en", _BGE, _MINILM_L12),
+        ("bge_base_en", "BAAI/bge-base-en", _BGE, _BASE),
+        ("bge_large_en", "BAAI/bge-large-en", _BGE, _LARGE),
+        ("bge_small_v1.5_en", "BAAI/bge-small-en-v1.5", _BGE, _MINILM_L12),
+        ("bge_base_v1.5_en", "BAAI/bge-base-en-v1.5", _BGE, _BASE),
+        ("bge_large_v1.5_en", "BAAI/bge-large-en-v1.5", _BGE, _LARGE),
+        ("bge_base_zh", "BAAI/bge-base-zh", _BGE, _BASE_ZH),
+        ("bge_large_zh", "BAAI/bge-large-zh", _BGE, _LARGE_ZH),
+        ("bge_small_v1.5_zh", "BAAI/bge-small-zh-v1.5", _BGE, _SMALL_ZH),
+        ("bge_base_v1.5_zh", "BAAI/bge-base-zh-v1.5", _BGE, _BASE_ZH),
+        ("bge_large_v1.5_zh", "BAAI/bge-large-zh-v1.5", _BGE, _LARGE_ZH),
+        ("bge_llm_embedder", "BAAI/llm-embedder", _BGE, _BASE),
+        ("mxbai_embed_large_v1_en", "mixedbread-ai/mxbai-embed-large-v1", _MXBAI, _LARGE),
+        ("mxbai_embed_2d_large_v1_en", "mixedbread-ai/mxbai-embed-2d-large-v1", _MXBAI, _LARGE),
+        ("mxbai_embed_xsmall_v1_en", "mixedbread-ai/mxbai-embed-xsmall-v1", _MXBAI, _XSMALL),
+        ("bge_m3", "BAAI/bge-m3", _BGE, _BGE_M3),
+        ("multilingual_e5_base", "intfloat/multilingual-e5-base", _E5, _XLM_BASE),
+        ("multilingual_e5_large", "intfloat/multilingual-e5-large", _E5, _XLM_LARGE),
+    )
+)
+"""Keras Hub's presets of these families that make vectors, in the order in which they are listed.
+
+`multilingual_e5_small` is not among them: it is a BERT with the tokenizer of XLM-RoBERTa.
+"""
+
+_BY_NAME = {
+    name: preset for preset in (*PRESETS, *EMBEDDERS) for name in (preset.name, *preset.aliases)
+}
 
 
 def find(name: str) -> RegisteredPreset | None:
@@ -253,4 +341,8 @@ class FamilyPresets:
 
     def __get__(self, instance: object, owner: Any) -> dict[str, RegisteredPreset]:
         """Returns the presets of the family."""
-        return {preset.name: preset for preset in PRESETS if preset.family == owner.family}
+        return {
+            preset.name: preset
+            for preset in (*PRESETS, *EMBEDDERS)
+            if preset.family == owner.family
+        }

@@ -1,4 +1,4 @@
-"""Small sound preset folders in both formats, and what is read from a damaged one."""
+"""Small sound preset folders, and what is read from a damaged one."""
 
 import hashlib
 import random
@@ -30,7 +30,7 @@ def _sound(form: str, family: str) -> dict[str, bytes]:
         if form == "keras_hub":
             _save_keras_hub(folder, family)
         else:
-            _save_hugging_face(folder, family)
+            _save_hugging_face(folder, family, form)
         return {
             path.relative_to(folder).as_posix(): path.read_bytes()
             for path in sorted(folder.rglob("*"))
@@ -47,10 +47,13 @@ def _save_keras_hub(folder: Path, family: str) -> None:
     case(family).classifier(["bad", "good"]).save_to_preset(folder)
 
 
-def _save_hugging_face(folder: Path, family: str) -> None:
+def _save_hugging_face(folder: Path, family: str, form: str) -> None:
     from tests.models.presets import hugging_face_folders as made
 
-    made.make_folder(folder, family, head=True)
+    if form == "tensorflow":
+        made.make_tensorflow_folder(folder, family)
+    else:
+        made.make_folder(folder, family, head=True)
     tokenizers = {
         "bert": made.wordpiece_json,
         "roberta": made.byte_pair_json,
@@ -123,6 +126,8 @@ def _case(form: str, family: str) -> Case:
 
 
 PRESETS = tuple(
-    _case(form, family) for form in ("keras_hub", "hugging_face") for family in _FAMILIES
+    _case(form, family)
+    for form in ("keras_hub", "hugging_face", "tensorflow")
+    for family in _FAMILIES
 )
 """A case for each format and family."""

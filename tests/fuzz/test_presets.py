@@ -9,7 +9,7 @@ _INPUTS = 25  # of each family
 _SEED = 21
 
 
-@pytest.mark.parametrize("form", ["keras_hub", "hugging_face"])
+@pytest.mark.parametrize("form", ["keras_hub", "hugging_face", "tensorflow"])
 def test_a_damaged_preset_is_read_or_refused_in_a_line(form):
     names = [case.name for case in PRESETS if case.name.startswith(form)]
     tallies = run(names, _INPUTS * len(names), _SEED)

@@ -1,10 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from models import (
+    BertClassifier,
+    BertPreprocessor,
     DistilBertBackbone,
     DistilBertPreprocessor,
     DistilBertTokenizer,
+    Predictor,
     PresetError,
     UserError,
 )
@@ -180,3 +185,71 @@ def test_families_with_a_pooler_are_known_without_their_classes(classifier, dist
     for name, backbone in (("bert", classifier.backbone), ("distil_bert", distil[0])):
         backbone.save_to_preset(tmp_path / name)
         assert open_preset(tmp_path / name).has_pooler == backbone.record.has_pooler
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean", "max"])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_a_saved_embedder_comes_back_in_place_of_a_classifier(
+    classifier, preset, pooling, normalize
+):
+    saved = Embedder(
+        classifier.backbone, classifier.preprocessor, EmbeddingSettings(pooling, normalize)
+    )
+    saved.save_to_preset(preset)
+    opened = open_preset(preset)
+    assert opened.embedding == saved.settings
+    assert not opened.has_classifier
+    assert not {"labels.json", "task.weights.h5"} & set(opened.files)
+    loaded = Predictor.from_preset(preset, task="embed")
+    expected = saved.vectors(saved.preprocessor(TEXTS))
+    np.testing.assert_allclose(loaded(TEXTS), expected, atol=1e-6)
+
+
+def test_a_classifier_can_be_trained_from_an_embedder(classifier, tmp_path):
+    Embedder(classifier.backbone, classifier.preprocessor, EmbeddingSettings()).save_to_preset(
+        tmp_path
+    )
+    trained = BertClassifier.from_preset(tmp_path, num_classes=2)
+    assert trained.predict(TEXTS).shape == (len(TEXTS), 2)
+
+
+def test_what_keras_hub_has_no_class_for_is_not_saved(classifier, distil, tmp_path):
+    bert = classifier.backbone, classifier.preprocessor
+    for embedder, problem in [
+        (Embedder(*distil, EmbeddingSettings()), "families bert and xlm_roberta, not of distil"),
+        (Embedder(*bert, EmbeddingSettings("pooled")), "poolings mean, cls, max, not 'pooled'"),
+        (
+            Embedder(*bert, EmbeddingSettings(("cls", "max"))),
+            r"poolings mean, cls, max, not 'cls\+max'",
+        ),
+        (
+            Embedder(*bert, EmbeddingSettings(modules=(Dense("2_Dense", WIDTH, WIDTH),))),
+            "no further modules such as its Dense 16→16 tanh",
+        ),
+        (
+            Embedder(*bert, EmbeddingSettings(token_modules=(LayerNorm("1_LayerNorm", WIDTH),))),
+            "no further modules such as its LayerNorm",
+        ),
+        (Embedder(*bert, EmbeddingSettings(), 5), "have all 16 dimensions, not 5"),
+        (
+            Embedder(*bert, EmbeddingSettings(prefix="query: ")),
+            "read texts alone, without 'query: ' before them",
+        ),
+    ]:
+        with pytest.raises(UserError, match=f"Keras Hub has only embedders .*{problem}"):
+            embedder.save_to_preset(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_special_tokens_that_keras_hub_puts_elsewhere_are_not_saved(classifier, tmp_path):
+    own = classifier.preprocessor
+    packing = replace(own.packing, single=(0, "[SEP]"))
+    others = BertPreprocessor(own.tokenizer, packing=packing)
+    for model in (
+        Embedder(classifier.backbone, others, EmbeddingSettings()),
+        BertClassifier(classifier.backbone, 2, others),
+        others,
+    ):
+        with pytest.raises(UserError, match="no place for the special tokens that stand around"):
+            model.save_to_preset(tmp_path)
+    assert not list(tmp_path.iterdir())

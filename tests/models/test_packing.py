@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.families.record import FAMILIES
-from models.packing import Tokens, kept_lengths, pack
+from models.packing import TRUNCATION_SIDES, TRUNCATIONS, Tokens, kept_lengths, pack
 
 CLS, SEP, PAD = 101, 102, 0
 SPECIAL_IDS = {"[CLS]": CLS, "[SEP]": SEP}
@@ -16,7 +16,8 @@ row_lists = st.lists(st.lists(st.integers(200, 999), max_size=12), max_size=6)
 pair_lists = st.lists(
     st.tuples(*[st.lists(st.integers(200, 999), max_size=12)] * 2), max_size=6
 ).map(lambda pairs: ([a for a, _ in pairs], [b for _, b in pairs]))
-truncations = st.sampled_from(["round_robin", "waterfall"])
+truncations = st.sampled_from(TRUNCATIONS)
+sides = st.sampled_from(TRUNCATION_SIDES)
 
 
 def as_tokens(rows, segments=None):
@@ -31,14 +32,15 @@ def as_rows(tokens, values=None):
     return [values[a:b].tolist() for a, b in pairwise(bounds)]
 
 
-def pack_rows(*segments, length, truncate="round_robin"):
-    return pack(
-        [as_tokens(rows) for rows in segments], PACKING, SPECIAL_IDS, length, truncate, True
-    )
+def pack_rows(*segments, length, truncate="round_robin", side="right"):
+    tokens = [as_tokens(rows) for rows in segments]
+    return pack(tokens, PACKING, SPECIAL_IDS, length, truncate, True, side)
 
 
 def cut_slowly(texts, room, truncate):
     """What is kept of one row's texts: place by place, as the definition says."""
+    if truncate == "longest_first":
+        return shorten_slowly(texts, room)
     kept = [[] for _ in texts]
     left = [list(text) for text in texts]
     turn = 0
@@ -52,9 +54,21 @@ def cut_slowly(texts, room, truncate):
     return kept
 
 
-def pack_slowly(texts, length, truncate):
+def shorten_slowly(texts, room):
+    """The longer text loses a token at a time; of two alike, the one that was the shorter."""
+    kept = [list(text) for text in texts]
+    shorter = min(range(len(texts)), key=lambda index: len(texts[index]))
+    while sum(map(len, kept)) > room:
+        longest = max(kept, key=len)
+        (kept[shorter] if len(kept[shorter]) == len(longest) else longest).pop()
+    return kept
+
+
+def pack_slowly(texts, length, truncate, side):
     """The ids and the segment ids of one row."""
-    kept = cut_slowly(texts, length - 1 - len(texts), truncate)
+    step = -1 if side == "left" else 1
+    turned = [text[::step] for text in texts]
+    kept = [text[::step] for text in cut_slowly(turned, length - 1 - len(texts), truncate)]
     ids = [CLS]
     segment_ids = [0]
     for segment, text in enumerate(kept):
@@ -87,20 +101,37 @@ def test_waterfall_fills_the_first_text_before_the_second():
     assert as_rows(tokens) == [[CLS, 1, 2, 3, 4, SEP, 5, SEP]]
 
 
-@given(rows=row_lists, length=st.integers(3, 16), truncate=truncations)
-def test_single_texts_are_packed_as_defined(rows, length, truncate):
-    tokens, num_tokens = pack_rows(rows, length=length, truncate=truncate)
-    expected = [pack_slowly([row], length, truncate) for row in rows]
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("abcd", "vwxyz", ("ab", "vwx")),
+        ("abcde", "vwxy", ("abc", "vw")),
+        ("abcde", "vwxyz", ("ab", "vwx")),
+        ("a", "vwxyz", ("a", "vwxy")),
+        ("abcde", "", ("abcde", "")),
+    ],
+)
+def test_longest_first_gives_the_odd_place_to_the_longer_text(first, second, expected):
+    texts = [[list(map(ord, text))] for text in (first, second)]
+    tokens, _ = pack_rows(*texts, length=8, truncate="longest_first")
+    kept = [list(map(ord, text)) for text in expected]
+    assert as_rows(tokens) == [[CLS, *kept[0], SEP, *kept[1], SEP]]
+
+
+@given(rows=row_lists, length=st.integers(3, 16), truncate=truncations, side=sides)
+def test_single_texts_are_packed_as_defined(rows, length, truncate, side):
+    tokens, num_tokens = pack_rows(rows, length=length, truncate=truncate, side=side)
+    expected = [pack_slowly([row], length, truncate, side) for row in rows]
     assert as_rows(tokens) == [ids for ids, _ in expected]
     assert as_rows(tokens, tokens.segment_ids) == [segments for _, segments in expected]
     assert num_tokens.tolist() == [len(row) + 2 for row in rows]
 
 
-@given(pairs=pair_lists, length=st.integers(4, 30), truncate=truncations)
-def test_pairs_are_packed_as_defined(pairs, length, truncate):
-    tokens, num_tokens = pack_rows(*pairs, length=length, truncate=truncate)
+@given(pairs=pair_lists, length=st.integers(4, 30), truncate=truncations, side=sides)
+def test_pairs_are_packed_as_defined(pairs, length, truncate, side):
+    tokens, num_tokens = pack_rows(*pairs, length=length, truncate=truncate, side=side)
     rows = list(zip(*pairs, strict=True))
-    expected = [pack_slowly(row, length, truncate) for row in rows]
+    expected = [pack_slowly(row, length, truncate, side) for row in rows]
     assert as_rows(tokens) == [ids for ids, _ in expected]
     assert as_rows(tokens, tokens.segment_ids) == [segments for _, segments in expected]
     assert num_tokens.tolist() == [len(a) + len(b) + 3 for a, b in rows]

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from models import BertPreprocessor, BertTokenizer, PresetError
 from models.families.record import FAMILIES
+from models.packing import TRUNCATION_SIDES, TRUNCATIONS
 
 TEXTS = ["The film!", ""]
 SECONDS = ["good", "bad film"]
@@ -111,11 +112,29 @@ def test_it_maps_a_dataset_of_pairs(preprocessor):
     [
         ("round_robin", ["[CLS]", "a", "b", "c", "[SEP]", "x", "y", "[SEP]"]),
         ("waterfall", ["[CLS]", "a", "b", "c", "d", "[SEP]", "x", "[SEP]"]),
+        ("longest_first", ["[CLS]", "a", "b", "c", "[SEP]", "x", "y", "[SEP]"]),
     ],
 )
 def test_a_pair_is_cut_as_asked(preprocessor, truncate, expected):
     preprocessor = BertPreprocessor(preprocessor.tokenizer, 8, truncate)
     assert spell(preprocessor, preprocessor((["a b c d"], ["x y z"]))) == [expected]
+
+
+def test_the_end_of_each_text_stays_when_the_left_is_cut(preprocessor):
+    preprocessor = BertPreprocessor(preprocessor.tokenizer, 8, truncation_side="left")
+    pair = preprocessor((["a b c d"], ["x y z"]))
+    assert spell(preprocessor, pair) == [["[CLS]", "b", "c", "d", "[SEP]", "y", "z", "[SEP]"]]
+    assert pair["segment_ids"].numpy().tolist() == [[0] * 5 + [1] * 3]
+    single = ["[CLS]", *"defghi", "[SEP]"]
+    assert spell(preprocessor, preprocessor(["a b c d e f g h i"])) == [single]
+
+
+def test_windows_are_the_same_wherever_a_text_is_cut(preprocessor):
+    tokenizer = preprocessor.tokenizer
+    pair = (["a b c d e f g h"], ["x y z a b c d e f"])
+    right = BertPreprocessor(tokenizer, 8).encode_windows(*pair)[0]
+    left = BertPreprocessor(tokenizer, 8, "longest_first", "left").encode_windows(*pair)[0]
+    assert right.ids.tolist() == left.ids.tolist()
 
 
 def test_encoding_counts_the_tokens_before_the_cut(preprocessor):
@@ -142,13 +161,18 @@ def test_a_length_without_room_for_text_is_refused(preprocessor):
 def test_an_unknown_way_to_cut_is_refused_with_the_choices(preprocessor):
     with pytest.raises(ValueError, match="round_robin, waterfall"):
         BertPreprocessor(preprocessor.tokenizer, truncate="middle")
+    with pytest.raises(ValueError, match="truncation_side='middle' is not one of right, left"):
+        BertPreprocessor(preprocessor.tokenizer, truncation_side="middle")
 
 
-def test_a_saved_preprocessor_comes_back_equal(preprocessor, preset):
-    saved = BertPreprocessor(preprocessor.tokenizer, 10, "waterfall")
+@pytest.mark.parametrize("truncate", TRUNCATIONS)
+@pytest.mark.parametrize("side", TRUNCATION_SIDES)
+def test_a_saved_preprocessor_comes_back_equal(preprocessor, preset, truncate, side):
+    saved = BertPreprocessor(preprocessor.tokenizer, 10, truncate, side)
     saved.save_to_preset(preset)
     loaded = BertPreprocessor.from_preset(preset)
-    assert (loaded.sequence_length, loaded.truncate) == (10, "waterfall")
+    assert loaded.sequence_length == 10
+    assert (loaded.truncate, loaded.truncation_side) == (truncate, side)
     assert loaded.tokenizer.get_config() == saved.tokenizer.get_config()
 
 
@@ -161,6 +185,7 @@ def test_arguments_override_the_preset(preset, preprocessor):
         "sequence_length": 7,
         "truncate": "waterfall",
         "packing": asdict(FAMILIES["bert"].packing),
+        "truncation_side": "right",
     }
 
 

@@ -313,6 +313,23 @@ def test_a_pooler_that_a_family_lacks_is_refused(tmp_path):
     assert not found.folder.exists()
 
 
+def test_pairs_are_refused_where_keras_hub_packs_them_otherwise(tmp_path):
+    from models.embedder import Embedder
+    from models.presets.preset import EmbeddingSettings
+    from tests.models.family_cases import case
+
+    family = case("xlm_roberta")
+    preprocessor = family.ours("Preprocessor")(family.tokenizer, 24)
+    backbone = family.ours("Backbone")(**family.config)
+    Embedder(backbone, preprocessor, EmbeddingSettings()).save_to_preset(tmp_path / "preset")
+    (tmp_path / "a.csv").write_text("text,other\na,b\n")
+    flags = [f"--preset={tmp_path}/preset", f"--input={tmp_path}/a.csv", f"--output={tmp_path}/out"]
+    found = run(embed_command.main, tmp_path / "out", *flags, "--text_pair_column=other")
+    assert "this preset makes no vectors of pairs" in found.error
+    assert not found.folder.exists()
+    assert run(embed_command.main, tmp_path / "out", *flags).table.num_rows == 1
+
+
 def test_the_process_asks_for_a_preset(tmp_path):
     found = run_process("embed", tmp_path / "out", f"--output={tmp_path}/out")
     assert found.error == "--preset is required: the name of a preset or its folder"

@@ -17,6 +17,7 @@ from tests.models.hubs.hub_servers import COMMIT, HuggingFaceServer
 from tests.pipelines.command_runs import Run, TerminalProcess, run, run_process, screen
 
 HF = "hf://textbeam/tiny"
+REGISTERED = (*registry.PRESETS, *registry.EMBEDDERS)
 FOLDER = BUNDLED / "sentiment_tiny_en"
 # What a preset needs of it; a hub's other files are left there.
 NEEDED = {
@@ -64,7 +65,7 @@ def read_bucket(uri: str) -> dict[str, bytes]:
 def test_the_list_has_the_presets_with_names_and_where_they_are(command):
     done = command("list")
     assert done.code == 0
-    for preset in registry.PRESETS:
+    for preset in REGISTERED:
         [line] = [line for line in done.out.splitlines() if line.startswith(f"{preset.name} ")]
         assert preset.description in line
         assert "to fetch" in line
@@ -76,13 +77,13 @@ def test_the_list_fits_a_narrow_terminal(command, monkeypatch):
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("FORCE_COLOR", "1")
     lines = screen(command("list").out)
-    assert len(lines) == 2 + len(registry.PRESETS)
+    assert len(lines) == 2 + len(REGISTERED)
     assert all(line.endswith(("state", "bundled", "to fetch")) for line in lines)
 
 
 def test_a_list_for_programs_has_the_same_presets(command):
     found = {preset["name"]: preset for preset in json.loads(command("list", "--json").out)}
-    assert found.keys() == {"sentiment_tiny_en"} | {preset.name for preset in registry.PRESETS}
+    assert found.keys() == {"sentiment_tiny_en"} | {preset.name for preset in REGISTERED}
     assert found["roberta_base"]["parameters"] == 124_052_736
     assert found["sentiment_tiny_en"]["state"] == "bundled"
     assert found["sentiment_tiny_en"]["lowercase"] is True

@@ -13,6 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+LARGE = (".safetensors", ".h5")
+"""How files end that a Hugging Face hub keeps in LFS, and sends from another address."""
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -85,6 +88,10 @@ class HubServer(ABC):
     def answer(self, request: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
         """Answers a request as the hub does."""
 
+    def content(self, name: str) -> bytes:
+        """Returns the content of a file."""
+        return self.files[name]
+
     def send_json(
         self, request: BaseHTTPRequestHandler, content: Any, status: int = 200, **headers: str
     ) -> None:
@@ -102,7 +109,7 @@ class HubServer(ABC):
         self, request: BaseHTTPRequestHandler, name: str, headers: dict[str, str]
     ) -> None:
         """Sends a file or what a Range header asks for, with the trouble that it is in."""
-        content = self.files[name]
+        content = self.content(name)
         if name in self.trouble.damaged:
             content = content[:-1] + bytes([content[-1] ^ 1])
         first = 0
@@ -153,18 +160,59 @@ def _dashed(headers: dict[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in headers.items()}
 
 
+@dataclass
+class PullRequest:
+    """What someone offers to add to a repository of a Hugging Face hub.
+
+    Attributes:
+        files: Content by path.
+        parent: The commit that it adds to.
+        author: Whose it is.
+        title: What it is called.
+        status: Such as `open`, `merged`, `closed`.
+        is_pull_request: Whether it is not only a discussion.
+    """
+
+    files: dict[str, bytes]
+    parent: str = COMMIT
+    author: str = "SFconvertbot"
+    title: str = "Adding `safetensors` variant of this model"
+    status: str = "open"
+    is_pull_request: bool = True
+
+
 class HuggingFaceServer(HubServer):
     """The repository `textbeam/tiny` of a Hugging Face hub.
 
     Attributes:
         commit: Of the main branch.
-        large: Files that are kept in LFS, and so come from another address.
+        pull_requests: What is offered to be added to it; the first one has the number 1.
+        has_discussions: Whether its owner allows any; otherwise the hub does not list them.
+        architectures: What the hub tells of the configuration.
     """
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self.commit = COMMIT
-        self.large = {name for name in files if name.endswith((".safetensors", ".h5"))}
+        self.pull_requests: list[PullRequest] = []
+        self.has_discussions = True
+        self.architectures: list[str] = []
         super().__init__(files)
+
+    def commit_of(self, number: int) -> str:
+        """Returns the commit of a pull request."""
+        return f"{number:040x}"
+
+    def content(self, name: str) -> bytes:
+        """Returns the content of a file, that of the main branch first."""
+        offered = [request.files for request in self.pull_requests]
+        return next(files[name] for files in (self.files, *offered) if name in files)
+
+    def _revisions(self) -> dict[str, dict[str, bytes]]:
+        """The files of each commit."""
+        return {self.commit: self.files} | {
+            self.commit_of(number): self.files | request.files
+            for number, request in enumerate(self.pull_requests, start=1)
+        }
 
     def answer(self, request: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
         path = unquote(urlsplit(request.path).path)
@@ -173,33 +221,67 @@ class HuggingFaceServer(HubServer):
         elif path.startswith("/lfs/"):
             self.send_file(request, path.removeprefix("/lfs/"), {})
         else:
-            start = f"/textbeam/tiny/resolve/{self.commit}/"
-            if path.startswith(start):
-                self._resolve(request, path.removeprefix(start))
+            commit, _, name = path.removeprefix("/textbeam/tiny/resolve/").partition("/")
+            if commit in self._revisions():
+                self._resolve(request, commit, name)
             else:
                 self.send_json(request, {"error": "none"}, 404)
 
     def _describe(self, request: BaseHTTPRequestHandler, path: str) -> None:
+        if path == "textbeam/tiny/discussions":
+            self._discuss(request)
+            return
+        repository, _, revision = path.partition("/commits/refs/pr/")
+        if revision:
+            number = int(revision)
+            commits = [self.commit_of(number), self.pull_requests[number - 1].parent]
+            self.send_json(request, [_commit(commit) for commit in commits])
+            return
         repository, _, revision = path.partition("/revision/")
+        revision = {"": self.commit, "main": self.commit}.get(revision, revision)
+        revisions = self._revisions()
         if repository != "textbeam/tiny":
             self.send_json(request, {"error": "none"}, 404, X_Error_Code="RepoNotFound")
-        elif revision not in ("", "main", self.commit):
+        elif revision not in revisions:
             self.send_json(request, {"error": "none"}, 404, X_Error_Code="RevisionNotFound")
         else:
-            siblings = [self._sibling(name, content) for name, content in self.files.items()]
-            self.send_json(request, {"id": repository, "sha": self.commit, "siblings": siblings})
+            files = revisions[revision]
+            siblings = [self._sibling(name, content) for name, content in files.items()]
+            config = {"architectures": self.architectures}
+            facts = {"id": repository, "sha": revision, "siblings": siblings, "config": config}
+            self.send_json(request, facts)
+
+    def _discuss(self, request: BaseHTTPRequestHandler) -> None:
+        """Lists discussions and pull requests, whatever the filter of the query."""
+        if not self.has_discussions:
+            self.send_json(request, {"error": "Discussions are disabled for this repo"}, 403)
+            return
+        discussions = [
+            {
+                "num": number,
+                "title": offered.title,
+                "author": {"name": offered.author},
+                "createdAt": "2024-01-01T00:00:00.000Z",
+                "status": offered.status,
+                "isPullRequest": offered.is_pull_request,
+                "repo": {"name": "textbeam/tiny", "type": "model"},
+            }
+            for number, offered in enumerate(self.pull_requests, start=1)
+        ]
+        count = len(discussions)
+        self.send_json(request, {"count": count, "start": 0, "discussions": discussions})
 
     def _sibling(self, name: str, content: bytes) -> dict[str, Any]:
         found = {"rfilename": name, "size": len(content), "blobId": _git(content)}
-        if name in self.large:
+        if name.endswith(LARGE):
             sha256 = hashlib.sha256(content).hexdigest()
             found["lfs"] = {"sha256": sha256, "size": len(content), "pointerSize": 130}
         return found
 
-    def _resolve(self, request: BaseHTTPRequestHandler, name: str) -> None:
-        content = self.files[name]
-        headers = {"X-Repo-Commit": self.commit, "ETag": f'"{_git(content)}"'}
-        if name in self.large:
+    def _resolve(self, request: BaseHTTPRequestHandler, commit: str, name: str) -> None:
+        content = self.content(name)
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{_git(content)}"'}
+        if name.endswith(LARGE):
             headers["X-Linked-ETag"] = f'"{hashlib.sha256(content).hexdigest()}"'
             headers["X-Linked-Size"] = str(len(content))
             # To a host of another name: on its own the client would look for these headers again.
@@ -207,6 +289,11 @@ class HuggingFaceServer(HubServer):
             self.redirect(request, f"{elsewhere}/lfs/{name}", headers)
         else:
             self.send_file(request, name, headers)
+
+
+def _commit(commit: str) -> dict[str, Any]:
+    date = "2024-01-01T00:00:00.000Z"
+    return {"id": commit, "title": "a commit", "message": "", "authors": [], "date": date}
 
 
 def _git(content: bytes) -> str:

@@ -1,10 +1,12 @@
 """Small preset folders in the format of Hugging Face, written by hand."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from safetensors.numpy import save_file
 
@@ -137,6 +139,28 @@ def save_shards(folder: Path, arrays: dict[str, np.ndarray]) -> None:
     write(folder, "model.safetensors.index.json", {"weight_map": weight_map})
 
 
+def save_for_tensorflow(file: Path, arrays: dict[str, np.ndarray], model: str = "tf_model") -> None:
+    """Writes weights as transformers 4.49 did for TensorFlow.
+
+    Args:
+        file: The file to make.
+        arrays: The weights by PyTorch's names, those of a backbone with their prefix.
+        model: What the model is called.
+    """
+    with h5py.File(file, "w") as store:
+        store.attrs["backend"] = "tensorflow"
+        for name, array in arrays.items():
+            *parts, kind = name.split(".")
+            if "norm" in parts[-1].lower():
+                kind = {"weight": "gamma", "bias": "beta"}[kind]
+            elif parts[-1] in ("position_embeddings", "token_type_embeddings"):
+                kind = "embeddings"
+            elif kind == "weight" and parts[-1] != "word_embeddings":
+                kind, array = "kernel", array.T
+            path = "/".join((parts[0], model, *parts, f"{kind}:0"))
+            store[re.sub(r"/(\d+)/", r"_._\1/", path)] = array
+
+
 def make_folder(folder: Path, family: str, head: bool = False) -> Path:
     """Writes a preset folder; with a head it is a classifier of three classes."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -157,6 +181,15 @@ def make_folder(folder: Path, family: str, head: bool = False) -> Path:
 def _added(index: int, token: str) -> dict[str, Any]:
     flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
     return {"id": index, "content": token, "special": True, **flags}
+
+
+def make_tensorflow_folder(folder: Path, family: str) -> Path:
+    """Writes the preset folder of a classifier as transformers did with TensorFlow."""
+    make_folder(folder, family, head=True)
+    (folder / "model.safetensors").unlink()
+    prefix = "roberta" if family == "xlm_roberta" else CONFIGS[family]["model_type"]
+    save_for_tensorflow(folder / "tf_model.h5", make_arrays(family, f"{prefix}.", head=True))
+    return folder
 
 
 def wordpiece_json() -> dict[str, Any]:

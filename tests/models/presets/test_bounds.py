@@ -12,6 +12,7 @@ from models.presets import keras_hub, vocabulary_files
 from models.presets.keras_hub_preset import BACKBONE_WEIGHTS
 from models.presets.lookup import open_preset_folder
 from models.presets.vocabulary_files import parsed_json, read_lines
+from models.presets.weights import hdf5
 from models.tokenizers.protobuf import byte_fields
 from tests.models.presets.hugging_face_folders import WORDPIECE, make_folder
 
@@ -84,7 +85,7 @@ def weights_of(folder) -> keras_hub.H5Weights:
 
 
 def test_a_file_of_more_groups_than_any_model_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(keras_hub, "_MOST_OBJECTS", 100)
+    monkeypatch.setattr(hdf5, "_MOST_OBJECTS", 100)
     with h5py.File(tmp_path / BACKBONE_WEIGHTS, "w") as store:
         for number in range(101):
             store.create_group(f"layers/{number}")

@@ -20,6 +20,7 @@ from tests.models.presets.hugging_face_folders import (
 )
 from tests.models.presets.hugging_face_refusals import (
     CONFIG,
+    SETTINGS,
     TOKENIZER,
     WEIGHTS,
     assert_refused,
@@ -182,3 +183,23 @@ def test_no_weight_is_left_unset(bert):
     some = {name: weight for name, weight in arrays(named).items() if name != "pooler/bias"}
     with pytest.raises(KeyError, match="pooler/bias"):
         assign(named, some.items())
+
+
+@pytest.mark.parametrize("side", ["up", 1, ["left"]])
+def test_a_side_to_cut_that_is_none_is_refused(bert, side):
+    write(bert, SETTINGS, {"truncation_side": side})
+    with pytest.raises(PresetError, match=f"{SETTINGS}: truncation_side must be 'right' or 'left'"):
+        _ = open_preset(bert).preprocessor_settings
+    write(bert, SETTINGS, {})
+    write(bert, TOKENIZER, {**wordpiece_json(), "truncation": {"direction": side}})
+    with pytest.raises(PresetError, match=f"{TOKENIZER}: truncation.direction must be 'right' or"):
+        _ = open_preset(bert).preprocessor_settings
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_a_saved_classifier_cuts_pairs_as_its_folder_did(bert, tmp_path, side):
+    write(bert, SETTINGS, {"truncation_side": side})
+    BertClassifier.from_preset(bert).save_to_preset(tmp_path / "saved")
+    settings = {"truncate": "longest_first", "truncation_side": side}
+    assert open_preset(bert).preprocessor_settings == settings
+    assert open_preset(tmp_path / "saved").preprocessor_settings == settings

@@ -355,7 +355,16 @@ def test_a_tokenizer_that_cannot_be_made_is_refused(request, family, path, value
         ),
         ("model/type", "Mine", "its model has the part 'Mine'"),
         ("model/unk_token", 1, "no tokenizer can be made of it"),
+        ("model/unk_token", "<u>", "the vocabulary lacks '<u>', which stands for what is unknown"),
+        ("model", {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "<u>"}, "lacks '<u>'"),
+        (
+            "model",
+            {"type": "BPE", "vocab": {"a": 0}, "merges": [], "unk_token": "<u>"},
+            "lacks '<u>'",
+        ),
+        ("model", {"type": "Unigram", "vocab": [["a", 0.0]]}, "model.unk_id is null"),
     ],
+    ids=lambda value: str(value)[:40],
 )
 def test_a_pipeline_that_is_not_known_is_refused(bert, path, value, problem):
     write(bert, TOKENIZER, at(wordpiece_json(), path, value))

@@ -1,6 +1,9 @@
 import contextlib
 import json
+import shlex
 import struct
+import subprocess
+import sys
 import warnings
 
 import ml_dtypes
@@ -181,10 +184,54 @@ def test_one_value_that_is_no_number_is_refused_with_its_weight(bert, dtype, val
     assert_refused(bert, WEIGHTS, f"the weight {name!r} holds {value}, not a finite number")
 
 
-@pytest.mark.parametrize("file", ["pytorch_model.bin", "tf_model.h5", "flax_model.msgpack"])
-def test_weights_of_other_formats_are_refused_unread(bert, file):
+@pytest.mark.parametrize(
+    ("file", "problem"),
+    [
+        ("pytorch_model.bin", "a pickle, which can run code, and not read; `pip install transf"),
+        ("pytorch_model.bin.index.json", "a pickle, which can run code, and not read"),
+        ("flax_model.msgpack", "of Flax, and not read; `pip install 'transformers<5' torch flax`"),
+    ],
+)
+def test_weights_of_other_formats_are_refused_unread(bert, file, problem):
     (bert / WEIGHTS).rename(bert / file)
-    assert_refused(bert, file, "only safetensors are read, since other formats can run code")
+    assert_refused(bert, file, problem)
+
+
+def test_a_variant_is_not_chosen_by_itself(bert):
+    (bert / WEIGHTS).rename(bert / "model.fp16.safetensors")
+    (bert / "pytorch_model.bin").write_bytes(b"")
+    assert_refused(
+        bert, "model.fp16.safetensors", "a variant of the weights; to use it, rename it to model.sa"
+    )
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("head", [True, False])
+def test_the_command_that_the_refusal_names_converts(tmp_path, head):
+    torch = pytest.importorskip("torch", reason="needs the parity extra")
+    pytest.importorskip("transformers", reason="needs the parity extra")
+    folder = make_folder(tmp_path / "it's bert", "bert", head=head)
+    expected = load_file(folder / WEIGHTS)
+    (folder / WEIGHTS).unlink()
+    tensors = {name: torch.tensor(array) for name, array in expected.items()}
+    prefixed = {
+        name if name.startswith("classifier") else f"bert.{name}": tensor
+        for name, tensor in tensors.items()
+    }
+    torch.save(prefixed if head else tensors, folder / "pytorch_model.bin")
+    preset = open_preset(folder)
+    with pytest.raises(PresetError) as caught:
+        BertBackbone.from_preset(preset)
+    command = shlex.split(str(caught.value).partition(": python ")[2])
+    subprocess.run([sys.executable, *command], check=True, capture_output=True)
+    converted = BertBackbone.from_preset(folder)
+    found = arrays(converted.named_weights())["embeddings/token"]
+    np.testing.assert_array_equal(found, expected["embeddings.word_embeddings.weight"])
+    assert open_preset(folder).has_classifier == head
+    if head:
+        classifier = BertClassifier.from_preset(folder, preprocessor=None)
+        kernel = arrays(classifier.named_head_weights())["logits/kernel"]
+        np.testing.assert_array_equal(kernel, expected["classifier.weight"].T)
 
 
 def test_no_weights_at_all_are_refused(bert):

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import BertBackbone
-from models.inference.predictor import Predictor
+from models import BertBackbone, BertPreprocessor, Predictor, UserError
+from models.presets.keras_hub_preset import EMBEDDER_POOLINGS
+from models.presets.lookup import open_preset
+from models.presets.storable import EMBEDDER_FAMILIES
 from tests.models.family_cases import case
 
 keras_hub = pytest.importorskip("keras_hub")
@@ -182,6 +184,96 @@ def test_pairs_get_the_same_inputs_as_in_keras_hub(family, truncate):
     assert found.keys() == expected.keys()
     for name, array in found.items():
         np.testing.assert_array_equal(array, keras.ops.cast(expected[name], "int32"))
+
+
+def ids_in_keras_hub(preprocessor, first, second):
+    # Without labels Keras Hub takes a tuple for texts and labels.
+    features, _ = preprocessor((tf.constant(first), tf.constant(second)), np.zeros(len(first)))
+    return keras.ops.convert_to_numpy(features["token_ids"])
+
+
+def test_longest_first_is_round_robin_in_keras_hub_but_for_an_odd_place(classifier, tmp_path):
+    tokenizer = classifier.preprocessor.tokenizer
+    ours = BertPreprocessor(tokenizer, 8, "longest_first")
+    ours.save_to_preset(tmp_path)
+    classifier.backbone.save_to_preset(tmp_path)
+    theirs = keras_hub.models.BertTextClassifierPreprocessor.from_preset(str(tmp_path))
+    first, second = ["a", "a b c d e", "a b"], ["b c", "a b c", "a b c d e"]
+    found = ours((first, second))["token_ids"].numpy()
+    np.testing.assert_array_equal(found, ids_in_keras_hub(theirs, first, second))
+    odd = ["a b c"], ["a b c d e"]
+    round_robin = BertPreprocessor(tokenizer, 8, "round_robin")(odd)["token_ids"].numpy()
+    np.testing.assert_array_equal(round_robin, ids_in_keras_hub(theirs, *odd))
+    assert (ours(odd)["token_ids"].numpy() != round_robin).any()
+
+
+def test_keras_hub_refuses_a_preprocessor_that_cuts_on_the_left(classifier, tmp_path):
+    tokenizer = classifier.preprocessor.tokenizer
+    BertPreprocessor(tokenizer, 8, truncation_side="left").save_to_preset(tmp_path)
+    classifier.backbone.save_to_preset(tmp_path)
+    theirs = keras_hub.models.BertTextClassifierPreprocessor.from_preset(str(tmp_path))
+    with pytest.raises(ValueError, match="Received round_robin, of texts cut on the left"):
+        theirs(["a"])
+
+
+has_embedders = pytest.mark.skipif(
+    not hasattr(keras_hub.models, "BertTextEmbedder"), reason="this Keras Hub has no embedders"
+)
+
+
+@pytest.fixture
+def their_embedder(their_backbone):
+    def make(family, **settings):
+        tokenizer = family.theirs("Tokenizer")(**family.arguments, **family.their_arguments)
+        preprocessor = family.theirs("TextEmbedderPreprocessor")(
+            tokenizer, sequence_length=20, truncate="waterfall"
+        )
+        return family.theirs("TextEmbedder")(their_backbone(family), preprocessor, **settings)
+
+    return make
+
+
+@has_embedders
+@pytest.mark.parametrize("name", EMBEDDER_FAMILIES)
+@pytest.mark.parametrize("pooling", EMBEDDER_POOLINGS)
+@pytest.mark.parametrize("normalize", [True, False])
+def test_embedders_of_keras_hub_give_the_same_vectors_and_go_back(
+    name, pooling, normalize, their_embedder, tmp_path
+):
+    theirs = their_embedder(case(name), pooling_mode=pooling, normalize=normalize)
+    expected = theirs.predict(TEXTS, verbose=0)
+    theirs.save_to_preset(str(tmp_path / "theirs"))
+    ours = Predictor.from_preset(tmp_path / "theirs", task="embed")
+    assert ours.preprocessor.sequence_length == 20
+    assert ours.preprocessor.truncate == "waterfall"
+    np.testing.assert_allclose(ours(TEXTS), expected, atol=1e-5)
+
+    ours.model.save_to_preset(tmp_path / "ours")
+    again = keras_hub.models.TextEmbedder.from_preset(str(tmp_path / "ours"))
+    assert (again.pooling_mode, again.normalize) == (pooling, normalize)
+    assert again.preprocessor.sequence_length == 20
+    np.testing.assert_allclose(again.predict(TEXTS, verbose=0), expected, atol=1e-5)
+    settings = open_preset(tmp_path / "ours").embedding
+    assert (settings.pooling, settings.normalize) == (pooling, normalize)
+
+
+@has_embedders
+@pytest.mark.parametrize("name", EMBEDDER_FAMILIES)
+def test_pairs_are_embedded_where_keras_hub_packs_them_as_the_family_does(
+    name, their_embedder, tmp_path
+):
+    theirs = their_embedder(case(name))
+    theirs.save_to_preset(str(tmp_path))
+    ours = Predictor.from_preset(tmp_path, task="embed")
+    pair = ["the good film"], ["an awful one"]
+    packed = ids_in_keras_hub(theirs.preprocessor, *pair)
+    if name == "bert":
+        np.testing.assert_array_equal(ours.preprocessor(pair)["token_ids"], packed)
+        assert ours(*pair).shape == (1, 16)
+        return
+    assert (ours.preprocessor(pair)["token_ids"].numpy() != packed).any()
+    with pytest.raises(UserError, match="no vectors of pairs: Keras Hub's preprocessor"):
+        ours(*pair)
 
 
 def test_weights_stored_as_float16_load_in_both(classifier, tmp_path):

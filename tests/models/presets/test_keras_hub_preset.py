@@ -4,7 +4,9 @@ import time
 import pytest
 
 from models import BertBackbone, BertClassifier, PresetError
+from models.embedder import Embedder
 from models.presets.lookup import open_preset
+from models.presets.preset import EmbeddingSettings
 from tests.models.presets.damage import (
     CONFIG,
     LABELS,
@@ -267,3 +269,56 @@ def test_a_backbones_preset_has_no_labels_and_says_what_to_do(classifier, tmp_pa
     classifier.backbone.save_to_preset(tmp_path)
     with pytest.raises(PresetError, match=r"has no classifier.*pipelines\.finetune"):
         _ = open_preset(tmp_path).labels
+
+
+@pytest.fixture
+def embedder(classifier, tmp_path):
+    Embedder(classifier.backbone, classifier.preprocessor, EmbeddingSettings()).save_to_preset(
+        tmp_path
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [
+        ("pooling_mode", "last", "pooling_mode 'last' is not one of mean, cls, max"),
+        ("pooling_mode", None, "pooling_mode must not be None"),
+        ("normalize", 1, "normalize must not be 1"),
+        ("dense", 3, "unknown field 'dense'; known are backbone, "),
+    ],
+)
+def test_an_embedder_that_cannot_be_is_refused(embedder, field, value, problem):
+    edit(embedder, TASK, "config", field, value)
+    with pytest.raises(PresetError, match=f"{TASK}: {problem}"):
+        _ = open_preset(embedder).embedding
+
+
+def test_an_embedder_of_another_family_is_refused(embedder):
+    edit(embedder, TASK, "class_name", "XLMRobertaTextEmbedder")
+    with pytest.raises(PresetError, match="'XLMRobertaTextEmbedder' is not 'BertTextEmbedder'"):
+        _ = open_preset(embedder).embedding
+
+
+def test_an_embedder_normalizes_the_mean_unless_it_says_otherwise(embedder):
+    for field in ("pooling_mode", "normalize"):
+        content = json.loads((embedder / TASK).read_bytes())
+        del content["config"][field]
+        (embedder / TASK).write_text(json.dumps(content))
+    assert open_preset(embedder).embedding == EmbeddingSettings("mean", normalize=True)
+
+
+@pytest.mark.parametrize(
+    ("own", "problem"),
+    [
+        ([], "textbeam: must not be []"),
+        ({"truncate": 1}, "textbeam: truncate must not be 1"),
+        ({"truncate": "middle"}, "truncate must be one of round_robin, waterfall, longest_first"),
+        ({"truncation_side": "up"}, "truncation_side must be one of right, left, not 'up'"),
+        ({"side": "left"}, "textbeam: unknown field 'side'"),
+    ],
+    ids=["array", "number", "truncate", "side", "field"],
+)
+def test_own_settings_of_a_preprocessor_are_checked(preset, own, problem):
+    edit(preset, PREPROCESSOR, "textbeam", own)
+    assert_refused(preset, PREPROCESSOR, problem)

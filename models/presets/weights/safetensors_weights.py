@@ -2,6 +2,7 @@
 
 import contextlib
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,12 +22,6 @@ INDEX = "model.safetensors.index.json"
 # Far above any real header, far below what would fill memory.
 _MAX_HEADER_BYTES = 4 << 20
 _FLOATS = ("F64", "F32", "F16", "BF16")
-
-# What other programs write, including pickles, which can run code.
-_UNREAD = (
-    *("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"),
-    *("model.pt", "model.bin"),
-)
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,25 @@ class StoredArray:
     shape: tuple[int, ...]
 
 
-class Safetensors:
+class TensorFiles(ABC):
+    """The arrays of a preset in the format of Hugging Face, by the names of PyTorch."""
+
+    @property
+    @abstractmethod
+    def files(self) -> list[str]:
+        """The files that hold the arrays."""
+
+    @property
+    @abstractmethod
+    def arrays(self) -> dict[str, StoredArray]:
+        """The stored arrays by the names that a layout uses."""
+
+    @abstractmethod
+    def read(self, array: StoredArray) -> np.ndarray:
+        """Returns the values of one of the arrays, in the file's type."""
+
+
+class Safetensors(TensorFiles):
     """The arrays of a preset, in one file or in several that an index names.
 
     Args:
@@ -78,24 +91,11 @@ class Safetensors:
         self._file = file
 
     @cached_property
+    @override
     def files(self) -> list[str]:
-        """The files that hold the arrays, not including the index."""
         if self._file is not None:
             return [self._file]
-        if self._preset.has(WEIGHTS):
-            return [WEIGHTS]
-        if self._preset.has(INDEX):
-            return self._shards()
-        unread = [file for file in _UNREAD if self._preset.has(file)]
-        if not unread:
-            raise self._preset.error(WEIGHTS, "no such file")
-        folder = str((self._preset.folder / self._preset.located(WEIGHTS)).parent)
-        raise self._preset.error(
-            unread[0],
-            "only safetensors are read, since other formats can run code; convert it with "
-            f"transformers: AutoModel.from_pretrained({folder!r}).save_pretrained({folder!r}), "
-            "or the class of its task for a classifier",
-        )
+        return [WEIGHTS] if self._preset.has(WEIGHTS) else self._shards()
 
     def _shards(self) -> list[str]:
         index = self._preset.json(INDEX)
@@ -114,11 +114,11 @@ class Safetensors:
         return list(shards)
 
     @cached_property
+    @override
     def arrays(self) -> dict[str, StoredArray]:
-        """The stored arrays by the names that a layout uses."""
         found: dict[str, StoredArray] = {}
         for file in self.files:
-            with self.opened(file) as store:
+            with self._opened(file) as store:
                 for name in store.keys():  # noqa: SIM118 - it is not a mapping
                     part = store.get_slice(name)
                     array = StoredArray(file, name, part.get_dtype(), tuple(part.get_shape()))
@@ -129,8 +129,15 @@ class Safetensors:
                         )
         return found
 
+    @override
+    def read(self, array: StoredArray) -> np.ndarray:
+        # Reopened for each array, since what has been read from an open file stays in memory.
+        with self._opened(array.file) as store:
+            values: np.ndarray = store.get_tensor(array.name)
+        return values
+
     @contextlib.contextmanager
-    def opened(self, file: str) -> Iterator[Any]:
+    def _opened(self, file: str) -> Iterator[Any]:
         """Opens one of the files after checking its header."""
         path = self._preset.path(file)
         try:
@@ -170,7 +177,7 @@ class SafetensorsWeights(StoredWeights):
     def __init__(
         self,
         preset: Preset,
-        stored: Safetensors,
+        stored: TensorFiles,
         layout: Sequence[TensorWeight],
         ignored: Iterable[str],
     ) -> None:
@@ -187,15 +194,13 @@ class SafetensorsWeights(StoredWeights):
 
     def _values(self, name: str) -> np.ndarray:
         array = self._stored.arrays[name]
-        # Reopened for each array, since what has been read from an open file stays in memory.
-        with self._stored.opened(array.file) as store:
-            values = store.get_tensor(array.name).astype(np.float32, copy=False)
+        values = self._stored.read(array).astype(np.float32, copy=False)
         return self._preset.finite(array.file, array.name, values)
 
 
 def _check(
     preset: Preset,
-    stored: Safetensors,
+    stored: TensorFiles,
     expected: Mapping[str, tuple[int, ...]],
     ignored: tuple[str, ...],
 ) -> None:

@@ -1,0 +1,1 @@
+"""The files with weights in a preset, each format read without anything in it that could run."""
