@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from models.families.record import Family
+from models.families.record import Packing
 
 Truncation = Literal["round_robin", "waterfall"]
 TRUNCATIONS: tuple[Truncation, ...] = get_args(Truncation)
@@ -34,6 +34,14 @@ class Tokens:
 
     def __len__(self) -> int:
         return len(self.splits) - 1
+
+    def take(self, rows: np.ndarray) -> "Tokens":
+        """Returns the rows with the given indices, in their order."""
+        lengths = self.lengths[rows]
+        splits = np.concatenate([[0], np.cumsum(lengths)])
+        source = np.arange(splits[-1]) + np.repeat(self.splits[rows] - splits[:-1], lengths)
+        segment_ids = None if self.segment_ids is None else self.segment_ids[source]
+        return Tokens(self.ids[source], splits, segment_ids)
 
     @classmethod
     def concatenate(cls, parts: "Sequence[Tokens]") -> "Tokens":
@@ -106,19 +114,21 @@ def kept_lengths(
 
 def pack(
     texts: Sequence[Tokens],
-    family: Family,
+    packing: Packing,
     special_ids: dict[str, int],
     sequence_length: int,
     truncate: Truncation = "round_robin",
+    has_segments: bool = False,
 ) -> tuple[Tokens, np.ndarray]:
     """Truncates tokenized texts to a length and adds the special tokens around them.
 
     Args:
         texts: The tokens of one text per row, or of the first and second texts of pairs.
-        family: The family whose special tokens surround the texts.
+        packing: Where special tokens go.
         special_ids: The id of each special token.
         sequence_length: Maximum number of tokens per row, special ones included.
         truncate: How a pair is truncated.
+        has_segments: Whether the rows have segment ids.
 
     Returns:
         The rows, and int64 `[rows]`: how many tokens each row had before truncation, special ones
@@ -127,8 +137,8 @@ def pack(
     Raises:
         ValueError: There is no room for a token beside the special ones.
     """
-    pieces = family.packing.pieces(len(texts))
-    num_special = family.packing.num_special(len(texts))
+    pieces = packing.pieces(len(texts))
+    num_special = packing.num_special(len(texts))
     if sequence_length <= num_special:
         raise ValueError(
             f"sequence_length={sequence_length} leaves no room for text beside the {num_special} "
@@ -140,18 +150,16 @@ def pack(
     splits = np.zeros(len(total) + 1, np.int64)
     np.cumsum(total, out=splits[1:])
     ids = np.empty(splits[-1], np.int32)
-    segment_ids = np.zeros(splits[-1], np.int32) if family.num_segments else None
+    segment_ids = np.zeros(splits[-1], np.int32) if has_segments else None
 
     at = splits[:-1].copy()  # where each row's next piece goes
-    segment = 0
-    for piece in pieces:
+    for piece, segment in zip(pieces, packing.segments(len(texts)), strict=True):
         if isinstance(piece, str):
             ids[at] = special_ids[piece]
             if segment_ids is not None:
                 segment_ids[at] = segment
             at += 1
             continue
-        segment = piece
         count = kept[piece]
         within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
         target = within + np.repeat(at, count)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 from typing_extensions import Self
 
 from models.families.member import FamilyMember
+from models.families.record import Packing
 from models.inputs import as_segments, check_pairs
 from models.packing import TRUNCATIONS, Tokens, Truncation, pack
 from models.presets import keras_hub
@@ -18,6 +20,7 @@ from models.presets.keras_hub_preset import PREPROCESSOR, classes
 from models.presets.lookup import open_preset
 from models.presets.preset import Preset
 from models.serialization import deserialize_parts
+from models.tokenizers.of_preset import tokenizer_of
 from models.tokenizers.tokenizer import Tokenizer
 from models.windows import Windows, pack_windows, split_windows
 
@@ -33,33 +36,49 @@ class Preprocessor(FamilyMember):
     [[2, 70, 1243, 1226, 53, 3, 0, 0]]
 
     Args:
-        tokenizer: A tokenizer of the same family.
+        tokenizer: A tokenizer, with the special tokens of `packing`.
         sequence_length: Tokens per row, special ones included: longer rows are truncated, shorter
             ones padded.
         truncate: How a pair is truncated: `round_robin` or `waterfall`.
+        packing: Where special tokens go; where the family's go if `None`.
+
+    Raises:
+        ValueError: There is no such truncation, or the tokenizer lacks a token of the packing.
     """
 
     tokenizer_class: ClassVar[type[Any]]
-    """A subclass of `Tokenizer`; each has a constructor of its own."""
+    """A subclass of `Tokenizer`, the family's own; each has a constructor of its own."""
 
     def __init__(
         self,
         tokenizer: Tokenizer,
         sequence_length: int = DEFAULT_SEQUENCE_LENGTH,
         truncate: Truncation = "round_robin",
+        packing: Packing | None = None,
     ) -> None:
         if truncate not in TRUNCATIONS:
             raise ValueError(f"truncate={truncate!r} is not one of {', '.join(TRUNCATIONS)}")
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
         self.truncate: Truncation = truncate
-        specials = {piece for piece in self.record.packing.pair if isinstance(piece, str)}
-        self._special_ids = {token: tokenizer.token_to_id(token) for token in specials}
+        self.packing = self.record.packing if packing is None else packing
+        known = tokenizer.get_vocabulary()
+        if missing := sorted(self.packing.tokens.difference(known)):
+            raise ValueError(
+                f"the tokenizer lacks {', '.join(missing)}, which {type(self).__name__} puts "
+                "around texts"
+            )
+        self._special_ids = {token: tokenizer.token_to_id(token) for token in self.packing.tokens}
+
+    @property
+    def has_segments(self) -> bool:
+        """Whether its rows have segment ids."""
+        return self.record.num_segments > 0
 
     @property
     def features(self) -> list[str]:
         """Names of the arrays that it returns."""
-        return ["token_ids", "padding_mask", *(["segment_ids"] if self.record.num_segments else [])]
+        return ["token_ids", "padding_mask", *(["segment_ids"] if self.has_segments else [])]
 
     @property
     def special_ids(self) -> list[int]:
@@ -81,12 +100,18 @@ class Preprocessor(FamilyMember):
             PresetError: There is no such preset, or its files are invalid.
         """
         preset = open_preset(preset, cls.family)
-        tokenizer = overrides.pop("tokenizer", None) or cls.tokenizer_class.from_preset(preset)
+        tokenizer = overrides.pop("tokenizer", None) or tokenizer_of(preset)
         length = preset.resolve_length(sequence_length)
-        return cls(tokenizer, length, **{**preset.preprocessor_settings, **overrides})
+        settings = {**preset.preprocessor_settings, "packing": preset.packing, **overrides}
+        return cls(tokenizer, length, **settings)
 
     def save_to_preset(self, folder: str | os.PathLike[str]) -> None:
-        """Writes the files of the preprocessor and its tokenizer into a preset folder."""
+        """Writes the files of the preprocessor and its tokenizer into a preset folder.
+
+        Raises:
+            UserError: Keras Hub's format, in which they are written, cannot hold them.
+        """
+        keras_hub.check_holds(self.record, self.tokenizer.kind, self.packing)
         self.tokenizer.save_to_preset(folder)
         keras_hub.write_json(Path(folder), PREPROCESSOR, self.description())
 
@@ -106,12 +131,15 @@ class Preprocessor(FamilyMember):
             "tokenizer": self.tokenizer,
             "sequence_length": self.sequence_length,
             "truncate": self.truncate,
+            "packing": asdict(self.packing),
         }
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Creates a preprocessor from what `get_config` returned."""
-        return cls(**deserialize_parts(config, ("tokenizer",)))
+        made = deserialize_parts(config, ("tokenizer",))
+        packing = Packing(**{name: tuple(pieces) for name, pieces in made["packing"].items()})
+        return cls(**{**made, "packing": packing})
 
     def encode(
         self,
@@ -129,10 +157,11 @@ class Preprocessor(FamilyMember):
         """
         return pack(
             self._tokens(texts, pair_texts),
-            self.record,
+            self.packing,
             self._special_ids,
             self.sequence_length,
             self.truncate,
+            self.has_segments,
         )
 
     def _tokens(
@@ -156,11 +185,13 @@ class Preprocessor(FamilyMember):
             pair_texts: Strings `[rows]`: the second texts of pairs.
         """
         encoded = self._tokens(texts, pair_texts)
-        return pack_windows(encoded, self.record, self._special_ids, self.sequence_length)
+        return pack_windows(
+            encoded, self.packing, self._special_ids, self.sequence_length, self.has_segments
+        )
 
     def split_windows(self, tokens: Tokens) -> Windows:
         """Cuts the rows of `encode_windows` into their windows."""
-        return split_windows(tokens, self.record, self._special_ids, self.sequence_length)
+        return split_windows(tokens, self.packing, self._special_ids, self.sequence_length)
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:

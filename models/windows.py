@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from models.families.record import Family
+from models.families.record import Packing
 from models.packing import Tokens, kept_lengths, pack
 
 LongText = Literal["truncate", "windows"]
@@ -27,9 +27,10 @@ of a quarter makes a long text cost a third more than no overlap; a half would d
 
 def pack_windows(
     texts: Sequence[Tokens],
-    family: Family,
+    packing: Packing,
     special_ids: Mapping[str, int],
     sequence_length: int,
+    has_segments: bool = False,
 ) -> tuple[Tokens, np.ndarray, np.ndarray]:
     """Adds special tokens around tokenized texts, and around each window of a long one.
 
@@ -38,9 +39,10 @@ def pack_windows(
 
     Args:
         texts: The tokens of one text per row, or of the first and second texts of pairs.
-        family: The family whose special tokens surround the texts.
+        packing: Where special tokens go.
         special_ids: The id of each special token.
         sequence_length: Tokens per window, special ones included.
+        has_segments: Whether the rows have segment ids.
 
     Returns:
         The rows, longer than `sequence_length` where they hold several windows; int64 `[rows]`,
@@ -50,7 +52,7 @@ def pack_windows(
     Raises:
         ValueError: There is no room for a token of each text beside the special ones.
     """
-    num_special = family.packing.num_special(len(texts))
+    num_special = packing.num_special(len(texts))
     room = sequence_length - num_special
     if room < len(texts):
         raise ValueError(
@@ -68,7 +70,7 @@ def pack_windows(
     start = (np.arange(len(row)) - bounds[row]) * strides[row]
     parts = [_cut(texts[0], row, np.zeros_like(row), kept[row]) for kept in kept_first]
     parts.append(_cut(texts[-1], row, start, np.minimum(rooms[row], long[row] - start)))
-    windows, _ = pack(parts, family, dict(special_ids), sequence_length, "waterfall")
+    windows, _ = pack(parts, packing, dict(special_ids), sequence_length, "waterfall", has_segments)
     is_cut = np.any([lengths[0] > kept for kept in kept_first], axis=0)
     return (
         Tokens(windows.ids, windows.splits[bounds], windows.segment_ids),
@@ -143,13 +145,13 @@ class Windows:
 
 
 def split_windows(
-    tokens: Tokens, family: Family, special_ids: Mapping[str, int], sequence_length: int
+    tokens: Tokens, packing: Packing, special_ids: Mapping[str, int], sequence_length: int
 ) -> Windows:
     """Cuts the rows that `pack_windows` made into their windows.
 
     Args:
         tokens: The rows.
-        family: The family whose special tokens surround the texts.
+        packing: Where special tokens go.
         special_ids: The id of each special token.
         sequence_length: Tokens per window, special ones included.
     """
@@ -163,18 +165,18 @@ def split_windows(
     for long in result.long_rows:
         start = tokens.splits[long]
         first = tokens.ids[start : start + sequence_length]
-        repeated = _num_repeated(first, family, special_ids)
+        repeated = _num_repeated(first, packing, special_ids)
         result.weights[bounds[long] + 1 : bounds[long + 1]] -= repeated
     return result
 
 
-def _num_repeated(window: np.ndarray, family: Family, special_ids: Mapping[str, int]) -> int:
+def _num_repeated(window: np.ndarray, packing: Packing, special_ids: Mapping[str, int]) -> int:
     """Returns how many tokens of a full window the next repeats: special, first text, overlap."""
-    opening, closing = family.packing.single.index(0), special_ids[str(family.packing.single[-1])]
+    opening, closing = packing.single.index(0), special_ids[str(packing.single[-1])]
     # No text contains a special token's id, so the first closing token ends the first text.
     first_length = int(np.argmax(window == closing)) - opening
-    is_pair = first_length < len(window) - family.packing.num_special(1)
-    fixed = family.packing.num_special(1)
+    is_pair = first_length < len(window) - packing.num_special(1)
+    fixed = packing.num_special(1)
     if is_pair:
-        fixed = family.packing.num_special(2) + first_length
+        fixed = packing.num_special(2) + first_length
     return fixed + (len(window) - fixed) // _OVERLAP

@@ -177,17 +177,22 @@ def _find_start(
     args: argparse.Namespace,
 ) -> tuple["Preset | None", dict[str, Any], int]:
     """Returns the preset or the shape to start from, and the maximum tokens of a text."""
+    from models.families.record import FAMILIES
+    from models.presets.keras_hub import check_holds
     from pipelines.fetching import open_named
 
     preset = open_named(args.preset) if args.preset else None
     if preset:
         shape: dict[str, Any] = {}
         length, family = preset.resolve_length(args.sequence_length), preset.family
-        num_layers = preset.backbone_config["num_layers"]
+        num_layers, packing = preset.backbone_config["num_layers"], preset.packing
+        check_holds(FAMILIES[family], preset.tokenizer_kind, packing)
     else:
         shape, num_layers = read_shape(Path(args.config)), 0
         length, family = length_from_scratch(shape, args.sequence_length), shape["family"]
-    options.check_sequence_length(length, family, 2 if args.text_pair_column else 1)
+        packing = FAMILIES[family].packing
+    num_texts = 2 if args.text_pair_column else 1
+    options.check_sequence_length(length, packing.num_special(num_texts), num_texts)
     for flag in ("freeze_layers", "lora_rank"):
         if getattr(args, flag) and not preset:
             raise UserError(f"--{flag} needs a --preset: frozen weights must be trained already")

@@ -112,7 +112,8 @@ def ask(args: argparse.Namespace, make_job: MakeJob) -> Asked:
     preset = open_named(args.preset)
     sequence_length = preset.resolve_length(args.sequence_length)
     num_texts = 2 if args.text_pair_column else 1
-    options.check_sequence_length(sequence_length, preset.family, num_texts, args.long_text)
+    num_special = preset.packing.num_special(num_texts)
+    options.check_sequence_length(sequence_length, num_special, num_texts, args.long_text)
     return Asked(args, preset, sequence_length, make_job(args, preset))
 
 

@@ -124,19 +124,16 @@ def positive(value: str) -> int:
 
 
 def check_sequence_length(
-    length: int, family: str, num_texts: int, long_text: str = "truncate"
+    length: int, num_special: int, num_texts: int, long_text: str = "truncate"
 ) -> None:
     """Raises `UserError` if a length leaves no room for text.
 
     Args:
         length: Tokens of a row.
-        family: Family of the model, a key of `FAMILIES`.
+        num_special: Special tokens around the texts of a row.
         num_texts: Texts of a row: 1, or 2 for pairs.
         long_text: What becomes of longer texts; a window needs room for each text.
     """
-    from models.families.record import FAMILIES
-
-    num_special = FAMILIES[family].packing.num_special(num_texts)
     needed = num_special + (num_texts if long_text == "windows" else 1)
     if length < needed:
         raise UserError(

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-TokenizerKind = Literal["wordpiece", "byte_pair", "sentence_piece"]
-"""How a family splits texts into tokens."""
+TokenizerKind = Literal["wordpiece", "byte_pair", "sentence_piece", "pipeline"]
+"""How texts are split into tokens: as a family does it, or as a checkpoint of Hugging Face says."""
 
 
 @dataclass(frozen=True)
@@ -18,16 +18,27 @@ class Packing:
     In `single` and `pair`, a string is a special token and a number is the text with that index.
 
     Attributes:
-        single: Layout of one text, such as `("[CLS]", 0, "[SEP]")`.
+        single: Layout of one text, such as `("[CLS]", 0, "[SEP]")`, all of it in segment 0.
         pair: Layout of a pair, such as `("[CLS]", 0, "[SEP]", 1, "[SEP]")`.
+        pair_segments: The segment of each piece of `pair`.
     """
 
     single: tuple[str | int, ...]
     pair: tuple[str | int, ...]
+    pair_segments: tuple[int, ...]
 
     def pieces(self, num_texts: int) -> tuple[str | int, ...]:
         """Returns the layout of one text or of two."""
         return self.single if num_texts == 1 else self.pair
+
+    def segments(self, num_texts: int) -> tuple[int, ...]:
+        """Returns the segment of each piece."""
+        return (0,) * len(self.single) if num_texts == 1 else self.pair_segments
+
+    @property
+    def tokens(self) -> frozenset[str]:
+        """The special tokens that stand around texts."""
+        return frozenset(piece for piece in (*self.single, *self.pair) if isinstance(piece, str))
 
     def num_special(self, num_texts: int) -> int:
         """Returns the number of special tokens around one text or two."""
@@ -62,7 +73,8 @@ class HuggingFaceFormat:
     """How Hugging Face's checkpoints of a family are written.
 
     Attributes:
-        model_type: What `config.json` calls the family.
+        model_types: What `config.json` calls the family; the first is its own name, the others
+            are of models that differ in their tokenizer alone.
         prefix: What precedes the names of a backbone's weights in a model with a head.
         arguments: The backbone's argument for each field of `config.json`.
         defaults: The values of missing fields: older files hold only what is unusual.
@@ -75,7 +87,7 @@ class HuggingFaceFormat:
         pads_first: Whether the first positions are reserved for padding.
     """
 
-    model_type: str
+    model_types: tuple[str, ...]
     prefix: str
     arguments: Mapping[str, str]
     defaults: Mapping[str, Any]
@@ -122,8 +134,8 @@ class Family:
     head_dropout: float = 0.0
 
 
-_CLS_SEP = Packing(("[CLS]", 0, "[SEP]"), ("[CLS]", 0, "[SEP]", 1, "[SEP]"))
-_S = Packing(("<s>", 0, "</s>"), ("<s>", 0, "</s>", "</s>", 1, "</s>"))
+_CLS_SEP = Packing(("[CLS]", 0, "[SEP]"), ("[CLS]", 0, "[SEP]", 1, "[SEP]"), (0, 0, 0, 1, 1))
+_S = Packing(("<s>", 0, "</s>"), ("<s>", 0, "</s>", "</s>", 1, "</s>"), (0,) * 6)
 
 _ARGUMENTS = {
     "vocab_size": "vocabulary_size",
@@ -160,9 +172,9 @@ _LAYER = LayerNames(
 _DROPOUTS = ("classifier_dropout", "hidden_dropout_prob")
 
 
-def _roberta(model_type: str, vocabulary_size: int) -> HuggingFaceFormat:
+def _roberta(vocabulary_size: int, *model_types: str) -> HuggingFaceFormat:
     return HuggingFaceFormat(
-        model_type=model_type,
+        model_types=model_types,
         prefix="roberta",
         arguments=_ARGUMENTS,
         defaults={**_DEFAULTS, "vocab_size": vocabulary_size, "pad_token_id": 1},
@@ -185,7 +197,7 @@ _BERT = Family(
     activation="gelu_approximate",
     head_dropout=0.1,
     hugging_face=HuggingFaceFormat(
-        model_type="bert",
+        model_types=("bert",),
         prefix="bert",
         arguments=_ARGUMENTS,
         defaults=_DEFAULTS,
@@ -204,7 +216,7 @@ _ROBERTA = Family(
     packing=_S,
     layer_norm_epsilon=1e-5,
     head_activation="tanh",
-    hugging_face=_roberta("roberta", 50_265),
+    hugging_face=_roberta(50_265, "roberta", "camembert"),
 )
 
 _XLM_ROBERTA = Family(
@@ -214,7 +226,7 @@ _XLM_ROBERTA = Family(
     packing=_S,
     layer_norm_epsilon=1e-5,
     head_activation="tanh",
-    hugging_face=_roberta("xlm-roberta", 30_522),
+    hugging_face=_roberta(30_522, "xlm-roberta"),
 )
 
 _DISTIL_BERT = Family(
@@ -226,7 +238,7 @@ _DISTIL_BERT = Family(
     drops_first=False,
     head_dropout=0.2,
     hugging_face=HuggingFaceFormat(
-        model_type="distilbert",
+        model_types=("distilbert",),
         prefix="distilbert",
         arguments={
             "vocab_size": "vocabulary_size",

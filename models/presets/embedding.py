@@ -93,7 +93,7 @@ Module = Dense | LayerNorm | Normalize
 class EmbeddingSettings:
     """How a preset's texts become vectors.
 
-    The steps in their order: `prefix` and lowercasing, the backbone, `token_modules`, pooling,
+    The steps in their order: `prefix`, the backbone, `token_modules`, pooling,
     `modules`, the first `dimensions`, normalization.
 
     Attributes:
@@ -104,7 +104,6 @@ class EmbeddingSettings:
         token_modules: What the vectors of the tokens go through before pooling.
         dimensions: How many dimensions of a vector the preset keeps, from its start; all if `None`.
         pools_prefix: Whether the tokens of `prefix` are pooled like those of the text.
-        lowercase: Whether texts are lowercased, as by `str.lower`, before they are tokenized.
         prefix: What the backbone reads before every text.
     """
 
@@ -114,7 +113,6 @@ class EmbeddingSettings:
     token_modules: tuple[Module, ...] = ()
     dimensions: int | None = None
     pools_prefix: bool = True
-    lowercase: bool = False
     prefix: str = ""
 
     @property
@@ -131,17 +129,11 @@ class EmbeddingSettings:
             segments: Strings `[rows]`, none of them null: single texts, or the first and second
                 texts of pairs, of which the first get the prefix.
         """
-        prefixes = (self.prefix, "")
-        return [self._prepare(*pair) for pair in zip(segments, prefixes, strict=False)]
-
-    def _prepare(
-        self, texts: "pa.Array | Sequence[str]", prefix: str
-    ) -> "pa.Array | Sequence[str]":
-        if not prefix and not self.lowercase:
-            return texts
-        strings = texts.to_pylist() if hasattr(texts, "to_pylist") else texts
-        prefixed = [f"{prefix}{text}" for text in strings]
-        return [text.lower() for text in prefixed] if self.lowercase else prefixed
+        first, *others = segments
+        if not self.prefix:
+            return [first, *others]
+        texts = first.to_pylist() if hasattr(first, "to_pylist") else first
+        return [[f"{self.prefix}{text}" for text in texts], *others]
 
     def width(self, hidden_dim: int) -> int:
         """Returns the width of a vector before it is cut.

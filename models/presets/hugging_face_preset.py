@@ -14,11 +14,17 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
-from models.families.record import FAMILIES, Family, HuggingFaceFormat
+from models.families.record import (
+    FAMILIES,
+    Family,
+    HuggingFaceFormat,
+    Packing,
+    TokenizerKind,
+)
 from models.presets import hugging_face, sentence_transformers
 from models.presets.embedding import EmbeddingSettings, Normalize, Prompts
 from models.presets.hugging_face import POOLER
-from models.presets.hugging_face_tokenizer import ALL_FILES, FILES, TokenizerFiles
+from models.presets.hugging_face_tokenizer import ALL_FILES, TokenizerFiles
 from models.presets.preset import (
     BACKBONE_FIELDS,
     Preset,
@@ -59,7 +65,9 @@ _ONLY: dict[str, tuple[Any, ...]] = {
 
 
 MODEL_TYPES: dict[str, Family] = {
-    family.hugging_face.model_type: family for family in FAMILIES.values()
+    model_type: family
+    for family in FAMILIES.values()
+    for model_type in family.hugging_face.model_types
 }
 """The family of each `model_type`."""
 
@@ -226,7 +234,8 @@ class HuggingFacePreset(Preset):
 
     @cached_property
     def _tokenizer(self) -> TokenizerFiles:
-        return FILES[self._family.tokenizer](self)
+        config = self._config
+        return TokenizerFiles(self, config["model_type"], config.get("tokenizer_class"))
 
     @property
     @override
@@ -234,9 +243,24 @@ class HuggingFacePreset(Preset):
         return self._tokenizer.vocabulary_file
 
     @cached_property
+    def _recognized(self) -> tuple[TokenizerKind, dict[str, Any]]:
+        """The kind of the tokenizer, and the arguments of its constructor."""
+        return self._tokenizer.recognized(sentence_transformers.lowers_texts(self))
+
+    @property
+    @override
+    def tokenizer_kind(self) -> TokenizerKind:
+        return self._recognized[0]
+
+    @property
     @override
     def tokenizer_arguments(self) -> dict[str, Any]:
-        return self._tokenizer.arguments()
+        return self._recognized[1]
+
+    @property
+    @override
+    def packing(self) -> Packing:
+        return self._tokenizer.packing
 
     @cached_property
     @override

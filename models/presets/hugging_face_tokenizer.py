@@ -1,24 +1,24 @@
 """The tokenizer's files in a preset folder in the format of Hugging Face.
 
-`tokenizer.json` holds the vocabulary and says how texts are normalized and split. Without it, the
-vocabulary is in `vocab.txt`, or in `vocab.json` and `merges.txt`. `tokenizer_config.json` has
-settings that take precedence over it. A `sentencepiece.bpe.model` is complete in itself.
+They are read as transformers 5 reads them (https://github.com/huggingface/transformers). Its class,
+named in `tokenizer_config.json`, says what counts of the others: `tokenizer.json`, or else
+`vocab.txt`, `vocab.json` and `merges.txt`, or `sentencepiece.bpe.model`.
 """
 
-import base64
-import binascii
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
-from typing_extensions import override
+import tokenizers
 
 from models.errors import PresetError
-from models.families.record import TokenizerKind
+from models.families.record import Packing, TokenizerKind
+from models.presets import pipelines
+from models.presets.pipelines import character_map_in, model_type
 from models.presets.preset import MAX_VOCABULARY_BYTES, Preset
+from models.presets.tokenizer_classes import CLASSES, TokenizerClass
 from models.presets.vocabulary_files import read_lines, read_merges, read_vocabulary
-from models.tokenizers.unigram import is_scored, sentence_piece_model
+from models.tokenizers.unigram import USER_DEFINED, character_map_of, is_scored, pieces_of
 
 TOKENIZER = "tokenizer.json"
 SETTINGS = "tokenizer_config.json"
@@ -34,54 +34,306 @@ ALL_FILES = (
 )
 """The files that shape token ids."""
 
-# Classes of transformers that do what `tokenizer.json` says; BERT's own put their settings first.
-_GENERIC_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")
-_META = "\u2581"  # what SentencePiece writes for a space
+_VOCABULARIES = {
+    "WordPiece": WORDPIECE_VOCABULARY,
+    "BPE": BYTE_PAIR_VOCABULARY,
+    "Unigram": SENTENCE_PIECE_MODEL,
+    None: TOKENIZER,
+}
+_CLASS_OF = {
+    "bert": "BertTokenizer",
+    "distilbert": "BertTokenizer",
+    "roberta": "RobertaTokenizer",
+    "camembert": "CamembertTokenizer",
+    "xlm-roberta": "XLMRobertaTokenizer",
+}
+"""The class by a model's type, where no file names one."""
 
-# The supported values of each field.
-_Only = Mapping[str, tuple[Any, ...]]
+_NAMES = (
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+)
+_MASK = "mask_token"
 
 
-class TokenizerFiles(ABC):
+class TokenizerFiles:
     """The tokenizer's files of a preset, read on demand.
 
     Anything wrong in them raises `PresetError`.
 
     Args:
         preset: The preset.
+        model_type: What its `config.json` calls the model.
+        class_name: The tokenizer class that `config.json` names, if it does.
     """
 
-    specials: ClassVar[Mapping[str, str]]
-    """Special tokens by the names of their settings."""
-    settings_only: ClassVar[_Only] = {}
-    """The supported values of some fields of `tokenizer_config.json`."""
-    vocabulary: ClassVar[str]
-    """The file with the tokens if `tokenizer.json` does not hold them."""
-
-    def __init__(self, preset: Preset) -> None:
+    def __init__(self, preset: Preset, model_type: str, class_name: Any) -> None:
         self._preset = preset
+        self._own_class = _CLASS_OF[model_type]
+        self._config_class = class_name
 
     @property
     def vocabulary_file(self) -> str:
         """The file with the tokens, for messages."""
-        return TOKENIZER if self._preset.has(TOKENIZER) else self.vocabulary
+        return TOKENIZER if self._preset.has(TOKENIZER) else _VOCABULARIES[self._class.kind]
 
     @cached_property
     def max_length(self) -> int | None:
         """The length that texts are truncated to, in tokens; `None` if no file gives one."""
-        length = self._settings.get("model_max_length")
+        length = self._settings.get("model_max_length", self._settings.get("max_len"))
         is_size = isinstance(length, int) and not isinstance(length, bool) and length > 0
         return length if is_size else None
 
-    def arguments(self) -> dict[str, Any]:
-        """Returns the arguments of the tokenizer's constructor."""
-        self._check(SETTINGS, "", self._settings, self.settings_only)
-        self._check_specials()
-        return self._arguments()
+    @cached_property
+    def _class(self) -> TokenizerClass:
+        """What transformers calls the tokenizer's class."""
+        named = self._settings.get("tokenizer_class") or self._config_class or self._own_class
+        if not isinstance(named, str):
+            raise self._preset.error(SETTINGS, f"tokenizer_class must be a name, not {named!r:.60}")
+        found = CLASSES.get(named.removesuffix("Fast"))
+        if found is None:
+            raise self._preset.error(
+                SETTINGS,
+                f"its tokenizer is a {named}, which is not known here; use a checkpoint whose "
+                f"tokenizer_class is one of {', '.join(CLASSES)}",
+            )
+        if found.kind is None and not self._preset.has(TOKENIZER):
+            raise self._preset.error(
+                TOKENIZER, f"no such file, and tokenizer_class {named!r} needs it"
+            )
+        return found
 
-    @abstractmethod
-    def _arguments(self) -> dict[str, Any]:
-        """Returns the arguments of the tokenizer's constructor."""
+    @cached_property
+    def _specials(self) -> dict[str, str | None]:
+        """The special tokens by the names of their settings."""
+        return {name: _content(token) for name, token in self._named_tokens.items()}
+
+    @cached_property
+    def _named_tokens(self) -> dict[str, Any]:
+        """What the files say of each special token: its text, or more of it in an object."""
+        said = {name: self._settings[name] for name in _NAMES if name in self._settings}
+        if "added_tokens_decoder" not in self._settings:
+            others = self._object(SPECIAL_TOKENS)
+            said |= {name: others[name] for name in _NAMES if name in others}
+        named = {**self._class.specials, **said}
+        for name, token in named.items():
+            if token is not None and not isinstance(_content(token), str):
+                raise self._preset.error(SETTINGS, f"{name} must be a token, not {token!r:.60}")
+            is_needed = name != _MASK and self._class.specials.get(name) is not None
+            if token is None and is_needed:
+                raise self._preset.error(SETTINGS, f"{name} is null, and texts need it")
+        if named.get("pad_token") is None:
+            raise self._preset.error(SETTINGS, "names no pad_token, which fills up short rows")
+        return named
+
+    @cached_property
+    def packing(self) -> Packing:
+        """Where special tokens go."""
+        names = self._settings.get("model_input_names")
+        gives_segments = (
+            self._class.has_segments if not isinstance(names, list) else "token_type_ids" in names
+        )
+        packing = self._class.packing(self._specials, gives_segments)
+        if packing is None:
+            packing = pipelines.packing(self._preset, TOKENIZER, self._json, gives_segments)
+        return packing
+
+    @cached_property
+    def _pipeline(self) -> dict[str, Any]:
+        """The tokenizer as transformers makes it, described as `tokenizer.json` describes one."""
+        self._check_model_type()
+        try:
+            tokenizer = self._class.make(self, self._specials)
+            for token in self._tokens_to_add(tokenizer):
+                tokenizer.add_tokens([token])
+            return pipelines.described(tokenizer)
+        except PresetError:
+            raise
+        except BaseException as error:  # a panic of the library's is no Exception
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
+            problem = " ".join(str(error).split())
+            raise self._preset.error(
+                self.vocabulary_file, f"no tokenizer can be made of it ({problem:.200})"
+            ) from None
+
+    def _check_model_type(self) -> None:
+        stored, kind = model_type(self._json), self._class.kind
+        if self._json and kind is not None and stored != kind:
+            raise self._preset.error(
+                TOKENIZER,
+                f"holds a {stored} vocabulary, and the tokenizer class of {SETTINGS} needs a "
+                f"{kind} one; where the first is right, write "
+                '"tokenizer_class": "PreTrainedTokenizerFast" there',
+            )
+
+    def _tokens_to_add(self, tokenizer: tokenizers.Tokenizer) -> list[tokenizers.AddedToken]:
+        """Returns the tokens that are cut out of texts before anything else, as they are added."""
+        control = {token for token in self._specials.values() if token}
+        known = {repr(token) for token in tokenizer.get_added_tokens_decoder().values()}
+        listed = [token for _, token in sorted(self._listed_tokens(control).items())]
+        added = [token for token in listed if repr(token) not in known]
+        contents = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+        contents |= {token.content for token in added}
+        for token in [*self._named_tokens.values(), *self._extra_tokens()]:
+            content = _content(token)
+            if content and content not in contents:
+                contents.add(content)
+                fields = token if isinstance(token, dict) else {}
+                added.append(_added({"special": True, **fields, "content": content}))
+        return added
+
+    def _listed_tokens(self, control: set[str]) -> dict[int, tokenizers.AddedToken]:
+        """Returns the added tokens that the files list, by the ids that they give."""
+        if "added_tokens_decoder" in self._settings:
+            listed = self._settings["added_tokens_decoder"]
+            if not isinstance(listed, dict) or not all(map(_is_added, listed.values())):
+                raise self._preset.error(SETTINGS, "added_tokens_decoder must list tokens by id")
+            try:
+                return {int(index): _added(token) for index, token in listed.items()}
+            except ValueError:
+                raise self._preset.error(
+                    SETTINGS, "added_tokens_decoder lists an id that is no number"
+                ) from None
+        others = {*control, *(_content(token) for token in self._extra_tokens())}
+        found = {}
+        for content, index in self._object(ADDED_TOKENS).items():
+            if not isinstance(index, int):
+                raise self._preset.error(ADDED_TOKENS, f"{content!r:.60} must have a number as id")
+            is_special = content in others
+            fields = {"content": content, "special": is_special, "normalized": not is_special}
+            found[index] = _added(fields)
+        return found | {token["id"]: _added(token) for token in self._json_tokens}
+
+    def _extra_tokens(self) -> list[Any]:
+        """Returns the special tokens without a use of their own."""
+        settings = dict(self._settings)
+        if "added_tokens_decoder" not in settings:
+            settings |= self._object(SPECIAL_TOKENS)
+        extra = settings.get("extra_special_tokens") or settings.get("additional_special_tokens")
+        if isinstance(extra, dict):
+            extra = list(extra.values())
+        extra = list(self._class.extra) if extra is None else extra
+        if not isinstance(extra, list) or not all(isinstance(_content(t), str) for t in extra):
+            raise self._preset.error(
+                SETTINGS, "additional_special_tokens must be an array of tokens"
+            )
+        return extra
+
+    @cached_property
+    def _json_tokens(self) -> list[dict[str, Any]]:
+        """The added tokens in `tokenizer.json`."""
+        added = self._json.get("added_tokens") or []
+        if not isinstance(added, list) or not all(
+            _is_added(token) and type(token.get("id")) is int for token in added
+        ):
+            raise self._error("added_tokens must be an array of objects with `content` and `id`")
+        return added
+
+    def recognized(self, lowers_before: bool) -> tuple[TokenizerKind, dict[str, Any]]:
+        """Returns the kind of the tokenizer, and the arguments of its constructor.
+
+        Args:
+            lowers_before: Whether texts are lowercased before they are tokenized.
+        """
+        _ = self.packing
+        pipeline = self._pipeline
+        if lowers_before:
+            pipeline = pipelines.lowered(pipeline)
+        return pipelines.recognized(pipeline, self._specials)
+
+    # What a class reads, `models.presets.tokenizer_classes.Vocabulary`.
+
+    def word_pieces(self) -> dict[str, int]:
+        """Returns the ids of a WordPiece vocabulary."""
+        if self._json:
+            return self._ids()
+        lines = self._preset.parsed(WORDPIECE_VOCABULARY, read_lines)
+        return {line.rstrip(): index for index, line in enumerate(lines)}
+
+    def byte_pairs(self) -> tuple[dict[str, int], list[tuple[str, str]]]:
+        """Returns the ids of a byte-pair vocabulary, and its merges."""
+        if self._json:
+            ids, file, merges = self._ids(), TOKENIZER, self._json["model"].get("merges")
+        else:
+            ids = self._preset.parsed(BYTE_PAIR_VOCABULARY, read_vocabulary)
+            file = BYTE_PAIR_MERGES
+            merges = self._preset.parsed(BYTE_PAIR_MERGES, read_merges)
+        if not isinstance(merges, list) or not all(isinstance(m, (str, list)) for m in merges):
+            raise self._preset.error(file, "model.merges must be an array of pairs of tokens")
+        pairs = [tuple(m.split(" ")) if isinstance(m, str) else m for m in merges]
+        for index, pair in enumerate(pairs):
+            if len(pair) != 2 or not all(isinstance(token, str) and token for token in pair):
+                raise self._preset.error(
+                    file, f"merge {index}, {merges[index]!r:.40}, must be two tokens"
+                )
+        return ids, [(first, second) for first, second in pairs]
+
+    def unigrams(self, first: list[tuple[str, float]], skipped: int) -> list[tuple[str, float]]:
+        """Returns the pieces of a Unigram vocabulary with their scores.
+
+        Args:
+            first: What comes before the pieces of a SentencePiece model.
+            skipped: How many of the model's pieces those replace.
+        """
+        if self._json:
+            pieces = self._json["model"].get("vocab")
+            if not isinstance(pieces, list) or not all(map(is_scored, pieces)):
+                raise self._error("model.vocab must be an array of tokens with their scores")
+            return [(token, float(score)) for token, score in pieces]
+        pieces = self._spm[skipped:]
+        if any(kind == USER_DEFINED for _, _, kind in pieces):
+            raise self._preset.error(
+                SENTENCE_PIECE_MODEL,
+                "has tokens of its user's, which are not supported; save the "
+                "tokenizer with transformers, and use the folder with its tokenizer.json",
+            )
+        mask = str(self._specials[_MASK])
+        return [*first, *((text, score) for text, score, _ in pieces), (mask, 0.0)]
+
+    @cached_property
+    def _spm(self) -> list[tuple[str, float, int]]:
+        model = self._preset.read(SENTENCE_PIECE_MODEL)
+        try:
+            return pieces_of(model)
+        except ValueError as error:
+            raise self._preset.error(SENTENCE_PIECE_MODEL, str(error)) from None
+
+    def character_map(self) -> bytes | None:
+        """Returns the compiled map by which SentencePiece normalizes characters."""
+        if self._json:
+            return character_map_in(self._preset, TOKENIZER, self._json)
+        return character_map_of(self._preset.read(SENTENCE_PIECE_MODEL)) or None
+
+    def setting(self, name: str, default: bool | None, *others: bool | None) -> bool | None:
+        """Returns a setting, checked.
+
+        Args:
+            name: Its name in `tokenizer_config.json`.
+            default: What it is if it is not there.
+            *others: What else it may be.
+        """
+        value = self._settings.get(name, default)
+        if not any(value is known for known in (default, *others)):
+            names = {True: "true", False: "false", None: "null"}
+            choices = " or ".join(names[known] for known in (default, *others))
+            raise self._preset.error(SETTINGS, f"{name} must be {choices}, not {value!r:.60}")
+        return value
+
+    def complete(self) -> tokenizers.Tokenizer:
+        """Returns the tokenizer that `tokenizer.json` describes."""
+        return pipelines.complete(self._preset, TOKENIZER, self._json)
+
+    def _ids(self) -> dict[str, int]:
+        ids = self._json["model"].get("vocab")
+        if not isinstance(ids, dict) or not all(type(index) is int for index in ids.values()):
+            raise self._error("model.vocab must be an object of ids by token")
+        return ids
 
     def _object(self, file: str) -> dict[str, Any]:
         """Returns the content of a file; empty if there is no such file."""
@@ -99,279 +351,26 @@ class TokenizerFiles(ABC):
     @cached_property
     def _json(self) -> dict[str, Any]:
         """The content of `tokenizer.json`."""
-        return self._object(TOKENIZER)
-
-    def _check_specials(self) -> None:
-        """Raises `PresetError` for special tokens with other names, and for added tokens."""
-        for file, content in ((SETTINGS, self._settings), (SPECIAL_TOKENS, None)):
-            for name, token in (content or self._object(file)).items():
-                token = token.get("content") if isinstance(token, dict) else token
-                if name in self.specials and token not in (None, self.specials[name]):
-                    raise self._preset.error(
-                        file, f"{name} must be {self.specials[name]!r}, not {token!r:.60}"
-                    )
-        decoder = self._settings.get("added_tokens_decoder") or {}
-        tokens = decoder.values() if isinstance(decoder, dict) else [decoder]
-        added = [(SETTINGS, t.get("content") if isinstance(t, dict) else t) for t in tokens]
-        added += [(ADDED_TOKENS, token) for token in self._object(ADDED_TOKENS)]
-        added += [(TOKENIZER, token) for token in self._added]
-        for file, token in added:
-            if token not in self.specials.values():
-                raise self._preset.error(file, f"the added token {token!r:.60} is not supported")
-
-    @cached_property
-    def _added(self) -> dict[str, int]:
-        """Ids of the added tokens in `tokenizer.json`."""
-        added = self._json.get("added_tokens") or []
-        if not isinstance(added, list) or not all(
-            isinstance(token, dict)
-            and isinstance(token.get("content"), str)
-            and isinstance(token.get("id"), int)
-            for token in added
-        ):
-            raise self._error("added_tokens must be an array of objects with `content` and `id`")
-        return {token["content"]: token["id"] for token in added}
-
-    def _check(self, file: str, name: str, part: Any, only: _Only) -> None:
-        """Raises `PresetError` unless a part of a file has only supported values."""
-        if not isinstance(part, dict):
-            raise self._preset.error(file, f"{name} is {part!r:.60}, which is not supported")
-        for field, values in only.items():
-            value = part.get(field, None if field == "type" else values[0])
-            # True does not count as 1 here.
-            if not any(value == known and type(value) is type(known) for known in values):
-                raise self._preset.error(
-                    file,
-                    f"{name}{'.' if name else ''}{field} {value!r:.60} is not supported; must be "
-                    f"{' or '.join(map(repr, values))}",
-                )
-
-    def _check_part(self, name: str, only: _Only) -> Any:
-        """Returns a part of `tokenizer.json`, checked for supported values."""
-        part = self._json.get(name)
-        self._check(TOKENIZER, name, part, only)
-        return part
-
-    def _ids(self, model: Mapping[str, Any]) -> dict[str, int]:
-        """Returns the ids by token in `tokenizer.json`, including those of added tokens."""
-        ids = model.get("vocab")
-        if not isinstance(ids, dict) or not all(type(index) is int for index in ids.values()):
-            raise self._error("model.vocab must be an object of ids by token")
-        for token, token_id in self._added.items():
-            if ids.get(token, token_id) != token_id:
-                raise self._error(f"{token!r} has the ids {ids[token]} and {token_id}")
-        return {**ids, **self._added}
+        content = self._object(TOKENIZER)
+        if content and not isinstance(content.get("model"), dict):
+            raise self._error("model must be an object with a vocabulary")
+        return content
 
     def _error(self, problem: str) -> PresetError:
         return self._preset.error(TOKENIZER, problem)
 
 
-class WordPieceFiles(TokenizerFiles):
-    """The files of BERT and DistilBERT."""
-
-    vocabulary = WORDPIECE_VOCABULARY
-    specials: ClassVar[Mapping[str, str]] = {
-        "unk_token": "[UNK]",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-        "pad_token": "[PAD]",
-        "mask_token": "[MASK]",
-    }
-    settings_only: ClassVar[_Only] = {"tokenize_chinese_chars": (True, None)}
-
-    _normalizer: ClassVar[_Only] = {
-        "type": ("BertNormalizer",),
-        "clean_text": (True,),
-        "handle_chinese_chars": (True,),
-        "strip_accents": (None, True, False),
-        "lowercase": (True, False),
-    }
-    _splitter: ClassVar[_Only] = {"type": ("BertPreTokenizer",)}
-    _model: ClassVar[_Only] = {
-        "type": ("WordPiece",),
-        "unk_token": ("[UNK]",),
-        "continuing_subword_prefix": ("##",),
-        "max_input_chars_per_word": (100,),
-    }
-
-    @override
-    def _arguments(self) -> dict[str, Any]:
-        only = {"do_lower_case": (True, False), "strip_accents": (None, True, False)}
-        self._check(SETTINGS, "", self._settings, only)
-        normalizer: Mapping[str, Any] = {}
-        if self._json:
-            normalizer = self._check_part("normalizer", self._normalizer)
-            self._check_part("pre_tokenizer", self._splitter)
-            vocabulary = self._in_order(self._ids(self._check_part("model", self._model)))
-        else:
-            vocabulary = self._preset.parsed(WORDPIECE_VOCABULARY, read_lines)
-        is_generic = self._settings.get("tokenizer_class") in _GENERIC_CLASSES
-        settings = {} if is_generic else self._settings
-        lowercase = settings.get("do_lower_case", normalizer.get("lowercase", True))
-        strip_accents = settings.get("strip_accents", normalizer.get("strip_accents"))
-        if strip_accents is None:
-            strip_accents = lowercase
-        arguments = {"vocabulary": vocabulary, "lowercase": lowercase}
-        return arguments | ({"strip_accents": strip_accents} if strip_accents != lowercase else {})
-
-    def _in_order(self, ids: Mapping[str, int]) -> list[str]:
-        """Returns the tokens in the order of their ids."""
-        tokens = sorted(ids, key=ids.__getitem__)
-        for index, token in enumerate(tokens):
-            if ids[token] != index:
-                raise self._error(f"{token!r} has the id {ids[token]}, should have {index}")
-        return tokens
+def _content(token: Any) -> Any:
+    """Returns the text of a token, which may be an object with more."""
+    return token.get("content") if isinstance(token, dict) else token
 
 
-class BytePairFiles(TokenizerFiles):
-    """The files of RoBERTa."""
-
-    vocabulary = BYTE_PAIR_VOCABULARY
-    specials: ClassVar[Mapping[str, str]] = {
-        "bos_token": "<s>",
-        "cls_token": "<s>",
-        "pad_token": "<pad>",
-        "eos_token": "</s>",
-        "sep_token": "</s>",
-        "unk_token": "<unk>",
-        "mask_token": "<mask>",
-    }
-    settings_only: ClassVar[_Only] = {
-        "add_prefix_space": (False, None),
-        "do_lower_case": (False, None),
-    }
-
-    _splitter: ClassVar[_Only] = {
-        "type": ("ByteLevel",),
-        "add_prefix_space": (False,),
-        "use_regex": (True,),
-    }
-    _model: ClassVar[_Only] = {
-        "type": ("BPE",),
-        "dropout": (None,),
-        "continuing_subword_prefix": (None, ""),
-        "end_of_word_suffix": (None, ""),
-        "fuse_unk": (False,),
-        "byte_fallback": (False,),
-        "ignore_merges": (False,),
-    }
-
-    @override
-    def _arguments(self) -> dict[str, Any]:
-        if self._json:
-            if self._json.get("normalizer") is not None:
-                raise self._error("a normalizer is not supported; must be null")
-            self._check_part("pre_tokenizer", self._splitter)
-            model = self._check_part("model", self._model)
-            return {"vocabulary": self._ids(model), "merges": self._merges(model)}
-        return {
-            "vocabulary": self._preset.parsed(BYTE_PAIR_VOCABULARY, read_vocabulary),
-            "merges": self._preset.parsed(BYTE_PAIR_MERGES, read_merges),
-        }
-
-    def _merges(self, model: Mapping[str, Any]) -> list[str]:
-        """Returns the merges, which are pairs in today's files and strings in older ones."""
-        merges = model.get("merges")
-        if isinstance(merges, list):
-            merges = [" ".join(map(str, m)) if isinstance(m, list) else m for m in merges]
-            if all(isinstance(merge, str) for merge in merges):
-                return merges
-        raise self._error("model.merges must be an array of pairs of tokens")
+def _is_added(token: Any) -> bool:
+    return isinstance(token, dict) and isinstance(token.get("content"), str)
 
 
-class SentencePieceFiles(TokenizerFiles):
-    """The files of XLM-RoBERTa."""
-
-    vocabulary = SENTENCE_PIECE_MODEL
-    specials = BytePairFiles.specials
-    settings_only: ClassVar[_Only] = {
-        "add_prefix_space": (True, None),
-        "do_lower_case": (False, None),
-    }
-
-    # The first tokens and the last.
-    _first = ("<s>", "<pad>", "</s>", "<unk>")
-    _last = "<mask>"
-    _normalizers: ClassVar[dict[str, _Only]] = {
-        "Precompiled": {},
-        # What SentencePiece does with superfluous white space.
-        "Strip": {"strip_left": (False,), "strip_right": (True,)},
-        "Replace": {"pattern": ({"Regex": " {2,}"},), "content": (" ", _META)},
-    }
-    _splitter: ClassVar[_Only] = {
-        "type": ("Metaspace",),
-        "replacement": (_META,),
-        "add_prefix_space": (True,),
-        "prepend_scheme": ("always",),
-    }
-    _model: ClassVar[_Only] = {
-        "type": ("Unigram",),
-        "unk_id": (_first.index("<unk>"),),
-        "byte_fallback": (False,),
-    }
-
-    @property
-    @override
-    def vocabulary_file(self) -> str:
-        return self.vocabulary if self._preset.has(self.vocabulary) else super().vocabulary_file
-
-    @override
-    def _arguments(self) -> dict[str, Any]:
-        if self.vocabulary_file == SENTENCE_PIECE_MODEL:
-            return {"proto": self._preset.read(SENTENCE_PIECE_MODEL)}
-        characters = self._characters()
-        splitter = self._json.get("pre_tokenizer")
-        for part in _sequence(splitter, "pretokenizers"):
-            if part != {"type": "WhitespaceSplit"}:
-                self._check(TOKENIZER, "pre_tokenizer", part, self._splitter)
-        try:
-            return {"proto": sentence_piece_model(self._pieces(), characters)}
-        except ValueError as error:
-            raise self._error(str(error)) from None
-
-    def _pieces(self) -> list[tuple[str, float]]:
-        """Returns the tokens except the special ones, with their scores."""
-        pieces = self._check_part("model", self._model).get("vocab")
-        if not isinstance(pieces, list) or not all(map(is_scored, pieces)):
-            raise self._error("model.vocab must be an array of tokens with their scores")
-        names = [name for name, _ in pieces]
-        first = len(self._first)
-        if tuple(names[:first]) != self._first:
-            raise self._error(f"model.vocab must begin with {', '.join(self._first)}")
-        end = len(pieces) - (names[-1] == self._last)
-        ids = {**{name: index for index, name in enumerate(self._first)}, self._last: end}
-        for token, token_id in self._added.items():
-            if token_id != ids[token]:
-                raise self._error(f"{token!r} has the id {token_id}, should have {ids[token]}")
-        return [(name, score) for name, score in pieces[first:end]]
-
-    def _characters(self) -> bytes:
-        """Returns the compiled map by which texts are normalized; empty if there is none."""
-        characters = b""
-        normalizer = self._json.get("normalizer")
-        for part in _sequence(normalizer, "normalizers") if normalizer is not None else []:
-            self._check(TOKENIZER, "normalizer", part, {"type": tuple(self._normalizers)})
-            self._check(TOKENIZER, "normalizer", part, self._normalizers[part["type"]])
-            if part["type"] == "Precompiled":
-                try:
-                    encoded = part.get("precompiled_charsmap") or ""
-                    characters = base64.b64decode(encoded, validate=True)
-                except (TypeError, binascii.Error, ValueError):
-                    raise self._error("precompiled_charsmap must be in base64") from None
-        return characters
-
-
-def _sequence(part: Any, field: str) -> list[Any]:
-    """Returns the parts of a part that is a sequence, or else the part itself."""
-    if isinstance(part, dict) and part.get("type") == "Sequence":
-        parts = part.get(field)
-        return parts if isinstance(parts, list) else [parts]
-    return [part]
-
-
-FILES: dict[TokenizerKind, type[TokenizerFiles]] = {
-    "wordpiece": WordPieceFiles,
-    "byte_pair": BytePairFiles,
-    "sentence_piece": SentencePieceFiles,
-}
-"""The class that reads the files of each kind of tokenizer."""
+def _added(fields: Mapping[str, Any]) -> tokenizers.AddedToken:
+    """Returns a token as the library has it, from an object that describes it."""
+    names = ("lstrip", "rstrip", "single_word", "normalized", "special")
+    given = {name: bool(fields[name]) for name in names if name in fields}
+    return tokenizers.AddedToken(fields["content"], **given)

@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from models.errors import PresetError, UserError
-from models.families.record import Family
+from models.families.record import Family, Packing, TokenizerKind
 from models.hubs.remote import is_uri
 from models.presets.preset import Preset, StoredWeights
 
@@ -36,6 +36,24 @@ _IGNORED = re.compile(r"optimizer/|layers/\w+_backbone/")
 
 VERSION = "0.32.0"
 """The version of Keras Hub whose format is written."""
+
+
+def check_holds(family: Family, tokenizer: TokenizerKind, packing: Packing) -> None:
+    """Raises `UserError` if Keras Hub's format cannot hold a tokenizer before a backbone.
+
+    Args:
+        family: The backbone's family.
+        tokenizer: The tokenizer's kind.
+        packing: Where special tokens go.
+    """
+    if tokenizer == family.tokenizer and packing == family.packing:
+        return
+    others = "the special tokens that stand around this model's texts"
+    raise UserError(
+        "Keras Hub's format, in which presets are saved, has no place for "
+        f"{others if tokenizer == family.tokenizer else 'a tokenizer like this model has'}: before "
+        f"a {family.prefix}Backbone it knows a {family.prefix}Tokenizer alone"
+    )
 
 
 @dataclass(frozen=True)

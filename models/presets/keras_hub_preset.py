@@ -215,14 +215,16 @@ class KerasHubPreset(Preset):
                 "vocabulary": self.parsed(vocabulary, read_vocabulary),
                 "merges": self.parsed(BYTE_PAIR_MERGES, read_merges),
             }
-        return {"proto": self.read(vocabulary)}
+        return {"proto": self.read(vocabulary), **self._own_settings()}
 
     def _own_settings(self) -> dict[str, Any]:
         settings = self.json(TOKENIZER).get(OWN_SETTINGS, {})
         try:
             if not isinstance(settings, dict):
                 raise ValueError(f"must not be {settings!r}")
-            check_fields(settings, {"strip_accents": bool})
+            known = {"wordpiece": ("strip_accents", "as_transformers"), "byte_pair": ()}
+            kind = FAMILIES[self.family].tokenizer
+            check_fields(settings, dict.fromkeys(known.get(kind, ("as_transformers",)), bool))
         except ValueError as error:
             raise self.error(TOKENIZER, f"{OWN_SETTINGS}: {error}") from None
         return settings

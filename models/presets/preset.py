@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from models.errors import PresetError, did_you_mean
-from models.families.record import FAMILIES
+from models.families.record import FAMILIES, Packing, TokenizerKind
 from models.hubs.checksums import checksums
 from models.presets.embedding import EmbeddingSettings, Prompts
 from models.presets.vocabulary_files import parsed_json
@@ -257,6 +257,16 @@ class Preset(ABC):
             raise self.error(file, f"not UTF-8 ({error})") from None
         except ValueError as error:
             raise self.error(file, str(error)) from None
+
+    @property
+    def tokenizer_kind(self) -> TokenizerKind:
+        """What `tokenizer_arguments` are arguments of."""
+        return FAMILIES[self.family].tokenizer
+
+    @property
+    def packing(self) -> Packing:
+        """Where special tokens go."""
+        return FAMILIES[self.family].packing
 
     @property
     def has_segments(self) -> bool:

@@ -107,7 +107,8 @@ def max_length(preset: Preset) -> int | None:
     return _size(preset, file, settings, "max_seq_length")
 
 
-def _lowercases(preset: Preset) -> bool:
+def lowers_texts(preset: Preset) -> bool:
+    """Returns whether texts, with what stands before them, are lowercased to be tokenized."""
     file, settings = _settings(preset)
     return _flag(preset, file, settings, "do_lower_case", False)
 
@@ -159,7 +160,6 @@ def embedding(preset: Preset) -> EmbeddingSettings:
         modules=steps[:-1] if ends_normalized else steps,
         token_modules=token_modules,
         dimensions=_size(preset, CONFIG, _config(preset), "truncate_dim"),
-        lowercase=_lowercases(preset),
     )
 
 

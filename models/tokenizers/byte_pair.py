@@ -23,9 +23,6 @@ from models.presets.vocabulary_files import read_merges, read_vocabulary
 from models.tokenizers.splitting import split
 from models.tokenizers.tokenizer import Tokenizer
 
-# Each call uses one thread: callers that want more call from several.
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
 # How many parts of texts have their ids cached, and their maximum characters: some 40 MB in all.
 _REMEMBERED = 1 << 17
 _LONGEST_REMEMBERED = 32
@@ -61,6 +58,7 @@ class BytePairTokenizer(Tokenizer):
             merge is not two tokens that together form another.
     """
 
+    kind = "byte_pair"
     start_token = "<s>"
     pad_token = "<pad>"
     end_token = "</s>"

@@ -28,12 +28,13 @@ def check_character_maps(model: bytes) -> None:
             if field in _SPECS:
                 for part, content in byte_fields(spec):
                     if part == _MAP and content:
-                        _check(content)
+                        check_character_map(content)
     except IndexError:
         raise ValueError("not a SentencePiece model") from None
 
 
-def _check(character_map: bytes) -> None:
+def check_character_map(character_map: bytes) -> None:
+    """Raises `ValueError` if a map points outside itself, or is none."""
     length = int.from_bytes(character_map[:_LENGTH_BYTES], "little")
     trie = character_map[_LENGTH_BYTES : _LENGTH_BYTES + length]
     replacements = character_map[_LENGTH_BYTES + length :]

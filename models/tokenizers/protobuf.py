@@ -10,11 +10,20 @@ from collections.abc import Iterator
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MOST_FIELDS = 4_000_000  # sixteen times the pieces of the largest vocabulary
 _VARINT_BITS = 70
-_FIXED_BYTES = {_FIXED64: 8, _FIXED32: 4}
+_FIXED64_BYTES, _FIXED32_BYTES = 8, 4
 
 
 def byte_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
     """Yields the number and the content of each field of a message that holds bytes.
+
+    Raises:
+        IndexError: It is not a message, not a complete one, or one of too many fields.
+    """
+    return ((field, value) for field, value in fields(message) if isinstance(value, bytes))
+
+
+def fields(message: bytes) -> Iterator[tuple[int, bytes | int | float]]:
+    """Yields the number and the value of each field of a message; one of 8 bytes is bytes.
 
     Raises:
         IndexError: It is not a message, not a complete one, or one of too many fields.
@@ -33,9 +42,14 @@ def byte_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
             yield tag >> 3, message[at : at + length]
             at += length
         elif kind == _VARINT:
-            _, at = _read_varint(message, at)
-        elif kind in _FIXED_BYTES:
-            at += _FIXED_BYTES[kind]
+            value, at = _read_varint(message, at)
+            yield tag >> 3, value
+        elif kind == _FIXED32:
+            at += _FIXED32_BYTES
+            yield tag >> 3, struct.unpack("<f", message[at - _FIXED32_BYTES : at])[0]
+        elif kind == _FIXED64:
+            at += _FIXED64_BYTES
+            yield tag >> 3, message[at - _FIXED64_BYTES : at]
         else:
             raise IndexError(kind)
 

@@ -8,23 +8,31 @@ XLM-R (https://arxiv.org/abs/1911.02116): its vocabulary begins with `<s>`, `<pa
 import base64
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import tensorflow as tf
 import tensorflow_text
+import tokenizers
 from typing_extensions import Self
 
 from models.packing import Tokens
-from models.presets.keras_hub_preset import SENTENCE_PIECE_MODEL
+from models.presets.keras_hub_preset import OWN_SETTINGS, SENTENCE_PIECE_MODEL
 from models.tokenizers.character_map import check_character_maps
+from models.tokenizers.library import META, finds, repeats, tokens_by_two, unsettled, unspelled
 from models.tokenizers.tokenizer import Tokenizer
+from models.tokenizers.unigram import character_map_of, pieces_of
 
 # The first pieces of the SentencePiece model. The ids of those after them are one higher here.
 _MODEL_SPECIALS = ("<unk>", "<s>", "</s>")
 _OFFSET = 1
 _MODEL_UNKNOWN = _MODEL_SPECIALS.index("<unk>")
+
+# Letters that are one character to readers with what stands before them: vowels of Thai and Lao,
+# marks of half-width kana, the letters that make up Korean syllables. And the sign for a space.
+_NOT_ALONE = ("\u0e33", "\u0eb3", "\uff9e", "\uff9f", *map(chr, range(0x1100, 0x1200)), META)
 
 
 class SentencePieceTokenizer(Tokenizer):
@@ -33,11 +41,14 @@ class SentencePieceTokenizer(Tokenizer):
     Args:
         proto: A serialized SentencePiece model whose first pieces are `<unk>`, `<s>` and `</s>`,
             or a file that holds one.
+        as_transformers: Whether ids are those of transformers where they are not SentencePiece's:
+            it normalizes a character with its accents or vowels as a whole, or not at all.
 
     Raises:
         ValueError: It is not a SentencePiece model, or begins with other pieces than these.
     """
 
+    kind = "sentence_piece"
     start_token = "<s>"
     pad_token = "<pad>"
     end_token = "</s>"
@@ -45,7 +56,10 @@ class SentencePieceTokenizer(Tokenizer):
     mask_token = "<mask>"
     special_tokens = (start_token, pad_token, end_token, unk_token, mask_token)
 
-    def __init__(self, proto: str | os.PathLike[str] | bytes) -> None:
+    def __init__(
+        self, proto: str | os.PathLike[str] | bytes, as_transformers: bool = False
+    ) -> None:
+        self.as_transformers = as_transformers
         self._proto = proto if isinstance(proto, bytes) else Path(proto).read_bytes()
         check_character_maps(self._proto)
         try:
@@ -64,7 +78,7 @@ class SentencePieceTokenizer(Tokenizer):
         self.start_token_id = self._ids[self.start_token]
         self.end_token_id = self._ids[self.end_token]
         # Then a control piece is marked as a piece of text.
-        if (self.encode([self.start_token]).ids < self.unk_token_id).any():
+        if (self._encode([self.start_token]).ids < self.unk_token_id).any():
             raise ValueError("the SentencePiece model lets texts spell <s>")
 
     def _load(self) -> None:
@@ -78,14 +92,20 @@ class SentencePieceTokenizer(Tokenizer):
         """Returns the model as a file of a preset, content by path."""
         return {SENTENCE_PIECE_MODEL: self._proto}
 
+    def description(self) -> dict[str, Any]:
+        """Returns the content of `tokenizer.json`."""
+        own = {OWN_SETTINGS: {"as_transformers": True}} if self.as_transformers else {}
+        return super().description() | own
+
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` creates a tokenizer from: the model in base64, for JSON."""
-        return {"proto": base64.b64encode(self._proto).decode()}
+        proto = base64.b64encode(self._proto).decode()
+        return {"proto": proto, "as_transformers": self.as_transformers}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Creates a tokenizer from what `get_config` returned."""
-        return cls(base64.b64decode(config["proto"]))
+        return cls(**{**config, "proto": base64.b64decode(config["proto"])})
 
     def encode(self, texts: pa.Array | Sequence[str]) -> Tokens:
         """Returns the tokens of a batch of texts in flat NumPy arrays.
@@ -93,6 +113,44 @@ class SentencePieceTokenizer(Tokenizer):
         Args:
             texts: Strings `[rows]`, none of them null.
         """
+        if not self.as_transformers:
+            return self._encode(texts)
+        return tokens_by_two(
+            texts,
+            lambda texts: finds(texts, self._unsettled) | repeats(texts),
+            self._encode,
+            lambda: self._library,
+        )
+
+    @cached_property
+    def _unsettled(self) -> str:
+        """Finds a character around which transformers may tokenize otherwise than SentencePiece."""
+        # Without what is one character to readers together with its neighbours.
+        pattern = unsettled("LNPS", _NOT_ALONE)
+        ids = [self._encode([text]).ids.tolist() for text in ("a b a", "a\tb\na")]
+        # transformers takes the end of a line and a tab for a space.
+        white = r" \t\n" if ids[0] == ids[1] else " "
+        return pattern.replace("[^", f"[^{white}", 1)
+
+    @cached_property
+    def _library(self) -> tokenizers.Tokenizer:
+        model = pieces_of(self._proto)[len(_MODEL_SPECIALS) :]
+        first = [
+            (unspelled(token), 0.0) for token in self._tokens[: len(_MODEL_SPECIALS) + _OFFSET]
+        ]
+        pieces = [*first, *((text, score) for text, score, _ in model)]
+        library = tokenizers.Tokenizer(
+            tokenizers.models.Unigram(pieces, unk_id=self.unk_token_id, byte_fallback=False)
+        )
+        if characters := character_map_of(self._proto):
+            library.normalizer = tokenizers.normalizers.Precompiled(characters)
+        words = tokenizers.pre_tokenizers.Metaspace(prepend_scheme="always")
+        library.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+            [tokenizers.pre_tokenizers.WhitespaceSplit(), words]
+        )
+        return library
+
+    def _encode(self, texts: pa.Array | Sequence[str]) -> Tokens:
         strings = texts.to_pylist() if isinstance(texts, pa.Array) else list(texts)
         try:
             ragged = self._model.tokenize(tf.constant(strings, tf.string))

@@ -11,7 +11,9 @@ import pyarrow as pa
 import tensorflow as tf
 from typing_extensions import Self
 
+from models.errors import PresetError
 from models.families.member import FamilyMember
+from models.families.record import TokenizerKind
 from models.inputs import as_texts, as_token_ids
 from models.packing import Tokens
 from models.presets import keras_hub
@@ -39,11 +41,14 @@ class Tokenizer(FamilyMember, ABC):
         ValueError: The vocabulary lacks a special token or holds a token twice.
     """
 
-    special_tokens: ClassVar[tuple[str, ...]]
+    kind: ClassVar[TokenizerKind]
+    special_tokens: tuple[str, ...]
     """The tokens that no text is tokenized into, except `unk_token`."""
-    unk_token: ClassVar[str]
-    pad_token: ClassVar[str]
-    mask_token: ClassVar[str]
+    unk_token: str | None
+    pad_token: str
+    mask_token: str | None
+    unk_token_id: int | None
+    mask_token_id: int | None
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self._tokens = list(tokens)
@@ -53,9 +58,9 @@ class Tokenizer(FamilyMember, ABC):
             raise ValueError(f"the vocabulary holds {twice!r} twice")
         if missing := [token for token in self.special_tokens if token not in self._ids]:
             raise ValueError(f"the vocabulary lacks {', '.join(missing)}")
-        self.unk_token_id = self._ids[self.unk_token]
+        self.unk_token_id = self._ids.get(str(self.unk_token))
         self.pad_token_id = self._ids[self.pad_token]
-        self.mask_token_id = self._ids[self.mask_token]
+        self.mask_token_id = self._ids.get(str(self.mask_token))
 
     @classmethod
     def from_preset(cls, preset: str | Path | Preset, **overrides: Any) -> Self:
@@ -69,6 +74,24 @@ class Tokenizer(FamilyMember, ABC):
             PresetError: There is no such preset, or its files are invalid.
         """
         preset = open_preset(preset, cls.family)
+        if preset.tokenizer_kind != cls.kind:
+            raise PresetError(
+                f"preset {preset.name!r} has a tokenizer of another kind than {cls.__name__}; "
+                f"{cls.record.prefix}Preprocessor.from_preset makes it"
+            )
+        return cls.of_files(preset, **overrides)
+
+    @classmethod
+    def of_files(cls, preset: Preset, **overrides: Any) -> Self:
+        """Creates the tokenizer of a preset of any family.
+
+        Args:
+            preset: The preset, whose tokenizer is of this kind.
+            **overrides: Arguments of the constructor to use instead of the preset's.
+
+        Raises:
+            PresetError: The files are invalid.
+        """
         arguments = {**preset.tokenizer_arguments, **overrides}
         try:
             return cls(**arguments)
@@ -149,8 +172,15 @@ class Tokenizer(FamilyMember, ABC):
         return self._tokens[token_id]
 
     def token_to_id(self, token: str) -> int:
-        """Returns the id of a token, or that of the unknown token if the vocabulary lacks it."""
-        return self._ids.get(token, self.unk_token_id)
+        """Returns the id of a token, or that of the unknown token if the vocabulary lacks it.
+
+        Raises:
+            KeyError: The vocabulary lacks both.
+        """
+        token_id = self._ids.get(token, self.unk_token_id)
+        if token_id is None:
+            raise KeyError(f"the vocabulary has no {token!r}, and no token for what it lacks")
+        return token_id
 
     @tf.autograph.experimental.do_not_convert
     def tokenize(self, inputs: str | Sequence[str]) -> tf.Tensor | tf.RaggedTensor:

@@ -1,19 +1,20 @@
-"""Writing SentencePiece models from the pieces of a Unigram vocabulary.
+"""Writing SentencePiece models from the pieces of a Unigram vocabulary, and reading them.
 
 The format is a protocol buffer message
 (https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto), of which a few
 fields are needed.
 """
 
+import struct
 from collections.abc import Iterable
 from typing import Any
 
-from models.tokenizers.protobuf import bytes_field, float_field, number_field
+from models.tokenizers.protobuf import byte_fields, bytes_field, fields, float_field, number_field
 
 # Field numbers, and the numbers of a piece's types.
 _PIECES, _NORMALIZER = 1, 3
 _PIECE, _SCORE, _TYPE = 1, 2, 3
-_UNKNOWN, _CONTROL = 2, 3
+NORMAL, _UNKNOWN, _CONTROL, USER_DEFINED = 1, 2, 3, 4
 _CHARACTERS = 2
 
 # Just below the largest float32.
@@ -51,3 +52,39 @@ def sentence_piece_model(pieces: Iterable[tuple[str, float]], characters: bytes)
     model = [_piece(text, 0.0, kind) for text, kind in _SPECIALS]
     model += [_piece(text, score) for text, score in pieces]
     return b"".join(model) + bytes_field(_NORMALIZER, bytes_field(_CHARACTERS, characters))
+
+
+def pieces_of(model: bytes) -> list[tuple[str, float, int]]:
+    """Returns the pieces of a serialized SentencePiece model: text, score and type.
+
+    Raises:
+        ValueError: It is not such a model.
+    """
+    pieces = []
+    try:
+        for field, message in byte_fields(model):
+            if field == _PIECES:
+                piece = {_PIECE: b"", _SCORE: 0.0, _TYPE: NORMAL, **dict(fields(message))}
+                text = piece[_PIECE].decode()  # type: ignore[union-attr] # the except is for it
+                pieces.append((text, float(piece[_SCORE]), int(piece[_TYPE])))
+    except (IndexError, struct.error, AttributeError, UnicodeDecodeError, ValueError):
+        raise ValueError("not a SentencePiece model") from None
+    if not pieces:
+        raise ValueError("not a SentencePiece model: it has no pieces")
+    return pieces
+
+
+def character_map_of(model: bytes) -> bytes:
+    """Returns the compiled map by which a serialized model normalizes texts; empty for none.
+
+    Raises:
+        ValueError: It is not such a model.
+    """
+    characters = b""
+    try:
+        for field, spec in byte_fields(model):
+            if field == _NORMALIZER:
+                characters = dict(byte_fields(spec)).get(_CHARACTERS, b"")
+    except (IndexError, struct.error):
+        raise ValueError("not a SentencePiece model") from None
+    return characters

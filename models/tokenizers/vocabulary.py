@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from tokenizers import BertWordPieceTokenizer
 
-from models.tokenizers.wordpiece import MAX_TOKEN_BYTES
+from models.tokenizers.library import MAX_TOKEN_BYTES
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 

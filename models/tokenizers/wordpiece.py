@@ -19,10 +19,7 @@ import tensorflow as tf
 import tensorflow_text
 
 from models.packing import Tokens
-
-MAX_CHARACTERS_PER_WORD = 100
-MAX_TOKEN_BYTES = 256
-"""The longest token that tensorflow-text accepts in a vocabulary, in bytes of UTF-8."""
+from models.tokenizers.library import MAX_CHARACTERS_PER_WORD
 
 # What the cleaning deletes: control characters except tab, newline and return; format characters;
 # the replacement character.

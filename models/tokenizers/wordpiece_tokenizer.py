@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import tokenizers
 
 from models.packing import Tokens
 from models.presets.keras_hub_preset import OWN_SETTINGS, WORDPIECE_VOCABULARY
 from models.presets.vocabulary_files import read_lines
+from models.tokenizers.library import MAX_TOKEN_BYTES, finds, tokens_by_two, unsettled
 from models.tokenizers.tokenizer import Tokenizer
-from models.tokenizers.wordpiece import MAX_TOKEN_BYTES, WordPiece
+from models.tokenizers.wordpiece import WordPiece
 
 
 class WordPieceTokenizer(Tokenizer):
@@ -23,12 +25,15 @@ class WordPieceTokenizer(Tokenizer):
             hold the special tokens.
         lowercase: Whether to lowercase texts, as the vocabulary's makers did.
         strip_accents: Whether to strip their accents; same as `lowercase` if `None`.
+        as_transformers: Whether ids are those of transformers where they are not Google's: it
+            deletes private characters, and lowercases a sigma at the end of a word like any other.
 
     Raises:
         ValueError: The vocabulary lacks a special token, holds a token twice, or holds one that is
             longer than `MAX_TOKEN_BYTES` or has a NUL character; or it has no other token.
     """
 
+    kind = "wordpiece"
     unk_token = "[UNK]"
     cls_token = "[CLS]"
     sep_token = "[SEP]"
@@ -41,12 +46,14 @@ class WordPieceTokenizer(Tokenizer):
         vocabulary: str | os.PathLike[str] | Sequence[str],
         lowercase: bool = False,
         strip_accents: bool | None = None,
+        as_transformers: bool = False,
     ) -> None:
         if isinstance(vocabulary, (str, os.PathLike)):
             vocabulary = read_lines(Path(vocabulary))
         super().__init__(vocabulary)
         self.lowercase = lowercase
         self.strip_accents = lowercase if strip_accents is None else strip_accents
+        self.as_transformers = as_transformers
         for index, token in enumerate(self._tokens):
             if len(token.encode()) > MAX_TOKEN_BYTES or "\0" in token:
                 raise ValueError(
@@ -75,11 +82,14 @@ class WordPieceTokenizer(Tokenizer):
     def description(self) -> dict[str, Any]:
         """Returns the content of `tokenizer.json`."""
         description = super().description()
+        own = {}
         if self.strip_accents != self.lowercase:
             # Keras Hub's own setting is no guide: in its presets of models that were trained on
             # texts without accents, it says that accents are kept.
-            description[OWN_SETTINGS] = {"strip_accents": self.strip_accents}
-        return description
+            own["strip_accents"] = self.strip_accents
+        if self.as_transformers:
+            own["as_transformers"] = True
+        return description | ({OWN_SETTINGS: own} if own else {})
 
     def assets(self) -> dict[str, bytes]:
         """Returns the vocabulary as a file of a preset, content by path."""
@@ -91,6 +101,7 @@ class WordPieceTokenizer(Tokenizer):
             "vocabulary": self.get_vocabulary(),
             "lowercase": self.lowercase,
             "strip_accents": self.strip_accents,
+            "as_transformers": self.as_transformers,
         }
 
     @cached_property
@@ -106,7 +117,25 @@ class WordPieceTokenizer(Tokenizer):
         Args:
             texts: Strings `[rows]`, none of them null.
         """
-        return self._wordpiece.encode(texts)
+        if not self.as_transformers:
+            return self._wordpiece.encode(texts)
+        pattern = unsettled(without=("Σ",)) if self.lowercase else unsettled()
+        return tokens_by_two(
+            texts,
+            lambda texts: finds(texts, pattern),
+            self._wordpiece.encode,
+            lambda: self._library,
+        )
+
+    @cached_property
+    def _library(self) -> tokenizers.Tokenizer:
+        model = tokenizers.models.WordPiece(self._ids, unk_token=self.unk_token)
+        library = tokenizers.Tokenizer(model)
+        library.normalizer = tokenizers.normalizers.BertNormalizer(
+            lowercase=self.lowercase, strip_accents=self.strip_accents
+        )
+        library.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+        return library
 
     def spell(self, token_ids: Sequence[int]) -> str:
         """Returns the text that ids spell, with one space between words."""

@@ -87,6 +87,8 @@ def token_batches(
     lengths = tokens.lengths
     tokenizer = preprocessor.tokenizer
     special = [tokenizer.pad_token_id, *preprocessor.special_ids]
+    if token_dropout and tokenizer.mask_token_id is None:
+        raise ValueError(f"token_dropout={token_dropout}: the tokenizer has no mask token")
 
     def order() -> list[np.ndarray]:
         rows = np.arange(len(tokens))

@@ -10,7 +10,7 @@ from models.packing import Tokens, kept_lengths, pack
 
 CLS, SEP, PAD = 101, 102, 0
 SPECIAL_IDS = {"[CLS]": CLS, "[SEP]": SEP}
-BERT = FAMILIES["bert"]
+PACKING = FAMILIES["bert"].packing
 
 row_lists = st.lists(st.lists(st.integers(200, 999), max_size=12), max_size=6)
 pair_lists = st.lists(
@@ -32,7 +32,9 @@ def as_rows(tokens, values=None):
 
 
 def pack_rows(*segments, length, truncate="round_robin"):
-    return pack([as_tokens(rows) for rows in segments], BERT, SPECIAL_IDS, length, truncate)
+    return pack(
+        [as_tokens(rows) for rows in segments], PACKING, SPECIAL_IDS, length, truncate, True
+    )
 
 
 def cut_slowly(texts, room, truncate):
@@ -129,10 +131,16 @@ def test_a_length_without_room_for_text_is_refused(num_texts, needed):
 
 
 def test_a_family_without_segments_gets_none():
-    family = FAMILIES["distil_bert"]
-    tokens, _ = pack([as_tokens([[7]])], family, SPECIAL_IDS, 5)
+    tokens, _ = pack([as_tokens([[7]])], FAMILIES["distil_bert"].packing, SPECIAL_IDS, 5)
     assert tokens.segment_ids is None
     assert "segment_ids" not in tokens.pad(np.array([0]), 4, PAD)
+
+
+def test_rows_are_taken_in_any_order():
+    tokens = as_tokens([[1], [], [2, 3, 4], [5, 6]], [[0], [], [0, 1, 1], [1, 1]])
+    taken = tokens.take(np.array([2, 0, 2, 1]))
+    assert as_rows(taken) == [[2, 3, 4], [1], [2, 3, 4], []]
+    assert as_rows(taken, taken.segment_ids) == [[0, 1, 1], [0], [0, 1, 1], []]
 
 
 def test_padding_takes_rows_in_the_order_asked_for():

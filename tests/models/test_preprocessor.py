@@ -1,9 +1,12 @@
+from dataclasses import asdict
+
 import numpy as np
 import pyarrow as pa
 import pytest
 import tensorflow as tf
 
 from models import BertPreprocessor, BertTokenizer, PresetError
+from models.families.record import FAMILIES
 
 TEXTS = ["The film!", ""]
 SECONDS = ["good", "bad film"]
@@ -157,6 +160,7 @@ def test_arguments_override_the_preset(preset, preprocessor):
         "tokenizer": preprocessor.tokenizer,
         "sequence_length": 7,
         "truncate": "waterfall",
+        "packing": asdict(FAMILIES["bert"].packing),
     }
 
 

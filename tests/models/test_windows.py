@@ -28,11 +28,14 @@ def as_rows(tokens, values=None):
 
 
 def packed(*texts, length, family="bert"):
-    return pack_windows([as_tokens(rows) for rows in texts], FAMILIES[family], IDS[family], length)
+    packing = FAMILIES[family].packing
+    has_segments = FAMILIES[family].num_segments > 0
+    tokens = [as_tokens(rows) for rows in texts]
+    return pack_windows(tokens, packing, IDS[family], length, has_segments)
 
 
 def split(tokens, length, family="bert"):
-    return split_windows(tokens, FAMILIES[family], IDS[family], length)
+    return split_windows(tokens, FAMILIES[family].packing, IDS[family], length)
 
 
 def windows_slowly(texts, length, family):

@@ -154,13 +154,16 @@ def make_folder(folder: Path, family: str, head: bool = False) -> Path:
     return folder
 
 
+def _added(index: int, token: str) -> dict[str, Any]:
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    return {"id": index, "content": token, "special": True, **flags}
+
+
 def wordpiece_json() -> dict[str, Any]:
     """Returns a `tokenizer.json` of BERT."""
     specials = WORDPIECE[:5]
     return {
-        "added_tokens": [
-            {"id": index, "content": token, "special": True} for index, token in enumerate(specials)
-        ],
+        "added_tokens": [_added(index, token) for index, token in enumerate(specials)],
         "normalizer": {
             "type": "BertNormalizer",
             "clean_text": True,
@@ -182,7 +185,7 @@ def wordpiece_json() -> dict[str, Any]:
 def byte_pair_json() -> dict[str, Any]:
     """Returns a `tokenizer.json` of RoBERTa."""
     return {
-        "added_tokens": [{"id": 0, "content": "<s>", "special": True}],
+        "added_tokens": [_added(0, "<s>")],
         "normalizer": None,
         "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True},
         "model": {
@@ -201,7 +204,7 @@ def unigram_json() -> dict[str, Any]:
     """Returns a `tokenizer.json` of XLM-RoBERTa."""
     pieces = ["<s>", "<pad>", "</s>", "<unk>", "\u2581a", "b", "\u2581", "a", "ab"]
     return {
-        "added_tokens": [{"id": len(pieces), "content": "<mask>", "special": True}],
+        "added_tokens": [_added(len(pieces), "<mask>")],
         "normalizer": {"type": "Precompiled", "precompiled_charsmap": ""},
         "pre_tokenizer": {
             "type": "Sequence",

@@ -10,11 +10,6 @@ def test_a_prefix_stands_before_the_first_text_of_a_row():
     assert settings.prepare([pa.array(["A"]), ["B"]]) == [["Query: A"], ["B"]]
 
 
-def test_lowercasing_takes_the_prefix_along_and_a_sigma_by_its_place():
-    settings = EmbeddingSettings(prefix="Query: ", lowercase=True)
-    assert settings.prepare([["ΑΣ İ"], pa.array(["B"])]) == [["query: ας i̇"], ["b"]]
-
-
 def test_texts_that_stay_as_they_are_are_not_copied():
     texts = pa.array(["A"])
     assert EmbeddingSettings().prepare([texts])[0] is texts

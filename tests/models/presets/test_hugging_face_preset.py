@@ -29,7 +29,11 @@ from tests.models.presets.hugging_face_refusals import (
 @pytest.mark.parametrize(
     ("field", "value", "problem"),
     [
-        ("model_type", "gpt2", "model_type 'gpt2' is not one of bert, roberta, xlm-roberta, dist"),
+        (
+            "model_type",
+            "gpt2",
+            "model_type 'gpt2' is not one of bert, roberta, camembert,",
+        ),
         ("model_type", ["bert"], "model_type ['bert'] is not one of"),
         ("hidden_act", "silu", "hidden_act 'silu' is not one of gelu, "),
         ("hidden_act", 1, "hidden_act 1 is not one of gelu, "),

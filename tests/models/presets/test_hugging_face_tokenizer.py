@@ -1,42 +1,75 @@
+import itertools
+
 import pytest
 import tensorflow as tf
 import tensorflow_text
 
 from models import (
+    BertPreprocessor,
     BertTokenizer,
+    PresetError,
+    RobertaPreprocessor,
+    RobertaTokenizer,
+    UserError,
+    XLMRobertaTokenizer,
 )
+from models.families.record import FAMILIES, Packing
 from models.presets.lookup import open_preset
+from models.tokenizers.of_preset import tokenizer_of
 from tests.models.presets.hugging_face_folders import (
     BYTE_PAIRS,
     WORDPIECE,
     byte_pair_json,
+    edit,
     unigram_json,
     wordpiece_json,
     write,
 )
 from tests.models.presets.hugging_face_refusals import CONFIG, SETTINGS, TOKENIZER, assert_refused
 
+GENERAL = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]"}
+LIKE_BERTS = {"vocabulary": WORDPIECE, "as_transformers": True}
 
-def tokenizer_arguments(folder):
+
+def arguments_of(folder):
     return open_preset(folder).tokenizer_arguments
 
 
-def test_wordpiece_lowercases_unless_a_file_says_otherwise(bert):
-    assert tokenizer_arguments(bert) == {"vocabulary": WORDPIECE, "lowercase": True}
-    content = wordpiece_json()
-    content["normalizer"]["lowercase"] = False
-    write(bert, TOKENIZER, content)
-    assert tokenizer_arguments(bert) == {"vocabulary": WORDPIECE, "lowercase": False}
+def ids_of(folder, *texts):
+    tokens = tokenizer_of(open_preset(folder)).encode(list(texts))
+    bounds = itertools.pairwise(tokens.splits.tolist())
+    return [tokens.ids[start:end].tolist() for start, end in bounds]
+
+
+def packing_of(folder):
+    return open_preset(folder).packing
+
+
+def test_wordpiece_lowercases_unless_the_settings_say_otherwise(bert):
+    assert arguments_of(bert) == {**LIKE_BERTS, "lowercase": True}
+    write(bert, SETTINGS, {"do_lower_case": False})
+    assert arguments_of(bert) == {**LIKE_BERTS, "lowercase": False}
 
 
 @pytest.mark.parametrize(
-    ("tokenizer_class", "expected"),
-    [("BertTokenizer", False), (None, False), ("PreTrainedTokenizerFast", True)],
+    ("settings", "expected"),
+    [({}, True), ({"tokenizer_class": "BertTokenizerFast"}, True), (GENERAL, False)],
 )
-def test_settings_of_berts_own_classes_come_before_tokenizer_json(bert, tokenizer_class, expected):
-    write(bert, TOKENIZER, wordpiece_json())
-    write(bert, SETTINGS, {"do_lower_case": False, "tokenizer_class": tokenizer_class})
-    assert tokenizer_arguments(bert)["lowercase"] is expected
+def test_what_tokenizer_json_says_counts_only_for_a_general_class(bert, settings, expected):
+    content = wordpiece_json()
+    content["normalizer"]["lowercase"] = False
+    write(bert, TOKENIZER, content)
+    write(bert, SETTINGS, settings)
+    assert arguments_of(bert)["lowercase"] is expected
+
+
+def test_the_class_may_be_named_in_config_json(bert):
+    content = wordpiece_json()
+    content["normalizer"]["lowercase"] = False
+    write(bert, TOKENIZER, content)
+    edit(bert, CONFIG, tokenizer_class="PreTrainedTokenizerFast")
+    write(bert, SETTINGS, {"pad_token": "[PAD]"})
+    assert arguments_of(bert)["lowercase"] is False
 
 
 def test_a_folder_with_tokenizer_json_alone_has_a_tokenizer(bert):
@@ -61,12 +94,24 @@ def test_accents_are_a_setting_of_their_own_where_it_differs(
     if file == TOKENIZER:
         content = wordpiece_json()
         content["normalizer"] |= {"lowercase": lowercase, "strip_accents": strip_accents}
+        write(bert, SETTINGS, GENERAL)
     else:
         content = {"do_lower_case": lowercase, "strip_accents": strip_accents}
     write(bert, file, content)
-    arguments = tokenizer_arguments(bert)
-    del arguments["vocabulary"]
-    assert arguments == expected
+    assert arguments_of(bert) == {**LIKE_BERTS, **expected}
+
+
+def test_a_lowercase_step_before_the_others_is_followed(bert):
+    content = wordpiece_json()
+    content["normalizer"]["lowercase"] = False
+    steps = [{"type": "Lowercase"}, content["normalizer"]]
+    content["normalizer"] = {"type": "Sequence", "normalizers": steps}
+    write(bert, TOKENIZER, content)
+    write(bert, SETTINGS, GENERAL)
+    expected = {**LIKE_BERTS, "lowercase": True, "strip_accents": False}
+    assert arguments_of(bert) == expected
+    write(bert, "sentence_bert_config.json", {"do_lower_case": True})  # once is enough
+    assert arguments_of(bert) == expected
 
 
 @pytest.mark.parametrize("merge", [["a", "b"], "a b"])
@@ -77,24 +122,158 @@ def test_byte_pairs_come_with_their_merges_in_both_spellings(roberta, file, merg
         content["model"]["merges"] = [merge]
         write(roberta, TOKENIZER, content)
         (roberta / "vocab.json").unlink()
-    vocabulary = {token: index for index, token in enumerate(BYTE_PAIRS)}
-    assert tokenizer_arguments(roberta) == {"vocabulary": vocabulary, "merges": ["a b"]}
+    # What the vocabulary lacks is left out, as transformers does.
+    ids = {token: index for index, token in enumerate(BYTE_PAIRS)}
+    assert ids_of(roberta, "ab", "abz", "</s>") == [[ids["ab"]], [ids["ab"]], []]
 
 
 def test_a_unigram_vocabulary_becomes_a_sentence_piece_model(xlm_roberta):
-    proto = tokenizer_arguments(xlm_roberta)["proto"]
-    tokenizer = tensorflow_text.SentencepieceTokenizer(proto, tf.string)
+    arguments = arguments_of(xlm_roberta)
+    assert arguments.keys() == {"proto", "as_transformers"}
+    tokenizer = tensorflow_text.SentencepieceTokenizer(arguments["proto"], tf.string)
     names = tokenizer.id_to_string(tf.range(tokenizer.vocab_size())).numpy().tolist()
     assert [name.decode() for name in names] == [
         *("<unk>", "<s>", "</s>", "\u2581a", "b", "\u2581", "a", "ab"),
     ]
-    ids = tensorflow_text.SentencepieceTokenizer(proto).tokenize(["a  b<s>", ""]).to_list()
-    assert ids == [[3, 5, 4, 0], []]
+    ids = tensorflow_text.SentencepieceTokenizer(arguments["proto"]).tokenize(["a  b<s>", ""])
+    assert ids.to_list() == [[3, 5, 4, 0], []]
 
 
-def test_a_sentence_piece_model_is_taken_as_it_is(xlm_roberta):
+def test_a_sentence_piece_model_alone_is_a_tokenizer(xlm_roberta):
+    proto = arguments_of(xlm_roberta)["proto"]
+    before = ids_of(xlm_roberta, "a b", "ab")
+    (xlm_roberta / TOKENIZER).unlink()
+    (xlm_roberta / "sentencepiece.bpe.model").write_bytes(proto)
+    assert arguments_of(xlm_roberta)["proto"] == proto
+    assert ids_of(xlm_roberta, "a b", "ab") == before
     (xlm_roberta / "sentencepiece.bpe.model").write_bytes(b"model")
-    assert tokenizer_arguments(xlm_roberta) == {"proto": b"model"}
+    with pytest.raises(PresetError, match="not a SentencePiece model"):
+        arguments_of(xlm_roberta)
+
+
+# A tokenizer's kind is not its family's.
+
+
+def test_word_pieces_may_stand_before_a_roberta(roberta):
+    for file in ("vocab.json", "merges.txt"):
+        (roberta / file).unlink()
+    write(roberta, "vocab.txt", "\n".join(WORDPIECE))
+    write(roberta, SETTINGS, {"tokenizer_class": "BertTokenizer"})
+    preprocessor = RobertaPreprocessor.from_preset(roberta)
+    assert isinstance(preprocessor.tokenizer, BertTokenizer)
+    assert preprocessor(["a b"])["token_ids"].numpy().tolist() == [[2, 5, 6, 3, 0, 0, 0, 0]]
+    with pytest.raises(UserError, match="before a RobertaBackbone it knows a RobertaTokenizer"):
+        preprocessor.save_to_preset(roberta / "saved")
+    with pytest.raises(PresetError, match=r"RobertaPreprocessor\.from_preset makes it"):
+        RobertaTokenizer.from_preset(roberta)
+
+
+def test_pieces_of_xlm_roberta_may_stand_before_a_bert(bert):
+    write(bert, TOKENIZER, unigram_json())
+    write(bert, SETTINGS, {"tokenizer_class": "XLMRobertaTokenizer"})
+    preprocessor = BertPreprocessor.from_preset(bert)
+    assert isinstance(preprocessor.tokenizer, XLMRobertaTokenizer)
+    features = preprocessor((["a"], ["b"]))
+    assert not features["segment_ids"].numpy().any()
+    ids = preprocessor.tokenizer
+    assert preprocessor.packing.pair == ("<s>", 0, "</s>", "</s>", 1, "</s>")
+    again = BertPreprocessor.from_config(preprocessor.get_config())
+    assert again.packing == preprocessor.packing
+    assert ids.token_to_id("<s>") == 0
+
+
+def test_special_tokens_may_have_other_names(bert):
+    renamed = ["<pad>", "<unk>", "<s>", "</s>", "<mask>", *WORDPIECE[5:]]
+    write(bert, "vocab.txt", "\n".join(renamed))
+    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+    write(bert, SETTINGS, dict(zip(names, renamed, strict=False)))
+    assert packing_of(bert).single == ("<s>", 0, "</s>")
+    assert ids_of(bert, "a b </s>") == [[5, 6, 1, 1, 1, 1]]  # as any other text
+    (bert / SETTINGS).unlink()
+    said = {name: {"content": token} for name, token in zip(names, renamed, strict=False)}
+    write(bert, "special_tokens_map.json", said)
+    assert packing_of(bert).single == ("<s>", 0, "</s>")
+
+
+def test_added_tokens_are_cut_out_of_texts(bert):
+    write(bert, SETTINGS, {"added_tokens_decoder": {"15": {"content": "<e1>"}}})
+    assert ids_of(bert, "a<e1>b", "a <e 1>") == [[5, 15, 6], [5, 1, 9, 1, 1]]
+    (bert / SETTINGS).unlink()
+    write(bert, "added_tokens.json", {"<e1>": 15})
+    assert ids_of(bert, "a<e1>b") == [[5, 15, 6]]
+    write(bert, "added_tokens.json", {"[MASK]": 4})  # in the vocabulary: nothing new
+    assert arguments_of(bert) == {**LIKE_BERTS, "lowercase": True}
+
+
+def test_a_token_that_is_twice_in_a_vocabulary_has_its_last_id(bert):
+    write(bert, "vocab.txt", "\n".join([*WORDPIECE, "a"]))
+    assert ids_of(bert, "a b") == [[15, 6]]
+
+
+def test_a_vocabulary_without_a_mask_is_one(bert):
+    write(bert, "vocab.txt", "\n".join(token for token in WORDPIECE if token != "[MASK]"))
+    assert ids_of(bert, "a") == [[4]]
+    assert tokenizer_of(open_preset(bert)).vocabulary_size() == len(WORDPIECE) - 1
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "texts", "expected"),
+    [
+        ("normalizer", None, ("A a",), [[1, 5]]),
+        ("normalizer", {"type": "NFKC"}, ("\uff41\uff42",), [[1]]),
+        ("normalizer/handle_chinese_chars", False, ("\u6771a",), [[1]]),
+        ("pre_tokenizer/type", "WhitespaceSplit", ("a.b", "[SEP]"), [[1], [1]]),
+        ("model/continuing_subword_prefix", "@@", ("a",), [[5]]),
+        ("model/max_input_chars_per_word", 1, ("a ab",), [[5, 1]]),
+    ],
+)
+def test_other_pipelines_are_followed(bert, path, value, texts, expected):
+    write(bert, TOKENIZER, at(wordpiece_json(), path, value))
+    write(bert, SETTINGS, GENERAL | {"unk_token": "[UNK]", "sep_token": "[SEP]"})
+    assert open_preset(bert).tokenizer_kind == "pipeline"
+    assert ids_of(bert, *texts) == expected
+
+
+TEMPLATE = {
+    "type": "TemplateProcessing",
+    "single": [
+        {"SpecialToken": {"id": "[CLS]", "type_id": 0}},
+        {"Sequence": {"id": "A", "type_id": 0}},
+    ],
+    "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+    "special_tokens": {"[CLS]": {"id": "[CLS]", "ids": [2], "tokens": ["[CLS]"]}},
+}
+BERTS = {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}
+ROBERTAS = {**BERTS, "type": "RobertaProcessing", "trim_offsets": True, "add_prefix_space": False}
+
+
+@pytest.mark.parametrize(
+    ("processor", "names", "expected"),
+    [
+        (None, [], Packing((0,), (0, 1), (0, 0))),
+        (TEMPLATE, ["token_type_ids"], Packing(("[CLS]", 0), (0, 1), (0, 1))),
+        (TEMPLATE, [], Packing(("[CLS]", 0), (0, 1), (0, 0))),
+        (BERTS, ["token_type_ids"], FAMILIES["bert"].packing),
+        (
+            {"type": "Sequence", "processors": [ROBERTAS, {"type": "ByteLevel"}]},
+            [],
+            Packing(("[CLS]", 0, "[SEP]"), ("[CLS]", 0, "[SEP]", "[SEP]", 1, "[SEP]"), (0,) * 6),
+        ),
+    ],
+)
+def test_a_general_class_puts_special_tokens_where_tokenizer_json_says(
+    bert, processor, names, expected
+):
+    write(bert, TOKENIZER, {**wordpiece_json(), "post_processor": processor})
+    write(bert, SETTINGS, GENERAL | {"model_input_names": names})
+    assert packing_of(bert) == expected
+
+
+def test_segments_are_given_only_if_they_are_asked_for(bert):
+    write(bert, SETTINGS, {"model_input_names": ["input_ids", "attention_mask"]})
+    assert packing_of(bert).pair_segments == (0,) * 5
+    write(bert, SETTINGS, {"tokenizer_class": "DistilBertTokenizer"})
+    assert packing_of(bert).pair_segments == (0,) * 5
 
 
 def at(content, path, value):
@@ -110,38 +289,23 @@ def at(content, path, value):
 @pytest.mark.parametrize(
     ("family", "path", "value", "problem"),
     [
-        ("bert", "normalizer", None, "normalizer is None, which is not supported"),
-        ("bert", "normalizer/type", "NFC", "normalizer.type 'NFC' is not supported"),
-        ("bert", "normalizer/handle_chinese_chars", False, "normalizer.handle_chinese_chars False"),
-        ("bert", "normalizer/clean_text", False, "normalizer.clean_text False is not supported"),
-        ("bert", "normalizer/lowercase", 1, "normalizer.lowercase 1 is not supported; must be"),
-        ("bert", "pre_tokenizer/type", "Whitespace", "pre_tokenizer.type 'Whitespace' is not"),
-        ("bert", "model/type", "BPE", "model.type 'BPE' is not supported; must be 'WordPiece'"),
-        ("bert", "model/continuing_subword_prefix", "@@", "model.continuing_subword_prefix '@@'"),
-        ("bert", "model/max_input_chars_per_word", 200, "model.max_input_chars_per_word 200"),
+        ("bert", "model", None, "model must be an object with a vocabulary"),
+        ("bert", "model/type", "BPE", "holds a BPE vocabulary, and the tokenizer class of"),
         ("bert", "model/vocab", [], "model.vocab must be an object of ids by token"),
-        ("bert", "model/vocab", {"a": 0, "b": 2}, "should have"),
         ("bert", "model/vocab", {"a": "0"}, "model.vocab must be an object of ids by token"),
-        ("bert", "model/vocab/[SEP]", 9, "'[SEP]' has the ids 9 and 3"),
-        ("bert", "added_tokens", [{"id": 15, "content": "<e1>"}], "added token '<e1>' is not"),
         ("bert", "added_tokens", [{"id": 15}], "added_tokens must be an array of objects"),
-        ("roberta", "normalizer", {"type": "Lowercase"}, "a normalizer is not supported"),
-        ("roberta", "pre_tokenizer/add_prefix_space", True, "pre_tokenizer.add_prefix_space True"),
-        ("roberta", "model/dropout", 0.1, "model.dropout 0.1 is not supported"),
-        ("roberta", "model/byte_fallback", True, "model.byte_fallback True is not supported"),
         ("roberta", "model/merges", [1], "model.merges must be an array of pairs"),
-        ("xlm_roberta", "normalizer/type", "NFKC", "normalizer.type 'NFKC' is not supported"),
+        ("roberta", "model/merges", [["a"]], "merge 0, ['a'], must be two tokens"),
+        ("roberta", "model/merges", 1, "model.merges must be an array of pairs"),
+        ("roberta", "model/merges", ["a z"], "no tokenizer can be made of it"),
         ("xlm_roberta", "normalizer/precompiled_charsmap", "?", "must be in base64"),
-        ("xlm_roberta", "pre_tokenizer", None, "pre_tokenizer is None, which is not supported"),
-        ("xlm_roberta", "pre_tokenizer/pretokenizers/1/prepend_scheme", "never", "prepend_scheme"),
-        ("xlm_roberta", "model/unk_id", 0, "model.unk_id 0 is not supported"),
-        ("xlm_roberta", "model/vocab", [["<s>", 0.0]], "model.vocab must begin with <s>, <pad>"),
+        ("xlm_roberta", "normalizer/precompiled_charsmap", "AAAA", "character map is damaged"),
+        ("xlm_roberta", "model/vocab", [["<s>", 0.0]], "no tokenizer can be made of it"),
         ("xlm_roberta", "model/vocab", [["<s>"]], "must be an array of tokens with their scores"),
         ("xlm_roberta", "model/vocab", [["a", 10**400]], "tokens with their scores"),
-        ("xlm_roberta", "added_tokens", [{"id": 4, "content": "<mask>"}], "has the id 4, should"),
     ],
 )
-def test_a_tokenizer_that_splits_otherwise_is_refused(request, family, path, value, problem):
+def test_a_tokenizer_that_cannot_be_made_is_refused(request, family, path, value, problem):
     folder = request.getfixturevalue(family)
     content = {"bert": wordpiece_json, "roberta": byte_pair_json, "xlm_roberta": unigram_json}
     write(folder, TOKENIZER, at(content[family](), path, value))
@@ -149,28 +313,69 @@ def test_a_tokenizer_that_splits_otherwise_is_refused(request, family, path, val
 
 
 @pytest.mark.parametrize(
+    ("path", "value", "problem"),
+    [
+        ("normalizer/type", "Mine", "its normalizer has the part 'Mine', which is not one of"),
+        ("normalizer", 1, "its normalizer has the part 1, which is not one of"),
+        ("pre_tokenizer/type", "Mine", "its pre_tokenizer has the part 'Mine'"),
+        (
+            "normalizer",
+            {"type": "Replace", "pattern": {"Regex": "(a+)+$"}, "content": ""},
+            "the regular expression '(a+)+$', which could take for ever",
+        ),
+        ("post_processor", {"type": "Mine"}, "(post_processor) is not understood: the type 'Mine'"),
+        ("post_processor", [], "(post_processor) is not understood"),
+        (
+            "post_processor",
+            {**TEMPLATE, "pair": TEMPLATE["single"]},
+            "(post_processor) is not understood: does not have each text once",
+        ),
+        ("model/type", "Mine", "its model has the part 'Mine'"),
+        ("model/unk_token", 1, "no tokenizer can be made of it"),
+    ],
+)
+def test_a_pipeline_that_is_not_known_is_refused(bert, path, value, problem):
+    write(bert, TOKENIZER, at(wordpiece_json(), path, value))
+    write(bert, SETTINGS, GENERAL)
+    assert_refused(bert, TOKENIZER, problem)
+
+
+@pytest.mark.parametrize(
     ("family", "file", "content", "problem"),
     [
-        ("bert", SETTINGS, {"tokenize_chinese_chars": False}, "tokenize_chinese_chars False is"),
-        ("bert", SETTINGS, {"do_lower_case": "yes"}, "do_lower_case 'yes' is not supported"),
-        ("bert", SETTINGS, {"cls_token": "<s>"}, "cls_token must be '[CLS]', not '<s>'"),
+        ("bert", SETTINGS, {"tokenize_chinese_chars": 0}, "must be true or false, not 0"),
+        ("bert", SETTINGS, {"do_lower_case": "yes"}, "must be true or false, not 'yes'"),
+        ("bert", SETTINGS, {"strip_accents": "yes"}, "must be null or true or false, not 'yes'"),
+        ("bert", SETTINGS, {"cls_token": 1}, "cls_token must be a token, not 1"),
+        ("bert", SETTINGS, {"cls_token": None}, "cls_token is null, and texts need it"),
+        ("bert", SETTINGS, {"added_tokens_decoder": {"9": 1}}, "must list tokens by id"),
+        ("bert", SETTINGS, {"added_tokens_decoder": {"x": {"content": "a"}}}, "no number"),
+        ("bert", SETTINGS, {"additional_special_tokens": [1]}, "must be an array of tokens"),
+        ("bert", "added_tokens.json", {"<e1>": "x"}, "'<e1>' must have a number as id"),
+        ("bert", SETTINGS, [], "must be an object"),
+        ("bert", SETTINGS, {"tokenizer_class": 1}, "tokenizer_class must be a name, not 1"),
         (
             "bert",
             SETTINGS,
-            {"added_tokens_decoder": {"9": {"content": "<e>"}}},
-            "added token '<e>'",
+            {"tokenizer_class": "BertJapaneseTokenizer"},
+            "its tokenizer is a BertJapaneseTokenizer, which is not known here",
         ),
-        ("bert", "special_tokens_map.json", {"sep_token": {"content": "|"}}, "sep_token must be"),
-        ("bert", "added_tokens.json", {"<e1>": 15}, "the added token '<e1>' is not supported"),
-        ("bert", SETTINGS, [], "must be an object"),
-        ("roberta", SETTINGS, {"add_prefix_space": True}, "add_prefix_space True is not supported"),
+        ("roberta", SETTINGS, {"add_prefix_space": 1}, "must be false or true, not 1"),
         ("roberta", "vocab.json", [], "must be a JSON object of ids by token"),
     ],
 )
-def test_settings_that_tokenize_otherwise_are_refused(request, family, file, content, problem):
+def test_settings_that_make_no_sense_are_refused(request, family, file, content, problem):
     folder = request.getfixturevalue(family)
     write(folder, file, content)
     assert_refused(folder, file, problem)
+
+
+def test_a_general_class_needs_tokenizer_json_and_a_token_for_padding(bert):
+    write(bert, SETTINGS, GENERAL)
+    assert_refused(bert, TOKENIZER, "no such file, and tokenizer_class 'PreTrainedTokenizerFast'")
+    write(bert, TOKENIZER, wordpiece_json())
+    write(bert, SETTINGS, {"tokenizer_class": "PreTrainedTokenizerFast"})
+    assert_refused(bert, SETTINGS, "names no pad_token")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[" * 100_000])

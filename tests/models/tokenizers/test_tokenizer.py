@@ -137,6 +137,7 @@ def test_arguments_override_the_preset(preset, vocabulary):
         "vocabulary": vocabulary[:20],
         "lowercase": False,
         "strip_accents": False,
+        "as_transformers": False,
     }
 
 
