@@ -194,8 +194,11 @@ class Embedder:
             )
         self.num_skipped = 0
         if settings.prefix and not settings.pools_prefix:
-            alone, _ = preprocessor.encode(*settings.prepare([[""]]))
-            self.num_skipped = int(alone.lengths[0]) - 1  # without the special token at the end
+            ids = preprocessor.encode([settings.prefix])[0].ids
+            closes = isinstance(preprocessor.packing.single[-1], str)
+            # As in sentence-transformers, a special or unknown token at the end does not count.
+            is_special = closes or preprocessor.tokenizer.unk_token_id in ids[-1:]
+            self.num_skipped = len(ids) - is_special
         self._weights = dict(weights)
 
     @property

@@ -131,16 +131,11 @@ class EmbeddingSettings:
             segments: Strings `[rows]`, none of them null: single texts, or the first and second
                 texts of pairs, of which the first get the prefix.
         """
-        prefixes = (self.prefix, "")
-        return [self._prepare(*pair) for pair in zip(segments, prefixes, strict=False)]
-
-    def _prepare(
-        self, texts: "pa.Array | Sequence[str]", prefix: str
-    ) -> "pa.Array | Sequence[str]":
-        if not prefix:
-            return texts
-        strings = texts.to_pylist() if hasattr(texts, "to_pylist") else texts
-        return [f"{prefix}{text}" for text in strings]
+        first, *others = segments
+        if not self.prefix:
+            return [first, *others]
+        texts = first.to_pylist() if hasattr(first, "to_pylist") else first
+        return [[f"{self.prefix}{text}" for text in texts], *others]
 
     def width(self, hidden_dim: int) -> int:
         """Returns the width of a vector before it is cut.

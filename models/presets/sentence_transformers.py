@@ -109,7 +109,7 @@ def max_length(preset: Preset) -> int | None:
 
 
 def lowers_texts(preset: Preset) -> bool:
-    """Returns whether texts are lowercased before they are tokenized."""
+    """Returns whether texts, with what stands before them, are lowercased to be tokenized."""
     file, settings = _settings(preset)
     return _flag(preset, file, settings, "do_lower_case", False)
 

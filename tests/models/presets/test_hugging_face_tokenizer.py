@@ -404,7 +404,9 @@ def test_settings_that_make_no_sense_are_refused(request, family, file, content,
 
 def test_a_vocabulary_without_a_token_for_what_it_lacks_is_refused(bert):
     write(bert, "vocab.txt", "\n".join(token for token in WORDPIECE if token != "[UNK]"))
-    assert_refused(bert, "vocab.txt", "the vocabulary lacks '[UNK]', which stands for what is unknown")
+    assert_refused(
+        bert, "vocab.txt", "the vocabulary lacks '[UNK]', which stands for what is unknown"
+    )
 
 
 def test_a_general_class_needs_tokenizer_json_and_a_token_for_padding(bert):

@@ -17,10 +17,11 @@ from tests.models.presets.hugging_face_folders import (
     WIDTH,
     make_folder,
     nested,
+    wordpiece_json,
     write,
     write_modules,
 )
-from tests.models.presets.hugging_face_refusals import SETTINGS, WEIGHTS, assert_refused
+from tests.models.presets.hugging_face_refusals import SETTINGS, TOKENIZER, WEIGHTS, assert_refused
 
 MODULES = "modules.json"
 MODEL = "sentence_bert_config.json"
@@ -210,7 +211,6 @@ def test_vectors_that_do_not_go_through_all_modules_are_refused(bert, modules, p
         ({"config_args": {"num_hidden_layers": 1}}, "config_args 'num_hidden_layers' is not supp"),
         ({"model_kwargs": 1}, "model_kwargs '1' is not supported"),
         ({"max_sequence_length": 5}, "unknown field 'max_sequence_length'; known are max_seq_len"),
-        ({"do_lower_case": "yes"}, "do_lower_case must be true or false, not 'yes'"),
     ],
 )
 def test_settings_of_the_model_that_are_not_followed_are_refused(bert, fields, problem):
@@ -244,7 +244,22 @@ def test_models_without_dense_vectors_are_refused(bert, kind):
     assert_refused(bert, PROMPTS, f"a model of the type {kind!r} does not make one", embedding)
 
 
-# Lengths
+# Lengths and lowercasing
+
+
+@pytest.mark.parametrize("lowers", [True, False, None])
+def test_texts_are_lowercased_if_sentence_transformers_says_so(bert, lowers):
+    normalizer = {**wordpiece_json()["normalizer"], "lowercase": False}
+    write(bert, TOKENIZER, {**wordpiece_json(), "normalizer": normalizer})
+    write(bert, SETTINGS, {"do_lower_case": False})
+    write(bert, MODEL, {"do_lower_case": lowers})
+    ids = BertTokenizer.from_preset(bert)("A").numpy().tolist()
+    assert ids == ([5] if lowers else [1])
+
+
+def test_lowercasing_that_is_neither_true_nor_false_is_refused(bert):
+    write(bert, MODEL, {"do_lower_case": "yes"})
+    assert_refused(bert, MODEL, "do_lower_case must be true or false, not 'yes'")
 
 
 @pytest.mark.parametrize(
