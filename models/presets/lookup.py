@@ -18,6 +18,8 @@ from models.presets.registry import RegisteredPreset
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
 
+_ADAPTER = "adapter_config.json"
+
 State = Literal["bundled", "local", "cached", "to fetch"]
 
 
@@ -225,6 +227,12 @@ def open_preset_folder(name: str, folder: Path, label_names: Sequence[str] | Non
     opened = KerasHubPreset(name, folder, label_names)
     if model_folder := sentence_transformers.model_folder(opened):
         return HuggingFacePreset(name, folder, model_folder)
+    if opened.has(_ADAPTER) and not opened.has(opened.config_file):
+        raise opened.error(
+            _ADAPTER,
+            "an adapter, which has no model of its own; merge it into its model with peft "
+            "(merge_and_unload) and save that",
+        )
     description = opened.json(opened.config_file)
     if isinstance(description, dict) and "model_type" in description:
         return HuggingFacePreset(name, folder)

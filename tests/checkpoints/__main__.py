@@ -21,7 +21,6 @@ import numpy as np
 from tests.checkpoints import table
 from tests.checkpoints.kind import Kind
 from tests.checkpoints.kinds import KINDS
-from tests.checkpoints.pending import PENDING
 from tests.checkpoints.texts import PAIRS, TEXTS
 
 if TYPE_CHECKING:
@@ -95,11 +94,7 @@ def _word(kind: Kind, folder: Path, reference: "Reference", is_other: bool) -> s
         problems = list(filter(None, (comparing.problem(kind, outcome) for outcome in found)))
     except Exception as error:  # one that crashes does not keep the others from being read
         found, problems = [], [f"{type(error).__name__}: {error}"]
-    word = "ok"
-    if problems:
-        word = "pending" if kind.name in PENDING else "WRONG"
-    elif kind.name in PENDING:
-        word = "mended"
+    word = "WRONG" if problems else "ok"
     if is_other and kind.before:
         word = "known" if problems else "WRONG"
     print(f"{word:8}{kind.name:34}{'; '.join(problems or map(str, found))}", flush=True)

@@ -242,6 +242,21 @@ def dense(outputs: int, activation: str, index: int = 2, bias: bool = True) -> S
     return write
 
 
+def layer_norm(index: int = 2) -> Step:
+    """Writes the folder of a layer normalization after the pooling."""
+
+    def write(folder: Path) -> None:
+        random = np.random.default_rng(0)
+        module = folder / f"{index}_LayerNorm"
+        module.mkdir()
+        (module / "config.json").write_text(json.dumps({"dimension": WIDTH}), "utf-8")
+        names = ("norm.weight", "norm.bias")
+        weights = {name: random.standard_normal(WIDTH, np.float32) for name in names}
+        safetensors.numpy.save_file(weights, module / "model.safetensors")
+
+    return write
+
+
 def saved_again(folder: Path) -> None:
     """Lets sentence-transformers save what it reads, in today's layout."""
     from tests.checkpoints import saving

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from tests.checkpoints.kind import Kind
 from tests.checkpoints.kinds import SECTIONS
-from tests.checkpoints.pending import PENDING
 from tests.checkpoints.texts import PAIRS, TEXTS
 
 PAGE = Path(__file__).parents[2] / "docs" / "checkpoint_kinds.md"
@@ -50,7 +49,5 @@ def _sentence(text: str) -> str:
 
 
 def _outcome(kind: Kind) -> str:
-    if kind.name in PENDING:
-        return f"not yet: {PENDING[kind.name]}"
     found = f"refused: {kind.refused}" if kind.refused else "equal"
     return f"{found}. Before: {kind.before}" if kind.before else found

@@ -5,19 +5,12 @@ import functools
 import pytest
 
 from tests.checkpoints.kinds import KINDS
-from tests.checkpoints.pending import PENDING
 from tests.checkpoints.texts import PAIRS, TEXTS
 
 pytestmark = pytest.mark.parity
 
 
-def _marked(kind):
-    reason = PENDING.get(kind.name)
-    marks = [pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)] if reason else []
-    return pytest.param(kind, id=kind.name, marks=marks)
-
-
-@pytest.mark.parametrize("kind", [_marked(kind) for kind in KINDS])
+@pytest.mark.parametrize("kind", [pytest.param(kind, id=kind.name) for kind in KINDS])
 def test_a_kind_gives_the_numbers_of_its_reference_or_is_refused(kind, tmp_path):
     for package in ("torch", "transformers", "sentence_transformers", "sentencepiece"):
         pytest.importorskip(package, reason="needs the parity extra")

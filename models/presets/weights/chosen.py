@@ -7,6 +7,8 @@ from models.presets.preset import Preset
 from models.presets.weights import tensorflow_weights
 from models.presets.weights.safetensors_weights import INDEX, WEIGHTS, Safetensors, TensorFiles
 
+_OTHER_FORMATS = ("*.onnx", "*.gguf", "openvino_model.*", "*.mlmodel", "*.tflite", "*.ckpt*")
+
 
 def stored_weights(
     preset: Preset, rename: Callable[[str], str], architectures: Sequence[str]
@@ -32,6 +34,15 @@ def stored_weights(
         )
     unread = next(filter(preset.has, UNREAD_WEIGHTS), None)
     if unread is None:
+        others = sorted(
+            path.relative_to(folder).as_posix()
+            for pattern in _OTHER_FORMATS
+            for path in (*folder.glob(pattern), *folder.glob(f"*/{pattern}"))
+        )
+        if others:
+            raise preset.error(
+                WEIGHTS, f"no such file; the folder holds no weights that are read, but {others[0]}"
+            )
         raise preset.error(WEIGHTS, "no such file")
     how = converting(unread, str(folder), architectures)
     raise preset.error(unread, f"{UNREAD_WEIGHTS[unread]}, and not read; {how}")

@@ -102,7 +102,7 @@ KINDS = [
         "weights in `pytorch_model.bin` alone",
         ("prajjwal1/bert-tiny", "allenai/scibert_scivocab_uncased"),
         (model("bert"), pickled, tokenizer("uncased", "vocab.txt")),
-        refused="pytorch_model.bin: only safetensors are read, since other formats can run code",
+        refused="pytorch_model.bin: a pickle, which can run code, and not read",
     ),
     Kind(
         "bert_no_pooler",

@@ -129,7 +129,6 @@ KINDS = [
         (),
         _bert(num_labels=3, problem_type="regression"),
         ("classify",),
-        refused="config.json: a regression model",
     ),
     Kind(
         "bert_labels_out_of_order",
@@ -151,7 +150,6 @@ KINDS = [
         (),
         (*_bert(num_labels=3), put(CONFIG, id2label={"0": "a", "1": "b", "2": "a"})),
         ("classify",),
-        refused="config.json: id2label gives two classes the same name",
     ),
     Kind(
         "bert_labels_missing",
@@ -168,7 +166,7 @@ KINDS = [
         (),
         (*_bert(num_labels=3), without_weights("classifier")),
         ("classify",),
-        refused="model.safetensors: lacks 'classifier.weight'",
+        refused="BertForSequenceClassification, but its weights lack 'classifier.weight'",
     ),
     Kind(
         "bert_backbone_asked_to_classify",
@@ -176,7 +174,7 @@ KINDS = [
         ("google-bert/bert-base-uncased",),
         (model("bert", "ForMaskedLM"), tokenizer("uncased")),
         ("classify",),
-        refused="has no classifier, only a backbone; fine-tune it first",
+        refused="has no classifier: it is a BertForMaskedLM, which fills in masked tokens",
     ),
     Kind(
         "bert_old_norm",
@@ -314,7 +312,6 @@ KINDS = [
         (),
         (*_bert(num_labels=3), put(CONFIG, id2label={"0": "a", "1": "b"}, num_labels=3)),
         ("classify",),
-        refused="config.json: id2label names 2 classes, num_labels is 3",
     ),
     Kind(
         "bert_token_classifier",
@@ -322,7 +319,7 @@ KINDS = [
         ("dslim/bert-base-NER",),
         (model("bert", "ForTokenClassification", num_labels=3), tokenizer("uncased")),
         ("classify",),
-        refused="has no classifier, only a backbone",
+        refused="has no classifier: it is a BertForTokenClassification, which labels tokens",
     ),
     Kind(
         "bert_float16_classifier",

@@ -200,5 +200,6 @@ KINDS = [
             embedder(length=None),
             put("sentence_bert_config.json", tokenizer_args={"model_max_length": 64}),
         ),
+        refused="sentence_bert_config.json: tokenizer_args 'model_max_length' is not supported",
     ),
 ]

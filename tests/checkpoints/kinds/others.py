@@ -164,24 +164,24 @@ FORMS = [
     ),
     Kind(
         "tensorflow_only",
-        "weights in `tf_model.h5` alone",
+        "a damaged `tf_model.h5` alone; sound ones are read",
         (),
         (*_BERT, _only("tf_model.h5")),
-        refused="tf_model.h5: only safetensors are read",
+        refused="tf_model.h5: cannot be read as HDF5",
     ),
     Kind(
         "flax_only",
         "weights in `flax_model.msgpack` alone",
         (),
         (*_BERT, _only("flax_model.msgpack")),
-        refused="flax_model.msgpack: only safetensors are read",
+        refused="flax_model.msgpack: of Flax, and not read",
     ),
     Kind(
         "onnx_only",
         "weights in `onnx/model.onnx` alone",
         ("Xenova/all-MiniLM-L6-v2",),
         (*_BERT, _only("onnx/model.onnx")),
-        refused="model.safetensors: no such file",
+        refused="holds no weights that are read, but onnx/model.onnx",
     ),
     Kind(
         "adapter",
