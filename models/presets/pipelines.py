@@ -252,13 +252,14 @@ def recognized(
         description: The pipeline.
         specials: The special tokens by the names of their settings.
     """
-    for kind, arguments in (
-        ("wordpiece", _wordpiece(description)),
-        ("byte_pair", _byte_pair(description)),
-        ("sentence_piece", _sentence_piece(description)),
-    ):
+    known: dict[TokenizerKind, dict[str, Any] | None] = {
+        "wordpiece": _wordpiece(description),
+        "byte_pair": _byte_pair(description),
+        "sentence_piece": _sentence_piece(description),
+    }
+    for kind, arguments in known.items():
         if arguments is not None:
-            return kind, {**arguments}  # type: ignore[return-value] # they are kinds
+            return kind, arguments
     return "pipeline", {
         "pipeline": json.dumps(description),
         "control_tokens": sorted({token for token in specials.values() if token}),

@@ -64,10 +64,13 @@ def pieces_of(model: bytes) -> list[tuple[str, float, int]]:
     try:
         for field, message in byte_fields(model):
             if field == _PIECES:
-                piece = {_PIECE: b"", _SCORE: 0.0, _TYPE: NORMAL, **dict(fields(message))}
-                text = piece[_PIECE].decode()  # type: ignore[union-attr] # the except is for it
-                pieces.append((text, float(piece[_SCORE]), int(piece[_TYPE])))
-    except (IndexError, struct.error, AttributeError, UnicodeDecodeError, ValueError):
+                piece = dict(fields(message))
+                text, score, kind = (piece.get(number) for number in (_PIECE, _SCORE, _TYPE))
+                if not isinstance(text, bytes) or not isinstance(score or 0.0, (int, float)):
+                    raise ValueError(text)
+                number = kind if isinstance(kind, int) else NORMAL
+                pieces.append((text.decode(), float(score or 0.0), number))
+    except (IndexError, struct.error, ValueError):
         raise ValueError("not a SentencePiece model") from None
     if not pieces:
         raise ValueError("not a SentencePiece model: it has no pieces")

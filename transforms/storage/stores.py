@@ -262,7 +262,7 @@ class _RangedFile(io.RawIOBase):
         self._place = origin + offset
         return self._place
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override] # narrower
         stop = min(self._place + len(buffer), self._file.size)
         if stop <= self._place:
             return 0
