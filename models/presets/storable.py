@@ -23,8 +23,8 @@ def check_holds(family: Family, tokenizer: TokenizerKind, packing: Packing) -> N
     raise UserError(
         "Keras Hub's format, in which presets are saved, has no place for "
         f"{others if tokenizer == family.tokenizer else 'a tokenizer like this model has'}: before "
-        f"a {family.prefix}Backbone it knows a {family.prefix}Tokenizer alone; fine-tune such a model "
-        "with sentence-transformers or transformers, and use the folder that they save"
+        f"a {family.prefix}Backbone it knows a {family.prefix}Tokenizer alone; fine-tune such a "
+        "model with sentence-transformers or transformers, and use the folder that they save"
     )
 
 

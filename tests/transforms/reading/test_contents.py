@@ -76,7 +76,7 @@ def hdf5() -> bytes:
 
 PARQUET = written(lambda sink: pq.write_table(TABLE, sink))
 BINARY = {
-    "gzip": gzip.compress(LINES),
+    "gzip": gzip.compress(LINES, mtime=0),
     "bzip2": bz2.compress(LINES),
     "zstd": zstandard.compress(LINES),
     "xz": lzma.compress(LINES),
@@ -139,18 +139,26 @@ def test_a_file_of_another_kind_is_told_as_what_it_is(tmp_path, title, name):
         ("a.jsonl.gz", BINARY["zstd"], "but zstd: rename it to 'a.jsonl.zst'"),
         ("a.jsonl.bz2", BINARY["gzip"], "but gzip: rename it to 'a.jsonl.gz'"),
         ("a.jsonl.gz", BINARY["a zip archive"], "but a zip archive: unpack it first"),
-        ("a.jsonl.gz", gzip.compress(BINARY["gzip"]), "holds gzip, compressed once more: unpack"),
+        (
+            "a.jsonl.gz",
+            gzip.compress(BINARY["gzip"], mtime=0),
+            "holds gzip, compressed once more: unpack",
+        ),
         ("a.jsonl.zst", zstandard.compress(tarred()), "holds a tar archive: unpack it first"),
-        ("a.csv.gz", gzip.compress(PARQUET), "holds Parquet: unpack it first"),
-        ("a.csv.gz", gzip.compress(HTML), "holds an HTML page"),
+        ("a.csv.gz", gzip.compress(PARQUET, mtime=0), "holds Parquet: unpack it first"),
+        ("a.csv.gz", gzip.compress(HTML, mtime=0), "holds an HTML page"),
         ("a.xlsx", BINARY["an Excel workbook"], "is an Excel workbook: save it as CSV in UTF-8"),
         ("a.zip", BINARY["a zip archive"], "is a zip archive: unpack it first"),
-        ("a.tar.gz", gzip.compress(tarred()), "is a tar archive: unpack it first"),
-        ("a.tgz", gzip.compress(tarred()), "is a tar archive: unpack it first"),
+        ("a.tar.gz", gzip.compress(tarred(), mtime=0), "is a tar archive: unpack it first"),
+        ("a.tgz", gzip.compress(tarred(), mtime=0), "is a tar archive: unpack it first"),
         ("a.jsonl.xz", BINARY["xz"], "is xz: unpack it first, or compress it as .zst"),
         ("part-0", PARQUET, "is Parquet: give --input_format=parquet"),
         ("part-0", BINARY["gzip"], "is gzip of a format that its name does not tell"),
-        ("part-0.gz", gzip.compress(PARQUET), "is gzip of a format that its name does not tell"),
+        (
+            "part-0.gz",
+            gzip.compress(PARQUET, mtime=0),
+            "is gzip of a format that its name does not tell",
+        ),
         ("a.dat", LINES, "is of unknown format; name one with --input_format: text"),
     ],
 )
@@ -172,7 +180,7 @@ def test_what_is_marked_up_may_be_plain_text(tmp_path):
 )  # fmt: skip
 def test_a_text_that_begins_like_something_else_is_text(tmp_path, text):
     assert read(tmp_path / "a.txt", f"{text}\n").texts == [text]
-    assert read(tmp_path / "b.txt.gz", gzip.compress(f"{text}\n".encode())).texts == [text]
+    assert read(tmp_path / "b.txt.gz", gzip.compress(f"{text}\n".encode(), mtime=0)).texts == [text]
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path, monkeypatch):
