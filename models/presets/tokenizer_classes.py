@@ -6,7 +6,7 @@ says. So it is in transformers 5 (https://github.com/huggingface/transformers), 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
@@ -63,6 +63,7 @@ class TokenizerClass:
         second: The segment of a second text.
         has_segments: Whether it gives segments if nothing else is said.
         kind: The kind of its model, as `tokenizer.json` calls it; any if `None`.
+        extra: Special tokens without a use of their own, if nothing else is said.
     """
 
     make: Callable[[Vocabulary, Mapping[str, str | None]], Tokenizer]
@@ -73,7 +74,7 @@ class TokenizerClass:
     second: int = 0
     has_segments: bool = False
     kind: str | None = None
-    extra: tuple[str, ...] = field(default=())
+    extra: tuple[str, ...] = ()
 
     def packing(self, specials: Mapping[str, str | None], gives_segments: bool) -> Packing | None:
         """Returns where special tokens go; `None` where `tokenizer.json` says it."""
@@ -132,6 +133,9 @@ def _roberta(files: Vocabulary, specials: Mapping[str, str | None]) -> Tokenizer
 def _herbert(files: Vocabulary, specials: Mapping[str, str | None]) -> Tokenizer:
     ids, merges = files.byte_pairs()
     unknown = str(specials["unk_token"])
+    # The class puts these ids around texts, whatever the vocabulary says.
+    if (ids.get(str(specials["cls_token"])), ids.get(str(specials["sep_token"]))) != (0, 2):
+        raise ValueError("a HerbertTokenizer needs a vocabulary in which <s> is 0 and </s> is 2")
     model = models.BPE(ids, merges, unk_token=unknown, end_of_word_suffix="</w>")
     tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
@@ -175,10 +179,14 @@ def _general(files: Vocabulary, specials: Mapping[str, str | None]) -> Tokenizer
 
 
 _BERT = TokenizerClass(_bert, _BRACKETS, "cls_token", "sep_token", False, 1, True, "WordPiece")
-_DISTIL_BERT = TokenizerClass(_bert, _BRACKETS, "cls_token", "sep_token", kind="WordPiece")
+_DISTIL_BERT = TokenizerClass(
+    *(_bert, _BRACKETS, "cls_token", "sep_token"), second=1, kind="WordPiece"
+)
 _ROBERTA = TokenizerClass(_roberta, _ANGLES, "cls_token", "sep_token", True, kind="BPE")
 _HERBERT = TokenizerClass(
-    *(_herbert, {name: _ANGLES[name] for name in _BRACKETS}, "cls_token", "sep_token"), kind="BPE"
+    *(_herbert, {name: _ANGLES[name] for name in _BRACKETS}, "cls_token", "sep_token"),
+    second=1,
+    kind="BPE",
 )
 _XLM_ROBERTA = TokenizerClass(_xlm_roberta, _ANGLES, "bos_token", "eos_token", True, kind="Unigram")
 _CAMEMBERT = TokenizerClass(

@@ -295,8 +295,23 @@ def test_windows_need_a_token_that_ends_a_text(bert):
 def test_segments_are_given_only_if_they_are_asked_for(bert):
     write(bert, SETTINGS, {"model_input_names": ["input_ids", "attention_mask"]})
     assert packing_of(bert).pair_segments == (0,) * 5
-    write(bert, SETTINGS, {"tokenizer_class": "DistilBertTokenizer"})
+    distil = {"tokenizer_class": "DistilBertTokenizer"}
+    write(bert, SETTINGS, distil)
     assert packing_of(bert).pair_segments == (0,) * 5
+    write(bert, SETTINGS, distil | {"model_input_names": ["token_type_ids"]})
+    assert packing_of(bert).pair_segments == (0, 0, 0, 1, 1)
+
+
+def test_a_herbert_needs_the_ids_that_its_class_puts_around_texts(bert):
+    content = byte_pair_json()
+    content["model"]["end_of_word_suffix"] = "</w>"
+    write(bert, TOKENIZER, content)
+    write(bert, SETTINGS, {"tokenizer_class": "HerbertTokenizerFast"})
+    assert packing_of(bert).single == ("<s>", 0, "</s>")
+    ids = content["model"]["vocab"]
+    ids["<s>"], ids["<pad>"] = ids["<pad>"], ids["<s>"]
+    write(bert, TOKENIZER, content)
+    assert_refused(bert, TOKENIZER, "needs a vocabulary in which <s> is 0 and </s> is 2")
 
 
 def at(content, path, value):
