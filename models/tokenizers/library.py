@@ -110,8 +110,8 @@ def repeats(texts: pa.Array) -> np.ndarray:
     for period in _PERIODS:
         differs = np.ones(len(content) + 1, bool)
         differs[: max(0, len(content) - period)] = content[period:] != content[:-period]
-        for before in range(min(period, len(content))):  # what is compared is of another text
-            differs[np.maximum(ends - 1 - before, 0)] = True
+        for before in range(1, period + 1):  # what is compared is of another text
+            differs[ends[ends >= before] - before] = True
         breaks = np.flatnonzero(differs)
         runs = np.diff(breaks, prepend=-1) - 1
         begins = (breaks - runs)[runs >= 2 * period]

@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import tokenizers
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import models as library_models
 from tokenizers import normalizers, pre_tokenizers
@@ -71,6 +71,7 @@ def test_some_texts_go_through_the_library_and_all_keep_their_places():
         assert rows(found) == [expected[texts.index(text)] for text in chosen]
 
 
+@example(["", "aaa"], 0)
 @given(st.lists(st.text("ab é東", max_size=12), max_size=8), st.integers(0, 2))
 def test_repetitions_are_found_within_a_text(texts, skipped):
     def repeated(text):
