@@ -19,7 +19,14 @@ from models.errors import nearest
 from models.redaction import has_secret, redacted
 from transforms.errors import InputError
 from transforms.reading.dialect import UNKNOWN, Dialect
-from transforms.storage.globs import expand, in_partitions, is_hidden, is_wild, list_folder
+from transforms.storage.globs import (
+    beside_partitions,
+    expand,
+    in_partitions,
+    is_hidden,
+    is_wild,
+    list_folder,
+)
 
 if TYPE_CHECKING:
     from transforms.storage.web import WebStore
@@ -73,9 +80,9 @@ def match(pattern: str) -> list[CorpusFile]:
     """Finds the files that a path, a glob or a folder stands for.
 
     Args:
-        pattern: A file, a folder (the files directly in it, or if there are none those in its
-            partitions `name=value`), or a glob; `transforms.storage.globs` has its rules. Of a
-            folder too, hidden files are left out.
+        pattern: A file, a folder (the files directly in it, or those in its partitions
+            `name=value`; one with both is an error), or a glob; `transforms.storage.globs` has its
+            rules. Of a folder too, hidden files are left out.
 
     Returns:
         The files, each once, sorted by path.
@@ -189,11 +196,15 @@ def name_of(path: str) -> str:
 def _match_local(pattern: str) -> list[CorpusFile]:
     if os.path.isdir(pattern):
         entries = list_folder(pattern)
-        paths = [
+        inside = [
             os.path.join(pattern, entry.name)
             for entry in entries
             if not entry.is_folder and not is_hidden(entry.name)
-        ] or in_partitions(pattern)
+        ]
+        deeper = in_partitions(pattern)
+        if inside and deeper:
+            raise InputError(beside_partitions(pattern))
+        paths = inside or deeper
         nothing = f"the folder {pattern!r} has no visible files directly in it"
         if any(entry.is_folder and not is_hidden(entry.name) for entry in entries):
             nothing += f"; to include its subfolders, write {os.path.join(pattern, '**')!r}"
@@ -204,8 +215,8 @@ def _match_local(pattern: str) -> list[CorpusFile]:
         paths = [path for path in found if not os.path.isdir(path)]
         nothing = f"no file matches {pattern!r}"
         if found:
-            inside = os.path.join(pattern, "*")
-            nothing += f", only folders; to read the files in them, write {inside!r}"
+            below = os.path.join(pattern, "*")
+            nothing += f", only folders; to read the files in them, write {below!r}"
     else:
         _check_link(pattern)
         raise InputError(_missing(pattern))

@@ -99,6 +99,23 @@ def test_a_column_of_folders_can_be_left_out_and_limited(classify, tmp_path):
     assert found.column("lang") == ["de", "de", "en", "en"]
 
 
+def test_files_that_spell_columns_in_another_case_join_the_results(classify, tmp_path):
+    (tmp_path / "a.csv").write_text("text,Id\none,1\n")
+    flags = (f"--input={tmp_path}/*.csv", "--if_exists=update")
+    assert classify(*flags).code == 0
+    (tmp_path / "b.csv").write_text("ID,TEXT\n2,two\n")
+    found = classify(*flags)
+    assert rows_of(found, "text", "Id") == [("one", "1"), ("two", "2")]
+    assert found.manifest["renamed"] == {"ID": "Id", "TEXT": "text"}
+    (tmp_path / "lang=en").mkdir()
+    (tmp_path / "lang=en/c.csv").write_text("text,iD\nthree,3\n")
+    refused = classify(f"--input={tmp_path}/lang=en/c.csv", "--if_exists=append")
+    assert refused.error.endswith(
+        "column lang (string) is in this run but not in its results; write the result anew with "
+        "--if_exists=overwrite, or give another folder"
+    )
+
+
 # Files that differ
 
 

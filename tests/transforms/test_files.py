@@ -16,6 +16,7 @@ from transforms import files
 from transforms.errors import InputError
 from transforms.files import CorpusFile, distinct, map_files, match, open_binary
 from transforms.reading.decompress import BrokenStreamError, InputStream
+from transforms.storage import stores
 
 COMPRESS = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.compress}
 
@@ -202,6 +203,19 @@ def test_a_name_that_is_no_utf8_is_refused_with_its_bytes(tmp_path):
 def test_a_scheme_without_a_file_system_is_an_error():
     with pytest.raises(InputError, match="nosuch://"):
         match("nosuch://bucket/a.txt")
+
+
+def test_a_local_file_is_a_path_without_a_scheme():
+    with pytest.raises(
+        InputError, match=r"'file:///a.txt': write the path of a file on this machine"
+    ):
+        match("file:///a.txt")
+
+
+def test_a_scheme_whose_package_is_missing_names_it(monkeypatch):
+    monkeypatch.setattr(stores, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"hdfs:// .*: pip install 'apache-beam\[hadoop\]'"):
+        match("hdfs://host/a.txt")
 
 
 def test_local_files_are_found_and_read_without_beam(tmp_path):

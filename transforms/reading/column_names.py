@@ -1,6 +1,6 @@
 """Names of columns, which readers of the output (DuckDB, Spark, BigQuery) compare without case."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from models.errors import nearest
 
@@ -10,16 +10,53 @@ def folded(name: str) -> str:
     return name.lower()
 
 
-def find_column(name: str, names: Collection[str]) -> str | None:
-    """Returns the column that a name stands for.
+class ColumnNames(Collection[str]):
+    """Names of columns, in which others are found whatever the case they are written in.
 
-    Returns:
-        The column of just this name, else the only one that differs in case alone, else None.
+    Args:
+        names: The names, in order.
     """
-    if name in names:
-        return name
-    alike = [each for each in names if folded(each) == folded(name)]
-    return alike[0] if len(alike) == 1 else None
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._names: dict[str, None] = {}
+        self._alike: dict[str, list[str]] = {}
+        for name in names:
+            self.add(name)
+
+    def add(self, name: str) -> None:
+        """Adds a name, unless it is there."""
+        if name not in self._names:
+            self._names[name] = None
+            self._alike.setdefault(folded(name), []).append(name)
+
+    def find(self, name: str) -> str | None:
+        """Returns the column that a name stands for.
+
+        Returns:
+            The column of just this name, else the only one that differs in case alone, else None.
+        """
+        if name in self._names:
+            return name
+        alike = self.alike(name)
+        return alike[0] if len(alike) == 1 else None
+
+    def alike(self, name: str) -> list[str]:
+        """Returns the columns of this name in any case."""
+        return self._alike.get(folded(name), [])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def find_column(name: str, names: Collection[str]) -> str | None:
+    """Returns the column that a name stands for, as `ColumnNames.find` does."""
+    return name if name in names else ColumnNames(names).find(name)
 
 
 def nearest_column(name: str, names: Iterable[str]) -> str | None:

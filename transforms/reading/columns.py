@@ -1,6 +1,7 @@
 """The columns of a corpus: what its files and folders have, brought together."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -8,6 +9,7 @@ from models.errors import quoted
 from transforms.errors import InputError
 from transforms.files import CorpusFile
 from transforms.reading.column_names import (
+    ColumnNames,
     alike_in_case,
     find_column,
     folded,
@@ -49,9 +51,13 @@ class FoundColumns:
         self._settled = settled
         self._folders = {file.path: folder_values(file.path) for file in files}
         self._of_files = _spelled(heads)
-        self._names = list(self._of_files)
-        for values in self._folders.values():
-            self._names += [name for name in values if find_column(name, self._names) is None]
+        self._names = ColumnNames(self._of_files)
+        self._of_folders: dict[str, dict[str, str | None]] = {}
+        for path, values in self._folders.items():
+            for name, value in values.items():
+                self._of_folders.setdefault(folded(name), {})[path] = value
+                if not self._names.alike(name):
+                    self._names.add(name)
 
     def resolve_text(self, name: str, flag: str) -> str:
         """Returns the text column that a flag names.
@@ -88,7 +94,7 @@ class FoundColumns:
         """
         resolved = []
         for name in names:
-            found = find_column(name, self._names) or find_column(name.strip(), self._names)
+            found = self._names.find(name) or self._names.find(name.strip())
             if found is None:
                 several = " and the other files, which have"
                 more = several if self._heads[1:] else ", which has"
@@ -119,17 +125,21 @@ class FoundColumns:
         Raises:
             InputError: A column cannot be kept, or has types that do not go together.
         """
-        kept = [n for n in self._names if wanted is None or n in {*wanted, *texts}]
+        asked = self._names if wanted is None else {*wanted, *texts}
+        kept = [name for name in self._names if name in asked]
         self._check_distinct(kept, wanted is None)
         taken = {*reserved, *RESERVED}
         names = output_names(kept, taken)
+        before = {} if earlier is None else {column.name: column.type for column in earlier}
+        spelled = ColumnNames(before)
+        names = {name: spelled.find(new) or new for name, new in names.items()}
+        found = self._found([name for name in kept if name not in texts])
         fields, gaps = [], []
         for name in kept:
-            before = _type_in(earlier, names[name])
             if name in texts:
                 fields.append(InputColumn(name, names[name], pa.string()))
                 continue
-            type_, lacking = self._type_of(name, before)
+            type_, lacking = self._type_of(name, found[name], before.get(names[name]))
             fields.append(InputColumn(name, names[name], type_, is_optional=lacking > 0))
             if lacking:
                 gaps.append((names[name], lacking))
@@ -156,24 +166,43 @@ class FoundColumns:
                 "name the columns to keep with --columns to leave it out"
             )
 
-    def _type_of(self, name: str, before: pa.DataType | None) -> tuple[pa.DataType, int]:
-        """Returns the type of a column, and how many heads lack it."""
-        given = {
-            path: values[own]
-            for path, values in self._folders.items()
-            if (own := find_column(name, values)) is not None
-        }
-        types: dict[pa.DataType, str] = {}
-        lacking = 0
+    def _found(self, names: Collection[str]) -> "dict[str, _Found]":
+        """Returns what the files have of some columns, but for those that their folders give."""
+        found = {name: _Found(self._given(name)) for name in names}
+        known = ColumnNames(names)
         for head in self._heads:
-            if head.path in given and (len(self._heads) > 1 or len(given) == len(self._folders)):
-                continue  # the folder's value counts
-            own = find_column(name, head.columns)
-            if own is None:
-                lacking += 1
-            else:
-                self._check_fault(head, own)
-                types.setdefault(head.columns[own], head.path)
+            others = [own for own in head.columns if own not in found and known.alike(own)]
+            of_head = ColumnNames(head.columns if others else ())
+            pairs = [(own, own) for own in head.columns if own in found]
+            pairs += [
+                (name, own)
+                for own in others
+                for name in known.alike(own)
+                if of_head.find(name) == own
+            ]
+            for name, own in pairs:
+                if not self._is_given(head, found[name].given):
+                    self._check_fault(head, own)
+                    found[name].types.setdefault(head.columns[own], head.path)
+                    found[name].num_files += 1
+        return found
+
+    def _given(self, name: str) -> dict[str, str | None]:
+        """Returns the values that folders give a column, by the paths of files."""
+        return self._of_folders.get(folded(name), {})
+
+    def _is_given(self, head: Head, given: dict[str, str | None]) -> bool:
+        """Returns whether the values of folders count, and not those of a head."""
+        return head.path in given and (len(self._heads) > 1 or len(given) == len(self._folders))
+
+    def _type_of(
+        self, name: str, found: "_Found", before: pa.DataType | None
+    ) -> tuple[pa.DataType, int]:
+        """Returns the type of a column, and how many heads lack it."""
+        given, types = found.given, found.types
+        lacking = len(self._heads) - found.num_files
+        if given:
+            lacking -= sum(self._is_given(head, given) for head in self._heads)
         merged = _merged(name, types) if types else None
         if given:
             merged = _with_folders(name, types, merged, given)
@@ -211,6 +240,21 @@ class FoundColumns:
                 yield InputColumn(column.name, column.name, column.type, is_optional=True)
 
 
+@dataclass
+class _Found:
+    """What files have of a column.
+
+    Attributes:
+        given: The values that folders give it, by the paths of files.
+        types: Its types, each with the first file that has it.
+        num_files: How many files have it, but for those that have it from their folders.
+    """
+
+    given: dict[str, str | None]
+    types: dict[pa.DataType, str] = field(default_factory=dict)
+    num_files: int = 0
+
+
 def _spelled(heads: Sequence[Head]) -> dict[str, None]:
     """Returns the columns of files, in order of appearance, as the first file spells them.
 
@@ -227,16 +271,12 @@ def _spelled(heads: Sequence[Head]) -> dict[str, None]:
     return names
 
 
-def _no_column(name: str, flag: str, where: str, names: Sequence[str], first: Head) -> InputError:
+def _no_column(name: str, flag: str, where: str, names: Collection[str], first: Head) -> InputError:
     near = nearest_column(name, names)
     hint = f"; did you mean {near!r}?" if near else ""
     return InputError(
         f"no column {name!r} for {flag} in {where} {quoted(names)}{first.hint or hint}"
     )
-
-
-def _type_in(schema: pa.Schema | None, name: str) -> pa.DataType | None:
-    return None if schema is None or name not in schema.names else schema.field(name).type
 
 
 def _merged(name: str, types: dict[pa.DataType, str]) -> pa.DataType:

@@ -185,8 +185,6 @@ def _require_dialect(files: Sequence[CorpusFile], record: InputFormat, asked: Di
                 f"--{name} is for {', '.join(takers[:-1])} and {takers[-1]}, and {files[0].path!r} "
                 f"is {record.title}"
             )
-    if asked.delimiter is not None and asked.delimiter == asked.quote:
-        raise InputError(f"--delimiter and --quote are both {asked.quote!r}: give two characters")
 
 
 def _with_dialects(
@@ -197,4 +195,10 @@ def _with_dialects(
     if find is None:
         return files
     found = look_at_each(files, lambda file: find(file, asked))
+    for file, each in zip(files, found, strict=True):
+        if each.delimiter is not None and each.delimiter == each.quote:
+            raise InputError(
+                f"{each.quote!r} is both the delimiter and the quote of {file.path!r}: give two "
+                "characters with --delimiter and --quote"
+            )
     return tuple(replace(file, dialect=each) for file, each in zip(files, found, strict=True))

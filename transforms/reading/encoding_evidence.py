@@ -110,18 +110,26 @@ def find_encoding(sample: Sample, asked: str | None, is_always_utf_8: bool = Fal
         is_always_utf_8: Whether the format is UTF-8 by its standard, where no mark says otherwise.
 
     Raises:
-        InputError: It is uncertain.
+        InputError: It is uncertain, or there are no newlines.
     """
-    marked = marked_encoding(sample.head)
-    if marked or asked:
-        return str(marked or asked)
-    wide = _wide_without_mark(sample.head)
+    known = marked_encoding(sample.head) or asked
+    wide = None if known else _wide_without_mark(sample.head)
     if wide:
         raise InputError(
             f"{sample.path!r} seems to be {wide} without a byte order mark: if it is, name it with "
             f"--encoding={wide}, and else with --encoding={UTF_8}"
         )
-    return UTF_8 if is_always_utf_8 else _by_evidence(sample)
+    _check_line_ends(sample, known or UTF_8)
+    return known or (UTF_8 if is_always_utf_8 else _by_evidence(sample))
+
+
+def _check_line_ends(sample: Sample, encoding: str) -> None:
+    """Raises `InputError` if lines end in carriage returns alone: the file would be one line."""
+    if b"\n" not in sample.head and "\r" in sample.head.decode(encoding, "ignore"):
+        raise InputError(
+            f"the lines of {sample.path!r} end in carriage returns alone: write newlines instead, "
+            "for example with tr '\\r' '\\n'"
+        )
 
 
 def _wide_without_mark(head: bytes) -> str | None:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from transforms.errors import InputError
-from transforms.reading.column_names import find_column
+from transforms.reading.column_names import ColumnNames, find_column
 from transforms.reading.dialect import UTF_8
 from transforms.reading.encoding import from_utf_8
 from transforms.reading.partitions import folder_scalar, folder_values
@@ -131,8 +131,9 @@ class Layout:
             InputError: It lacks one that it had when the run was planned.
         """
         spelled: dict[str, str] = {}
+        of_file = ColumnNames(names)
         for column in self.fields:
-            if (own := find_column(column.name, names)) is not None:
+            if (own := of_file.find(column.name)) is not None:
                 spelled[column.name] = own
             elif not column.is_optional:
                 raise InputError(f"{path!r} no longer has the column {column.name!r}")

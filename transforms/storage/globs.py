@@ -174,6 +174,15 @@ def in_partitions(folder: str) -> list[str]:
     return [path for path in paths if PARTITIONED.match(path[skipped:])]
 
 
+def beside_partitions(folder: str) -> str:
+    """Returns what is said of a folder that has files both directly in it and in partitions."""
+    both, few = (os.path.join(folder, end) for end in ("**", "*"))
+    return (
+        f"the folder {folder!r} has files directly in it and in folders name=value: write {both!r} "
+        f"for all of them, or {few!r} for those directly in it"
+    )
+
+
 def _exists(path: str) -> bool:
     """Returns whether there is something, be it a link to nothing.
 

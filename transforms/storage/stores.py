@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import BinaryIO, Protocol, TypeVar, cast
 
 from models.errors import did_you_mean
 from models.faults import PAUSES
 from transforms.errors import InputError
 from transforms.files import CorpusFile, map_files
-from transforms.storage.globs import PARTITIONED, is_wild, regex
+from transforms.storage.globs import PARTITIONED, beside_partitions, is_wild, regex
 
 # More files than this are looked up by listing the folder above them, fewer one by one.
 _FEW = 8
@@ -106,7 +107,7 @@ SCHEMES = {
 }
 """The stores by the schemes of their paths; Beam knows others."""
 
-_OF_BEAM = ("hdfs", "file")
+_OF_BEAM = {"hdfs": ("hdfs", "'apache-beam[hadoop]'")}  # with a module and its package
 
 
 def store_of(path: str) -> Store | None:
@@ -119,7 +120,12 @@ def store_of(path: str) -> Store | None:
     if name in SCHEMES:
         return _store(name)
     if name in _OF_BEAM:
+        module, package = _OF_BEAM[name]
+        if find_spec(module) is None:
+            raise InputError(_needs(name, package))
         return None
+    if name == "file":
+        raise InputError(f"{path!r}: write the path of a file on this machine without file://")
     forms = ", ".join(scheme.form for scheme in SCHEMES.values())
     near = did_you_mean(f"{name}://", [f"{known}://" for known in SCHEMES])
     raise InputError(f"{path!r} has a scheme that is not known; {near}paths are local, {forms}")
@@ -134,10 +140,12 @@ def _store(name: str) -> Store:
     except ModuleNotFoundError as error:
         if not scheme.package or (error.name or "").partition(".")[0] in ("transforms", "models"):
             raise
-        raise InputError(
-            f"{name}:// paths need another package: pip install {scheme.package}"
-        ) from None
+        raise InputError(_needs(name, scheme.package)) from None
     return cast(Store, found())
+
+
+def _needs(name: str, package: str) -> str:
+    return f"{name}:// paths need another package: pip install {package}"
 
 
 def match(store: Store, pattern: str) -> list[CorpusFile]:
@@ -166,9 +174,15 @@ def _match(store: Store, root: str, pattern: str) -> list[CorpusFile]:
     start = base + _plain_start(wanted[0])
     matches = regex(wanted).match
     found = [file for file in store.files_under(start, deep) if matches(file.path[len(base) :])]
-    if not parts and not found:
-        below = store.files_under(base, deep=True)
-        found = [file for file in below if PARTITIONED.match(file.path[len(base) :])]
+    if not parts:
+        below = (
+            file
+            for file in store.files_under(base, deep=True)
+            if PARTITIONED.match(file.path[len(base) :])
+        )
+        if found and next(below, None) is not None:
+            raise InputError(beside_partitions(base))
+        found = found or list(below)
     if found:
         return found
     nothing = f"no file matches {pattern!r}"

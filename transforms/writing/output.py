@@ -194,7 +194,8 @@ class Reservation:
             check_columns(self.earlier, schema)
         except OutputError as error:
             raise OutputError(
-                f"--if_exists={self._asked} to --output={self.plan.folder}: {error}"
+                f"--if_exists={self._asked} to --output={self.plan.folder}: {error}; write the "
+                "result anew with --if_exists=overwrite, or give another folder"
             ) from None
         first = [schema.field(name) for name in self.earlier["columns"]]
         return pa.schema([*first, *(field for field in schema if field not in first)])

@@ -2,8 +2,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.transforms.reading.reading import read
+from tests.transforms.reading.reading import Found, read
 from transforms.errors import InputError
+from transforms.reading import column_names
 from transforms.reading.column_names import alike_in_case, find_column, output_names
 from transforms.reading.corpus import plan_corpus
 
@@ -117,3 +118,24 @@ def test_files_may_spell_a_column_in_different_cases(tmp_path, format_):
     found = read(tmp_path)
     assert found.texts == ["one", "two", "three"]
     assert found.column("Id") == ["1", "2", None]
+
+
+def test_columns_of_earlier_results_are_found_in_another_case(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("TEXT,ID,Label,n\none,1,x,2\n")
+    before = {"text": pa.string(), "Id": pa.string(), "Input_label": pa.string()}
+    corpus = plan_corpus([str(path)], reserved=RESERVED, earlier=pa.schema(before.items()))
+    assert corpus.schema.names[:4] == ["text", "Id", "Input_label", "n"]
+    assert corpus.output_text_column == "text"
+    assert Found(corpus).rows[0]["Id"] == "1"
+
+
+def test_names_are_looked_up_and_not_compared_with_all_others(tmp_path, monkeypatch):
+    compared = []
+    monkeypatch.setattr(column_names, "folded", lambda name: compared.append(name) or name.lower())
+    for number in range(30):
+        names = [f"c{number}_{column}" for column in range(30)]
+        (tmp_path / f"{number}.csv").write_text(f"text,{','.join(names)}\none{',1' * 30}\n")
+    corpus = plan_corpus([str(tmp_path)])
+    assert len(corpus.fields) == 901
+    assert len(compared) < 20 * 901

@@ -179,3 +179,26 @@ def test_a_compressed_file_is_looked_into(tmp_path, suffix):
     stored = COMPRESS[suffix]("text;n\ntrès déjà;1\n".encode("cp1252"))
     found = read(tmp_path / f"a.csv.{suffix}", stored)
     assert found.texts == ["très déjà"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.txt", "one\rtwo"),
+        ("a.csv", "text,n\rone,1\r"),
+        ("a.tsv", "text\tn\rone\t1\r"),
+        ("a.jsonl", '{"text": "one"}\r{"text": "two"}\r'),
+    ],
+    ids=["text", "csv", "tsv", "jsonl"],
+)
+def test_lines_that_end_in_carriage_returns_alone_are_told_with_the_way_out(
+    tmp_path, name, content, encoding
+):
+    (tmp_path / name).write_bytes(content.encode(encoding))
+    with pytest.raises(InputError, match=r"the lines of .* alone: .* with tr '\\r' '\\n'\Z"):
+        plan_corpus([str(tmp_path / name)])
+
+
+def test_a_carriage_return_among_newlines_is_a_character(tmp_path):
+    assert read(tmp_path / "a.txt", "one\rtwo\nthree").texts == ["one\rtwo", "three"]

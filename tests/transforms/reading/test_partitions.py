@@ -140,7 +140,7 @@ def test_the_folder_counts_where_the_file_has_the_column_too(tmp_path, suffix):
     assert found.rows[0]["Lang"] == "en"
     assert list(found.rows[0])[:3] == ["text", "Lang", "n"]
     assert not found.rejected
-    both = Found(plan_corpus([str(tmp_path / "lang=en"), str(tmp_path)]))
+    both = Found(plan_corpus([str(tmp_path / "lang=en"), f"{tmp_path}/*"]))
     assert both.column("Lang") == ["en", "kept"]
 
 

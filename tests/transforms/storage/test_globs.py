@@ -90,8 +90,17 @@ def test_a_folder_of_partitions_stands_for_the_files_in_them():
     fill("t/y=1/m=2/a.txt", "t/y=2/b.txt", "t/y=2/_x/c.txt", "t/_y=3/d.txt", "t/z/e.txt")
     fill("t/y=2/z/f.txt", "t/_SUCCESS", "t/.y=4/g.txt")
     assert found("t") == ["t/_y=3/d.txt", "t/y=1/m=2/a.txt", "t/y=2/b.txt"]
-    fill("t/direct.txt")
-    assert found("t") == ["t/direct.txt"]
+
+
+def test_a_folder_with_files_beside_its_partitions_is_told_with_the_ways_out():
+    fill("t/y=1/m=2/a.txt", "t/direct.txt", "t/_SUCCESS", "u/z/a.txt", "u/y=1/_x/a.txt", "u/b.txt")
+    with pytest.raises(
+        InputError, match=r"'t' has files .* write 't/\*\*' .*, or 't/\*' for those"
+    ):
+        found("t")
+    assert found("t/*") == ["t/direct.txt"]
+    assert found("t/**") == ["t/direct.txt", "t/y=1/m=2/a.txt"]
+    assert found("u") == ["u/b.txt"]
 
 
 def test_a_set_is_a_set_where_no_such_name_exists():

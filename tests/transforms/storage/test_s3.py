@@ -58,6 +58,10 @@ def test_a_folder_of_partitions_stands_for_the_files_in_them(s3_bucket):
     for name in ("y=1/m=2/a.txt", "y=2/b.txt", "y=2/_x/c.txt", "z/e.txt", "y=2/z/f.txt"):
         put(f"{s3_bucket}/t/{name}", b"x")
     assert names(f"{s3_bucket}/t", f"{s3_bucket}/t") == ["y=1/m=2/a.txt", "y=2/b.txt"]
+    put(f"{s3_bucket}/t/direct.txt", b"x")
+    with pytest.raises(InputError, match=r"has files directly in it .*/t/\*\*' for all of them"):
+        match(f"{s3_bucket}/t")
+    assert names(f"{s3_bucket}/t/*", f"{s3_bucket}/t") == ["direct.txt"]
 
 
 def test_a_name_with_brackets_is_itself(s3_bucket):

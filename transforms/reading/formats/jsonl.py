@@ -101,9 +101,15 @@ def _sample_objects(file: CorpusFile) -> list[dict[str, Any]]:
         if len(data) > _SAMPLED_BYTES // 2:  # else there may be a last line without a newline
             break
     lines = [line for line in data.split(b"\n") if line.strip()][:_SAMPLED_LINES]
-    values = [value for value, error in map(_parsed, lines) if error is None]
+    parsed = list(map(_parsed, lines))
+    values = [value for value, error in parsed if error is None]
     if lines and not values:
-        raise InputError(f"{file.path!r} is not JSON Lines, one object per line")
+        is_text = not_text(lines[0]) is None
+        way = "if it is of another format, name that with --input_format"
+        raise InputError(
+            f"{file.path!r} is not JSON Lines, one object per line: its first line is "
+            f"{parsed[0][1]}; {way if is_text else 'name its encoding with --encoding'}"
+        )
     return values
 
 

@@ -6,6 +6,7 @@ milliseconds, and a date is one of days.
 """
 
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -36,8 +37,11 @@ MOST_REJECTED = 1 << 20
 
 def require_distinct(names: Sequence[str], path: str) -> None:
     """Raises `InputError` if two columns of a file have the same name."""
-    if twice := sorted(name for name in set(names) if names.count(name) > 1):
-        raise InputError(f"{path!r} has more than one column named {twice[0]!r}")
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise InputError(
+            f"{path!r} has more than one column named {twice[0]!r}: give each column a name of its "
+            "own"
+        )
 
 
 def typed_head(path: str, types: Mapping[str, pa.DataType], faults: Mapping[str, str]) -> Head:

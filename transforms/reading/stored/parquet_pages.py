@@ -113,7 +113,7 @@ def _groups(footer: bytes, length: int) -> tuple[Group, ...]:
         depth = _depth([element.get(_NUM_CHILDREN, 0) for element in fields[_SCHEMA]])
         groups = tuple(_group(group, length) for group in fields[_ROW_GROUPS])
     except (LookupError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"the footer is damaged: {error!r}") from error
+        raise ValueError("the footer is damaged") from error
     if depth > MOST_LEVELS:
         raise ValueError(f"its schema is nested {depth:,} levels deep, more than {MOST_LEVELS}")
     if sum(group.num_rows for group in groups) >= 1 << 62:

@@ -81,3 +81,24 @@ def test_every_file_is_looked_at(tmp_path):
     (tmp_path / "37.jsonl").write_text('[\n{"text": "a"}\n]\n')
     with pytest.raises(InputError, match=r"37.jsonl' is not JSON Lines"):
         plan_corpus([str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            b"text,n\n1,2\n",
+            "not JSON: .*; if it is of another format, name that with --input_format",
+        ),
+        (b"[1]\n[2]\n", r"not a JSON object but \[1\]; if it is of another format"),
+        (
+            b'{"text": "caf\xe9"}\n',
+            "invalid UTF-8: byte 0xe9 at .*; name its encoding with --encod",
+        ),
+    ],
+    ids=["CSV", "arrays", "Latin-1"],
+)
+def test_a_file_without_any_object_is_told_by_its_first_line(tmp_path, content, told):
+    (tmp_path / "a.jsonl").write_bytes(content)
+    with pytest.raises(InputError, match=f"one object per line: its first line is {told}"):
+        plan_corpus([str(tmp_path / "a.jsonl")])

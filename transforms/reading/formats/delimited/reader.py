@@ -4,7 +4,8 @@ CSV is quoted as in RFC 4180, so that a record may span lines; what parts and qu
 found out. TSV has tabs and no quoting: a line is a record, whatever is in it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -140,13 +141,17 @@ def _column_names(part: FileRange, record: Record) -> list[str]:
     for number, name in enumerate(names, 1):
         if invalid := _not_text(name, part.dialect.encoding or UTF_8):
             raise InputError(f"the name of column {number} of {path!r} is not text: {invalid}")
-    names = [name or _free_name(f"column{number}", names) for number, name in enumerate(names)]
-    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise InputError(f"the header of {path!r} names {quoted(twice)} more than once")
+    taken = set(names)
+    names = [name or _free_name(f"column{number}", taken) for number, name in enumerate(names)]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise InputError(
+            f"the header of {path!r} names {quoted(twice)} more than once: give each column a name "
+            "of its own"
+        )
     return names
 
 
-def _free_name(name: str, taken: Sequence[str]) -> str:
+def _free_name(name: str, taken: Collection[str]) -> str:
     while name in taken:
         name += "_"
     return name
@@ -167,7 +172,8 @@ class _Table:
     def __init__(self, layout: Layout, part: FileRange, names: list[str]) -> None:
         self._layout = layout = layout.of_file(names, part.path)
         self._width = len(names)
-        self._indices = [names.index(column.name) for column in layout.fields]
+        indices = {name: index for index, name in enumerate(names)}
+        self._indices = [indices[column.name] for column in layout.fields]
         self._rejects = Rejects(part.path, part.dialect.encoding or UTF_8)
         self._found = part.first_row  # rows of the file so far
         self._clear()

@@ -143,7 +143,10 @@ def test_a_header_that_is_one_field_says_how_to_name_the_delimiter(tmp_path):
         ("a.txt", Dialect(delimiter=";"), "--delimiter is for CSV and TSV, and '.*a.txt' is plain"),
         ("a.jsonl", Dialect(quote="'"), "--quote is for CSV and TSV, and .* is JSON Lines"),
         ("a.parquet", Dialect("cp1252"), "--encoding is for plain text, .* and TSV, and .*Parquet"),
-        ("a.csv", Dialect(None, "'", "'"), "--delimiter and --quote are both"),
+        ("a.csv", Dialect(None, "'", "'"), '"\'" is both the delimiter and the quote of .*a.csv'),
+        ("a.csv", Dialect(quote=","), "',' is both the delimiter and the quote of .*a.csv"),
+        ("a.csv", Dialect(delimiter='"'), "'\"' is both the delimiter and the quote of .*a.csv"),
+        ("a.tsv", Dialect(quote="\t"), "both the delimiter and the quote .* with --delimiter and"),
     ],
 )
 def test_a_flag_that_does_not_apply_is_refused(tmp_path, name, dialect, message):
