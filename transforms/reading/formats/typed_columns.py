@@ -324,6 +324,14 @@ def _value(column: pa.Array, row: int) -> Any:
         value = value.cast(pa.binary())
     try:
         found = value[0].as_py()
-    except Exception as error:  # Python cannot hold it; what is only shown must not stop a run
-        return f"unreadable: {error}"
+    except Exception:  # Python cannot hold it; what is only shown must not stop a run
+        found = _as_text(value)
     return found.decode("utf-8", "backslashreplace") if isinstance(found, bytes) else found
+
+
+def _as_text(value: pa.Array) -> str:
+    """Returns the only value of an array in Arrow's words, such as a time of nanoseconds."""
+    try:
+        return str(value.cast(pa.string())[0].as_py())
+    except pa.ArrowException as error:
+        return f"unreadable: {error}"

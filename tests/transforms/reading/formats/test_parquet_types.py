@@ -250,3 +250,21 @@ def test_other_types_come_out_as_they_are(tmp_path, format_, values):
     read_back = pq.read_table(tmp_path / "out").column("v").combine_chunks()
     assert read_back.type == values.type
     assert read_back.equals(values)
+
+
+@pytest.mark.parametrize(
+    ("value", "type_", "kept"),
+    [
+        (1, pa.timestamp("ns"), "1970-01-01 00:00:00.000000001"),
+        (1, pa.time64("ns"), "00:00:00.000000001"),
+        (-(10**6), pa.date32(), "-0768-02-04"),
+        (1 << 60, pa.timestamp("us"), "1152921504606846976"),
+    ],
+    ids=["timestamp", "time", "date", "far timestamp"],
+)
+def test_a_rejected_row_keeps_values_that_python_cannot_hold(tmp_path, value, type_, kept):
+    table = pa.table({"text": pa.array([None, "a"]), "when": pa.array([value, None], type_)})
+    pq.write_table(table, tmp_path / "a.parquet")
+    found = read(tmp_path / "a.parquet")
+    assert found.only_error() == "'text' is null"
+    assert kept in found.raws[0].decode()
