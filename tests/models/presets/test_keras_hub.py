@@ -126,10 +126,13 @@ def test_a_trained_classifier_of_keras_hub_loads_without_its_optimizer(
     assert_same_outputs(ours, theirs, [7])
 
 
-@pytest.mark.skipif(
+reads_our_classifiers = pytest.mark.skipif(
     version("keras-hub") < "0.26",
     reason="this Keras Hub looks for the backbone in the file of the head",
 )
+
+
+@reads_our_classifiers
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
 def test_a_classifier_saved_here_gives_the_same_logits_in_keras_hub(family, randomize, tmp_path):
     ours = family.classifier(LABELS)
@@ -141,10 +144,7 @@ def test_a_classifier_saved_here_gives_the_same_logits_in_keras_hub(family, rand
     assert_same_outputs(ours, theirs)
 
 
-@pytest.mark.skipif(
-    version("keras-hub") < "0.26",
-    reason="this Keras Hub looks for the backbone in the file of the head",
-)
+@reads_our_classifiers
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
 @pytest.mark.parametrize(
     ("labels", "activation"),

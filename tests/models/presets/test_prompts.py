@@ -1,4 +1,4 @@
-"""What sentence-transformers' files say; their vectors are compared in the parity tests."""
+"""Prompts of sentence-transformers, and what is asked for instead of what its files say."""
 
 import json
 
@@ -15,25 +15,10 @@ from tests.models.presets.hugging_face_folders import (
     write_modules,
 )
 from tests.models.presets.hugging_face_refusals import assert_refused
-
-MODULES = "modules.json"
-MODEL = "sentence_bert_config.json"
-PROMPTS = "config_sentence_transformers.json"
-POOLING = "1_Pooling/config.json"
-DENSE = {
-    "in_features": WIDTH,
-    "out_features": 3,
-    "bias": True,
-    "activation_function": "torch.nn.modules.activation.Tanh",
-}
-MEAN = ("Pooling", {"pooling_mode": "mean"})
-
-
-def embedding(folder):
-    return open_preset(folder).embedding
-
-
-# Prompts
+from tests.models.presets.test_sentence_transformers import (
+    MEAN,
+    PROMPTS,
+)
 
 
 def test_prompts_have_names_and_one_is_the_default(bert):
