@@ -2,8 +2,8 @@
 
 Gives the same ids as GPT-2's own tokenizer (https://github.com/openai/gpt-2): a text is split by a
 regular expression, and the UTF-8 bytes of each part, written as one printable character each, are
-merged pair by pair, here once per distinct part of a batch. The library tiktoken does this, or
-`tokenizers` where the merges are such that tiktoken's way is another.
+merged pair by pair. The library tiktoken does this, once per distinct part of a batch; where it
+would merge otherwise than the vocabulary says, `tokenizers` does it all.
 """
 
 import json
@@ -125,16 +125,16 @@ class BytePairTokenizer(Tokenizer):
         """
         if not isinstance(texts, pa.Array):
             texts = pa.array(texts, pa.string())
+        ranked = self._ranked
+        if ranked is None:
+            return library_tokens(self._bpe, texts)
         parts, splits = split(texts)
         distinct = parts.dictionary_encode()
-        tokens = self._distinct_tokens(distinct.dictionary).take(distinct.indices.to_numpy())
+        of_distinct = tokens_by_two(
+            distinct.dictionary, ranked.cannot, ranked.encode, lambda: self._bpe
+        )
+        tokens = of_distinct.take(distinct.indices.to_numpy())
         return Tokens(tokens.ids, tokens.splits[splits])
-
-    def _distinct_tokens(self, parts: pa.Array) -> Tokens:
-        """Returns the tokens of each part."""
-        if self._ranked is None:
-            return library_tokens(self._bpe, parts)
-        return tokens_by_two(parts, self._ranked.cannot, self._ranked.encode, lambda: self._bpe)
 
     def spell(self, token_ids: Sequence[int]) -> str:
         """Returns the text that ids spell; bytes that are not UTF-8 become U+FFFD."""

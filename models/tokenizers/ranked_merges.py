@@ -2,10 +2,12 @@
 
 GPT-2's merges (https://github.com/openai/gpt-2) name two neighbours, and the first in their list
 that a part of a text has are merged. tiktoken (https://github.com/openai/tiktoken) knows tokens
-only: it merges the two neighbours whose bytes together are the token of the lowest rank. That is
-the same where each token's own merges make that token of its bytes, the last of them being the only
-one to make it: the bytes of a token that stand between two others were then merged as if they stood
-alone. Vocabularies that were trained are so; others are for the library `tokenizers`.
+only: it merges the two neighbours whose bytes together are the token of the lowest rank.
+
+That is the same where one merge alone makes each token, after those that make its halves, and the
+bytes of a token by themselves are merged into it: two neighbours that spell a token are then the
+two that its merge names. Vocabularies that were trained are so; others are for the library
+`tokenizers`.
 """
 
 from collections.abc import Mapping, Sequence
