@@ -6,9 +6,13 @@ See https://sbert.net/docs/package_reference/util/quantization.html for the prec
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
+
+Quantized = Literal["int8", "binary"]
+QUANTIZED: tuple[Quantized, ...] = get_args(Quantized)
+"""What numbers become: a byte each, or a bit."""
 
 BITS_A_NUMBER = 8
 """Dimensions that one number of a `binary` vector holds."""
@@ -103,6 +107,17 @@ def to_int8(vectors: np.ndarray, ranges: Ranges) -> np.ndarray:
     np.clip(steps, 0, _STEPS, out=steps)
     steps -= 128
     return steps.astype(np.int8)
+
+
+def num_outside(vectors: np.ndarray, ranges: Ranges) -> int:
+    """Returns how many numbers of vectors are outside of the ranges of their dimensions.
+
+    Args:
+        vectors: float32 `[rows, dimensions]`.
+        ranges: One for each dimension.
+    """
+    low, high = np.asarray(ranges.low, np.float32), np.asarray(ranges.high, np.float32)
+    return int(np.count_nonzero((vectors < low) | (vectors > high)))
 
 
 def from_int8(numbers: np.ndarray, ranges: Ranges) -> np.ndarray:

@@ -226,13 +226,15 @@ def _build(
     """
     from models.presets.lookup import PlannedPreset
     from transforms.infer import PredictorHandler
+    from transforms.quantizing.calibrate import Calibrate, ranges_of_run
+    from transforms.quantizing.quantize import Quantize
     from transforms.read import ReadCorpus
     from transforms.shared_preprocessor import SharedPreprocessor
     from transforms.tokenize import Tokenize
     from transforms.write import WriteResults
 
     asked, corpus = plan.asked, plan.corpus
-    args, job = asked.args, asked.job
+    args, job, output = asked.args, asked.job, plan.reservation.plan
     pair_column = corpus.output_text_pair_column
     text_columns = [corpus.output_text_column, *([pair_column] if pair_column else [])]
 
@@ -253,13 +255,15 @@ def _build(
         long_text=args.long_text,
         embedding=job.embedding,
     )
-    _ = (
-        pipeline
-        | ReadCorpus(corpus, work=work, progress=progress)
-        | tokenize
-        | job.infer(handler, text_columns)
-        | WriteResults(plan.reservation.plan, plan.schemas, facts)
-    )
+    rows = pipeline | ReadCorpus(corpus, work=work, progress=progress) | tokenize
+    results = rows | job.infer(handler, text_columns)
+    if job.quantized is not None:
+        ranges = None
+        if job.has_ranges:
+            calibrate = Calibrate(corpus, work, tokenize, handler, text_columns, output)
+            ranges = ranges_of_run(pipeline, output, calibrate)
+        results |= Quantize(job.quantized, ranges)
+    _ = results | WriteResults(output, plan.schemas, facts)
 
 
 def _facts(plan: Plan) -> dict[str, Any]:

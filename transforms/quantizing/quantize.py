@@ -1,0 +1,67 @@
+"""Vectors of bytes or of bits, in place of those that a model gives."""
+
+from collections.abc import Iterator
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.typehints.decorators import no_annotations
+
+from models.errors import RunError
+from models.quantization import Quantized, Ranges, num_outside, to_bits, to_int8
+from transforms.schemas import vector_field
+from transforms.unit_batch import UnitBatch
+
+_COLUMN = "embedding"
+
+
+class Quantize(beam.PTransform):
+    """Replaces the vectors that `Embed` adds by smaller ones.
+
+    The counts of the batches have `quantized` of `int8`: how many `numbers`, and how many of them
+    were `clipped` since they are outside of their range.
+
+    Args:
+        dtype: `int8` or `binary`.
+        ranges: Of `int8`: the ranges of the run, or a side input with them.
+    """
+
+    def __init__(
+        self, dtype: Quantized, ranges: Ranges | beam.pvalue.AsSingleton | None = None
+    ) -> None:
+        super().__init__()
+        self._dtype = dtype
+        self._ranges = ranges
+
+    @no_annotations
+    def expand(self, batches: beam.PCollection[UnitBatch]) -> beam.PCollection[UnitBatch]:
+        """Returns the batches with the column of `vector_field` for the dtype."""
+        return batches | beam.ParDo(_Quantize(self._dtype), self._ranges).with_output_types(
+            UnitBatch
+        )
+
+
+class _Quantize(beam.DoFn):
+    def __init__(self, dtype: Quantized) -> None:
+        self._dtype = dtype
+
+    def process(self, batch: UnitBatch, ranges: Ranges | None) -> Iterator[UnitBatch]:
+        rows = batch.rows
+        if not rows.num_rows:
+            yield batch
+            return
+        column = rows.column(_COLUMN)
+        vectors = column.flatten().to_numpy().reshape(rows.num_rows, -1)
+        if self._dtype == "binary":
+            numbers = to_bits(vectors)
+        else:
+            if ranges is None or not ranges.rows:
+                raise RunError(
+                    "a row has a vector, and none had one when the ranges were taken: start again"
+                )
+            numbers = to_int8(vectors, ranges)
+            clipped = num_outside(vectors, ranges)
+            batch = batch.count({"quantized": {"numbers": vectors.size, "clipped": clipped}})
+        field = vector_field(vectors.shape[1], self._dtype)
+        smaller = pa.FixedSizeListArray.from_arrays(pa.array(numbers.ravel()), numbers.shape[1])
+        index = rows.schema.get_field_index(_COLUMN)
+        yield batch.with_rows(rows.set_column(index, field, smaller))
