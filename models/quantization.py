@@ -80,9 +80,15 @@ class Ranges:
             raise ValueError("a range that has no numbers, or no end")
         return cls(tuple(low.tolist()), tuple(high.tolist()), rows)
 
+    @property
+    def ends(self) -> np.ndarray:
+        """The lowest numbers and the highest, float32 `[2, dimensions]`."""
+        return np.array([self.low, self.high], np.float32)
+
+    @property
     def _low_and_step(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns float32 `[dimensions]` each: where the steps begin, and how long they are."""
-        low, high = np.asarray(self.low, np.float32), np.asarray(self.high, np.float32)
+        """Where the steps begin, and how long they are, float32 `[dimensions]` each."""
+        low, high = self.ends
         step = (high - low) / np.float32(_STEPS)
         return low, np.where(step == 0, np.float32(1), step)  # one number needs one step
 
@@ -100,7 +106,7 @@ def to_int8(vectors: np.ndarray, ranges: Ranges) -> np.ndarray:
     Returns:
         int8 `[rows, dimensions]`.
     """
-    low, step = ranges._low_and_step()
+    low, step = ranges._low_and_step
     steps = np.asarray(vectors, np.float32) - low
     steps /= step
     np.floor(steps, out=steps)
@@ -116,7 +122,7 @@ def num_outside(vectors: np.ndarray, ranges: Ranges) -> int:
         vectors: float32 `[rows, dimensions]`.
         ranges: One for each dimension.
     """
-    low, high = np.asarray(ranges.low, np.float32), np.asarray(ranges.high, np.float32)
+    low, high = ranges.ends
     return int(np.count_nonzero((vectors < low) | (vectors > high)))
 
 
@@ -130,7 +136,7 @@ def from_int8(numbers: np.ndarray, ranges: Ranges) -> np.ndarray:
     Returns:
         float32 `[rows, dimensions]`.
     """
-    low, step = ranges._low_and_step()
+    low, step = ranges._low_and_step
     return (numbers.astype(np.float32) + np.float32(128.5)) * step + low
 
 

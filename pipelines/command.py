@@ -226,7 +226,7 @@ def _build(
     """
     from models.presets.lookup import PlannedPreset
     from transforms.infer import PredictorHandler
-    from transforms.quantizing.calibrate import Calibrate, ranges_of_run
+    from transforms.quantizing.calibrate import Calibrate
     from transforms.quantizing.quantize import Quantize
     from transforms.read import ReadCorpus
     from transforms.shared_preprocessor import SharedPreprocessor
@@ -255,14 +255,17 @@ def _build(
         long_text=args.long_text,
         embedding=job.embedding,
     )
-    rows = pipeline | ReadCorpus(corpus, work=work, progress=progress) | tokenize
-    results = rows | job.infer(handler, text_columns)
+    calibrate = None
+    if job.has_ranges:
+        calibrate = Calibrate(corpus, work, tokenize, handler, text_columns, output)
+    results = (
+        pipeline
+        | ReadCorpus(corpus, work=work, progress=progress, before=calibrate)
+        | tokenize
+        | job.infer(handler, text_columns)
+    )
     if job.quantized is not None:
-        ranges = None
-        if job.has_ranges:
-            calibrate = Calibrate(corpus, work, tokenize, handler, text_columns, output)
-            ranges = ranges_of_run(pipeline, output, calibrate)
-        results |= Quantize(job.quantized, ranges)
+        results |= Quantize(job.quantized, output)
     _ = results | WriteResults(output, plan.schemas, facts)
 
 

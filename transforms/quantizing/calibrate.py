@@ -1,6 +1,6 @@
 """The ranges of a run's vectors, from a sample of its rows, once and for all its workers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,8 +26,8 @@ from transforms.writing.output import OutputPlan
 class Calibrate(beam.PTransform):
     """Embeds a sample of the rows of a run, and stores the ranges of its vectors.
 
-    Where several workers do so, the first counts: all get its ranges. Where they are stored
-    already, nothing is embedded.
+    It is what `ReadCorpus` does first. Where several workers do so, the ranges of the first are
+    stored; where they are stored already, nothing is embedded.
 
     Args:
         corpus: What the run reads.
@@ -54,13 +54,9 @@ class Calibrate(beam.PTransform):
         )
 
     @no_annotations
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Ranges]:
-        """Returns a PCollection whose one element is the ranges; of no rows if none is valid."""
-        return (
-            begin
-            | "BeginSample" >> beam.Create([None])
-            | "FindRanges" >> beam.ParDo(self._calibrate).with_output_types(Ranges)
-        )
+    def expand(self, begin: beam.PCollection[None]) -> beam.PCollection[None]:
+        """Returns the one element that it is given, when the ranges are stored."""
+        return begin | "FindRanges" >> beam.ParDo(self._calibrate)
 
 
 class _Calibrate(beam.DoFn):
@@ -81,40 +77,35 @@ class _Calibrate(beam.DoFn):
         self._plan = plan
         self._model: Any = None
 
-    def setup(self) -> None:
-        self._tokenize.setup()
-
-    def teardown(self) -> None:
-        self._tokenize.teardown()
-        self._model = None
-
-    def process(self, _: None) -> Iterator[Ranges]:
+    def process(self, element: None) -> Iterator[None]:
         plan = self._plan
         folder = open_folder(plan.folder)
         with storage_errors(f"read {plan.folder}", WriteError):
-            ranges = load_ranges(folder, plan.run_id)
-        if ranges is None:
+            is_known = load_ranges(folder, plan.run_id) is not None
+        if not is_known:
             with kept_fresh(plan.folder, plan.lock):
                 found = self._find()
             with storage_errors(f"write to {plan.folder}", WriteError):
-                ranges = settle_ranges(folder, plan.run_id, found)
-        if ranges is None:
-            raise WriteError(
-                f"the ranges of run {plan.run_id} in {plan.folder} cannot be read: was the folder "
-                "cleaned?"
-            )
-        yield ranges
+                settle_ranges(folder, plan.run_id, found)
+        yield element
+
+    def teardown(self) -> None:
+        self._model = None
 
     def _find(self) -> Ranges:
         units = list(self._work.pending())
-        # Kept until the end: the stage that embeds all rows runs the same one.
+        # Kept until the end, for the stage that embeds all rows runs the same one.
         self._model = self._handler.load_model()
-        ranges = self._ranges_of(sampled_rows(self._corpus, units, self._text_columns))
-        if not ranges.rows:  # all of the sample was rejected, and other rows may not be
-            ranges = self._ranges_of(all_rows(self._corpus, units, self._text_columns))
+        self._tokenize.setup()
+        try:
+            ranges = self._ranges_of(sampled_rows(self._corpus, units, self._text_columns))
+            if not ranges.rows:  # all of the sample was rejected, and other rows may not be
+                ranges = self._ranges_of(all_rows(self._corpus, units, self._text_columns))
+        finally:
+            self._tokenize.teardown()
         return ranges
 
-    def _ranges_of(self, batches: Iterator[pa.RecordBatch]) -> Ranges:
+    def _ranges_of(self, batches: Iterable[pa.RecordBatch]) -> Ranges:
         ranges = Ranges()
         for rows in batches:
             for batch in self._tokenize.process(UnitBatch(rows)):
@@ -123,18 +114,3 @@ class _Calibrate(beam.DoFn):
                     vectors = np.delete(found.outputs, list(found.errors), axis=0)
                     ranges = ranges.merged(Ranges.of(vectors))
         return ranges
-
-
-def ranges_of_run(
-    pipeline: beam.Pipeline, plan: OutputPlan, calibrate: Calibrate
-) -> Ranges | beam.pvalue.AsSingleton:
-    """Returns the ranges of a run for `Quantize`, by a step of its pipeline if they are not known.
-
-    Args:
-        pipeline: The pipeline of the run.
-        plan: Where the ranges are stored.
-        calibrate: Finds them.
-    """
-    with storage_errors(f"read {plan.folder}"):
-        known = load_ranges(open_folder(plan.folder), plan.run_id)
-    return known or beam.pvalue.AsSingleton(pipeline | calibrate)

@@ -14,14 +14,13 @@ def load_ranges(folder: OutputFolder, run_id: str) -> Ranges | None:
         return None
     try:
         return Ranges.from_json(json.loads(content))
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return None
 
 
-def settle_ranges(folder: OutputFolder, run_id: str, found: Ranges) -> Ranges | None:
-    """Stores the ranges of a run, unless another worker has; returns those that count."""
-    folder.create_new(_name(run_id), _json(found))
-    return load_ranges(folder, run_id)
+def settle_ranges(folder: OutputFolder, run_id: str, found: Ranges) -> bool:
+    """Stores the ranges of a run; returns False if another worker has done that, and its count."""
+    return folder.create_new(_name(run_id), _json(found))
 
 
 def begin_ranges(folder: OutputFolder, run_id: str, known: Ranges | None) -> None:
