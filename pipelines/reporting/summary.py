@@ -223,7 +223,7 @@ def _describe_vectors(embedding: Mapping[str, Any]) -> str:
 
 def _describe_ranges(manifest: Mapping[str, Any]) -> str:
     rows = manifest["ranges"]["rows"]
-    numbers = manifest["counters"].get("quantized", {})
+    numbers = manifest.get("counters", {}).get("quantized", {})
     share = numbers.get("clipped", 0) / max(numbers.get("numbers", 0), 1)
     said = f"of {counted(rows, 'row')}"
     if rows < _FEW_ROWS:

@@ -1,6 +1,7 @@
 """`--embedding_dtype=int8` and `binary`: small vectors, and ranges that a folder's rows share."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -201,6 +202,24 @@ def test_the_model_is_loaded_once_for_the_sample_and_the_rows(embed, write, monk
     write("a.txt", TEXTS)
     assert embed().code == 0
     assert len(loaded) == 1
+
+
+def test_the_page_turns_numbers_back(embed, write, vectors, tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "output_formats.md").read_text()
+    pattern = r"```python\n(.*?)\n# int8:(.*?)\n# binary:(.*?)```"
+    ((shared, of_int8, of_binary),) = re.findall(pattern, page, re.DOTALL)
+    write("a.txt", TEXTS)
+    monkeypatch.chdir(tmp_path)
+    expected = vectors(TEXTS)
+    found: dict = {}
+    assert embed(output="vectors").code == 0
+    exec(f"{shared}\n#{of_int8}", found)
+    step = np.ptp(expected, axis=0) / 255
+    assert (np.abs(found["floats"] - expected) <= 0.51 * step).all()
+    assert embed("--if_exists=overwrite", output="vectors", dtype="binary").code == 0
+    exec(f"{shared}\n#{of_binary}", found)
+    differs = ((expected > 0) != (expected[0] > 0)).sum(axis=1)
+    assert found["distances"].tolist() == differs.tolist()
 
 
 # Ranges that stay
