@@ -215,7 +215,7 @@ def test_duckdb_reads_vectors_of_a_fixed_size(embed):
     np.testing.assert_allclose([similarity for _, similarity in rows], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
 def test_polars_reads_vectors_of_a_fixed_size(embed, dtype):
     pl = pytest.importorskip("polars")
     found = embed(f"--embedding_dtype={dtype}")

@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ RANGES = Ranges((float(np.float32(0.1)), -2.0), (0.5, 3.5), rows=7)
 OTHER = Ranges((0.0, 0.0), (1.0, 1.0), rows=9)
 
 
-@pytest.fixture
-def folder(tmp_path) -> OutputFolder:
-    return open_folder(str(tmp_path / "out"))
+@pytest.fixture(params=["local", "gcs_bucket", "s3_bucket"])
+def folder(request, tmp_path) -> OutputFolder:
+    where = tmp_path if request.param == "local" else request.getfixturevalue(request.param)
+    return open_folder(f"{where}/out")
 
 
 def test_a_run_has_no_ranges_until_they_are_stored(folder):
@@ -27,6 +29,14 @@ def test_of_two_workers_the_ranges_of_the_first_count(folder):
     assert settle_ranges(folder, RUN, RANGES)
     assert not settle_ranges(folder, RUN, OTHER)
     assert load_ranges(folder, RUN) == RANGES
+
+
+def test_of_many_workers_one_counts(folder):
+    many = [Ranges((float(number),), (100.0,), rows=1) for number in range(8)]
+    with ThreadPoolExecutor(len(many)) as pool:
+        settled = list(pool.map(lambda ranges: settle_ranges(folder, RUN, ranges), many))
+    assert settled.count(True) == 1
+    assert load_ranges(folder, RUN) == many[settled.index(True)]
 
 
 @pytest.mark.parametrize(
