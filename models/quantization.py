@@ -89,8 +89,7 @@ class Ranges:
     def _low_and_step(self) -> tuple[np.ndarray, np.ndarray]:
         """Where the steps begin, and how long they are, float32 `[dimensions]` each."""
         low, high = self.ends
-        step = (high - low) / np.float32(_STEPS)
-        return low, np.where(step == 0, np.float32(1), step)  # one number needs one step
+        return low, (high - low) / np.float32(_STEPS)
 
 
 def to_int8(vectors: np.ndarray, ranges: Ranges) -> np.ndarray:
@@ -108,7 +107,7 @@ def to_int8(vectors: np.ndarray, ranges: Ranges) -> np.ndarray:
     """
     low, step = ranges._low_and_step
     steps = np.asarray(vectors, np.float32) - low
-    steps /= step
+    steps /= np.where(step == 0, np.float32(1), step)  # of a dimension with one value
     np.floor(steps, out=steps)
     np.clip(steps, 0, _STEPS, out=steps)
     steps -= 128

@@ -1,107 +1,22 @@
-"""`--embedding_dtype=int8` and `binary`: small vectors, and ranges that a folder's rows share."""
+"""`--embedding_dtype=int8` and `binary`: what is written, of whatever there is to read."""
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from models.errors import RunError
 from models.inference.predictor import Predictor
-from models.quantization import Ranges, from_int8, to_bits, to_int8
-from pipelines import embed as embed_command
+from models.quantization import Ranges, from_int8, to_bits
 from pipelines import verify as verify_command
-from tests.pipelines.command_runs import ROOT, Run, run
+from tests.pipelines.command_runs import ROOT, run
 from tests.pipelines.conftest import TEXTS
+from tests.pipelines.quantized.results import OTHERS, check_whole, numbers_of, ranges_of
 from tests.transforms.writing.results import rows_in_part
-from transforms.quantizing import calibrate, sample
-from transforms.reading import units
-from transforms.writing.chunk import ChunkWriter
+from transforms.quantizing import sample
 
 WIDTH = 16
-OTHERS = ["A wholly other text.", "One 1 two 2 three 3!", "soup " * 40, "!!!"]
-
-Embed = Callable[..., Run]
-
-
-@pytest.fixture
-def embed(tiny_preset: Path, tmp_path: Path) -> Embed:
-    """Runs the command over the folder `in` of the test."""
-    (tmp_path / "in").mkdir()
-
-    def run_embed(*flags: str, dtype: str = "int8", output: str = "out") -> Run:
-        given = (f"--input={tmp_path}/in", f"--output={tmp_path}/{output}")
-        preset, dtype = f"--preset={tiny_preset}", f"--embedding_dtype={dtype}"
-        return run(embed_command.main, tmp_path / output, preset, dtype, *given, *flags)
-
-    return run_embed
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[..., None]:
-    """Writes an input file."""
-
-    def write_file(name: str, texts: Sequence[str]) -> None:
-        (tmp_path / "in" / name).write_text("\n".join(texts))
-
-    return write_file
-
-
-@pytest.fixture
-def write_units(write, monkeypatch) -> Callable[[str], None]:
-    """Writes ten rows for each letter, in a file and a unit of their own."""
-
-    def write_files(names: str) -> None:
-        monkeypatch.setattr(units, "_LEAST_BYTES", len("\n".join(TEXTS)) + 2 * len(TEXTS))
-        for name in names:
-            write(f"{name}.txt", [f"{name} {text}" for text in TEXTS])
-
-    return write_files
-
-
-@pytest.fixture
-def no_sample(monkeypatch) -> None:
-    """No sample may be taken."""
-    monkeypatch.setattr(calibrate, "sampled_rows", lambda *_: pytest.fail("a sample was taken"))
-
-
-@pytest.fixture
-def vectors(tiny_preset: Path) -> Callable[..., np.ndarray]:
-    """The vectors that the predictor gives without Beam."""
-    return lambda texts, **arguments: Predictor.from_preset(tiny_preset, "embed", **arguments)(
-        texts
-    )
-
-
-def numbers_of(found: Run) -> np.ndarray:
-    column = found.table.column("embedding").combine_chunks()
-    return column.flatten().to_numpy().reshape(len(column), -1)
-
-
-def ranges_of(found: Run) -> Ranges:
-    return Ranges.from_json(found.manifest["ranges"])
-
-
-def check_whole(found: Run, vectors, rows: int | None = None) -> None:
-    """Checks that every row of a result is what its text is by the ranges in the manifest."""
-    assert (found.code, found.err) == (0, "")
-    assert rows is None or found.table.num_rows == rows
-    ranges = ranges_of(found)
-    expected = to_int8(vectors(found.column("text")), ranges).astype(int)
-    # The last digits of a float may fall to either side of a step.
-    assert np.abs(numbers_of(found) - expected).max() <= 1
-    assert (numbers_of(found) == expected).mean() > 0.99
-    for part in map(pq.ParquetFile, found.parts):
-        if part.metadata.num_rows:
-            told = json.loads(part.metadata.metadata[b"ranges"])
-            assert Ranges.from_json(told) == ranges
-    assert run(verify_command.main, found.folder, str(found.folder)).code == 0
-    assert not (found.folder / "_runs").exists()
-
 
 # What is written
 
@@ -220,110 +135,6 @@ def test_the_page_turns_numbers_back(embed, write, vectors, tmp_path, monkeypatc
     exec(f"{shared}\n#{of_binary}", found)
     differs = ((expected > 0) != (expected[0] > 0)).sum(axis=1)
     assert found["distances"].tolist() == differs.tolist()
-
-
-# Ranges that stay
-
-
-def test_an_append_has_the_ranges_of_the_first_run(embed, write, vectors, request):
-    write("a.txt", TEXTS)
-    first = ranges_of(embed())
-    request.getfixturevalue("no_sample")
-    write("a.txt", OTHERS)
-    found = embed("--if_exists=append")
-    check_whole(found, vectors, rows=len(TEXTS) + len(OTHERS))
-    assert ranges_of(found) == first
-    assert first.merged(Ranges.of(vectors(OTHERS))).ends.tolist() != first.ends.tolist()
-
-
-def test_an_update_has_the_ranges_of_the_first_run(embed, write, vectors, request):
-    write("a.txt", TEXTS)
-    write("b.txt", TEXTS[:3])
-    first = ranges_of(embed("--if_exists=update"))
-    request.getfixturevalue("no_sample")
-    write("b.txt", OTHERS)
-    write("c.txt", OTHERS)
-    found = embed("--if_exists=update")
-    check_whole(found, vectors, rows=len(TEXTS) + 2 * len(OTHERS))
-    assert ranges_of(found) == first
-    for name in "abc":  # even where no row of that time is left
-        write(f"{name}.txt", OTHERS[:1])
-    found = embed("--if_exists=update")
-    check_whole(found, vectors, rows=3)
-    assert ranges_of(found) == first
-
-
-def test_an_overwrite_has_ranges_of_its_own(embed, write, vectors):
-    write("a.txt", TEXTS)
-    first = ranges_of(embed())
-    write("a.txt", OTHERS)
-    found = embed("--if_exists=overwrite")
-    check_whole(found, vectors, rows=len(OTHERS))
-    assert ranges_of(found) != first
-    assert ranges_of(found).rows == len(OTHERS)
-
-
-@pytest.fixture
-def half_done(embed, write_units, monkeypatch, tmp_path) -> Callable[..., Ranges]:
-    """Runs the command over four units, of which two are done when it dies."""
-
-    def die(*flags: str) -> Ranges:
-        write_units("abcd")
-        left = [1, 2]
-        commit = ChunkWriter.commit
-
-        def commit_two(self, is_last):
-            if not left:
-                raise RunError("died")
-            left.pop()
-            commit(self, is_last)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(ChunkWriter, "commit", commit_two)
-            assert "died; 50% of the work is kept" in embed(*flags).err
-        (stored,) = tmp_path.glob("out/_runs/*/ranges.json")
-        return Ranges.from_json(json.loads(stored.read_text()))
-
-    return die
-
-
-@pytest.mark.parametrize("before", ["nothing", "a result"])
-def test_a_run_that_goes_on_has_the_ranges_of_its_parts(
-    embed, write, vectors, half_done, before, request
-):
-    if before == "a result":
-        write("a.txt", OTHERS[:2])
-        first = ranges_of(embed())
-    ranges = half_done(*(["--if_exists=append"] if before == "a result" else []))
-    assert before == "nothing" or ranges == first
-    request.getfixturevalue("no_sample")
-    write("e.txt", OTHERS)
-    found = embed("--if_exists=update")
-    check_whole(found, vectors, rows=44)
-    assert ranges_of(found) == ranges
-
-
-@pytest.mark.parametrize("damage", ["gone", "damaged"])
-def test_without_its_ranges_what_a_dead_run_has_done_is_done_anew(
-    embed, write, vectors, half_done, tmp_path, damage
-):
-    ranges = half_done()
-    (stored,) = tmp_path.glob("out/_runs/*/ranges.json")
-    stored.unlink() if damage == "gone" else stored.write_text('{"rows": 4')
-    write("e.txt", OTHERS)
-    found = embed("--if_exists=update")
-    check_whole(found, vectors, rows=44)
-    assert ranges_of(found) != ranges
-    assert ranges_of(found).rows == 44
-
-
-def test_an_overwrite_after_a_death_has_ranges_of_its_own(embed, write, vectors, half_done):
-    ranges = half_done()
-    for name in "abcd":
-        write(f"{name}.txt", OTHERS)
-    found = embed("--if_exists=overwrite")
-    check_whole(found, vectors, rows=16)
-    assert ranges_of(found) != ranges
 
 
 # Hostile inputs
