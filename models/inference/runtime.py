@@ -1,4 +1,4 @@
-"""Starting TensorFlow: quietly, quickly, and on a CPU with one thread for every operation."""
+"""Starting Keras's backend: quietly, and quickly."""
 
 import contextlib
 import functools
@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from typing import Literal
 
+from models import backends
 from models.errors import UserError
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -88,18 +89,18 @@ _starting = threading.RLock()
 
 
 def start(streams: bool = True) -> str:
-    """Imports TensorFlow without its banner and returns the device: `"CPU"` or `"GPU"`.
+    """Imports Keras's backend without its banner and returns the device: `"CPU"` or `"GPU"`.
 
     Safe to call again, and from several threads.
 
     Args:
         streams: Whether work will come in parallel streams, as the predictor's does: on a CPU,
-            every operation then gets one thread (`benchmarks/predictor.py` compares).
+            every operation of TensorFlow then gets one thread (`benchmarks/predictor.py` compares).
             Has no effect if TensorFlow is already running.
 
     Raises:
-        UserError: Keras was imported with another backend, or the process may not use enough memory
-            to start.
+        UserError: The predictor does not run on Keras's backend, or the process may not use enough
+            memory to start.
     """
     with _starting:
         return _start(streams)
@@ -107,25 +108,11 @@ def start(streams: bool = True) -> str:
 
 @functools.cache
 def _start(streams: bool) -> str:
-    if "tensorflow" not in sys.modules:
+    if backends.name() == "tensorflow" and "tensorflow" not in sys.modules:
         check_address_space()
     with quiet_stderr():
-        import tensorflow as tf
-
-        if streams and not tf.config.list_physical_devices("GPU"):
-            with contextlib.suppress(RuntimeError):  # TensorFlow is already running
-                tf.config.threading.set_intra_op_parallelism_threads(1)
-        device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-
-        import keras
-        import tensorflow_text  # noqa: F401  (has a banner of its own)
+        device = backends.current().start(streams)
     resume_collection()
-    backend = keras.backend.backend()
-    if backend != "tensorflow":
-        raise UserError(
-            f"Keras uses the backend {backend!r}; set KERAS_BACKEND=tensorflow before it is "
-            "imported"
-        )
     return device
 
 

@@ -118,7 +118,9 @@ def test_another_backend_of_keras_is_refused():
         "try: start()\n"
         "except UserError as error: print(error)\n"
     )
-    assert "'numpy'; set KERAS_BACKEND=tensorflow" in run_python(code).stdout
+    told = run_python(code).stdout
+    assert told.startswith("the predictor does not run on Keras's backend 'numpy', on which ")
+    assert "set KERAS_BACKEND to tensorflow or jax before" in told
 
 
 def test_garbage_is_searched_for_again_once_tensorflow_has_started():
