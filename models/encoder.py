@@ -321,8 +321,10 @@ class EncoderLayer(keras.layers.Layer):
     def _mix(self, query: Any, key: Any, value: Any, bias: Any, training: bool | None) -> Any:
         """Returns the weighted values for each query; all are `[batch, heads, …, head_dim]`."""
         scores = ops.matmul(query * query.shape[-1] ** -0.5, ops.swapaxes(key, -1, -2))
-        weights = self.dropout(ops.softmax(scores + bias), training=training)
-        return ops.matmul(weights, value)
+        scores = scores + bias
+        # Keras warns of a softmax over one number.
+        weights = ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores)
+        return ops.matmul(self.dropout(weights, training=training), value)
 
     def _feed_forward(self, hidden: Any, context: Any, training: bool | None) -> Any:
         """Returns the layer's output for tokens whose attention context is known."""

@@ -10,11 +10,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
+from models.backends import importing
 from models.errors import UserError
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
+
+    from models.training.batches import Batches
 
 BackendName = Literal["tensorflow", "jax"]
 BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
@@ -70,6 +73,8 @@ def current() -> Backend:
             f"be trained and called: set KERAS_BACKEND to {' or '.join(BACKENDS)} before Keras is "
             "imported"
         )
+    if chosen == "tensorflow":
+        importing.tensorflow()
     module: Any = importlib.import_module(f"{__name__}.{chosen}")
     return module
 
@@ -83,3 +88,17 @@ def empty(shape: Sequence[int], dtype: str) -> Any:
     import keras
 
     return keras.ops.empty(shape, dtype)
+
+
+def compiles_each_shape() -> bool:
+    """Returns whether training compiles anew for every shape of a batch."""
+    return name() == "jax"
+
+
+def fed(batches: "Batches") -> Any:
+    """Returns batches as `keras.Model.fit` is best given them."""
+    if name() == "tensorflow":
+        from models.backends import tensorflow
+
+        return tensorflow.fed(batches)
+    return batches

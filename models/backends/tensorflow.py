@@ -14,6 +14,8 @@ from models.backends.kernels import Kernels
 if TYPE_CHECKING:
     import keras
 
+    from models.training.batches import Batches
+
 
 def start(streams: bool) -> str:
     """Starts TensorFlow; on a CPU, with one thread for each operation if there are streams."""
@@ -52,6 +54,20 @@ def compiled(
         return function({name: tf.constant(arrays[name]) for name in features}).numpy()
 
     return call
+
+
+def fed(batches: "Batches") -> tf.data.Dataset:
+    """Returns batches as a dataset, which makes the next ones while a step runs."""
+    like = batches.make(np.zeros(0, np.int64))
+    features, *targets = like if isinstance(like, tuple) else (like,)
+    signature: Any = {
+        name: tf.TensorSpec([None] * array.ndim, array.dtype) for name, array in features.items()
+    }
+    if targets:
+        specs = [tf.TensorSpec([None, *target.shape[1:]], target.dtype) for target in targets]
+        signature = (signature, *specs)
+    data = tf.data.Dataset.from_generator(batches.__iter__, output_signature=signature)
+    return data.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2)
 
 
 def _in_one_pass(inputs: Any, gamma: Any, beta: Any, epsilon: float) -> Any:

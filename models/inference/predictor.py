@@ -23,9 +23,15 @@ from models.faults import (
     try_again,
 )
 from models.inference import runtime
-from models.inference.computation import Computation, computation_of, length_ladder
+from models.inference.computation import Computation, computation_of
 from models.inference.cost import seconds_per_token
-from models.inference.micro_batches import Work, distinct_rows, micro_batches, padded_length
+from models.inference.micro_batches import (
+    Work,
+    distinct_rows,
+    length_ladder,
+    micro_batches,
+    padded_length,
+)
 from models.inference.recent import RecentResults
 from models.inference.runtime import Precision
 from models.inputs import as_texts

@@ -1,50 +1,22 @@
 """Starting Keras's backend: quietly, and quickly."""
 
-import contextlib
 import functools
 import gc
 import os
-import sys
-import tempfile
 import threading
-from collections.abc import Iterator
 from typing import Literal
 
 from models import backends
-from models.errors import UserError
+from models.backends.importing import quiet_stderr
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Holds back what is written to the process's standard error, even by native code.
-
-    TensorFlow's libraries write a banner before any of their log settings is read. If the body
-    raises, what was held back is shown.
-    """
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as held:
-        stderr = os.dup(2)
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            sys.stderr.flush()
-            held.seek(0)
-            os.write(stderr, held.read())
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 _collection_paused = threading.Event()
 
 
 def pause_collection() -> None:
-    """Pauses Python's garbage collection until TensorFlow has started.
+    """Pauses Python's garbage collection until Keras's backend has started.
 
     By then, imports and planning have made a million objects that live to the end, and would be
     scanned again and again (`benchmarks/startup.py` times a short run). For processes that run one
@@ -60,29 +32,6 @@ def resume_collection() -> None:
         _collection_paused.clear()
         gc.freeze()
         gc.enable()
-
-
-# With a GPU or many cores it is more; below this, the C library ends the process on the way.
-_LEAST_ADDRESSES = 15 << 28
-
-
-def check_address_space() -> None:
-    """Checks that the process may use the addresses that TensorFlow takes when it starts.
-
-    Raises:
-        UserError: A limit on them (`ulimit -v`) is too low.
-    """
-    try:
-        import resource
-    except ImportError:  # Windows has no such limits
-        return
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY and limit < _LEAST_ADDRESSES:
-        raise UserError(
-            f"this process may use {limit >> 10:,} KiB of addresses (ulimit -v), and TensorFlow "
-            f"takes some {_LEAST_ADDRESSES >> 10:,} to start, most of which are never memory; "
-            "limit the resident memory instead, for example with systemd-run -p MemoryMax=3G"
-        )
 
 
 _starting = threading.RLock()
@@ -108,8 +57,6 @@ def start(streams: bool = True) -> str:
 
 @functools.cache
 def _start(streams: bool) -> str:
-    if backends.name() == "tensorflow" and "tensorflow" not in sys.modules:
-        check_address_space()
     with quiet_stderr():
         device = backends.current().start(streams)
     resume_collection()

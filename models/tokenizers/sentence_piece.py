@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import tensorflow as tf
-import tensorflow_text
 import tokenizers
 from typing_extensions import Self
 
+from models.backends import importing
 from models.packing import Tokens
 from models.presets.keras_hub_preset import OWN_SETTINGS, SENTENCE_PIECE_MODEL
 from models.tokenizers.character_map import check_character_maps
@@ -62,6 +61,7 @@ class SentencePieceTokenizer(Tokenizer):
         self.as_transformers = as_transformers
         self._proto = proto if isinstance(proto, bytes) else Path(proto).read_bytes()
         check_character_maps(self._proto)
+        tf = importing.tensorflow()
         try:
             self._load()
             pieces = self._model.id_to_string(tf.range(self._model.vocab_size())).numpy()
@@ -82,7 +82,8 @@ class SentencePieceTokenizer(Tokenizer):
             raise ValueError("the SentencePiece model lets texts spell <s>")
 
     def _load(self) -> None:
-        self._model = tensorflow_text.SentencepieceTokenizer(self._proto, tf.int32)
+        text, tf = importing.tensorflow_text(), importing.tensorflow()
+        self._model = text.SentencepieceTokenizer(self._proto, tf.int32)
 
     def settings(self) -> dict[str, Any]:
         """Returns the arguments that Keras Hub's tokenizer takes besides the vocabulary."""
@@ -151,6 +152,7 @@ class SentencePieceTokenizer(Tokenizer):
         return library
 
     def _encode(self, texts: pa.Array | Sequence[str]) -> Tokens:
+        tf = importing.tensorflow()
         strings = texts.to_pylist() if isinstance(texts, pa.Array) else list(texts)
         try:
             ragged = self._model.tokenize(tf.constant(strings, tf.string))
@@ -171,4 +173,5 @@ class SentencePieceTokenizer(Tokenizer):
                 ids.append(_MODEL_UNKNOWN)
             elif token_id not in silent:
                 ids.append(token_id - _OFFSET)
+        tf = importing.tensorflow()
         return self._model.detokenize(tf.constant(ids, tf.int32)).numpy().decode()
