@@ -76,7 +76,7 @@ def tensorflow() -> Any:
     from models import backends
 
     with _importing:
-        if "tensorflow" not in sys.modules:
+        if sys.modules.get("tensorflow") is None:
             check_address_space()
             with quiet_stderr(), _no_jax():
                 _import("tensorflow")
