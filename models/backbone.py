@@ -48,7 +48,7 @@ class Backbone(FamilyMember, keras.Model):
         dropout: Dropout rate in training.
         max_sequence_length: Number of positions; no sequence may be longer.
         num_segments: Number of segment ids, in a family that has them.
-        activation: A key of `models.encoder.ACTIVATIONS`, such as `gelu` (the exact form),
+        activation: A key of `models.backends.kernels.ACTIVATIONS`, such as `gelu` (the exact form),
             `gelu_approximate` or `relu`; the family's if `None`.
         layer_norm_epsilon: Added to the variance; the family's if `None`.
         dtype: Compute and weight type, such as `bfloat16`; Keras's default if `None`.

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import keras
 import numpy as np
-import tensorflow as tf
 from typing_extensions import Self
 
+from models import backends
 from models.backbone import Backbone
 from models.encoder import kernel_initializer
 from models.errors import PresetError
@@ -22,7 +22,7 @@ from models.presets.keras_hub_preset import LABELS, OWN_SETTINGS, TASK, TASK_WEI
 from models.presets.lookup import open_preset
 from models.presets.preset import Preset
 from models.serialization import deserialize_parts
-from models.training.batches import dataset_of, split_off
+from models.training.batches import dataset_of, is_empty, split_off
 
 # Arguments of the constructor that `from_preset` does not pass to the backbone.
 _HEAD_ARGUMENTS = (
@@ -157,8 +157,8 @@ class Classifier(FamilyMember, keras.Model):
             loss: `auto` is binary cross-entropy if the activation is `sigmoid`; otherwise, for
                 numbers, the mean squared error, and for classes sparse categorical cross-entropy.
             metrics: `auto` is accuracy; for numbers, the root mean squared error.
-            **kwargs: Arguments of `keras.Model.compile`. `jit_compile` is off unless asked for:
-                batches differ in length, and XLA compiles anew for each length.
+            **kwargs: Arguments of `keras.Model.compile`. `jit_compile` is off unless asked for,
+                except on JAX: batches differ in length, and XLA compiles anew for each length.
         """
         if optimizer == "auto":
             optimizer = keras.optimizers.Adam(5e-5)
@@ -175,7 +175,8 @@ class Classifier(FamilyMember, keras.Model):
             metrics = [keras.metrics.BinaryAccuracy(name="accuracy")]
         elif metrics == "auto":
             metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-        kwargs.setdefault("jit_compile", False)
+        is_eager = kwargs.get("run_eagerly", False)
+        kwargs.setdefault("jit_compile", backends.compiles_each_shape() and not is_eager)
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     def fit(
@@ -241,7 +242,7 @@ class Classifier(FamilyMember, keras.Model):
     def predict(self, x: Any, batch_size: int | None = None, **kwargs: Any) -> np.ndarray:
         """Returns the score of each class, float `[rows, num_classes]`; `x` as in `fit`."""
         data = self._batches(x, None, None, batch_size)
-        if data.cardinality() == 0:
+        if is_empty(data):
             return np.zeros((0, self.num_classes), self.compute_dtype)
         return super().predict(data, **kwargs)
 
@@ -271,8 +272,8 @@ class Classifier(FamilyMember, keras.Model):
         batch_size: int | None,
         shuffle: bool = False,
         token_dropout: float = 0.0,
-    ) -> tf.data.Dataset:
-        """Returns a dataset of batches; see `dataset_of`."""
+    ) -> Any:
+        """Returns batches; see `dataset_of`."""
         targets = [target for target in (y, sample_weight) if target is not None]
         return dataset_of(x, targets, self.preprocessor, batch_size, shuffle, token_dropout)
 

@@ -1,7 +1,7 @@
 """From texts to vectors: the tokens of a text become one vector."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +28,10 @@ from models.presets.preset import Preset
 from models.presets.storable import check_holds, check_holds_embedder
 
 if TYPE_CHECKING:
+    import keras
+
     from models.backbone import Backbone
     from models.preprocessor import Preprocessor
-
-# A length below this counts as zero.
-_SHORTEST = 1e-12
-
-# What PyTorch adds to the variance in a layer normalization.
-_EPSILON = 1e-5
 
 NUM_SKIPPED = "num_skipped"
 """The feature, int32 `[rows, 1]`, of how many tokens at the beginning of a row are not pooled."""
@@ -153,8 +149,8 @@ class Embedder:
     >>> backbone = BertBackbone.from_preset("sentiment_tiny_en")
     >>> preprocessor = BertPreprocessor.from_preset("sentiment_tiny_en")
     >>> embedder = Embedder(backbone, preprocessor, EmbeddingSettings("mean", normalize=True))
-    >>> embedder.vectors(preprocessor(["A fine day.", "A fine night."])).shape
-    TensorShape([2, 128])
+    >>> tuple(embedder.vectors(preprocessor(["A fine day.", "A fine night."])).shape)
+    (2, 128)
 
     Args:
         backbone: The encoder.
@@ -181,6 +177,8 @@ class Embedder:
         dimensions: int | None = None,
         weights: Iterable[tuple[str, np.ndarray]] = (),
     ) -> None:
+        import keras
+
         if settings.pooling == "pooled" and backbone.pooler is None:
             raise UserError("the backbone has no pooler for the pooling 'pooled'")
         self.backbone = backbone
@@ -199,7 +197,14 @@ class Embedder:
             # As in sentence-transformers, a special or unknown token at the end does not count.
             is_special = closes or preprocessor.tokenizer.unk_token_id in ids[-1:]
             self.num_skipped = len(ids) - is_special
-        self._weights = dict(weights)
+        self._weights = {
+            name: keras.Variable(array, dtype="float32", trainable=False) for name, array in weights
+        }
+
+    @property
+    def variables(self) -> "list[keras.Variable]":
+        """The weights of the backbone and of the modules."""
+        return [*self.backbone.variables, *self._weights.values()]
 
     @property
     def features(self) -> list[str]:
@@ -207,65 +212,64 @@ class Embedder:
         return [*self.backbone.input, *([NUM_SKIPPED] if self.num_skipped else [])]
 
     def vectors(self, features: Mapping[str, Any]) -> Any:
-        """Returns the vector of each row, float32 `[batch, dimensions]`, as TensorFlow operations.
+        """Returns the vector of each row, float32 `[batch, dimensions]`.
 
         Args:
             features: The backbone's inputs, and how many tokens of each row are not pooled:
                 `num_skipped` if that is left out.
         """
+        from models import pooling
+
         vectors = self._through(self.settings.modules, self._pool(features))
         vectors = vectors[:, : self.dimensions]
-        return _unit(vectors) if self.settings.normalize else vectors
+        return pooling.unit(vectors) if self.settings.normalize else vectors
 
     def _pool(self, features: Mapping[str, Any]) -> Any:
         """Returns one vector per row, float32 `[batch, width]`."""
-        import tensorflow as tf
+        from keras import ops
+
+        from models import pooling
 
         backbone, settings = self.backbone, self.settings
         if settings.pooling == "pooled":
-            return tf.cast(backbone.first(features), tf.float32)
+            return ops.cast(backbone.first(features), "float32")
         if settings.pooling == "cls" and not self.num_skipped:
-            first = tf.cast(backbone.first_token(features), tf.float32)
+            first = ops.cast(backbone.first_token(features), "float32")
             return self._through(settings.token_modules, first)
-        tokens = tf.cast(backbone.tokens(features), tf.float32)
+        tokens = ops.cast(backbone.tokens(features), "float32")
         tokens = self._through(settings.token_modules, tokens)
-        is_pooled = tf.cast(features["padding_mask"], tf.bool)
+        is_pooled = ops.cast(features["padding_mask"], "bool")
         if self.num_skipped:
-            position = tf.range(tf.shape(tokens)[1])
+            position = ops.arange(ops.shape(tokens)[1])
             is_pooled &= position >= features.get(NUM_SKIPPED, self.num_skipped)
-        pooled = [_POOLINGS[name](tokens, is_pooled) for name in settings.poolings]
-        return pooled[0] if len(pooled) == 1 else tf.concat(pooled, axis=1)
+        pooled = [pooling.BY_NAME[name](tokens, is_pooled) for name in settings.poolings]
+        return pooled[0] if len(pooled) == 1 else ops.concatenate(pooled, axis=1)
 
     def _through(self, modules: tuple[Module, ...], vectors: Any) -> Any:
         """Returns what modules make of vectors, float32 `[…, width]`."""
+        from models import pooling
+
         for module in modules:
             if isinstance(module, Dense):
                 vectors = self._dense(module, vectors)
             elif isinstance(module, Normalize):
-                vectors = _unit(vectors)
+                vectors = pooling.unit(vectors)
             else:
-                vectors = self._norm(module.name, vectors)
+                gamma, beta = (self._weights[f"{module.name}/{part}"] for part in ("gamma", "beta"))
+                vectors = pooling.normalized(vectors, gamma, beta)
         return vectors
 
     def _dense(self, module: Dense, vectors: Any) -> Any:
         import keras
-        import tensorflow as tf
 
-        made = tf.tensordot(vectors, self._weights[f"{module.name}/kernel"], 1)
+        made = keras.ops.tensordot(vectors, self._weights[f"{module.name}/kernel"], 1)
         if module.has_bias:
             made += self._weights[f"{module.name}/bias"]
         made = keras.activations.get(module.activation)(made)
         if module.is_residual:
             residual = self._weights.get(f"{module.name}/residual")
-            made += vectors if residual is None else tf.tensordot(vectors, residual, 1)
+            made += vectors if residual is None else keras.ops.tensordot(vectors, residual, 1)
         return made
-
-    def _norm(self, name: str, vectors: Any) -> Any:
-        import tensorflow as tf
-
-        mean, variance = tf.nn.moments(vectors, axes=[-1], keepdims=True)
-        scaled = (vectors - mean) * tf.math.rsqrt(variance + _EPSILON)
-        return scaled * self._weights[f"{name}/gamma"] + self._weights[f"{name}/beta"]
 
     def save_to_preset(
         self, folder: str | os.PathLike[str], weights_dtype: str = "float32"
@@ -307,78 +311,7 @@ class Embedder:
         """
         if not self.settings.normalize:
             return vectors
+        from models import pooling
+
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors / np.maximum(lengths, _SHORTEST)
-
-
-def _unit(vectors: Any) -> Any:
-    """Returns vectors divided by their length."""
-    import tensorflow as tf
-
-    return vectors / tf.maximum(tf.norm(vectors, axis=-1, keepdims=True), _SHORTEST)
-
-
-# Each pooling makes float32 `[rows, width]` from float32 `[rows, length, width]` and bool `[rows,
-# length]`, which tokens are pooled.
-
-
-def _sum(tokens: Any, is_pooled: Any) -> tuple[Any, Any]:
-    """Returns the sum of a row's tokens, and their number, `[rows, 1]`."""
-    import tensorflow as tf
-
-    is_pooled = is_pooled[:, :, None]
-    total = tf.reduce_sum(tf.where(is_pooled, tokens, 0.0), axis=1)
-    count = tf.reduce_sum(tf.cast(is_pooled, tf.float32), axis=1)
-    return total, tf.maximum(count, 1.0)
-
-
-def _mean(tokens: Any, is_pooled: Any) -> Any:
-    total, count = _sum(tokens, is_pooled)
-    return total / count
-
-
-def _mean_sqrt_len_tokens(tokens: Any, is_pooled: Any) -> Any:
-    import tensorflow as tf
-
-    total, count = _sum(tokens, is_pooled)
-    return total / tf.sqrt(count)
-
-
-def _weightedmean(tokens: Any, is_pooled: Any) -> Any:
-    import tensorflow as tf
-
-    places = tf.range(1, tf.shape(tokens)[1] + 1)
-    weights = tf.where(is_pooled, tf.cast(places, tf.float32), 0.0)
-    total = tf.einsum("rtw,rt->rw", tokens, weights)
-    return total / tf.maximum(tf.reduce_sum(weights, axis=1, keepdims=True), 1.0)
-
-
-def _max(tokens: Any, is_pooled: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.reduce_max(tf.where(is_pooled[:, :, None], tokens, -np.inf), axis=1)
-
-
-def _first(tokens: Any, is_pooled: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.gather(tokens, tf.argmax(tf.cast(is_pooled, tf.int32), axis=1), batch_dims=1)
-
-
-def _last(tokens: Any, is_pooled: Any) -> Any:
-    import tensorflow as tf
-
-    places = tf.range(tf.shape(tokens)[1])
-    last = tf.reduce_max(tf.where(is_pooled, places, 0), axis=1)
-    is_any = tf.reduce_any(is_pooled, axis=1, keepdims=True)
-    return tf.where(is_any, tf.gather(tokens, last, batch_dims=1), 0.0)
-
-
-_POOLINGS: dict[Pooling, Callable[[Any, Any], Any]] = {
-    "cls": _first,
-    "mean": _mean,
-    "max": _max,
-    "mean_sqrt_len_tokens": _mean_sqrt_len_tokens,
-    "weightedmean": _weightedmean,
-    "lasttoken": _last,
-}
+        return vectors / np.maximum(lengths, pooling.SHORTEST)

@@ -2,35 +2,17 @@
 
 import contextlib
 import contextvars
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 
+from models import backends
+from models.backends import kernels
+from models.backends.kernels import ACTIVATIONS, affine
 from models.layer_norm import LayerNorm
 from models.serialization import register
-
-ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
-    # Google's BERT and KerasNLP approximate gelu with tanh; Hugging Face's "gelu" is exact.
-    "gelu_approximate": lambda x: tf.nn.gelu(x, approximate=True),
-    "gelu": lambda x: tf.nn.gelu(x, approximate=False),
-    "gelu_10": lambda x: tf.clip_by_value(tf.nn.gelu(x, approximate=False), -10.0, 10.0),
-    "quick_gelu": lambda x: x * tf.sigmoid(1.702 * x),
-    "relu": tf.nn.relu,
-    "relu2": lambda x: tf.square(tf.nn.relu(x)),
-    "relu6": tf.nn.relu6,
-    "leaky_relu": lambda x: tf.nn.leaky_relu(x, alpha=0.01),
-    "silu": tf.nn.silu,
-    "hard_silu": lambda x: x * (tf.nn.relu6(x + 3.0) / 6.0),
-    "mish": lambda x: x * tf.tanh(tf.nn.softplus(x)),
-    "tanh": tf.tanh,
-    "sigmoid": tf.sigmoid,
-    "linear": tf.identity,
-}
-"""Feed-forward activations by their name in a configuration."""
-
 
 _is_loading = contextvars.ContextVar("_is_loading", default=False)
 
@@ -53,7 +35,7 @@ class _Unset(keras.initializers.Initializer):
     """Leaves a weight with whatever its memory holds."""
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
-        return tf.raw_ops.Empty(shape=shape, dtype=tf.as_dtype(dtype or keras.config.floatx()))
+        return backends.empty(shape, dtype or keras.config.floatx())
 
 
 def kernel_initializer() -> keras.initializers.Initializer:
@@ -154,8 +136,7 @@ class Encoder(keras.layers.Layer):
     """A stack of encoder layers.
 
     Between its first and its last layer, the tokens of all rows form one matrix,
-    `[batch * length, hidden_dim]`: TensorFlow fuses the addition of a bias with a product of two
-    matrices, but not with a batched product.
+    `[batch * length, hidden_dim]`, for the sake of `models.backends.kernels.affine`.
 
     Args:
         num_layers: Number of layers.
@@ -228,15 +209,6 @@ class Encoder(keras.layers.Layer):
         return {**super().get_config(), **self._arguments}
 
 
-def _affine(layer: keras.layers.Dense, inputs: Any) -> Any:
-    """Applies a dense layer without its activation, from `[rows, width]` to `[rows, units]`.
-
-    On a CPU, TensorFlow fuses the product, this kind of addition and a gelu after it into one pass
-    over memory; it does not recognize them in the graph that calling the layer produces.
-    """
-    return tf.nn.bias_add(ops.matmul(inputs, layer.kernel), layer.bias)
-
-
 register(Embeddings)
 register(Encoder)
 
@@ -278,7 +250,7 @@ class EncoderLayer(keras.layers.Layer):
         self.hidden_dim = hidden_dim
         self.num_heads = num_heads
         self.intermediate_dim = intermediate_dim
-        self.activation = ACTIVATIONS[activation]
+        self.activation = activation
         self.qkv = self._dense(3 * hidden_dim)
         self.attention_output = self._dense(hidden_dim)
         self.attention_norm = self._norm(layer_norm_epsilon)
@@ -326,9 +298,8 @@ class EncoderLayer(keras.layers.Layer):
         batch, length = ops.shape(bias)[0], ops.shape(bias)[3]
         width, heads, head_dim = self.hidden_dim, self.num_heads, self.hidden_dim // self.num_heads
         first = ops.reshape(hidden, (batch, length, width))[:, 0]
-        kernel, qkv_bias = ops.convert_to_tensor(self.qkv.kernel), self.qkv.bias
-        query = tf.nn.bias_add(ops.matmul(first, kernel[:, :width]), qkv_bias[:width])
-        both = tf.nn.bias_add(ops.matmul(hidden, kernel[:, width:]), qkv_bias[width:])
+        query = affine(self.qkv, first, columns=slice(width))
+        both = affine(self.qkv, hidden, columns=slice(width, None))
         both = ops.reshape(both, (batch, length, 2, heads, head_dim))
         key, value = ops.unstack(ops.transpose(both, (2, 0, 3, 1, 4)), 2)
         query = ops.reshape(query, (batch, heads, 1, head_dim))
@@ -339,7 +310,10 @@ class EncoderLayer(keras.layers.Layer):
         """Returns the attention context of each token, of the shape of `hidden`."""
         batch, length = ops.shape(bias)[0], ops.shape(bias)[3]
         head_dim = self.hidden_dim // self.num_heads
-        qkv = ops.reshape(_affine(self.qkv, hidden), (batch, length, 3, self.num_heads, head_dim))
+        qkv = ops.reshape(affine(self.qkv, hidden), (batch, length, 3, self.num_heads, head_dim))
+        if (attend := kernels.used().attend) is not None:
+            query, key, value = ops.unstack(qkv, 3, axis=2)
+            return ops.reshape(attend(query, key, value, bias), (-1, self.hidden_dim))
         query, key, value = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)), 3)
         context = ops.transpose(self._mix(query, key, value, bias, training), (0, 2, 1, 3))
         return ops.reshape(context, (-1, self.hidden_dim))
@@ -347,15 +321,17 @@ class EncoderLayer(keras.layers.Layer):
     def _mix(self, query: Any, key: Any, value: Any, bias: Any, training: bool | None) -> Any:
         """Returns the weighted values for each query; all are `[batch, heads, …, head_dim]`."""
         scores = ops.matmul(query * query.shape[-1] ** -0.5, ops.swapaxes(key, -1, -2))
-        weights = self.dropout(tf.nn.softmax(scores + bias), training=training)
-        return ops.matmul(weights, value)
+        scores = scores + bias
+        # Keras warns of a softmax over one number.
+        weights = ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores)
+        return ops.matmul(self.dropout(weights, training=training), value)
 
     def _feed_forward(self, hidden: Any, context: Any, training: bool | None) -> Any:
         """Returns the layer's output for tokens whose attention context is known."""
-        attended = _affine(self.attention_output, context)
+        attended = affine(self.attention_output, context)
         hidden = self.attention_norm(hidden + self.dropout(attended, training=training))
-        fed_forward = self.activation(_affine(self.intermediate, hidden))
-        fed_forward = _affine(self.output_dense, fed_forward)
+        fed_forward = affine(self.intermediate, hidden, self.activation)
+        fed_forward = affine(self.output_dense, fed_forward)
         return self.output_norm(hidden + self.dropout(fed_forward, training=training))
 
     def compute_output_shape(self, hidden_shape: Any, bias_shape: Any = None) -> Any:

@@ -27,27 +27,45 @@ HANDFUL = 8
 """Rows that may all fail and still be taken for bad rows; more in succession are no coincidence."""
 
 
+# The errors of TensorFlow and JAX that values of an operation's arguments can cause.
+_CAUSED_BY_VALUES = ("INVALID_ARGUMENT", "OUT_OF_RANGE")
+_OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
+
+
 def is_of_the_machine(error: BaseException) -> bool:
     """Returns whether an error comes from a device, memory, or the file system, not from a row.
 
-    A module that cannot be imported is a file that cannot be opened. Of TensorFlow's errors, a row
-    can cause only those about the values of an operation's arguments.
+    A module that cannot be imported is a file that cannot be opened. Of the errors of TensorFlow
+    and JAX, a row can cause only those about the values of an operation's arguments.
     """
     if isinstance(error, (OSError, MemoryError, ImportError)):
         return True
-    if (tensorflow := sys.modules.get("tensorflow")) is None:
-        return False
-    errors = tensorflow.errors
-    caused_by_values = (errors.InvalidArgumentError, errors.OutOfRangeError)
-    return isinstance(error, errors.OpError) and not isinstance(error, caused_by_values)
+    status = _status(error)
+    return status is not None and status not in _CAUSED_BY_VALUES
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Returns whether there was not enough memory; less work at a time may fit."""
-    if isinstance(error, MemoryError):
-        return True
-    tensorflow = sys.modules.get("tensorflow")
-    return tensorflow is not None and isinstance(error, tensorflow.errors.ResourceExhaustedError)
+    return isinstance(error, MemoryError) or _status(error) == _OUT_OF_MEMORY
+
+
+def _status(error: BaseException) -> str | None:
+    """Returns the status that an error of TensorFlow or JAX has, such as `INTERNAL`."""
+    if (tensorflow := sys.modules.get("tensorflow")) is not None:
+        errors = tensorflow.errors
+        kinds = {
+            errors.InvalidArgumentError: "INVALID_ARGUMENT",
+            errors.OutOfRangeError: "OUT_OF_RANGE",
+            errors.ResourceExhaustedError: _OUT_OF_MEMORY,
+            errors.OpError: "INTERNAL",
+        }
+        if (status := next((kinds[k] for k in kinds if isinstance(error, k)), None)) is not None:
+            return status
+    if (jax := sys.modules.get("jax")) is not None and isinstance(
+        error, jax.errors.JaxRuntimeError
+    ):
+        return str(error).partition(":")[0]
+    return None
 
 
 def try_again(

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
-import tensorflow as tf
 from typing_extensions import Self
 
+from models.backends import importing
 from models.families.member import FamilyMember
 from models.families.record import Packing
 from models.inputs import as_segments, check_pairs
@@ -235,13 +235,13 @@ class Preprocessor(FamilyMember):
         """Cuts the rows of `encode_windows` into their windows."""
         return split_windows(tokens, self.packing, self._special_ids, self.sequence_length)
 
-    @tf.autograph.experimental.do_not_convert
+    @importing.unconverted
     def __call__(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Returns the inputs of a backbone.
 
         Args:
             x: A text, a batch of texts, or a tuple `(first_texts, second_texts)` for pairs.
-                Tensors of strings may be symbolic, as in `tf.data.Dataset.map`.
+                TensorFlow's tensors may be symbolic, as in `tf.data.Dataset.map`.
             y: Labels, passed through.
             sample_weight: Passed through.
 
@@ -255,20 +255,26 @@ class Preprocessor(FamilyMember):
             return features
         return (features, y) if sample_weight is None else (features, y, sample_weight)
 
-    def _features(self, x: Any) -> dict[str, tf.Tensor]:
-        if not tf.executing_eagerly():
+    def _features(self, x: Any) -> dict[str, Any]:
+        if importing.is_tracing():
             return self._symbolic_features(x if isinstance(x, tuple) else (x,))
+        from keras import ops
+
+        return {name: ops.convert_to_tensor(array) for name, array in self._arrays(x).items()}
+
+    def _arrays(self, x: Any) -> dict[str, np.ndarray]:
         segments, is_single = as_segments(x)
         tokens, _ = self.encode(*segments)
         rows = np.arange(len(tokens))
         features = tokens.pad(rows, self.sequence_length, self.tokenizer.pad_token_id)
-        return {name: tf.constant(f[0] if is_single else f) for name, f in features.items()}
+        return {name: array[0] if is_single else array for name, array in features.items()}
 
-    def _symbolic_features(self, tensors: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
+    def _symbolic_features(self, tensors: tuple[Any, ...]) -> dict[str, Any]:
+        tf = importing.tensorflow()
         names = self.features
 
-        def eager(*texts: tf.Tensor) -> list[tf.Tensor]:
-            features = self._features(texts)
+        def eager(*texts: Any) -> list[np.ndarray]:
+            features = self._arrays(texts)
             return [features[name] for name in names]
 
         arrays = tf.py_function(eager, tensors, [tf.int32] * len(names))

@@ -1,43 +1,29 @@
 """The compiled functions that a predictor runs."""
 
-import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models import backends
+from models.backends import Outputs
 from models.embedder import Embedder
 from models.errors import UserError
 
 if TYPE_CHECKING:
+    import keras
+
     from models.classifier import Classifier
-
-LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
-"""Lengths that XLA compiles for, in tokens; a shorter row is padded to the next of them.
-
-Apart from 16 and 32, each is at most half as long again as the one before, so that little of a row
-is padding; more lengths would cost more compilations.
-"""
-
-
-def length_ladder(sequence_length: int, max_sequence_length: int) -> tuple[int, ...]:
-    """Returns the lengths to pad rows to when every shape is compiled, shortest first.
-
-    Args:
-        sequence_length: The length that texts are truncated to, which is the most common one.
-        max_sequence_length: The longest row that the backbone has positions for.
-    """
-    ends = {sequence_length, max_sequence_length}
-    return tuple(sorted(ends | {length for length in LENGTHS if length < max_sequence_length}))
 
 
 class Computation:
     """A compiled function from a micro-batch's features to float32 `[rows, width]`.
 
     Args:
-        outputs: Computes the results from the features, as TensorFlow operations.
+        outputs: Computes the results from the features.
+        variables: All weights that the results depend on.
         features: Names of the features; each is int32 `[rows, length]`.
         width: Numbers in a row's result.
         use_xla: Whether XLA compiles it, anew for every shape. Otherwise TensorFlow runs operation
@@ -46,47 +32,34 @@ class Computation:
 
     def __init__(
         self,
-        outputs: Callable[[Mapping[str, Any]], Any],
+        outputs: Outputs,
+        variables: "Sequence[keras.Variable]",
         features: Sequence[str],
         width: int,
         use_xla: bool = False,
     ) -> None:
-        import tensorflow as tf
-
-        function = tf.function(
-            outputs,
-            input_signature=[{name: tf.TensorSpec([None, None], tf.int32) for name in features}],
-            autograph=False,
-            jit_compile=use_xla or None,
-        )
         self.width = width
         self.compile_seconds: dict[tuple[int, int], float] = {}
         """Seconds of the first call of each shape `(rows, length)` with XLA: its compilation."""
-        from models.layer_norm import one_pass_norms
-
-        with contextlib.nullcontext() if use_xla else one_pass_norms():
-            self._function = function.get_concrete_function()
-        self._to_tensor = tf.constant
-        self._features = list(features)
+        self._function = backends.current().compiled(outputs, variables, features, use_xla)
         self._use_xla = use_xla
         self._compiling = threading.Lock()
 
     def __call__(self, features: Mapping[str, np.ndarray]) -> np.ndarray:
         """Returns the results, `[rows, width]`."""
-        tensors = {name: self._to_tensor(features[name]) for name in self._features}
         if self._use_xla:
             rows, length = features["token_ids"].shape
-            self._compile((rows, length), tensors)
-        return self._function(tensors).numpy()
+            self._compile((rows, length), features)
+        return self._function(features)
 
-    def _compile(self, shape: tuple[int, int], tensors: Mapping[str, Any]) -> None:
+    def _compile(self, shape: tuple[int, int], features: Mapping[str, np.ndarray]) -> None:
         """Runs a shape for the first time; one thread at a time, so that each compiles once."""
         if shape in self.compile_seconds:
             return
         with self._compiling:
             if shape not in self.compile_seconds:
                 began = time.perf_counter()
-                self._function(tensors)
+                self._function(features)
                 self.compile_seconds[shape] = time.perf_counter() - began
 
 
@@ -97,27 +70,27 @@ def computation_of(model: "Classifier | Embedder", use_xla: bool = False) -> Com
         UserError: A classifier's scores are not probabilities.
     """
     if isinstance(model, Embedder):
-        return Computation(model.vectors, model.features, model.dimensions, use_xla)
+        return Computation(
+            model.vectors, model.variables, model.features, model.dimensions, use_xla
+        )
     return _classification(model, use_xla)
 
 
 def _classification(classifier: "Classifier", use_xla: bool) -> Computation:
     """Returns the computation of each class's probability, or of the numbers as they are."""
     import keras
-    import tensorflow as tf
 
-    to_probabilities = {
-        keras.activations.linear: tf.nn.softmax,
-        keras.activations.softmax: tf.identity,
-        keras.activations.sigmoid: tf.identity,
-    }.get(classifier.activation)
-    if classifier.gives_numbers:
-        to_probabilities = tf.identity
-    if to_probabilities is None:
+    are_logits = classifier.activation == keras.activations.linear
+    are_final = classifier.activation in (keras.activations.softmax, keras.activations.sigmoid)
+    if not (classifier.gives_numbers or are_logits or are_final):
         name = keras.activations.serialize(classifier.activation)
         raise UserError(f"scores with the activation {name!r} are not class probabilities")
 
     def outputs(features: Mapping[str, Any]) -> Any:
-        return to_probabilities(tf.cast(classifier.scores(features), tf.float32))
+        scores = keras.ops.cast(classifier.scores(features), "float32")
+        if are_logits and not classifier.gives_numbers:
+            return keras.ops.softmax(scores)
+        return scores
 
-    return Computation(outputs, list(classifier.input), len(classifier.labels), use_xla)
+    features = list(classifier.input)
+    return Computation(outputs, classifier.variables, features, len(classifier.labels), use_xla)

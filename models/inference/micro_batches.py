@@ -10,6 +10,24 @@ import numpy as np
 from models.embedder import NUM_SKIPPED
 from models.packing import Tokens
 
+LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+"""Lengths that XLA compiles for, in tokens; a shorter row is padded to the next of them.
+
+Apart from 16 and 32, each is at most half as long again as the one before, so that little of a row
+is padding; more lengths would cost more compilations.
+"""
+
+
+def length_ladder(sequence_length: int, max_sequence_length: int) -> tuple[int, ...]:
+    """Returns the lengths to pad rows to when every shape is compiled, shortest first.
+
+    Args:
+        sequence_length: The length that texts are truncated to, which is the most common one.
+        max_sequence_length: The longest row that the backbone has positions for.
+    """
+    ends = {sequence_length, max_sequence_length}
+    return tuple(sorted(ends | {length for length in LENGTHS if length < max_sequence_length}))
+
 
 @dataclass(frozen=True)
 class Work:

@@ -1,49 +1,22 @@
-"""Starting TensorFlow: quietly, quickly, and on a CPU with one thread for every operation."""
+"""Starting Keras's backend: quietly, and quickly."""
 
-import contextlib
 import functools
 import gc
 import os
-import sys
-import tempfile
 import threading
-from collections.abc import Iterator
 from typing import Literal
 
-from models.errors import UserError
+from models import backends
+from models.backends.importing import quiet_stderr
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Holds back what is written to the process's standard error, even by native code.
-
-    TensorFlow's libraries write a banner before any of their log settings is read. If the body
-    raises, what was held back is shown.
-    """
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as held:
-        stderr = os.dup(2)
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            sys.stderr.flush()
-            held.seek(0)
-            os.write(stderr, held.read())
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 _collection_paused = threading.Event()
 
 
 def pause_collection() -> None:
-    """Pauses Python's garbage collection until TensorFlow has started.
+    """Pauses Python's garbage collection until Keras's backend has started.
 
     By then, imports and planning have made a million objects that live to the end, and would be
     scanned again and again (`benchmarks/startup.py` times a short run). For processes that run one
@@ -61,45 +34,22 @@ def resume_collection() -> None:
         gc.enable()
 
 
-# With a GPU or many cores it is more; below this, the C library ends the process on the way.
-_LEAST_ADDRESSES = 15 << 28
-
-
-def check_address_space() -> None:
-    """Checks that the process may use the addresses that TensorFlow takes when it starts.
-
-    Raises:
-        UserError: A limit on them (`ulimit -v`) is too low.
-    """
-    try:
-        import resource
-    except ImportError:  # Windows has no such limits
-        return
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY and limit < _LEAST_ADDRESSES:
-        raise UserError(
-            f"this process may use {limit >> 10:,} KiB of addresses (ulimit -v), and TensorFlow "
-            f"takes some {_LEAST_ADDRESSES >> 10:,} to start, most of which are never memory; "
-            "limit the resident memory instead, for example with systemd-run -p MemoryMax=3G"
-        )
-
-
 _starting = threading.RLock()
 
 
 def start(streams: bool = True) -> str:
-    """Imports TensorFlow without its banner and returns the device: `"CPU"` or `"GPU"`.
+    """Imports Keras's backend without its banner and returns the device: `"CPU"` or `"GPU"`.
 
     Safe to call again, and from several threads.
 
     Args:
         streams: Whether work will come in parallel streams, as the predictor's does: on a CPU,
-            every operation then gets one thread (`benchmarks/predictor.py` compares).
+            every operation of TensorFlow then gets one thread (`benchmarks/predictor.py` compares).
             Has no effect if TensorFlow is already running.
 
     Raises:
-        UserError: Keras was imported with another backend, or the process may not use enough memory
-            to start.
+        UserError: The predictor does not run on Keras's backend, or the process may not use enough
+            memory to start.
     """
     with _starting:
         return _start(streams)
@@ -107,25 +57,9 @@ def start(streams: bool = True) -> str:
 
 @functools.cache
 def _start(streams: bool) -> str:
-    if "tensorflow" not in sys.modules:
-        check_address_space()
     with quiet_stderr():
-        import tensorflow as tf
-
-        if streams and not tf.config.list_physical_devices("GPU"):
-            with contextlib.suppress(RuntimeError):  # TensorFlow is already running
-                tf.config.threading.set_intra_op_parallelism_threads(1)
-        device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-
-        import keras
-        import tensorflow_text  # noqa: F401  (has a banner of its own)
+        device = backends.current().start(streams)
     resume_collection()
-    backend = keras.backend.backend()
-    if backend != "tensorflow":
-        raise UserError(
-            f"Keras uses the backend {backend!r}; set KERAS_BACKEND=tensorflow before it is "
-            "imported"
-        )
     return device
 
 

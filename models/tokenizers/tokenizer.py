@@ -4,13 +4,13 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
-import tensorflow as tf
 from typing_extensions import Self
 
+from models.backends import importing
 from models.errors import PresetError
 from models.families.member import FamilyMember
 from models.families.record import TokenizerKind
@@ -20,6 +20,9 @@ from models.presets import keras_hub
 from models.presets.keras_hub_preset import TOKENIZER, classes
 from models.presets.lookup import open_preset
 from models.presets.preset import Preset
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class Tokenizer(FamilyMember, ABC):
@@ -182,8 +185,8 @@ class Tokenizer(FamilyMember, ABC):
             raise KeyError(f"the vocabulary has no {token!r}, and no token for what it lacks")
         return token_id
 
-    @tf.autograph.experimental.do_not_convert
-    def tokenize(self, inputs: str | Sequence[str]) -> tf.Tensor | tf.RaggedTensor:
+    @importing.unconverted
+    def tokenize(self, inputs: str | Sequence[str]) -> "tf.Tensor | tf.RaggedTensor":
         """Returns token ids.
 
         Args:
@@ -191,9 +194,11 @@ class Tokenizer(FamilyMember, ABC):
                 `tf.data.Dataset.map`.
 
         Returns:
-            int32 `[tokens]` for a text, a ragged int32 `[batch, tokens]` for a batch.
+            int32 `[tokens]` for a text, a ragged int32 `[batch, tokens]` for a batch, as tensors
+            of TensorFlow.
         """
-        if not tf.executing_eagerly():
+        tf = importing.tensorflow()
+        if importing.is_tracing():
             return self._symbolic_tokens(tf.convert_to_tensor(inputs))
         texts, is_single = as_texts(inputs)
         tokens = self.encode(texts)
@@ -201,8 +206,10 @@ class Tokenizer(FamilyMember, ABC):
             return tf.constant(tokens.ids)
         return tf.RaggedTensor.from_row_splits(tokens.ids, tokens.splits)
 
-    def _symbolic_tokens(self, texts: tf.Tensor) -> tf.Tensor | tf.RaggedTensor:
-        def eager(texts: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def _symbolic_tokens(self, texts: "tf.Tensor") -> "tf.Tensor | tf.RaggedTensor":
+        tf = importing.tensorflow()
+
+        def eager(texts: Any) -> tuple[np.ndarray, np.ndarray]:
             tokens = self.encode(as_texts(texts)[0])
             return tokens.ids, tokens.splits
 
@@ -213,7 +220,7 @@ class Tokenizer(FamilyMember, ABC):
         splits.set_shape([None])
         return tf.RaggedTensor.from_row_splits(ids, splits, validate=False)
 
-    @tf.autograph.experimental.do_not_convert
-    def __call__(self, inputs: str | Sequence[str]) -> tf.Tensor | tf.RaggedTensor:
+    @importing.unconverted
+    def __call__(self, inputs: str | Sequence[str]) -> "tf.Tensor | tf.RaggedTensor":
         """Does the same as `tokenize`."""
         return self.tokenize(inputs)

@@ -15,9 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import tensorflow as tf
-import tensorflow_text
 
+from models.backends import importing
 from models.packing import Tokens
 from models.tokenizers.library import MAX_CHARACTERS_PER_WORD
 
@@ -81,9 +80,9 @@ class WordPiece:
         self._lowercase = lowercase
         self._strip_accents = strip_accents
         # Without the normalizer of `FastBertTokenizer`: the cleaning here leaves it nothing to do.
-        self._tokenizer = tensorflow_text.FastWordpieceTokenizer(
+        self._tokenizer = importing.tensorflow_text().FastWordpieceTokenizer(
             vocab=list(vocabulary),
-            token_out_type=tf.int32,
+            token_out_type=importing.tensorflow().int32,
             unknown_token=unknown_token,
             max_bytes_per_word=4 * MAX_CHARACTERS_PER_WORD,
         )
@@ -108,18 +107,19 @@ class WordPiece:
         for row in perhaps_long:
             text = normalized[row]
             normalized[row] = _replace_long_words(text if isinstance(text, str) else text.decode())
-        ragged = self._tokenizer.tokenize(tf.constant(normalized))
+        ragged = self._tokenizer.tokenize(importing.tensorflow().constant(normalized))
         return Tokens(ragged.flat_values.numpy(), ragged.row_splits.numpy())
 
     def _clean(self, texts: pa.Array) -> list[bytes]:
         """Normalizes texts with characters that are not plain."""
+        tf = importing.tensorflow()
         cleaned = tf.strings.regex_replace(tf.constant(texts.to_pylist()), _DELETED, "")
         if self._lowercase:
             # Not `tf.strings.lower`: it follows the machine's locale, and Turkish has its own
             # lowercase of "I".
             cleaned = tf.constant([text.decode().lower() for text in cleaned.numpy()])
         if self._strip_accents:
-            cleaned = tensorflow_text.normalize_utf8(cleaned, "NFD")
+            cleaned = importing.tensorflow_text().normalize_utf8(cleaned, "NFD")
             cleaned = tf.strings.regex_replace(cleaned, _ACCENTS, "")
         return cleaned.numpy().tolist()
 

@@ -1,12 +1,13 @@
 """Batches of packed rows for training and evaluation, each padded to its longest row."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from models import backends
+from models.inference.micro_batches import length_ladder, padded_length
 from models.inputs import as_segments
 from models.packing import Tokens
 from models.preprocessor import Preprocessor
@@ -21,6 +22,45 @@ _BATCHES_SORTED_TOGETHER = 50
 _BATCH_SIZE = 32
 
 
+class Batches(keras.utils.PyDataset):
+    """Batches of rows that are chosen anew for every epoch.
+
+    Args:
+        num_batches: Batches in an epoch.
+        order: Begins an epoch: returns the indices of each batch's rows.
+        make: Makes a batch of its rows: features, or a tuple of features and targets.
+    """
+
+    def __init__(
+        self,
+        num_batches: int,
+        order: Callable[[], list[np.ndarray]],
+        make: Callable[[np.ndarray], Any],
+    ) -> None:
+        super().__init__()
+        self._num_batches = num_batches
+        self._order = order
+        self._rows: list[np.ndarray] = []
+        self.make = make
+
+    def on_epoch_begin(self) -> None:
+        """Chooses the rows."""
+        self._rows = self._order()
+
+    def __len__(self) -> int:
+        return self._num_batches
+
+    def __getitem__(self, index: int) -> Any:
+        if not self._rows:
+            self.on_epoch_begin()
+        return self.make(self._rows[index])
+
+    def __iter__(self) -> Iterator[Any]:
+        """Returns the batches of an epoch."""
+        self.on_epoch_begin()
+        return map(self.make, self._rows)
+
+
 def dataset_of(
     x: Any,
     targets: Sequence[Any],
@@ -28,34 +68,72 @@ def dataset_of(
     batch_size: int | None = None,
     shuffle: bool = False,
     token_dropout: float = 0.0,
-) -> tf.data.Dataset:
+) -> Any:
     """Returns batches of a classifier's inputs; those of texts are padded to their longest row.
 
     Args:
         x: Texts, a tuple of first and second texts, a dataset of batches, or, without a
-            preprocessor, the backbone's inputs.
+            preprocessor, the backbone's inputs. A `keras.utils.PyDataset` has such inputs too.
         targets: Arrays `[rows, …]`, such as classes and weights; ignored if `x` is a dataset.
         preprocessor: Turns texts into the backbone's inputs.
         batch_size: Rows per batch; 32 if `None`, ignored if `x` is a dataset.
         shuffle: Whether rows come in a different order in every epoch.
         token_dropout: Share of the tokens that are hidden behind the mask token; texts only.
 
+    Returns:
+        What `keras.Model.fit` takes; its length is the number of batches, where that is known.
+
     Raises:
         ValueError: There are no rows, or not as many targets as texts.
     """
-    if isinstance(x, tf.data.Dataset):
+    if isinstance(x, keras.utils.PyDataset):
+        return x
+    if is_dataset(x):
         spec = x.element_spec
         is_ready = isinstance(spec[0] if isinstance(spec, tuple) else spec, dict)
         return x if is_ready else x.map(preprocessor).prefetch(1)
     batch_size = _BATCH_SIZE if batch_size is None else check_size("batch_size", batch_size)
-    if preprocessor is None:
-        data = tf.data.Dataset.from_tensor_slices((x, *targets) if targets else x)
-        return (data.shuffle(len(data)) if shuffle else data).batch(batch_size)
-    tokens, _ = preprocessor.encode(*as_segments(x)[0])
     arrays = [np.asarray(target) for target in targets]
-    check_targets(arrays, len(tokens))
     random = random_generator()
+    if preprocessor is None:
+        features = {name: keras.ops.convert_to_numpy(values) for name, values in x.items()}
+        check_targets(arrays, len(next(iter(features.values()))))
+        return _array_batches(features, arrays, batch_size, random if shuffle else None)
+    tokens, _ = preprocessor.encode(*as_segments(x)[0])
+    check_targets(arrays, len(tokens))
     return token_batches(tokens, arrays, preprocessor, batch_size, random, shuffle, token_dropout)
+
+
+def is_dataset(x: Any) -> bool:
+    """Returns whether data is a `tf.data.Dataset`."""
+    return hasattr(x, "element_spec")
+
+
+def is_empty(data: Any) -> bool:
+    """Returns whether what `dataset_of` returned is known to have no batches."""
+    return bool(data.cardinality() == 0) if is_dataset(data) else len(data) == 0
+
+
+def _array_batches(
+    features: dict[str, np.ndarray],
+    targets: list[np.ndarray],
+    batch_size: int,
+    random: np.random.Generator | None,
+) -> Any:
+    """Returns batches of features that are ready, shuffled if there is a `random` to do it."""
+    num_rows = len(next(iter(features.values())))
+
+    def order() -> list[np.ndarray]:
+        rows = np.arange(num_rows)
+        if random is not None:
+            random.shuffle(rows)
+        return _cut(rows, batch_size)
+
+    def make(rows: np.ndarray) -> Any:
+        chosen = {name: values[rows] for name, values in features.items()}
+        return (chosen, *(target[rows] for target in targets)) if targets else chosen
+
+    return backends.fed(Batches(-(-num_rows // batch_size), order, make))
 
 
 def random_generator() -> np.random.Generator:
@@ -71,8 +149,11 @@ def token_batches(
     random: np.random.Generator,
     shuffle: bool,
     token_dropout: float,
-) -> tf.data.Dataset:
+) -> Any:
     """Returns batches of packed rows with their targets, reshuffled in every epoch.
+
+    Each is padded to its longest row, on a backend that compiles every shape to the next length
+    that others of its batches may have too.
 
     Args:
         tokens: The rows.
@@ -101,22 +182,20 @@ def token_batches(
         random.shuffle(batches)
         return batches
 
-    def generate() -> Iterator[Any]:
-        for rows in order():
-            features = tokens.pad(rows, int(lengths[rows].max()), tokenizer.pad_token_id)
-            if token_dropout:
-                ids = features["token_ids"]
-                hidden = (random.random(ids.shape) < token_dropout) & ~np.isin(ids, special)
-                ids[hidden] = tokenizer.mask_token_id
-            yield (features, *(target[rows] for target in targets)) if targets else features
+    ladder: tuple[int, ...] = ()
+    if backends.compiles_each_shape():
+        ladder = length_ladder(preprocessor.sequence_length, preprocessor.sequence_length)
 
-    features = {name: tf.TensorSpec([None, None], tf.int32) for name in preprocessor.features}
-    specs = [tf.TensorSpec([None, *target.shape[1:]], target.dtype) for target in targets]
-    data = tf.data.Dataset.from_generator(
-        generate, output_signature=(features, *specs) if targets else features
-    )
-    num_batches = -(-len(tokens) // batch_size)
-    return data.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(2)
+    def make(rows: np.ndarray) -> Any:
+        length = padded_length(int(lengths[rows].max(initial=1)), ladder)
+        features = tokens.pad(rows, length, tokenizer.pad_token_id)
+        if token_dropout:
+            ids = features["token_ids"]
+            hidden = (random.random(ids.shape) < token_dropout) & ~np.isin(ids, special)
+            ids[hidden] = tokenizer.mask_token_id
+        return (features, *(target[rows] for target in targets)) if targets else features
+
+    return backends.fed(Batches(-(-len(tokens) // batch_size), order, make))
 
 
 def check_targets(targets: Sequence[np.ndarray], num_rows: int) -> None:
@@ -138,7 +217,7 @@ def split_off(parts: tuple[Any, Any, Any], share: float) -> list[tuple[Any, Any,
     Raises:
         ValueError: The rows are in a dataset, or one of the two splits would be empty.
     """
-    if isinstance(parts[0], tf.data.Dataset) or parts[1] is None:
+    if is_dataset(parts[0]) or parts[1] is None:
         raise ValueError("validation_split takes texts and classes, not a dataset")
     num_rows = len(parts[1])
     at = int(num_rows * (1 - share))

@@ -4,10 +4,11 @@ AdamW with warm-up and linear decay, gradient clipping, an exponential moving av
 weights, and the best epoch kept.
 """
 
+import itertools
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from models.classifier import Classifier
 from models.errors import RunError
@@ -246,9 +246,7 @@ def train(
 _TIMED_STEPS = 15
 
 
-def _seconds_a_step(
-    classifier: Classifier, learning: tf.data.Dataset, judging: tf.data.Dataset, steps: int
-) -> float:
+def _seconds_a_step(classifier: Classifier, learning: Any, judging: Any, steps: int) -> float:
     """Returns how long a step takes, with its share of an evaluation; leaves the weights alone.
 
     Args:
@@ -265,10 +263,10 @@ def _seconds_a_step(
     return learned + judged * len(judging) / steps
 
 
-def _seconds_a_call(function: Callable[..., Any], batches: tf.data.Dataset) -> float:
+def _seconds_a_call(function: Callable[..., Any], batches: Iterable[Any]) -> float:
     """Returns the median time of calls, since some of the first ones compile."""
     took = []
-    for batch in batches.take(_TIMED_STEPS):
+    for batch in itertools.islice(batches, _TIMED_STEPS):
         began = time.monotonic()
         function(*batch)
         took.append(time.monotonic() - began)
@@ -306,7 +304,7 @@ def _batches(
     recipe: Recipe,
     random: np.random.Generator | None = None,
     token_dropout: float = 0.0,
-) -> tf.data.Dataset:
+) -> Any:
     """Returns batches to train on, shuffled by `random`, or to evaluate on, in their own order."""
     preprocessor = classifier.preprocessor
     if preprocessor is None:

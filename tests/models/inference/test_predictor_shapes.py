@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from models import Predictor
-from models.inference.computation import LENGTHS, length_ladder
+from models.inference.micro_batches import LENGTHS, length_ladder
 from tests.models.inference.predicting import (
     AREA,
     encode,

@@ -1,0 +1,149 @@
+"""Importing TensorFlow, which handles texts on every backend: quietly, and only where needed."""
+
+import contextlib
+import functools
+import importlib
+import importlib.util
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any, TypeVar
+
+from models.errors import UserError
+
+_T = TypeVar("_T", bound=Callable[..., Any])
+
+_importing = threading.RLock()
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Holds back what is written to the process's standard error, even by native code.
+
+    TensorFlow's libraries write a banner before any of their log settings is read. If the body
+    raises, what was held back is shown.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        stderr = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            sys.stderr.flush()
+            held.seek(0)
+            os.write(stderr, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+# With a GPU or many cores it is more; below this, the C library ends the process on the way.
+_LEAST_ADDRESSES = 15 << 28
+
+
+def check_address_space() -> None:
+    """Checks that the process may use the addresses that TensorFlow takes when it starts.
+
+    Raises:
+        UserError: A limit on them (`ulimit -v`) is too low.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < _LEAST_ADDRESSES:
+        raise UserError(
+            f"this process may use {limit >> 10:,} KiB of addresses (ulimit -v), and TensorFlow "
+            f"takes some {_LEAST_ADDRESSES >> 10:,} to start, most of which are never memory; "
+            "limit the resident memory instead, for example with systemd-run -p MemoryMax=3G"
+        )
+
+
+@functools.cache
+def tensorflow() -> Any:
+    """Imports TensorFlow and returns it; where Keras runs on another backend, it gets no GPU.
+
+    Raises:
+        UserError: It is not installed, or the process may not use enough memory to start it.
+    """
+    from models import backends
+
+    with _importing:
+        if sys.modules.get("tensorflow") is None:
+            check_address_space()
+            with quiet_stderr(), _no_jax():
+                _import("tensorflow")
+        module = sys.modules["tensorflow"]
+        if backends.name() != "tensorflow":
+            # It says that there is no GPU, or fails if it is already running.
+            with quiet_stderr(), contextlib.suppress(RuntimeError):
+                module.config.set_visible_devices([], "GPU")
+        return module
+
+
+@functools.cache
+def tensorflow_text() -> Any:
+    """Imports tensorflow-text without its banner and returns it; raises as `tensorflow` does."""
+    tensorflow()
+    with _importing, quiet_stderr():
+        return _import("tensorflow_text")
+
+
+@functools.cache
+def has_tensorflow_text() -> bool:
+    """Returns whether tensorflow-text is installed; does not import it."""
+    return importlib.util.find_spec("tensorflow_text") is not None
+
+
+def _import(package: str) -> ModuleType:
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        raise UserError(
+            f"{package.replace('_', '-')}, which makes this tokenizer's ids of texts, is not "
+            "installed: pip install tensorflow tensorflow-text"
+        ) from None
+
+
+@contextlib.contextmanager
+def _no_jax() -> Iterator[None]:
+    """Keeps TensorFlow's converter for phones from importing JAX, which takes a second or two."""
+    if "jax" in sys.modules:
+        yield
+        return
+    modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]
+    modules["jax"] = None
+    try:
+        yield
+    finally:
+        del modules["jax"]
+
+
+def is_tracing() -> bool:
+    """Returns whether TensorFlow is tracing a graph, as in `tf.data.Dataset.map`."""
+    module = sys.modules.get("tensorflow")
+    return module is not None and not module.executing_eagerly()
+
+
+def unconverted(method: _T) -> _T:
+    """Keeps TensorFlow's AutoGraph from rewriting a method in `tf.data.Dataset.map`.
+
+    As `tf.autograph.experimental.do_not_convert`, but without importing TensorFlow.
+    """
+
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if not is_tracing():
+            return method(*args, **kwargs)
+        return tensorflow().autograph.experimental.do_not_convert(method)(*args, **kwargs)
+
+    return call  # type: ignore[return-value]
