@@ -155,7 +155,8 @@ def _print(report: Mapping[str, Any], ways: Sequence[Way], figures: Mapping[str,
     for part, sentence in said.items():
         if part in figures:
             print(sentence)
-    print(f"\n{ways_table(ways, figures)}")
+    if figures.keys() & said:
+        print(f"\n{ways_table(ways, figures)}")
     if "smaller" in figures:
         print(f"\n{smaller_table(figures['smaller'])}")
 
