@@ -6,9 +6,13 @@ See https://sbert.net/docs/package_reference/util/quantization.html for the prec
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
+
+Quantized = Literal["int8", "binary"]
+QUANTIZED: tuple[Quantized, ...] = get_args(Quantized)
+"""What numbers become: a byte each, or a bit."""
 
 BITS_A_NUMBER = 8
 """Dimensions that one number of a `binary` vector holds."""
@@ -76,11 +80,16 @@ class Ranges:
             raise ValueError("a range that has no numbers, or no end")
         return cls(tuple(low.tolist()), tuple(high.tolist()), rows)
 
+    @property
+    def ends(self) -> np.ndarray:
+        """The lowest numbers and the highest, float32 `[2, dimensions]`."""
+        return np.array([self.low, self.high], np.float32)
+
+    @property
     def _low_and_step(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns float32 `[dimensions]` each: where the steps begin, and how long they are."""
-        low, high = np.asarray(self.low, np.float32), np.asarray(self.high, np.float32)
-        step = (high - low) / np.float32(_STEPS)
-        return low, np.where(step == 0, np.float32(1), step)  # one number needs one step
+        """Where the steps begin, and how long they are, float32 `[dimensions]` each."""
+        low, high = self.ends
+        return low, (high - low) / np.float32(_STEPS)
 
 
 def to_int8(vectors: np.ndarray, ranges: Ranges) -> np.ndarray:
@@ -96,13 +105,24 @@ def to_int8(vectors: np.ndarray, ranges: Ranges) -> np.ndarray:
     Returns:
         int8 `[rows, dimensions]`.
     """
-    low, step = ranges._low_and_step()
+    low, step = ranges._low_and_step
     steps = np.asarray(vectors, np.float32) - low
-    steps /= step
+    steps /= np.where(step == 0, np.float32(1), step)  # of a dimension with one value
     np.floor(steps, out=steps)
     np.clip(steps, 0, _STEPS, out=steps)
     steps -= 128
     return steps.astype(np.int8)
+
+
+def num_outside(vectors: np.ndarray, ranges: Ranges) -> int:
+    """Returns how many numbers of vectors are outside of the ranges of their dimensions.
+
+    Args:
+        vectors: float32 `[rows, dimensions]`.
+        ranges: One for each dimension.
+    """
+    low, high = ranges.ends
+    return int(np.count_nonzero((vectors < low) | (vectors > high)))
 
 
 def from_int8(numbers: np.ndarray, ranges: Ranges) -> np.ndarray:
@@ -115,7 +135,7 @@ def from_int8(numbers: np.ndarray, ranges: Ranges) -> np.ndarray:
     Returns:
         float32 `[rows, dimensions]`.
     """
-    low, step = ranges._low_and_step()
+    low, step = ranges._low_and_step
     return (numbers.astype(np.float32) + np.float32(128.5)) * step + low
 
 

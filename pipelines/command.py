@@ -226,13 +226,15 @@ def _build(
     """
     from models.presets.lookup import PlannedPreset
     from transforms.infer import PredictorHandler
+    from transforms.quantizing.calibrate import Calibrate
+    from transforms.quantizing.quantize import Quantize
     from transforms.read import ReadCorpus
     from transforms.shared_preprocessor import SharedPreprocessor
     from transforms.tokenize import Tokenize
     from transforms.write import WriteResults
 
     asked, corpus = plan.asked, plan.corpus
-    args, job = asked.args, asked.job
+    args, job, output = asked.args, asked.job, plan.reservation.plan
     pair_column = corpus.output_text_pair_column
     text_columns = [corpus.output_text_column, *([pair_column] if pair_column else [])]
 
@@ -253,13 +255,18 @@ def _build(
         long_text=args.long_text,
         embedding=job.embedding,
     )
-    _ = (
+    calibrate = None
+    if job.has_ranges:
+        calibrate = Calibrate(corpus, work, tokenize, handler, text_columns, output)
+    results = (
         pipeline
-        | ReadCorpus(corpus, work=work, progress=progress)
+        | ReadCorpus(corpus, work=work, progress=progress, before=calibrate)
         | tokenize
         | job.infer(handler, text_columns)
-        | WriteResults(plan.reservation.plan, plan.schemas, facts)
     )
+    if job.quantized is not None:
+        results |= Quantize(job.quantized, output)
+    _ = results | WriteResults(output, plan.schemas, facts)
 
 
 def _facts(plan: Plan) -> dict[str, Any]:

@@ -7,6 +7,7 @@ columns and `embedding`.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from models.errors import UserError
 from pipelines import flag_types, options
 from pipelines.command import run_job
 from pipelines.job import Job
@@ -67,9 +68,11 @@ def make_parser() -> options.Parser:
     )
     group.add_argument(
         "--embedding_dtype",
-        choices=("float32", "float16"),
+        choices=("float32", "float16", "int8", "binary"),
         default="float32",
-        help="type of the numbers; default: float32",
+        metavar="DTYPE",
+        help="type of the numbers: %(choices)s; int8 is a byte a number and binary a bit, as "
+        "sentence-transformers makes them; default: float32",
     )
     before = group.add_mutually_exclusive_group()
     before.add_argument(
@@ -95,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
     """Returns the command's job."""
     from models.embedder import check_embeds_pairs, resolve_embedding
+    from models.quantization import BITS_A_NUMBER, QUANTIZED
     from transforms.schemas import vector_field
 
     names = ("pooling", "normalize", "dimensions", "prompt", "prefix")
@@ -102,27 +106,44 @@ def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
     settings, dimensions = resolve_embedding(preset, **arguments)
     if args.text_pair_column:
         check_embeds_pairs(settings)
+    dtype = args.embedding_dtype
+    quantized = dtype if dtype in QUANTIZED else None
+    if dtype == "binary" and dimensions % BITS_A_NUMBER:
+        raise UserError(_no_whole_bytes(dimensions))
     facts = {
         "pooling": "+".join(settings.poolings),
         "normalize": settings.normalize,
         "dimensions": dimensions,
-        "embedding_dtype": args.embedding_dtype,
+        "embedding_dtype": dtype,
         "prefix": settings.prefix,
     }
 
     def infer(handler: "PredictorHandler", text_columns: Sequence[str]) -> "beam.PTransform":
         from transforms.infer import Embed
 
-        return Embed(handler, text_columns, args.embedding_dtype)
+        return Embed(handler, text_columns, "float32" if quantized else dtype)
 
     return Job(
         "embed",
-        [vector_field(dimensions, args.embedding_dtype)],
+        [vector_field(dimensions, dtype)],
         infer,
         model={"embedding": {**facts, "prompt": args.prompt, "modules": _modules(settings)}},
         settings={name: str(value) for name, value in facts.items()},
         arguments=arguments,
         embedding=settings,
+        quantized=quantized,
+    )
+
+
+def _no_whole_bytes(dimensions: int) -> str:
+    """Returns what to say of vectors whose bits fill no whole bytes."""
+    from models.quantization import BITS_A_NUMBER
+
+    fitting = dimensions // BITS_A_NUMBER * BITS_A_NUMBER
+    instead = f"--dimensions={fitting}, or " if fitting else ""
+    return (
+        f"--embedding_dtype=binary puts {BITS_A_NUMBER} dimensions into a byte, and the vectors "
+        f"have {dimensions}: give {instead}--embedding_dtype=int8"
     )
 
 

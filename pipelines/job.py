@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from models.inference.predictor import Task
     from models.presets.embedding import EmbeddingSettings
     from models.presets.preset import Preset
+    from models.quantization import Quantized
     from transforms.infer import PredictorHandler
     from transforms.reading.corpus import Corpus
     from transforms.writing.output import Reservation, Todo
@@ -34,6 +35,7 @@ class Job:
         arguments: Arguments of `Predictor.from_preset` for this task alone.
         embedding: How texts become vectors, if they do.
         label_column: The column whose values the manifest counts.
+        quantized: What the numbers of vectors become, if not floats.
     """
 
     command: "Task"
@@ -44,6 +46,12 @@ class Job:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     embedding: "EmbeddingSettings | None" = None
     label_column: str | None = None
+    quantized: "Quantized | None" = None
+
+    @property
+    def has_ranges(self) -> bool:
+        """Whether there are vectors of bytes, which ranges belong to."""
+        return self.quantized == "int8"
 
 
 @dataclass(frozen=True)
@@ -171,7 +179,8 @@ def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | 
         schema = reservation.fitted(pa.schema([*corpus.schema, *added]))
         unit_bytes = unit_bytes_of(corpus)
         units = plan_units(corpus.only(todo.unplanned), args.limit, unit_bytes)
-    if not reservation.start(schema, todo, units, unit_bytes):
+    has_ranges = asked.job.has_ranges
+    if not reservation.start(schema, todo, units, unit_bytes, has_ranges):
         return None
     metadata = {
         "preset": asked.preset.name,
@@ -179,5 +188,6 @@ def make_plan(asked: Asked, todo: "Todo", reservation: "Reservation") -> Plan | 
         "textbeam": __version__,
         **asked.shared,
     }
-    schemas = OutputSchemas(schema, metadata, asked.job.label_column, args.output_format)
+    label_column = asked.job.label_column
+    schemas = OutputSchemas(schema, metadata, label_column, args.output_format, has_ranges)
     return Plan(asked, corpus, schemas, reservation)

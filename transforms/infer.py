@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.typehints.decorators import no_annotations
+from apache_beam.utils.shared import Shared
 
 from models.errors import RunError
 from models.inference.predictor import Prediction, Task
@@ -34,7 +35,8 @@ class PredictorHandler(ModelHandler[UnitBatch, Predicted, "Predictor"]):
     """Runs a preset over tokenized batches.
 
     An element is already a batch: the predictor sorts it and cuts it into micro-batches, so
-    Beam is told not to batch further. Weights are read once per process.
+    Beam is told not to batch further. Weights are read once per process, however many steps run
+    them.
 
     Args:
         preprocessor: The one that `Tokenize` uses; its preset is run.
@@ -55,9 +57,13 @@ class PredictorHandler(ModelHandler[UnitBatch, Predicted, "Predictor"]):
         self._preprocessor = preprocessor
         self._task = task
         self._arguments = arguments
+        self._shared = Shared()
 
     def load_model(self) -> "Predictor":
-        """Loads the preset onto this worker's device."""
+        """Returns the predictor, loaded onto this worker's device if no step has it already."""
+        return self._shared.acquire(self._load)
+
+    def _load(self) -> "Predictor":
         from models.inference.predictor import Predictor
 
         predictor = Predictor.from_preset(

@@ -51,6 +51,8 @@ class ReadCorpus(beam.PTransform):
             included; one worker reads them.
         work: The units to read; all of the corpus if None.
         progress: Counts the bytes that are read.
+        before: What is to be done once, before anything is read: a transform that hands on the
+            one element that it is given.
     """
 
     def __init__(
@@ -59,8 +61,10 @@ class ReadCorpus(beam.PTransform):
         limit: int | None = None,
         work: Work | None = None,
         progress: RunProgress | None = None,
+        before: beam.PTransform | None = None,
     ) -> None:
         super().__init__()
+        self._before = before
         self._work = work or _All(corpus, limit)
         # The reader needs only the columns; the list of files may be long.
         self._reader = _ReadUnit(replace(corpus, files=()), self._work, progress or RunProgress())
@@ -69,9 +73,11 @@ class ReadCorpus(beam.PTransform):
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[UnitBatch]:
         """Returns the batches, whose rows have the schema of the corpus."""
         work = self._work
+        begun = begin | "Begin" >> beam.Create([None])
+        if self._before is not None:
+            begun |= self._before
         return (
-            begin
-            | "Begin" >> beam.Create([None])
+            begun
             | "Units" >> beam.FlatMap(lambda _: work.pending()).with_output_types(Unit)
             | "Spread" >> beam.Reshuffle()
             | "Read" >> beam.ParDo(self._reader).with_output_types(UnitBatch)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from models.quantization import BITS_A_NUMBER
+
 SOURCE = pa.field("source", pa.string(), nullable=False)
 """Path of the file a row came from."""
 
@@ -52,5 +54,13 @@ def label_fields(
 
 
 def vector_field(dimensions: int, dtype: str) -> pa.Field:
-    """Returns the column that `Embed` adds, vectors of `float32` or `float16`."""
+    """Returns the column of vectors.
+
+    Args:
+        dimensions: Their dimensions.
+        dtype: `float32`, `float16` or `int8`; or `binary`, where eight dimensions, of which there
+            are a multiple of eight, are one int8.
+    """
+    if dtype == "binary":
+        return pa.field("embedding", pa.list_(pa.int8(), dimensions // BITS_A_NUMBER))
     return pa.field("embedding", pa.list_(pa.from_numpy_dtype(dtype), dimensions))

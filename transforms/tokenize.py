@@ -71,6 +71,11 @@ class Tokenize(beam.PTransform):
         columns = [text_column, *([text_pair_column] if text_pair_column else [])]
         self._tokenize = _TokenizeBatch(preprocessor, columns, long_text, embedding)
 
+    @property
+    def batches(self) -> beam.DoFn:
+        """What does it, for a step that tokenizes batches of its own."""
+        return self._tokenize
+
     @no_annotations
     def expand(self, batches: beam.PCollection[UnitBatch]) -> beam.PCollection[UnitBatch]:
         """Returns the batches with the columns of `token_fields`."""

@@ -25,6 +25,7 @@ from transforms.writing.manifest import (
     format_of,
     load_manifest,
     paths_in,
+    ranges_in,
     schema_in,
 )
 from transforms.writing.output import absolute, file_of
@@ -102,6 +103,11 @@ def verify(output: str, inputs: Sequence[str] | None = None) -> Verification:
             for entry in manifest[key]:
                 for problem in _verify_part(folder, manifest, entry, is_rejected, runs):
                     found.problems.append(f"{entry['path']}: {problem}")
+        if manifest["metadata"].get("embedding_dtype") == "int8":
+            try:
+                ranges_in(manifest)
+            except OutputError as error:
+                found.problems.append(str(error))
         _verify_rows(positions, manifest, runs, found)
         if inputs is not None:
             _verify_inputs(positions, manifest, inputs, runs, found)

@@ -12,9 +12,10 @@ import apache_beam as beam
 from apache_beam.typehints.decorators import no_annotations
 
 from transforms.errors import WriteError
+from transforms.quantizing.stored import load_ranges
 from transforms.unit_batch import UnitBatch
 from transforms.writing.chunk import ChunkWriter
-from transforms.writing.folder import open_folder, storage_errors
+from transforms.writing.folder import OutputFolder, open_folder, storage_errors
 from transforms.writing.lock import Heartbeat
 from transforms.writing.manifest import MANIFEST_KEYS
 from transforms.writing.output import OutputPlan
@@ -78,6 +79,7 @@ class _WriteUnits(beam.DoFn):
     def __init__(self, plan: OutputPlan, schemas: OutputSchemas) -> None:
         self._plan = plan
         self._schemas = schemas
+        self._described: OutputSchemas | None = None
         self._chunk: ChunkWriter | None = None
         self._heartbeat: Heartbeat | None = None
 
@@ -97,10 +99,11 @@ class _WriteUnits(beam.DoFn):
             )
         with storage_errors(f"write to {self._plan.folder}", WriteError):
             if self._chunk is None:
+                folder = open_folder(self._plan.folder)
                 self._chunk = ChunkWriter(
-                    open_folder(self._plan.folder),
+                    folder,
                     self._plan.run_id,
-                    self._schemas,
+                    self._described_in(folder),
                     batch,
                     self._plan.unit_bytes,
                 )
@@ -110,6 +113,14 @@ class _WriteUnits(beam.DoFn):
                 self._chunk = None
         if batch.is_last:
             yield batch.unit.name
+
+    def _described_in(self, folder: OutputFolder) -> OutputSchemas:
+        """Returns the schemas with what is found out only when the run is on."""
+        if self._described is None:
+            has_ranges, run_id = self._schemas.has_ranges, self._plan.run_id
+            ranges = load_ranges(folder, run_id) if has_ranges else None
+            self._described = self._schemas.with_ranges(ranges)
+        return self._described
 
     def teardown(self) -> None:
         self._abandon()

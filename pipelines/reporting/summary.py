@@ -31,6 +31,10 @@ _REASON_CHARACTERS = 500
 _DIALECTS_SHOWN = 3
 _BAR_WIDTH = 24
 
+# Ranges of fewer rows, and a larger share of numbers outside of them, are worth a word.
+_FEW_ROWS = 100
+_MUCH_CLIPPED = 0.01
+
 
 def print_summary(
     manifest: Mapping[str, Any],
@@ -152,6 +156,8 @@ def _facts_table(
     )
     if "embedding" in model:
         table.add_row("vectors", _describe_vectors(model["embedding"]))
+        if "ranges" in manifest:
+            table.add_row("ranges", _describe_ranges(manifest))
         if prefix := model["embedding"]["prefix"]:
             name = model["embedding"]["prompt"]
             said = f"{visible(name)}: {prefix!r}" if name else repr(prefix)
@@ -213,6 +219,20 @@ def _describe_vectors(embedding: Mapping[str, Any]) -> str:
         f"{embedding['dimensions']} × {embedding['embedding_dtype']}, {embedding['pooling']} "
         f"pooling{modules}{normalized}"
     )
+
+
+def _describe_ranges(manifest: Mapping[str, Any]) -> str:
+    rows = manifest["ranges"]["rows"]
+    numbers = manifest.get("counters", {}).get("quantized", {})
+    share = numbers.get("clipped", 0) / max(numbers.get("numbers", 0), 1)
+    said = f"of {counted(rows, 'row')}"
+    if rows < _FEW_ROWS:
+        said += ", which is few: rows that are added later may not fit them"
+    if share:
+        said += f"; {share:.2%} of the numbers are outside, and clipped"
+    if share > _MUCH_CLIPPED:
+        said += ": --if_exists=overwrite finds new ones"
+    return said
 
 
 def _size(size: float) -> str:

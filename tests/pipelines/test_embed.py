@@ -215,7 +215,7 @@ def test_duckdb_reads_vectors_of_a_fixed_size(embed):
     np.testing.assert_allclose([similarity for _, similarity in rows], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
 def test_polars_reads_vectors_of_a_fixed_size(embed, dtype):
     pl = pytest.importorskip("polars")
     found = embed(f"--embedding_dtype={dtype}")
@@ -289,7 +289,7 @@ def test_without_an_input_the_sample_is_embedded(tiny_preset, tmp_path):
         (["--pooling=sum"], "invalid choice: 'sum' (choose from"),
         (["--dimensions=17"], "vectors of 16 dimensions: cannot keep 17"),
         (["--dimensions=0"], "must be a positive integer, not '0'"),
-        (["--embedding_dtype=int8"], "invalid choice: 'int8'"),
+        (["--embedding_dtype=int4"], "invalid choice: 'int4'"),
         (["--normalize", "--no_normalize"], "not allowed with"),
         (["--preset="], "--preset is required"),
         (["--threshold=1"], "unknown option --threshold"),

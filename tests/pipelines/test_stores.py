@@ -7,11 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import classify as classify_command
+from pipelines import embed as embed_command
 from pipelines import verify as verify_command
 from tests.pipelines.command_runs import Run, run
 from tests.pipelines.conftest import TEXTS
 from tests.transforms.storage.file_servers import WebServer
 from transforms.writing.folder import open_folder
+from transforms.writing.manifest import read_manifest
 
 
 @pytest.fixture
@@ -62,6 +64,27 @@ def test_a_corpus_in_s3_becomes_a_result_in_s3(tiny_preset, bucket, tmp_path):
     verified = run(verify_command.main, tmp_path, output, f"--input={bucket.path}/in/*.txt")
     assert (verified.code, verified.err) == (0, "")
     assert open_folder(output).files("_runs") == {}
+
+
+def test_vectors_of_bytes_in_s3_keep_their_ranges(tiny_preset, bucket, tmp_path):
+    bucket.write_whole("in/a.txt", "\n".join(TEXTS[:6]).encode())
+    output = f"{bucket.path}/out"
+
+    def ranges_after(*flags: str) -> dict:
+        given = (f"--preset={tiny_preset}", f"--input={bucket.path}/in/*.txt", f"--output={output}")
+        found = run(embed_command.main, tmp_path, "--embedding_dtype=int8", *given, *flags)
+        assert (found.code, found.err) == (0, "")
+        manifest = read_manifest(output)
+        assert manifest is not None
+        return manifest["ranges"]
+
+    first = ranges_after()
+    assert first["rows"] == 6
+    bucket.write_whole("in/b.txt", "\n".join(TEXTS[6:]).encode())
+    assert ranges_after("--if_exists=update") == first
+    assert [row["text"] for row in rows_in(output)] == TEXTS
+    assert open_folder(output).files("_runs") == {}
+    assert ranges_after("--if_exists=overwrite")["rows"] == len(TEXTS)
 
 
 def test_a_file_on_a_web_server_is_labelled(classify, web):

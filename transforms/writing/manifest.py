@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from models.quantization import Ranges
 from transforms.counters import Counters, most_common, sum_counters, without
 from transforms.errors import OutputError
 from transforms.writing.folder import OutputFolder, open_folder, storage_errors
@@ -25,7 +26,7 @@ _TIMES = ("started", "finished", "seconds")
 MANIFEST_KEYS = frozenset(
     {
         *("format_version", "output_format", "columns", "arrow_schema", "metadata", "settings"),
-        *(*_SUMMED, *_LISTS, *_TIMES),
+        *(*_SUMMED, *_LISTS, *_TIMES, "ranges"),
     }
 )
 """The keys that belong to the manifest and not to the command."""
@@ -127,6 +128,23 @@ def schema_in(manifest: Mapping[str, Any]) -> pa.Schema:
         raise OutputError(f"{MANIFEST} has a damaged 'arrow_schema': {error}") from None
 
 
+def ranges_in(manifest: Mapping[str, Any]) -> Ranges | None:
+    """Returns the ranges of the vectors of bytes of a result, or None if no row has one.
+
+    Raises:
+        OutputError: There are such vectors, and the manifest does not tell their ranges.
+    """
+    if "ranges" not in manifest and not manifest["rows"]["written"]:
+        return None
+    try:
+        ranges = Ranges.from_json(manifest["ranges"])
+        if len(ranges.low) != schema_in(manifest).field("embedding").type.list_size:
+            raise ValueError("they are not of its vectors")
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise OutputError(f"the 'ranges' of {MANIFEST} are missing or damaged: {error}") from None
+    return ranges
+
+
 def describe_columns(schema: pa.Schema) -> dict[str, str]:
     """Returns the type of each column, as the manifest records it."""
     return {field.name: str(field.type) for field in schema}
@@ -149,6 +167,7 @@ def build_manifest(
     parts: Mapping[str, Part],
     uncounted: Collection[Part],
     counts: Counters,
+    ranges: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the manifest of one run, which finishes now.
 
@@ -163,6 +182,7 @@ def build_manifest(
         parts: The parts by their final names, in order.
         uncounted: Those whose rows are of earlier runs.
         counts: What the stages counted.
+        ranges: By which vectors of bytes are read, if there are any.
     """
     ours = [part for part in parts.values() if part not in uncounted]
     counters = sum_counters(part.counters for part in ours)
@@ -195,6 +215,7 @@ def build_manifest(
         "columns": describe_columns(schema),
         "arrow_schema": base64.b64encode(schema.remove_metadata().serialize()).decode(),
         "metadata": {k.decode(): v.decode() for k, v in (schema.metadata or {}).items()},
+        **({"ranges": dict(ranges)} if ranges is not None else {}),
         "parts": _list_parts(parts, rejected=False),
         "rejected_parts": _list_parts(parts, rejected=True),
         "runs": [

@@ -7,8 +7,8 @@ a folder. `docs/reliability.md` has the whole story.
 
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from transforms.errors import OutputError
 from transforms.files import CorpusFile, is_remote, secret_in
+from transforms.quantizing.stored import begin_ranges, load_ranges
 from transforms.reading.units import Unit
 from transforms.versions import is_unchanged, with_fingerprints
 from transforms.writing.finishing import finish_publishing
@@ -27,17 +28,17 @@ from transforms.writing.manifest import (
     describe_columns,
     last_run,
     load_manifest,
+    ranges_in,
     schema_in,
     utc_now,
 )
-from transforms.writing.parts import result_files
 from transforms.writing.recovery import (
     Recovered,
     drop_broken_records,
     recover,
     share_done,
 )
-from transforms.writing.request import Request, check_columns
+from transforms.writing.request import Request, check_columns, check_inputs_survive
 from transforms.writing.run_plan import IfExists, RunPlan, load_run_plan, run_folder
 from transforms.writing.schemas import written_schema
 
@@ -190,17 +191,30 @@ class Reservation:
         """
         if not self.adds_rows or self.earlier is None:
             return schema
-        try:
+        with self._refusing():
             check_columns(self.earlier, schema)
+        first = [schema.field(name) for name in self.earlier["columns"]]
+        return pa.schema([*first, *(field for field in schema if field not in first)])
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Says of an `OutputError` what to do where rows cannot stand beside the earlier ones."""
+        try:
+            yield
         except OutputError as error:
             raise OutputError(
                 f"--if_exists={self._asked} to --output={self.plan.folder}: {error}; write the "
                 "result anew with --if_exists=overwrite, or give another folder"
             ) from None
-        first = [schema.field(name) for name in self.earlier["columns"]]
-        return pa.schema([*first, *(field for field in schema if field not in first)])
 
-    def start(self, schema: pa.Schema, todo: Todo, units: Sequence[Unit], unit_bytes: int) -> bool:
+    def start(
+        self,
+        schema: pa.Schema,
+        todo: Todo,
+        units: Sequence[Unit],
+        unit_bytes: int,
+        has_ranges: bool = False,
+    ) -> bool:
         """Stores what the run is going to do, and removes what others have left.
 
         Args:
@@ -208,6 +222,7 @@ class Reservation:
             todo: What there is to do.
             units: The units of `todo.unplanned`.
             unit_bytes: About how many bytes of input, as stored, make one.
+            has_ranges: Whether there are vectors of bytes.
 
         Returns:
             False if an earlier run that was asked for the same had done all but publishing it; then
@@ -236,14 +251,24 @@ class Reservation:
                 return False
             if self._refusal is not None:
                 raise self._refusal
-            _check_inputs_survive(self._folder, self.plan, [file.path for file in todo.files])
+            sources = [file.path for file in todo.files]
+            check_inputs_survive(self._folder, self.plan.if_exists, sources)
             # What a run has done in other columns than now, with files that it did not know, can
-            # not stand beside the rest.
-            is_other = dead is not None and dead.columns != run.columns
+            # not stand beside the rest; nor can vectors whose ranges nobody knows any more.
+            ranges = None
+            if has_ranges and self.adds_rows and self.earlier is not None:
+                with self._refusing():
+                    ranges = ranges_in(self.earlier)
+            is_other = dead is not None and (
+                dead.columns != run.columns
+                or (has_ranges and (ranges or load_ranges(self._folder, dead.run_id)) is None)
+            )
             for run_id in self._folder.run_ids():
                 if run_id != run.run_id or is_other:
                     self._folder.remove_tree(run_folder(run_id))
             run.save(self._folder)
+            if has_ranges:
+                begin_ranges(self._folder, run.run_id, ranges)
             self.plan = replace(self.plan, unit_bytes=unit_bytes)
             return True
 
@@ -365,15 +390,3 @@ def file_of(entry: Mapping[str, Any]) -> CorpusFile:
 def absolute(path: str) -> str:
     """Returns a path by which a file is found again, whichever folder a command is run in."""
     return path if is_remote(path) else os.path.realpath(path)
-
-
-def _check_inputs_survive(folder: OutputFolder, plan: OutputPlan, sources: Sequence[str]) -> None:
-    if plan.if_exists not in ("overwrite", "update"):
-        return
-    replaced = {f"{plan.folder}/{name}" for name in result_files(folder)}
-    for source in sources:
-        if (source if is_remote(source) else os.path.abspath(source)) in replaced:
-            raise OutputError(
-                f"--if_exists={plan.if_exists} would remove the input {source}: give another "
-                "--output"
-            )

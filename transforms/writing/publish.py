@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from transforms.counters import Counters, sum_counters
 from transforms.errors import WriteError
+from transforms.quantizing.stored import load_ranges
 from transforms.reading.dialect import UNKNOWN
 from transforms.writing.finishing import begin_publishing, finish_publishing
 from transforms.writing.folder import OutputFolder, open_folder, storage_errors
@@ -74,6 +75,9 @@ def _publish(
     run = load_run_plan(folder, plan.run_id)
     if run is None:
         raise WriteError(f"the plan of run {plan.run_id} is gone: was the folder cleaned?")
+    ranges = load_ranges(folder, plan.run_id) if schemas.has_ranges else None
+    if schemas.has_ranges and ranges is None:
+        raise WriteError(f"the ranges of run {plan.run_id} are gone: was the folder cleaned?")
     records = _complete_records(folder, run)
     parts = [part for record in records for part in record.parts]
     _check_parts(folder, plan, parts)
@@ -86,7 +90,8 @@ def _publish(
         )
     rewritten: dict[str, Part | None] = {}
     if earlier is not None and run.replaced:
-        earlier, rewritten = _take_out(folder, plan, schemas, earlier, run.replaced)
+        described = schemas.with_ranges(ranges)
+        earlier, rewritten = _take_out(folder, plan, described, earlier, run.replaced)
         parts += [part for part in rewritten.values() if part]
     if all(part.rejected for part in parts) and not (earlier and earlier["parts"]):
         parts.append(schemas.part_writer(folder, plan.parts_folder, False).close())
@@ -105,6 +110,7 @@ def _publish(
         parts=named,
         uncounted=[part for part in rewritten.values() if part],
         counts=counts,
+        ranges=ranges.as_json() if ranges is not None and ranges.rows else None,
     )
     if earlier is not None:
         renamed = {

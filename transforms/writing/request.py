@@ -1,12 +1,14 @@
 """What a run wants of an output folder, and whether it may have it."""
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from transforms.errors import OutputError
+from transforms.files import is_remote
 from transforms.writing.folder import OutputFolder
 from transforms.writing.manifest import FORMAT_VERSION, MANIFEST, describe_columns
 from transforms.writing.parts import result_files
@@ -159,3 +161,24 @@ def check_columns(earlier: Mapping[str, Any], schema: pa.Schema) -> None:
         else:
             continue
         raise OutputError(problem)
+
+
+def check_inputs_survive(folder: OutputFolder, if_exists: IfExists, sources: Sequence[str]) -> None:
+    """Checks that a run does not remove what it is to read.
+
+    Args:
+        folder: The output folder.
+        if_exists: What becomes of the results in it.
+        sources: Paths of the inputs.
+
+    Raises:
+        OutputError: One of them is among these results.
+    """
+    if if_exists not in ("overwrite", "update"):
+        return
+    replaced = {f"{folder.path}/{name}" for name in result_files(folder)}
+    for source in sources:
+        if (source if is_remote(source) else os.path.abspath(source)) in replaced:
+            raise OutputError(
+                f"--if_exists={if_exists} would remove the input {source}: give another --output"
+            )

@@ -1,10 +1,13 @@
 """The columns that reach the output, of rows and of rejected rows."""
 
+import copy
+import json
 from collections.abc import Mapping
 from functools import partial
 
 import pyarrow as pa
 
+from models.quantization import Ranges
 from transforms.errors import OutputError
 from transforms.rejected import REJECTED, REJECTED_AS_TEXT, rejected_as_text
 from transforms.schemas import POSITION, SOURCE
@@ -53,6 +56,7 @@ class OutputSchemas:
         label_column: Column whose values the manifest counts: strings, or lists of structs with a
             string `label`.
         output_format: One of `OUTPUT_FORMATS`.
+        has_ranges: Whether there are vectors of bytes, whose ranges are found when the run is on.
     """
 
     def __init__(
@@ -61,13 +65,29 @@ class OutputSchemas:
         metadata: Mapping[str, str],
         label_column: str | None = None,
         output_format: str = DEFAULT_FORMAT,
+        has_ranges: bool = False,
     ) -> None:
+        self.has_ranges = has_ranges
         self.format = OUTPUT_FORMATS[output_format]
         self.rows = written_schema(schema).with_metadata(dict(metadata))
         rejected = REJECTED_AS_TEXT if self.format.is_text else REJECTED
         self.rejected = rejected.with_metadata(dict(metadata))
         self.count_results = partial(count_results, label_column=label_column)
         self._counted = ("num_tokens", "truncated", label_column)
+
+    def with_ranges(self, ranges: Ranges | None) -> "OutputSchemas":
+        """Returns them with the ranges of vectors in the metadata of the rows' parts.
+
+        Args:
+            ranges: The ranges; nothing is said of those of no rows.
+        """
+        if ranges is None or not ranges.rows:
+            return self
+        told = copy.copy(self)
+        told.rows = self.rows.with_metadata(
+            {**(self.rows.metadata or {}), "ranges": json.dumps(ranges.as_json())}
+        )
+        return told
 
     def part_writer(self, folder: OutputFolder, parts_folder: str, rejected: bool) -> PartWriter:
         """Returns a writer of a new part.

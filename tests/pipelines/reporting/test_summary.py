@@ -84,6 +84,36 @@ def test_vectors_are_described_in_place_of_labels(summary):
     assert "a_preset, 64 tokens a window" in said
 
 
+@pytest.mark.parametrize(
+    ("rows", "clipped", "said"),
+    [
+        (4096, 0, "of 4,096 rows"),
+        (4096, 25, "of 4,096 rows; 0.25% of the numbers are outside, and clipped"),
+        (
+            *(150, 200),
+            "of 150 rows; 2.00% of the numbers are outside, and clipped: --if_exists=overwrite "
+            "finds new ones",
+        ),
+        (99, 0, "of 99 rows, which is few: rows that are added later may not fit them"),
+    ],
+)
+def test_ranges_of_vectors_are_described(summary, rows, clipped, said):
+    embedding = {
+        "pooling": "cls",
+        "normalize": False,
+        "dimensions": 2,
+        "embedding_dtype": "int8",
+        "prefix": "",
+        "prompt": None,
+        "modules": [],
+    }
+    counters = {"quantized": {"numbers": 10_000, "clipped": clipped}}
+    manifest = manifest_of({"": 4}, ranges={"rows": rows}, counters=counters)
+    del manifest["runs"][0]["labels"]
+    manifest["model"] |= {"embedding": embedding}
+    assert f"\nranges   {said}\n" in f"{summary(manifest)}\n"
+
+
 def test_many_labels_are_counted_together(summary):
     said = summary(manifest_of({f"label {i:02}": i + 1 for i in range(15)}))
     assert "label 14" in said

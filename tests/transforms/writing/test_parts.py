@@ -95,6 +95,20 @@ def test_recurring_values_are_dictionary_encoded_and_others_are_not(tmp_path):
     }
 
 
+@pytest.mark.parametrize("kind", [pa.list_(pa.int8(), 64), pa.list_(pa.uint8())], ids=str)
+def test_vectors_of_bytes_take_about_a_byte_a_number(tmp_path, kind):
+    numbers = np.random.default_rng(0).integers(-128, 128, 64_000).astype(np.int8)
+    values = pa.array(numbers.view(str(kind.value_type)))
+    if pa.types.is_list(kind):
+        vectors = pa.ListArray.from_arrays(pa.array(range(0, 64_001, 64), pa.int32()), values)
+    else:
+        vectors = pa.FixedSizeListArray.from_arrays(values, 64)
+    schema = pa.schema([("vector", kind)])
+    part = write_part(tmp_path, [pa.RecordBatch.from_arrays([vectors], schema=schema)], schema)
+    assert part.bytes < 1.05 * len(numbers)
+    assert pq.read_table(tmp_path / part.path)["vector"].to_pylist() == vectors.to_pylist()
+
+
 def test_row_groups_have_a_limit_in_rows_and_bytes(tmp_path, monkeypatch):
     batches = [rows_of("a", start, 10) for start in range(0, 70, 10)]
     monkeypatch.setattr(parts, "ROW_GROUP_ROWS", 30)

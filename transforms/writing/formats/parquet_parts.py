@@ -58,9 +58,16 @@ class _Parquet:
 
 
 def _repetitive_columns(table: pa.Table) -> list[str]:
-    """Returns the columns whose values recur: labels and paths, not texts and vectors."""
+    """Returns the columns whose values recur: labels, paths and bytes, not texts and floats."""
     sample = table.slice(0, _DICTIONARY_SAMPLE_ROWS)
-    return [name for name in table.column_names if _is_repetitive(sample[name])]
+    # Parquet stores a byte in four, which compress less well than places in a dictionary.
+    bytes_ = [f"{f.name}.list.element" for f in table.schema if _is_list_of_bytes(f.type)]
+    return [*(name for name in table.column_names if _is_repetitive(sample[name])), *bytes_]
+
+
+def _is_list_of_bytes(type_: pa.DataType) -> bool:
+    is_list = pa.types.is_list(type_) or pa.types.is_fixed_size_list(type_)
+    return is_list and type_.value_type in (pa.int8(), pa.uint8())
 
 
 def _is_repetitive(column: pa.ChunkedArray) -> bool:
