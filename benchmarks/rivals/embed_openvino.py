@@ -10,8 +10,9 @@ on a file of texts.
 embeds, with the other arguments of a rival (`embedding.py`). `float32` and `bfloat16` take the
 folder that `embed_onnx` exported. Batches by token area, each in a stream of its own on one core.
 Tried on two cores of an AMD EPYC, in CPU time: one stream on both takes a sixth longer, batches of
-32 rows and areas of 256 and 4,096 some hundredths. NNCF's int8 without SmoothQuant is as fast and
-further from float32; int8 weights with activations quantized as they come are slower than bfloat16.
+32 rows some hundredths. NNCF's int8 without SmoothQuant, with a smaller alpha of it or with the
+slower bias correction is as fast and further from float32, from PyTorch's fused attention it is the
+same; int8 weights with activations quantized as they come are slower than bfloat16.
 """
 
 import functools
@@ -27,14 +28,16 @@ from benchmarks.rivals.embed_onnx import CORES, Compute, embedder, pad, tokenize
 from benchmarks.rivals.embed_onnx_streams import batches
 from benchmarks.rivals.embedding import Embed, read_texts, refuse, run_rival
 
-BATCH_TOKENS = 1024
+BATCH_TOKENS = {"float32": 512, "bfloat16": 1024, "int8": 1024}
+"""The area of batches in each precision; the next smaller and larger ones take longer."""
 
 CALIBRATION_BATCHES = 64
+"""As many as matter: with three times as many the vectors were no nearer to float32."""
 
 
 def load(precision: str, folder: str) -> Embed:
     """Loads a graph that was exported or quantized."""
-    of_area = functools.partial(batches, batch_tokens=BATCH_TOKENS)
+    of_area = functools.partial(batches, batch_tokens=BATCH_TOKENS[precision])
     return embedder(folder, compiled(precision, folder), of_area, streams=CORES)
 
 
@@ -77,7 +80,7 @@ def make(exported: str, texts: str, folder: str) -> None:
     Path(folder).mkdir(parents=True)
     shutil.copy(f"{exported}/tokenizer.json", folder)
     rows = tokenizer(exported)(read_texts(texts))
-    of_area = list(batches(np.array([len(row) for row in rows]), BATCH_TOKENS))
+    of_area = list(batches(np.array([len(row) for row in rows]), BATCH_TOKENS["int8"]))
     chosen = np.random.default_rng(0).permutation(len(of_area))[:CALIBRATION_BATCHES]
     examples = [pad([rows[row] for row in of_area[batch]]) for batch in chosen]
     quantized = nncf.quantize(

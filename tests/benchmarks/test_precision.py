@@ -63,6 +63,7 @@ def test_every_part_runs_and_float32_is_its_own_measure(tmp_path: Path) -> None:
 def test_every_precision_of_the_product_is_compared() -> None:
     assert {f"textbeam_{precision}" for precision in PRECISIONS} < set(NAMES)
     assert "auto" not in PRECISIONS
+    assert PRECISIONS[0] == "float32"
 
 
 def test_what_a_machine_refuses_stands_in_the_table_with_the_reason() -> None:
