@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.rivals.embedding import embed_file, refuse
 from models import Predictor, UserError
-from models.inference.runtime import Precision
+from models.inference.predictor import Precision
 
 
 def main(precision: Precision, preset: str, *files: str) -> None:

@@ -18,7 +18,7 @@ from benchmarks.precision.neighbours import (
 )
 from benchmarks.precision.ways import BASE, PRODUCT, RIVAL_BASE, Way
 from models import Predictor, UserError
-from models.inference.runtime import Precision
+from models.inference.predictor import Precision
 
 Figures = dict[str, Any]
 

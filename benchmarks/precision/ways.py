@@ -9,7 +9,7 @@ from typing import get_args
 
 from benchmarks.measuring import run
 from benchmarks.rivals.embedding import REFUSED
-from models.inference.runtime import Precision
+from models.inference.predictor import Precision
 
 PRECISIONS: list[Precision] = sorted(
     (each for each in get_args(Precision) if each != "auto"), key=lambda each: each != "float32"
