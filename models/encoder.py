@@ -320,11 +320,17 @@ class EncoderLayer(keras.layers.Layer):
 
     def _mix(self, query: Any, key: Any, value: Any, bias: Any, training: bool | None) -> Any:
         """Returns the weighted values for each query; all are `[batch, heads, …, head_dim]`."""
-        scores = ops.matmul(query * query.shape[-1] ** -0.5, ops.swapaxes(key, -1, -2))
-        scores = scores + bias
+        scale = query.shape[-1] ** -0.5
+        if query.dtype == "float16":  # scores may be too large for it before they are scaled
+            scores = ops.matmul(query * scale, ops.swapaxes(key, -1, -2))
+        else:  # what TensorFlow fuses, with the addition, into one pass over memory on a CPU
+            scores = ops.matmul(query, ops.swapaxes(key, -1, -2)) * scale
+        scores = scores + ops.cast(bias, scores.dtype)
         # Keras warns of a softmax over one number.
         weights = ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores)
-        return ops.matmul(self.dropout(weights, training=training), value)
+        if training:
+            weights = self.dropout(weights, training=training)
+        return ops.matmul(weights, value)
 
     def _feed_forward(self, hidden: Any, context: Any, training: bool | None) -> Any:
         """Returns the layer's output for tokens whose attention context is known."""
