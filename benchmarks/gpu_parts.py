@@ -27,6 +27,7 @@ from benchmarks.gpu_work import (
 from benchmarks.measuring import median
 from models import BertBackbone, BertPreprocessor, BertTokenizer
 from models.inference import runtime
+from models.inference.precision import resolve
 
 PRODUCTS = 20
 
@@ -107,7 +108,7 @@ def keras_predict(size: Size, shape: Shape, device: str) -> None:
     import keras
     from keras import ops
 
-    precision = runtime.resolve_precision("auto", "GPU" if device == "gpu" else "CPU")
+    precision = resolve("auto", "GPU" if device == "gpu" else "CPU")
     backbone = BertBackbone(**shape.config(), dtype=precision)
     mask = ops.expand_dims(ops.cast(backbone.input["padding_mask"], precision), -1)
     pooled = ops.sum(backbone.output["sequence_output"] * mask, 1) / ops.sum(mask, 1)

@@ -36,3 +36,7 @@ class RunError(RuntimeError):
 
     The command line prints the message alone and exits with code 1.
     """
+
+
+class Advice(UserWarning):
+    """What a user may want to do otherwise, though the work is done; the message says what."""

@@ -192,8 +192,16 @@ class Preprocessor(FamilyMember):
         Returns:
             The rows, and int64 `[rows]`: how many tokens each had before truncation.
         """
+        return self.pack(self._tokens(texts, pair_texts))
+
+    def pack(self, texts: list[Tokens]) -> tuple[Tokens, np.ndarray]:
+        """Returns rows with their special tokens, truncated; see `encode`.
+
+        Args:
+            texts: The tokens of single texts, or of first and of second texts.
+        """
         return pack(
-            self._tokens(texts, pair_texts),
+            texts,
             self.packing,
             self._special_ids,
             self.sequence_length,

@@ -266,9 +266,11 @@ def add_model_flags(parser: Parser, default_preset: str | None) -> None:
     )
     group.add_argument(
         "--precision",
-        choices=("auto", "float32", "bfloat16", "float16"),
+        choices=("auto", "fast", "float32", "bfloat16", "float16", "int8"),
         default="auto",
-        help="default: auto, float32 on a CPU and half precision on a GPU",
+        help="default: auto, float32 on a CPU and half precision on a GPU; fast takes what the "
+        "processor computes fastest within a mean cosine of 0.999 to float32's vectors, or with "
+        "99.5%% of its labels",
     )
     add_backend_flag(group)
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from models.errors import UserError
 if TYPE_CHECKING:
     import keras
 
+    from models.backends.kernels import Product
     from models.classifier import Classifier
 
 
@@ -63,21 +65,37 @@ class Computation:
                 self.compile_seconds[shape] = time.perf_counter() - began
 
 
-def computation_of(model: "Classifier | Embedder", use_xla: bool = False) -> Computation:
+def computation_of(
+    model: "Classifier | Embedder",
+    use_xla: bool = False,
+    products: "Mapping[keras.layers.Dense, Product] | None" = None,
+) -> Computation:
     """Returns the computation of a model's results: its classes' probabilities, numbers or vectors.
+
+    Args:
+        model: The model.
+        use_xla: Whether XLA compiles it.
+        products: Computes the products of some of its dense layers.
 
     Raises:
         UserError: A classifier's scores are not probabilities.
     """
+    from models.backends import kernels
+
     if isinstance(model, Embedder):
-        return Computation(
-            model.vectors, model.variables, model.features, model.dimensions, use_xla
-        )
-    return _classification(model, use_xla)
+        outputs, features, width = model.vectors, model.features, model.dimensions
+    else:
+        outputs, features, width = _scores(model), list(model.input), len(model.labels)
+
+    def computed(features: Mapping[str, Any]) -> Any:
+        with kernels.using(replace(kernels.used(), products=products or {})):
+            return outputs(features)
+
+    return Computation(computed, model.variables, features, width, use_xla)
 
 
-def _classification(classifier: "Classifier", use_xla: bool) -> Computation:
-    """Returns the computation of each class's probability, or of the numbers as they are."""
+def _scores(classifier: "Classifier") -> Outputs:
+    """Returns what computes each class's probability, or the numbers as they are."""
     import keras
 
     are_logits = classifier.activation == keras.activations.linear
@@ -92,5 +110,4 @@ def _classification(classifier: "Classifier", use_xla: bool) -> Computation:
             return keras.ops.softmax(scores)
         return scores
 
-    features = list(classifier.input)
-    return Computation(outputs, classifier.variables, features, len(classifier.labels), use_xla)
+    return outputs

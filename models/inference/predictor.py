@@ -26,6 +26,7 @@ from models.faults import (
 from models.inference import runtime
 from models.inference.computation import Computation, computation_of
 from models.inference.cost import seconds_per_token
+from models.inference.loading import load
 from models.inference.micro_batches import (
     Work,
     distinct_rows,
@@ -33,8 +34,8 @@ from models.inference.micro_batches import (
     micro_batches,
     padded_length,
 )
+from models.inference.precision import Precision
 from models.inference.recent import RecentResults
-from models.inference.runtime import Precision
 from models.inputs import as_texts
 from models.packing import Tokens
 from models.presets.embedding import Pooling
@@ -107,6 +108,7 @@ class Predictor:
         long_text: Whether a text longer than the preprocessor's length is truncated, or split into
             windows whose results are averaged.
         computation: Computes a micro-batch; the model's own for the device if `None`.
+        precision: What that computes in; the model's compute type if `None`.
 
     Attributes:
         labels: Names of the classes or numbers; empty if vectors are computed.
@@ -122,6 +124,7 @@ class Predictor:
         batch_tokens: int | None = None,
         long_text: LongText = "truncate",
         computation: Computation | None = None,
+        precision: str | None = None,
     ) -> None:
         if model.preprocessor is None:
             raise ValueError("a predictor needs a model with a preprocessor")
@@ -131,7 +134,7 @@ class Predictor:
         self.preprocessor = model.preprocessor
         self.labels = [] if isinstance(model, Embedder) else model.labels
         self.long_text: LongText = long_text
-        self.precision = model.backbone.compute_dtype
+        self.precision = precision or model.backbone.compute_dtype
         self.seconds_per_token = seconds_per_token(model.backbone, device)
         use_xla = device == "GPU" or backends.compiles_each_shape()
         self._ladder: tuple[int, ...] = ()
@@ -177,7 +180,9 @@ class Predictor:
             sequence_length: Maximum tokens per row; the preset's own if `None`.
             preprocessor: One that already has the preset's tokenizer, with its own length.
             batch_tokens: Token area of a micro-batch; chosen for the device if `None`.
-            precision: Compute type; `auto` is half precision on a GPU, float32 on a CPU.
+            precision: What to compute in; `auto` is half precision on a GPU, float32 on a CPU,
+                and `fast` the fastest that is close enough to float32 (`models.inference.precision`
+                says how close).
             long_text: Whether longer texts are truncated (`truncate`) or split into `windows`.
             pooling: How the vectors of a text's tokens become one; the preset's own if `None`.
             normalize: Whether vectors are divided by their length; the preset's own if `None`.
@@ -208,16 +213,17 @@ class Predictor:
         family = classifier_class(preset)
         if preprocessor is None:
             preprocessor = family.preprocessor_class.from_preset(preset, sequence_length)
-        dtype = runtime.resolve_precision(precision, device)
-        model: Classifier | Embedder
-        if settings is not None:
+
+        def make(dtype: str) -> "Classifier | Embedder":
+            if settings is None:
+                return family.from_preset(preset, preprocessor=preprocessor, dtype=dtype)
             backbone = family.backbone_class.from_preset(preset, dtype=dtype)
             backbone.check_vocabulary(preset, preprocessor.tokenizer.vocabulary_size())
             modules = preset.module_weights()
-            model = Embedder(backbone, preprocessor, settings, dimensions, modules)
-        else:
-            model = family.from_preset(preset, preprocessor=preprocessor, dtype=dtype)
-        return cls(model, device, batch_tokens, long_text)
+            return Embedder(backbone, preprocessor, settings, dimensions, modules)
+
+        model, computation, chosen = load(make, precision, device)
+        return cls(model, device, batch_tokens, long_text, computation, chosen)
 
     def __call__(self, texts: Any, pair_texts: Any = None) -> np.ndarray:
         """Returns what each row gets, float32 `[rows, width]`.

@@ -4,13 +4,9 @@ import functools
 import gc
 import os
 import threading
-from typing import Literal
 
 from models import backends
 from models.backends.importing import quiet_stderr
-
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
-
 
 _collection_paused = threading.Event()
 
@@ -74,10 +70,3 @@ def num_streams(device: str) -> int:
     Two for each GPU or core: while one is computed, the next is padded and handed over.
     """
     return 2 if device == "GPU" else 2 * num_cores()
-
-
-def resolve_precision(precision: Precision, device: str) -> str:
-    """Returns the compute type for a device; `auto` is half precision on a GPU only."""
-    if precision != "auto":
-        return precision
-    return "float16" if device == "GPU" else "float32"

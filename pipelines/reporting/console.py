@@ -9,9 +9,9 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from models.errors import RunError, UserError
+from models.errors import Advice, RunError, UserError
 from models.inference import runtime
 from pipelines.reporting.shown import printable, safe_logs, show_bug, visible
 
@@ -37,6 +37,8 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
         with safe_logs(), warnings.catch_warnings():
             if not sys.warnoptions:  # python -W … shows what libraries warn programmers about
                 warnings.simplefilter("ignore")
+                warnings.simplefilter("once", Advice)
+                warnings.showwarning = _show_advice
             return command(sys.argv[1:] if argv is None else argv)
     except UserError as error:
         print_error(str(error))
@@ -50,6 +52,10 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
     except BrokenPipeError:
         print_error("standard output was closed; nothing was added to the output")
         return 1
+
+
+def _show_advice(message: Warning | str, *_: Any, **__: Any) -> None:
+    print("note:", visible(str(message)), file=sys.stderr)
 
 
 def print_error(message: str) -> None:

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from models.errors import UserError
-from models.inference.runtime import Precision
+from models.inference.precision import Precision
 from models.windows import LONG_TEXTS
 from pipelines import classify, embed, finetune
 from pipelines.flag_types import (

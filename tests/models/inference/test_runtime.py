@@ -9,7 +9,7 @@ import pytest
 import models
 from models import backends
 from models.inference import runtime
-from models.inference.runtime import quiet_stderr, resolve_precision
+from models.inference.runtime import quiet_stderr
 
 of_tensorflow = pytest.mark.skipif(
     backends.name() != "tensorflow", reason="what TensorFlow does as the backend"
@@ -146,20 +146,6 @@ def test_every_core_and_every_accelerator_gets_two_streams():
     assert 1 <= runtime.num_cores() <= (os.cpu_count() or 1)
 
 
-@pytest.mark.parametrize(
-    ("precision", "device", "expected"),
-    [
-        ("auto", "CPU", "float32"),
-        ("auto", "GPU", "float16"),
-        ("bfloat16", "CPU", "bfloat16"),
-        ("float32", "GPU", "float32"),
-    ],
-)
-def test_automatic_precision_is_half_on_a_gpu_only(precision, device, expected):
-    assert resolve_precision(precision, device) == expected
-
-
-@of_tensorflow
 def test_too_few_addresses_for_tensorflow_are_a_sentence():
     done = run_python(
         "import resource\n"

@@ -1,0 +1,150 @@
+"""An encoder's products in int8, from its weights and from what its inputs are like."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from models.backends.kernels import Kernels, Product, affine, using
+from models.inference import processor, runtime
+from models.inference.int8.products import Inputs, of_activations, of_vectors
+from models.inference.int8.texts import TEXTS
+from models.packing import Tokens
+
+if TYPE_CHECKING:
+    from models.classifier import Classifier
+    from models.embedder import Embedder
+
+# Rows of random tokens that are run beside texts to see what inputs are like: enough for their
+# extremes, few enough for a second.
+_ROWS, _LENGTH = 8, 128
+
+
+def int8_products(model: "Classifier | Embedder") -> dict[keras.layers.Dense, Product]:
+    """Returns the products of a model's encoder in int8.
+
+    Queries, keys and values and both products of the feed-forward networks are in int8, which are
+    five in six of the multiplications. Attention and the product behind it are in bfloat16 where
+    the processor has instructions for it, else in float32: the vectors of tokens mixed by attention
+    have no scale that is known before, and this product is where int8 would lose most for the time
+    it saves. All else is as in the model, whose weights are of float32.
+
+    Takes about a second for each 100 million weights on one core.
+
+    Args:
+        model: A model whose weights are float32, with its preprocessor.
+    """
+    layers = model.backbone.encoder.layers
+    seen = _inputs(model)
+    half = "bfloat16" if processor.has_bfloat16_products() else "float32"
+    made: dict[keras.layers.Dense, Product] = {}
+    for layer in layers:
+        made[layer.qkv] = _by_columns(layer.qkv, seen[layer.qkv], half)
+        if half != "float32":
+            made[layer.attention_output] = _in_half(layer.attention_output, half)
+        made[layer.intermediate] = _whole(
+            of_vectors(*_weights(layer.intermediate), seen[layer.intermediate])
+        )
+        made[layer.output_dense] = _whole(
+            of_activations(
+                *_weights(layer.output_dense), seen[layer.output_dense], layer.activation
+            )
+        )
+    return made
+
+
+def _weights(layer: keras.layers.Dense) -> tuple[np.ndarray, np.ndarray]:
+    kernel, bias = (keras.ops.convert_to_numpy(weight) for weight in (layer.kernel, layer.bias))
+    return kernel, bias
+
+
+def _whole(product: Callable[[Any, str | None], Any]) -> Product:
+    """Returns the product of a layer of which all columns are computed."""
+
+    def computed(inputs: Any, columns: slice, activation: str | None) -> Any:
+        assert columns == slice(None)
+        return product(inputs, activation)
+
+    return computed
+
+
+def _by_columns(layer: keras.layers.Dense, inputs: Inputs, dtype: str) -> Product:
+    """Returns the product of a layer of which some columns may be computed by themselves."""
+    kernel, bias = _weights(layer)
+    made: dict[tuple[Any, Any], Callable[[Any, str | None], Any]] = {}
+
+    def computed(given: Any, columns: slice, activation: str | None) -> Any:
+        key = columns.start, columns.stop
+        if key not in made:
+            made[key] = of_vectors(kernel[:, columns], bias[columns], inputs, dtype)
+        return made[key](given, activation)
+
+    return computed
+
+
+def _in_half(layer: keras.layers.Dense, dtype: str) -> Product:
+    """Returns the product of a layer in half precision, with results of float32."""
+    kernel, bias = (tf.cast(tf.constant(weight), dtype) for weight in _weights(layer))
+
+    def computed(inputs: Any, columns: slice, activation: str | None) -> Any:
+        assert columns == slice(None)
+        assert activation is None
+        outputs = tf.nn.bias_add(tf.matmul(tf.cast(inputs, dtype), kernel), bias)
+        return tf.cast(outputs, "float32")
+
+    return computed
+
+
+def _inputs(model: "Classifier | Embedder") -> dict[keras.layers.Dense, Inputs]:
+    """Returns what the inputs of the encoder's dense layers are like, from texts and random tokens.
+
+    They are the same ones every time, so that every process computes the same.
+    """
+    preprocessor = model.preprocessor
+    assert preprocessor is not None
+    batches = [_random_rows(model), preprocessor.encode(TEXTS[::2])[0]]
+    with ThreadPoolExecutor(runtime.num_cores()) as pool:
+        of_random, of_texts = pool.map(partial(_inputs_of, model), batches)
+    return {layer: inputs.with_more(of_texts[layer]) for layer, inputs in of_random.items()}
+
+
+def _random_rows(model: "Classifier | Embedder") -> Tokens:
+    """Returns packed rows of random tokens."""
+    preprocessor = model.preprocessor
+    assert preprocessor is not None
+    num_special = preprocessor.packing.num_special(1)
+    length = max(1, min(_LENGTH, preprocessor.sequence_length) - num_special)
+    random = np.random.default_rng(0)
+    ids = random.integers(preprocessor.tokenizer.vocabulary_size(), size=_ROWS * length)
+    tokens = Tokens(ids.astype(np.int32), np.arange(_ROWS + 1) * length)
+    return preprocessor.pack([tokens])[0]
+
+
+def _inputs_of(model: "Classifier | Embedder", tokens: Tokens) -> dict[keras.layers.Dense, Inputs]:
+    """Returns what the layers' inputs are like for packed rows."""
+    assert model.preprocessor is not None
+    pad_id = model.preprocessor.tokenizer.pad_token_id
+    arrays = tokens.pad(np.arange(len(tokens)), int(tokens.lengths.max()), pad_id)
+    features = {name: keras.ops.convert_to_tensor(array) for name, array in arrays.items()}
+    is_token = arrays["padding_mask"].ravel() > 0
+    seen: dict[keras.layers.Dense, Inputs] = {}
+
+    def record(
+        layer: keras.layers.Dense, inputs: Any, columns: slice, activation: str | None
+    ) -> Any:
+        seen[layer] = Inputs.of(keras.ops.convert_to_numpy(inputs)[is_token])
+        with using(Kernels()):
+            return affine(layer, inputs, activation, columns)
+
+    dense = [
+        part
+        for layer in model.backbone.encoder.layers
+        for part in (layer.qkv, layer.intermediate, layer.output_dense)
+    ]
+    with using(Kernels(products={layer: partial(record, layer) for layer in dense})):
+        model.backbone.tokens(features)
+    return seen

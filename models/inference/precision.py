@@ -1,0 +1,121 @@
+"""What a model computes in: types of numbers, and what this machine does with them."""
+
+import warnings
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from models import backends
+from models.embedder import NUM_SKIPPED, Embedder
+from models.errors import Advice, UserError
+from models.inference import processor
+from models.inference.int8.texts import TEXTS
+
+if TYPE_CHECKING:
+    from models.classifier import Classifier
+    from models.inference.computation import Computation
+
+Precision = Literal["auto", "fast", "float32", "bfloat16", "float16", "int8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+"""What may be asked for: a type of numbers, `auto` for the fastest that is exact, or `fast` for the
+fastest that is close enough (`is_close`)."""
+
+COSINE = 0.999
+"""How close vectors are to those of float32 in what `fast` may choose, in the mean."""
+
+CHANGE = 0.005
+"""How far a class's probability may be from that of float32, in the mean: about the share of labels
+that become others, were probabilities spread evenly."""
+
+
+def resolve(precision: Precision, device: str) -> str:
+    """Returns the type of numbers to compute in.
+
+    `auto` is half precision on a GPU, float32 on a CPU. `fast` on a CPU is the first that this
+    machine has instructions for of int8, for which `is_close` has yet to be asked, bfloat16 and
+    float32.
+
+    Args:
+        precision: What was asked for.
+        device: `"CPU"` or `"GPU"`.
+
+    Raises:
+        UserError: There is no such precision, or this machine cannot compute in it.
+    """
+    if precision not in PRECISIONS:
+        raise UserError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
+    if precision == "int8" and (problem := int8_problem(device)):
+        others = "bfloat16, float32 or fast" if device == "CPU" else "float16, bfloat16 or auto"
+        raise UserError(f"precision int8: {problem}; choose {others}")
+    if precision == "float16" and device == "CPU" and not processor.has_float16_products():
+        faster = "bfloat16 or float32" if processor.has_bfloat16_products() else "float32"
+        warnings.warn(
+            f"this processor has no instructions for float16, so that {faster} is faster",
+            Advice,
+            stacklevel=3,
+        )
+    if precision == "auto":
+        return "float16" if device == "GPU" else "float32"
+    if precision != "fast":
+        return precision
+    return "float16" if device == "GPU" else fast_on_a_cpu(int8_problem(device) is None)
+
+
+def fast_on_a_cpu(with_int8: bool) -> str:
+    """Returns what `fast` is on this machine's processor.
+
+    Args:
+        with_int8: Whether int8 may be chosen.
+    """
+    if with_int8:
+        return "int8"
+    is_half = backends.name() == "tensorflow" and processor.has_bfloat16_products()
+    return "bfloat16" if is_half else "float32"
+
+
+def int8_problem(device: str) -> str | None:
+    """Returns why nothing is computed in int8 here, a sentence; `None` if it is.
+
+    Args:
+        device: `"CPU"` or `"GPU"`.
+    """
+    if device != "CPU":
+        return "it is for processors, and there is a GPU here"
+    if backends.name() != "tensorflow":
+        return f"it is TensorFlow that computes in it, and the backend is {backends.name()}"
+    if not processor.has_int8_products():
+        return "this processor has no instructions for it (AVX-512 VNNI or AMX)"
+    from models.inference.int8 import kernels
+
+    return None if kernels.work() else "this TensorFlow has no kernels for it"
+
+
+def is_close(model: "Classifier | Embedder", exact: "Computation", found: "Computation") -> bool:
+    """Returns whether a computation is close to the exact one, for texts of many kinds.
+
+    Vectors need a mean cosine of `COSINE`, classes a mean difference of at most `CHANGE`, and
+    numbers one of at most `CHANGE` of their spread.
+
+    Args:
+        model: The model that both compute.
+        exact: Its computation in float32.
+        found: The other one.
+    """
+    preprocessor = model.preprocessor
+    assert preprocessor is not None
+    texts: list[Any] = [list(TEXTS[1::2])]
+    if isinstance(model, Embedder):
+        texts = model.settings.prepare(texts)
+    tokens, _ = preprocessor.encode(*texts)
+    rows = np.arange(len(tokens))
+    width = int(tokens.lengths.max())
+    features = tokens.pad(rows, width, preprocessor.tokenizer.pad_token_id)
+    if isinstance(model, Embedder) and model.num_skipped:
+        features[NUM_SKIPPED] = np.full((len(rows), 1), model.num_skipped, np.int32)
+    expected, others = exact(features), found(features)
+    if isinstance(model, Embedder):
+        lengths = np.linalg.norm(expected, axis=1) * np.linalg.norm(others, axis=1)
+        cosines = (expected * others).sum(axis=1) / np.maximum(lengths, 1e-12)
+        return bool(cosines.mean() >= COSINE)
+    spread = float(expected.std()) if model.gives_numbers else 1.0
+    return bool(np.abs(expected - others).mean() <= CHANGE * spread)

@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+
+from models import Predictor, backends
+from models.errors import Advice, UserError
+from models.inference import precision, processor
+from models.inference.precision import resolve
+
+TEXTS = ["A fine day.", "Cold soup and slow service, never again!", "It is what it is."]
+
+
+@pytest.fixture
+def has(monkeypatch):
+    """Makes the processor say that it has the given features alone."""
+
+    def set_flags(*flags, kernels=True):
+        monkeypatch.setattr(processor, "_flags", lambda: frozenset(flags))
+        monkeypatch.setattr("models.inference.int8.kernels.work", lambda: kernels)
+
+    return set_flags
+
+
+def test_this_processor_is_asked():
+    flags = processor._flags()
+    assert flags == frozenset() or "fpu" in flags or "asimd" in flags
+
+
+def test_a_system_without_a_description_has_no_features(monkeypatch, tmp_path):
+    monkeypatch.setattr(processor, "_DESCRIPTION", tmp_path / "none")
+    assert processor._flags.__wrapped__() == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "expected"),
+    [
+        ("auto", "CPU", "float32"),
+        ("auto", "GPU", "float16"),
+        ("fast", "GPU", "float16"),
+        ("bfloat16", "CPU", "bfloat16"),
+        ("float32", "GPU", "float32"),
+    ],
+)
+def test_automatic_precision_is_half_on_a_gpu_only(asked, device, expected):
+    assert resolve(asked, device) == expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "kernels", "expected"),
+    [
+        ((), True, "float32"),
+        (("avx512_bf16",), True, "bfloat16"),
+        (("amx_bf16",), True, "bfloat16"),
+        (("avx512_vnni",), True, "int8"),
+        (("avx512_vnni", "avx512_bf16"), True, "int8"),
+        (("avx512_vnni", "avx512_bf16"), False, "bfloat16"),
+        (("avx512_vnni",), False, "float32"),
+    ],
+)
+def test_fast_is_what_the_processor_and_tensorflow_have(has, flags, kernels, expected):
+    has(*flags, kernels=kernels)
+    assert resolve("fast", "CPU") == expected
+    assert resolve("auto", "CPU") == "float32"
+
+
+def test_jax_is_fast_in_float32_on_a_cpu(has, monkeypatch):
+    has("avx512_vnni", "avx512_bf16")
+    monkeypatch.setattr(backends, "name", lambda: "jax")
+    assert resolve("fast", "CPU") == "float32"
+    with pytest.raises(UserError, match="it is TensorFlow that computes in it"):
+        resolve("int8", "CPU")
+
+
+def test_int8_is_refused_with_the_reason_and_the_way_out(has):
+    has("avx512_bf16")
+    with pytest.raises(UserError, match=r"no instructions for it .*; choose bfloat16, float32 or"):
+        resolve("int8", "CPU")
+    has("avx512_vnni", kernels=False)
+    with pytest.raises(UserError, match="this TensorFlow has no kernels for it"):
+        resolve("int8", "CPU")
+    with pytest.raises(UserError, match="there is a GPU here; choose float16, bfloat16 or auto"):
+        resolve("int8", "GPU")
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(UserError, match=r"precision 'int4' is not one of auto, fast, float32"):
+        resolve("int4", "CPU")
+
+
+def test_float16_without_instructions_for_it_is_advised_against(has):
+    has("avx512_bf16")
+    with pytest.warns(Advice, match="so that bfloat16 or float32 is faster"):
+        assert resolve("float16", "CPU") == "float16"
+    has()
+    with pytest.warns(Advice, match="so that float32 is faster"):
+        resolve("float16", "CPU")
+
+
+@pytest.mark.filterwarnings("error")
+def test_float16_with_instructions_for_it_is_not(has):
+    has("avx512_fp16")
+    assert resolve("float16", "CPU") == "float16"
+
+
+needs_int8 = pytest.mark.skipif(
+    precision.int8_problem("CPU") is not None, reason="this machine does not compute in int8"
+)
+
+
+@needs_int8
+@pytest.mark.parametrize("task", ["classify", "embed"])
+def test_fast_gives_way_where_int8_is_not_close(task, monkeypatch):
+    assert Predictor.from_preset("sentiment_tiny_en", task, precision="fast").precision == "int8"
+    monkeypatch.setattr(precision, "COSINE", 1.1)
+    monkeypatch.setattr(precision, "CHANGE", -1.0)
+    predictor = Predictor.from_preset("sentiment_tiny_en", task, precision="fast")
+    assert predictor.precision == precision.fast_on_a_cpu(with_int8=False)
+    expected = Predictor.from_preset("sentiment_tiny_en", task, precision="float32")(TEXTS)
+    np.testing.assert_allclose(predictor(TEXTS), expected, atol=0.1)
+
+
+@needs_int8
+def test_closeness_is_judged_with_the_prefix_of_the_preset():
+    options = {"task": "embed", "prefix": "query: "}
+    exact = Predictor.from_preset("sentiment_tiny_en", precision="float32", **options)
+    found = Predictor.from_preset("sentiment_tiny_en", precision="int8", **options)
+    assert precision.is_close(exact.model, exact._compute, found._compute)
+    worse = lambda features: exact._compute(features)[::-1]  # noqa: E731  (another text's vector)
+    assert not precision.is_close(exact.model, exact._compute, worse)
