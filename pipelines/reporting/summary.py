@@ -151,9 +151,10 @@ def _facts_table(
         table.add_row("update", _describe_update(todo, manifest))
     model = manifest["model"]
     unit = "window" if model.get("long_text") == "windows" else "text"
-    table.add_row(
-        "model", f"{escape(visible(model['preset']))}, {model['sequence_length']} tokens a {unit}"
-    )
+    known = f"{escape(visible(model['preset']))}, {model['sequence_length']} tokens a {unit}"
+    if computed := set(manifest.get("counters", {}).get("precision", {})) - {"float32"}:
+        known += f", computed in {' and '.join(sorted(computed))}"
+    table.add_row("model", known)
     if "embedding" in model:
         table.add_row("vectors", _describe_vectors(model["embedding"]))
         if "ranges" in manifest:

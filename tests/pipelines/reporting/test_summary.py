@@ -139,6 +139,20 @@ def test_names_and_sizes_of_the_output(summary):
     assert "a_preset, 64 tokens a text" in summary(manifest)
 
 
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"float32": 5}, "64 tokens a text"),
+        ({"int8": 5}, "64 tokens a text, computed in int8"),
+        ({"int8": 5, "bfloat16": 2}, "64 tokens a text, computed in bfloat16 and int8"),
+    ],
+)
+def test_what_was_computed_in_is_said_unless_it_is_float32(summary, counts, said):
+    manifest = manifest_of({"good": 5}, counters={"precision": counts})
+    lines = [line.rstrip() for line in summary(manifest).splitlines()]
+    assert [line for line in lines if line.endswith(f" a_preset, {said}")]
+
+
 def test_truncated_rejected_and_renamed_are_said_only_where_there_are_some(summary):
     manifest = manifest_of({"good": 5})
     said = summary(manifest, output="out/")
