@@ -4,7 +4,8 @@
 
 The vocabularies are trained on the corpus itself: at most 30,000 WordPiece tokens, 50,000 byte
 pairs and 32,000 SentencePiece pieces. Both sides give flat ids and row splits in NumPy. Each pass
-starts with a new tokenizer on our side, since RoBERTa's remembers words.
+starts with a new tokenizer on our side; that of `tokenizers` has seen the words before, and
+remembers the first of them.
 """
 
 import io

@@ -2,30 +2,26 @@
 
 Gives the same ids as GPT-2's own tokenizer (https://github.com/openai/gpt-2): a text is split by a
 regular expression, and the UTF-8 bytes of each part, written as one printable character each, are
-merged pair by pair. The library `tokenizers` does this once per distinct part, not each time it
-occurs.
+merged pair by pair. The library tiktoken does this, once per distinct part of a batch; where it
+would merge otherwise than the vocabulary says, `tokenizers` does it all.
 """
 
 import json
 import os
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import tokenizers
 
 from models.packing import Tokens
 from models.presets.keras_hub_preset import BYTE_PAIR_MERGES, BYTE_PAIR_VOCABULARY
 from models.presets.vocabulary_files import read_merges, read_vocabulary
+from models.tokenizers.library import library_tokens, tokens_by_two
+from models.tokenizers.ranked_merges import RankedMerges
 from models.tokenizers.splitting import split
 from models.tokenizers.tokenizer import Tokenizer
-
-# How many parts of texts have their ids cached, and their maximum characters: some 40 MB in all.
-_REMEMBERED = 1 << 17
-_LONGEST_REMEMBERED = 32
 
 
 def _in_order(vocabulary: Mapping[str, int]) -> list[str]:
@@ -80,11 +76,12 @@ class BytePairTokenizer(Tokenizer):
         self._merges = list(merges)
         self.start_token_id = self._ids[self.start_token]
         self.end_token_id = self._ids[self.end_token]
-        bpe = tokenizers.models.BPE(self._ids, self._pairs(), unk_token=self.unk_token)
+        pairs = self._pairs()
+        bpe = tokenizers.models.BPE(self._ids, pairs, unk_token=self.unk_token)
         self._bpe = tokenizers.Tokenizer(bpe)
         self._bpe.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
         self._bpe.decoder = tokenizers.decoders.ByteLevel()
-        self._remembered: dict[str, list[int]] = {}
+        self._ranked = RankedMerges.of(self._ids, self._ids[self.unk_token], pairs, bpe)
 
     def _pairs(self) -> list[tuple[str, str]]:
         """Returns the merges, checked."""
@@ -128,31 +125,16 @@ class BytePairTokenizer(Tokenizer):
         """
         if not isinstance(texts, pa.Array):
             texts = pa.array(texts, pa.string())
+        ranked = self._ranked
+        if ranked is None:
+            return library_tokens(self._bpe, texts)
         parts, splits = split(texts)
         distinct = parts.dictionary_encode()
-        ids = self._ids_of(distinct.dictionary.to_pylist())
-        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-        flat = np.fromiter(chain.from_iterable(ids), np.int32, lengths.sum())
-
-        part = distinct.indices.to_numpy()
-        counts = lengths[part]
-        ends = np.cumsum(counts)
-        # The position in `flat` of every token: its part's start plus its position within the part.
-        starts = (np.cumsum(lengths) - lengths)[part]
-        source = np.arange(counts.sum()) + np.repeat(starts - (ends - counts), counts)
-        return Tokens(flat[source], np.concatenate([[0], ends])[splits])
-
-    def _ids_of(self, parts: list[str]) -> list[list[int]]:
-        """Returns the ids of each part, from the cache where possible."""
-        found = [self._remembered.get(part) for part in parts]
-        unknown = [part for part, ids in zip(parts, found, strict=True) if ids is None]
-        encodings = self._bpe.encode_batch_fast(unknown, add_special_tokens=False)
-        new = {part: encoding.ids for part, encoding in zip(unknown, encodings, strict=True)}
-        if len(self._remembered) > _REMEMBERED:
-            self._remembered = {}
-        short = {part: ids for part, ids in new.items() if len(part) <= _LONGEST_REMEMBERED}
-        self._remembered.update(short)
-        return [new[part] if ids is None else ids for part, ids in zip(parts, found, strict=True)]
+        of_distinct = tokens_by_two(
+            distinct.dictionary, ranked.cannot, ranked.encode, lambda: self._bpe
+        )
+        tokens = of_distinct.take(distinct.indices.to_numpy())
+        return Tokens(tokens.ids, tokens.splits[splits])
 
     def spell(self, token_ids: Sequence[int]) -> str:
         """Returns the text that ids spell; bytes that are not UTF-8 become U+FFFD."""

@@ -4,34 +4,44 @@ To GPT-2 (https://github.com/openai/gpt-2), each of these is one part: a contrac
 letters, numbers or other characters of one kind, with the space before them; and white space, whose
 last character before something else is a part of its own or the space of the next part.
 
-Here the parts are found for ASCII, from the kinds of neighbouring bytes. Text around other
-characters, from one plain space to the next, is left whole.
+The parts are found from the kinds of neighbouring bytes. Of what kind a character beyond ASCII is,
+is asked of the library `tokenizers` when it first occurs: Unicode has changed with time.
 """
 
 import numpy as np
 import pyarrow as pa
+import tokenizers
 
-_WHITE, _LETTER, _NUMBER, _OTHER, _NO_ASCII = range(5)
-_KINDS = np.full(256, _OTHER, np.uint8)
+_WHITE, _LETTER, _NUMBER, _OTHER, _UNASKED = range(5)
+# By code point. What texts have in them is filled in, by each thread alike.
+_KINDS = np.full(0x110000, _UNASKED, np.uint8)
+_KINDS[:0x80] = _OTHER
 _KINDS[list(b" \t\n\v\f\r")] = _WHITE
 _KINDS[[*range(ord("a"), ord("z") + 1), *range(ord("A"), ord("Z") + 1)]] = _LETTER
 _KINDS[range(ord("0"), ord("9") + 1)] = _NUMBER
-_KINDS[0x80:] = _NO_ASCII
+
+_FINDERS = {
+    kind: tokenizers.pre_tokenizers.Split(tokenizers.Regex(pattern), "removed", invert=True)
+    for kind, pattern in ((_WHITE, r"\s+"), (_LETTER, r"\p{L}+"), (_NUMBER, r"\p{N}+"))
+}
 
 _SPACE, _APOSTROPHE = b" '"
 _SHORT_CONTRACTIONS = b"stmd"
 _LONG_CONTRACTIONS = (b"re", b"ve", b"ll")
 
+# The first bytes of characters of two, three and four bytes of UTF-8 are not below these.
+_LEADS = (0xC0, 0xE0, 0xF0)
+
 
 def split(texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """Splits texts into parts whose tokens are the same alone and within their text.
+    """Splits texts into parts.
 
     Args:
         texts: Strings `[rows]`, none of them null, of the type `string` or `large_string`.
 
     Returns:
-        The parts of all texts, in order, without copying them; and int64 `[rows + 1]`: row `i` has
-        the parts from the `i`-th number to the next.
+        The parts of all texts, in order, without copying them, none of them empty; and int64
+        `[rows + 1]`: row `i` has the parts from the `i`-th number to the next.
     """
     width = np.int64 if pa.types.is_large_string(texts.type) else np.int32
     _, bounds_buffer, data = texts.buffers()
@@ -51,7 +61,7 @@ def _part_starts(content: np.ndarray, text_starts: np.ndarray) -> np.ndarray:
         content: uint8, the texts, one after another.
         text_starts: Where the texts that are not empty begin.
     """
-    kinds = _KINDS[content]
+    kinds = _kinds(content)
     is_white = kinds == _WHITE
     starts_text = np.zeros(len(content) + 1, bool)
     starts_text[text_starts] = True
@@ -67,23 +77,61 @@ def _part_starts(content: np.ndarray, text_starts: np.ndarray) -> np.ndarray:
     begins[:1] = True
     # A different kind from the byte before it, or the last white space before something else.
     np.not_equal(kinds[1:], kinds[:-1], out=begins[1:])
-    begins |= is_white & before_other
+    begins[_first_bytes(content, np.flatnonzero(is_white & before_other))] = True
     begins[1:] &= ~takes_next[:-1]
     begins |= starts_text[:-1]
     _split_contractions(content, begins, starts_text)
-    starts = np.flatnonzero(begins)
+    return np.flatnonzero(begins)
 
-    foreign = np.flatnonzero(kinds == _NO_ASCII)
-    if len(foreign):
-        # Some may be white space: only a space before non-white ASCII is sure to begin a part.
-        is_sure = starts_text[:-1] | takes_next
-        is_sure[:-1] &= starts_text[:-2] | (kinds[1:] != _NO_ASCII)
-        sure = np.flatnonzero(is_sure)
-        is_mixed = np.zeros(len(sure), bool)
-        is_mixed[np.searchsorted(sure, foreign, side="right") - 1] = True
-        stretch = np.searchsorted(sure, starts, side="right") - 1
-        starts = starts[is_sure[starts] | ~is_mixed[stretch]]
-    return starts
+
+def _kinds(content: np.ndarray) -> np.ndarray:
+    """Returns the kind of the character that each byte belongs to.
+
+    Args:
+        content: uint8, texts in UTF-8.
+    """
+    kinds = _KINDS[content]
+    leads = np.flatnonzero(content >= _LEADS[0])
+    if not len(leads):
+        return kinds
+    first = content[leads]
+    sizes = 1 + sum((first >= lead).astype(np.int32) for lead in _LEADS)
+    codes = first & (0x7F >> sizes)
+    for place in (1, 2, 3):
+        longer = sizes > place
+        codes[longer] = codes[longer] << 6 | content[leads[longer] + place] & 0x3F
+    found = _kinds_of(codes)
+    for place in range(4):
+        longer = sizes > place
+        kinds[leads[longer] + place] = found[longer]
+    return kinds
+
+
+def _kinds_of(codes: np.ndarray) -> np.ndarray:
+    """Returns the kinds of characters, given as code points."""
+    kinds = _KINDS[codes]
+    unasked = np.unique(codes[kinds == _UNASKED])
+    if not len(unasked):
+        return kinds
+    answers = np.full(len(unasked), _OTHER, np.uint8)
+    characters = "".join(map(chr, unasked.tolist()))
+    for kind, finder in _FINDERS.items():
+        for _, (start, end) in finder.pre_tokenize_str(characters):
+            answers[start:end] = kind
+    _KINDS[unasked] = answers
+    return _KINDS[codes]
+
+
+def _first_bytes(content: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Returns where the characters begin whose last bytes are at some places.
+
+    Args:
+        content: uint8, texts in UTF-8.
+        places: Ends of characters of at most three bytes.
+    """
+    for _ in range(2):
+        places = places - ((content[places] & 0xC0) == 0x80)
+    return places
 
 
 def _split_contractions(content: np.ndarray, begins: np.ndarray, starts_text: np.ndarray) -> None:

@@ -1,11 +1,14 @@
 import itertools
 import json
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import regex
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from tokenizers import ByteLevelBPETokenizer
 
 from models import PresetError, RobertaBackbone, RobertaTokenizer
@@ -92,6 +95,40 @@ def test_any_text_gets_the_ids_of_the_algorithm_of_gpt_2(text):
 @given(text=hostile.texts)
 def test_ids_spell_the_text_again(text):
     assert TOKENIZER.detokenize(TOKENIZER(text)) == text
+
+
+@settings(max_examples=100, deadline=None)
+@given(batch=st.lists(st.text("a '\uffff\ufffe\U0010ffff", max_size=8), max_size=4))
+def test_what_is_no_character_has_ids_as_well(batch):
+    assert ids(batch) == [encoding.ids for encoding in REFERENCE.encode_batch(batch)]
+
+
+LONG = {
+    "one letter": "a" * 300_000,
+    "one word": "thequickbrownfox" * 20_000,
+    "white space": " " * 300_000 + "x",
+    "apostrophes": "'s''" * 50_000,
+    "ideographs": "日本語中国" * 20_000,
+    "no characters": "\0\uffff" * 50_000,
+}
+
+
+@pytest.mark.parametrize("case", LONG)
+def test_long_texts_get_the_ids_of_tokenizers(case):
+    assert ids([LONG[case], "the fox"]) == [
+        encoding.ids for encoding in REFERENCE.encode_batch([LONG[case], "the fox"])
+    ]
+
+
+def test_threads_get_the_same_ids():
+    batches = [[f"{text} {number}" for text in CORPUS] for number in range(40)]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(ids, batches)) == [ids(batch) for batch in batches]
+
+
+def test_a_tokenizer_can_be_sent_to_another_process():
+    sent = pickle.loads(pickle.dumps(TOKENIZER))
+    assert sent.encode(CORPUS).ids.tolist() == TOKENIZER.encode(CORPUS).ids.tolist()
 
 
 @pytest.mark.parametrize("token", SPECIAL)

@@ -6,10 +6,12 @@ import pytest
 import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers.pre_tokenizers import ByteLevel
 
 from models.tokenizers.splitting import split
 from tests.models.presets import hostile
 
+LIBRARY = ByteLevel(add_prefix_space=False)
 # The expression of GPT-2.
 PARTS = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
 # Contractions and what looks like one, kinds of white space, and some of each kind beyond ASCII.
@@ -23,12 +25,22 @@ def parts_of(texts) -> list[list[str]]:
     return [strings[start:end] for start, end in itertools.pairwise(splits.tolist())]
 
 
+def parts_of_the_library(text) -> list[str]:
+    return [text[start:end] for _, (start, end) in LIBRARY.pre_tokenize_str(text)]
+
+
 @settings(max_examples=500, deadline=None)
 @given(batch=st.lists(st.one_of(close_calls, hostile.texts), max_size=4))
-def test_parts_are_split_alone_as_they_are_in_their_text(batch):
-    for text, parts in zip(batch, parts_of(batch), strict=True):
-        assert "".join(parts) == text
-        assert [p for part in parts for p in PARTS.findall(part)] == PARTS.findall(text)
+def test_any_text_is_split_as_by_tokenizers(batch):
+    assert parts_of(batch) == [parts_of_the_library(text) for text in batch]
+
+
+@pytest.mark.parametrize("around", ["a{0} {0}1", " {0}{0}!", "'s{0} 's"])
+def test_every_character_is_of_the_kind_that_tokenizers_takes_it_for(around):
+    codes = [*range(0xD800), *range(0xE000, 0x20000), *range(0x2F800, 0x2FA20), 0xE0001, 0x10FFFF]
+    texts = [around.format(chr(code)) for code in codes]
+    found = parts_of(texts)
+    assert found == [parts_of_the_library(text) for text in texts]
 
 
 @settings(max_examples=500, deadline=None)
@@ -37,9 +49,10 @@ def test_ascii_is_split_as_gpt_2_splits_it(batch):
     assert parts_of(batch) == [PARTS.findall(text) for text in batch]
 
 
-def test_words_beside_others_than_ascii_are_still_split():
-    assert parts_of(["The café's open, it's  late"]) == [
-        ["The", " café's", " open", ",", " it", "'s", " ", " late"]
+def test_other_alphabets_are_split_as_ascii_is():
+    assert parts_of(["The café's open, it's  late", "Ещё\u2003\u2003раз: 中文½ ❤️"]) == [
+        ["The", " café", "'s", " open", ",", " it", "'s", " ", " late"],
+        ["Ещё", "\u2003", "\u2003", "раз", ":", " 中文", "½", " ❤️"],
     ]
 
 
