@@ -175,7 +175,8 @@ class Classifier(FamilyMember, keras.Model):
             metrics = [keras.metrics.BinaryAccuracy(name="accuracy")]
         elif metrics == "auto":
             metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-        kwargs.setdefault("jit_compile", backends.compiles_each_shape())
+        is_eager = kwargs.get("run_eagerly", False)
+        kwargs.setdefault("jit_compile", backends.compiles_each_shape() and not is_eager)
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     def fit(

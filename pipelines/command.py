@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models import backends
 from models.errors import RunError, UserError
 from pipelines import __version__, options
 from pipelines.job import Asked, MakeJob, Plan, ask, make_plan
@@ -53,6 +54,7 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     if args.limit and args.if_exists == "update":
         raise UserError("--limit is for a trial, and --if_exists=update for all of the input")
     args.output = args.output or DEFAULT_OUTPUT
+    options.choose_backend(args)
 
     # Imported here, so that --help and a mistyped flag are answered at once.
     from pipelines.running import check_reach, check_store_flags, is_local, runner_of
@@ -236,7 +238,9 @@ def _build(
     pair_column = corpus.output_text_pair_column
     text_columns = [corpus.output_text_column, *([pair_column] if pair_column else [])]
 
-    preprocessor = SharedPreprocessor(PlannedPreset.of(asked.preset), asked.sequence_length)
+    preprocessor = SharedPreprocessor(
+        PlannedPreset.of(asked.preset), asked.sequence_length, backends.name()
+    )
     handler = PredictorHandler(
         preprocessor,
         job.command,
@@ -262,6 +266,11 @@ def _build(
     )
 
 
+def _of_backend() -> list[str]:
+    """Returns the packages of a backend that is not always installed."""
+    return ["jax"] if backends.name() == "jax" else []
+
+
 def _facts(plan: Plan) -> dict[str, Any]:
     """Returns what the manifest says about the command."""
     asked = plan.asked
@@ -275,6 +284,7 @@ def _facts(plan: Plan) -> dict[str, Any]:
             "sequence_length": asked.sequence_length,
             "long_text": asked.args.long_text,
             "precision": asked.args.precision,
+            "backend": backends.name(),
         },
         "text_column": plan.corpus.output_text_column,
         "renamed": plan.corpus.renamed,
@@ -282,6 +292,6 @@ def _facts(plan: Plan) -> dict[str, Any]:
         "versions": {
             "textbeam": __version__,
             "python": platform.python_version(),
-            **{name: version(name) for name in _VERSIONED},
+            **{name: version(name) for name in (*_VERSIONED, *_of_backend())},
         },
     }

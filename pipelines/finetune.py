@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models import backends
 from models.errors import RunError, UserError
 from models.presets.keras_hub import write_json
 from models.training.recipe import Recipe, choose_recipe, patience_of
@@ -96,6 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _finetune(argv: Sequence[str]) -> int:
     args = make_parser().parse_own(argv)
+    options.choose_backend(args)
     output = output_folder(args.output)
     with output_errors(output):
         check_output(output, args.if_exists)
@@ -144,6 +146,7 @@ def _finetune(argv: Sequence[str]) -> int:
             "textbeam": __version__,
             "python": platform.python_version(),
             "keras": keras.__version__,
+            "backend": backends.name(),
             "start": preset.name if preset else shape,
             "arguments": {name: value for name, value in vars(args).items() if name in _RECORDED},
             "sequence_length": length,
@@ -353,7 +356,8 @@ def _key(
             rows.update(json.dumps(row).encode())
     settings = {name: getattr(args, name) for name in _RECORDED if name not in _TOLD_BY_ROWS}
     settings |= {"length": length, "recipe": asdict(recipe), "labels": data.labels}
-    versions = [__version__, metadata.version("keras"), metadata.version("tensorflow")]
+    backend = backends.name()
+    versions = [__version__, metadata.version("keras"), backend, metadata.version(backend)]
     content = json.dumps([settings, start, versions, rows.hexdigest()], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 

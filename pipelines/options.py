@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
+from models import backends
+from models.backends import BACKENDS
 from models.errors import UserError, nearest
 from pipelines import flag_types
 from transforms.reading.dialect import Dialect
@@ -268,6 +270,25 @@ def add_model_flags(parser: Parser, default_preset: str | None) -> None:
         default="auto",
         help="default: auto, float32 on a CPU and half precision on a GPU",
     )
+    add_backend_flag(group)
+
+
+def add_backend_flag(group: argparse._ArgumentGroup) -> None:
+    """Adds the flag about what computes."""
+    group.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        help="what Keras computes with; default: what KERAS_BACKEND says, else tensorflow",
+    )
+
+
+def choose_backend(args: argparse.Namespace) -> None:
+    """Makes Keras use the backend that is asked for, or that the environment names.
+
+    Raises:
+        UserError: The commands do not run on it, or it is not installed.
+    """
+    backends.choose(args.backend or backends.name())
 
 
 def add_beam_flags(parser: Parser) -> None:

@@ -1,6 +1,7 @@
 """What tests of several packages need."""
 
 import json
+import os
 import signal
 import socket
 import uuid
@@ -12,7 +13,12 @@ import pytest
 
 from tests.storage_proxy import StorageProxy
 
-FOUNDATIONS = ["apache-beam", "keras", "tensorflow", "tensorflow-text", "numpy", "pyarrow"]
+# Tests on JAX share what they compile, which takes most of their time.
+_CACHE = Path(__file__).parents[1] / ".pytest_cache" / "jax"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+FOUNDATIONS = ["apache-beam", "keras", "jax", "tensorflow", "tensorflow-text", "numpy", "pyarrow"]
 REFERENCES = [
     "keras-hub",
     "sentencepiece",

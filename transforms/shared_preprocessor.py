@@ -18,13 +18,19 @@ class SharedPreprocessor:
         preset: A preset's name or folder, readable on every worker; a planned preset is checked to
             be unchanged.
         sequence_length: Maximum tokens per row; the preset's own if `None`.
+        backend: Keras's backend in a worker's process, `tensorflow` or `jax`; what its environment
+            says if `None`.
     """
 
     def __init__(
-        self, preset: str | Path | PlannedPreset, sequence_length: int | None = None
+        self,
+        preset: str | Path | PlannedPreset,
+        sequence_length: int | None = None,
+        backend: str | None = None,
     ) -> None:
         self.preset = preset
         self._sequence_length = sequence_length
+        self._backend = backend
         self._shared = Shared()
 
     def acquire(self) -> "Preprocessor":
@@ -32,12 +38,16 @@ class SharedPreprocessor:
 
         Raises:
             PresetError: There is no such preset, or it is not the one that was planned.
+            UserError: The backend is not installed, or Keras runs on another already.
         """
         return self._shared.acquire(self._load)
 
     def _load(self) -> "Preprocessor":
+        from models import backends
         from models.inference import runtime
 
+        if self._backend is not None:
+            backends.choose(self._backend)
         runtime.start()
         from models.families.classes import preprocessor_class
 

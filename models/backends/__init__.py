@@ -5,6 +5,7 @@ as Keras names it, with what `Backend` lists.
 """
 
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -61,6 +62,32 @@ def name() -> str:
     return os.environ["KERAS_BACKEND"]
 
 
+def choose(wanted: str) -> None:
+    """Makes Keras use a backend in this process, which must not have imported it with another.
+
+    Raises:
+        UserError: The predictor does not run on it, it is not installed, or it is too late.
+    """
+    if wanted not in BACKENDS:
+        raise _unfit(wanted)
+    if importlib.util.find_spec(wanted) is None:
+        extra = "" if wanted == "tensorflow" else f"[{wanted}]"
+        raise UserError(f"the backend {wanted!r} is not installed: pip install 'textbeam{extra}'")
+    if (found := name()) != wanted and "keras" in sys.modules:
+        raise UserError(
+            f"Keras runs on the backend {found!r} in this process already, and not on {wanted!r}: "
+            f"set KERAS_BACKEND={wanted} before it is imported"
+        )
+    os.environ["KERAS_BACKEND"] = wanted
+
+
+def _unfit(chosen: str) -> UserError:
+    return UserError(
+        f"the predictor does not run on Keras's backend {chosen!r}, on which models can only be "
+        f"trained and called: set KERAS_BACKEND to {' or '.join(BACKENDS)} before Keras is imported"
+    )
+
+
 def current() -> Backend:
     """Imports Keras's backend and returns its module.
 
@@ -68,11 +95,7 @@ def current() -> Backend:
         UserError: The predictor does not run on it.
     """
     if (chosen := name()) not in BACKENDS:
-        raise UserError(
-            f"the predictor does not run on Keras's backend {chosen!r}, on which models can only "
-            f"be trained and called: set KERAS_BACKEND to {' or '.join(BACKENDS)} before Keras is "
-            "imported"
-        )
+        raise _unfit(chosen)
     if chosen == "tensorflow":
         importing.tensorflow()
     module: Any = importlib.import_module(f"{__name__}.{chosen}")
@@ -91,7 +114,7 @@ def empty(shape: Sequence[int], dtype: str) -> Any:
 
 
 def compiles_each_shape() -> bool:
-    """Returns whether training compiles anew for every shape of a batch."""
+    """Returns whether every shape of a batch is compiled for itself, in training and on a CPU."""
     return name() == "jax"
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from typing_extensions import Self
 
+from models import backends
 from models.embedder import Embedder, check_embeds_pairs, resolve_embedding
 from models.errors import RunError, UserError
 from models.faults import (
@@ -95,9 +96,9 @@ class Predictor:
     (`models.faults`) is raised: a device or memory that fails again and again, a model that fails
     on every row.
 
-    On a GPU, XLA compiles the model for a few shapes: rows are padded to one of the lengths of
-    `length_ladder`, and a micro-batch to as many rows as fit into the token area. While one
-    micro-batch is computed, another thread prepares the next.
+    On a GPU, and on JAX everywhere, XLA compiles the model for a few shapes: rows are padded to one
+    of the lengths of `length_ladder`, and a micro-batch to as many rows as fit into the token area.
+    While one micro-batch is computed, another thread prepares the next and hands it over.
 
     Args:
         model: The model to run, with its preprocessor.
@@ -132,7 +133,7 @@ class Predictor:
         self.long_text: LongText = long_text
         self.precision = model.backbone.compute_dtype
         self.seconds_per_token = seconds_per_token(model.backbone, device)
-        use_xla = device == "GPU"
+        use_xla = device == "GPU" or backends.compiles_each_shape()
         self._ladder: tuple[int, ...] = ()
         if use_xla:
             longest = model.backbone.max_sequence_length

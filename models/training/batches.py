@@ -73,7 +73,7 @@ def dataset_of(
 
     Args:
         x: Texts, a tuple of first and second texts, a dataset of batches, or, without a
-            preprocessor, the backbone's inputs.
+            preprocessor, the backbone's inputs. A `keras.utils.PyDataset` has such inputs too.
         targets: Arrays `[rows, …]`, such as classes and weights; ignored if `x` is a dataset.
         preprocessor: Turns texts into the backbone's inputs.
         batch_size: Rows per batch; 32 if `None`, ignored if `x` is a dataset.
@@ -86,6 +86,8 @@ def dataset_of(
     Raises:
         ValueError: There are no rows, or not as many targets as texts.
     """
+    if isinstance(x, keras.utils.PyDataset):
+        return x
     if is_dataset(x):
         spec = x.element_spec
         is_ready = isinstance(spec[0] if isinstance(spec, tuple) else spec, dict)

@@ -85,6 +85,7 @@ def make_parser() -> options.Parser:
         metavar="RANK",
         help="train low-rank matrices of this rank beside the attention's, not all weights",
     )
+    options.add_backend_flag(group)
     group = parser.add_argument_group("training")
     chosen = "default: by the rows and the size of the model"
     group.add_argument("--epochs", type=flag_types.positive, help=f"at most; {chosen}")

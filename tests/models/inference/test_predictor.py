@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from models import BertClassifier, Predictor, PresetError, UserError
 from models.inference.micro_batches import distinct_rows, micro_batches
 from models.packing import Tokens
-from tests.models.inference.predicting import AREA, encode, expected_probabilities, watched
+from tests.models.inference.predicting import (
+    AREA,
+    any_shape,
+    encode,
+    expected_probabilities,
+    watched,
+)
 
 
 def test_results_keep_the_order_of_rows_and_are_the_classifiers(predictor, classifier, texts):
@@ -75,6 +81,7 @@ def test_an_empty_batch_gives_an_empty_result(predictor):
     )
 
 
+@any_shape
 def test_identical_rows_are_computed_once(classifier, texts):
     predictor, computed = watched(classifier)
     found = predictor([*texts, *texts[::-1], texts[0]])
@@ -83,6 +90,7 @@ def test_identical_rows_are_computed_once(classifier, texts):
     np.testing.assert_array_equal(found[-1], found[0])
 
 
+@any_shape
 def test_rows_of_an_earlier_batch_are_not_computed_again(classifier, texts):
     predictor, computed = watched(classifier)
     found = predictor(texts[:-1])
@@ -137,6 +145,7 @@ def test_micro_batches_hold_every_row_once_within_the_area(lengths, area):
         assert before.min() >= after.max()
 
 
+@any_shape
 def test_what_is_computed_stays_within_the_area(classifier, texts):
     predictor, computed = watched(classifier)
     predictor(texts)
@@ -144,6 +153,7 @@ def test_what_is_computed_stays_within_the_area(classifier, texts):
     assert max(computed.areas) <= AREA
 
 
+@any_shape
 def test_padding_is_counted(classifier, texts):
     predictor, computed = watched(classifier)
     tokens = encode(predictor, texts)

@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 
 import models
+from models import backends
 from models.inference import runtime
 from models.inference.runtime import quiet_stderr, resolve_precision
+
+of_tensorflow = pytest.mark.skipif(
+    backends.name() != "tensorflow", reason="what TensorFlow does as the backend"
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -95,6 +100,7 @@ def test_every_public_name_leads_to_something():
         _ = models.Nothing
 
 
+@of_tensorflow
 def test_starting_is_quiet_sets_one_thread_an_operation_and_may_be_repeated():
     code = (
         "from models.inference.runtime import start\n"
@@ -153,6 +159,7 @@ def test_automatic_precision_is_half_on_a_gpu_only(precision, device, expected):
     assert resolve_precision(precision, device) == expected
 
 
+@of_tensorflow
 def test_too_few_addresses_for_tensorflow_are_a_sentence():
     done = run_python(
         "import resource\n"
