@@ -11,6 +11,7 @@ from models import backends
 from models.backends import Outputs
 from models.embedder import Embedder
 from models.errors import UserError
+from models.places import ROW_LENGTHS
 
 if TYPE_CHECKING:
     import keras
@@ -24,7 +25,7 @@ class Computation:
     Args:
         outputs: Computes the results from the features.
         variables: All weights that the results depend on.
-        features: Names of the features; each is int32 `[rows, length]`.
+        features: Names of the features.
         width: Numbers in a row's result.
         use_xla: Whether XLA compiles it, anew for every shape. Otherwise TensorFlow runs operation
             by operation, and any shape will do.
@@ -40,7 +41,7 @@ class Computation:
     ) -> None:
         self.width = width
         self.compile_seconds: dict[tuple[int, int], float] = {}
-        """Seconds of the first call of each shape `(rows, length)` with XLA: its compilation."""
+        """Seconds of the first call of each shape `(lines, length)` with XLA: its compilation."""
         self._function = backends.current().compiled(outputs, variables, features, use_xla)
         self._use_xla = use_xla
         self._compiling = threading.Lock()
@@ -48,8 +49,8 @@ class Computation:
     def __call__(self, features: Mapping[str, np.ndarray]) -> np.ndarray:
         """Returns the results, `[rows, width]`."""
         if self._use_xla:
-            rows, length = features["token_ids"].shape
-            self._compile((rows, length), features)
+            lines, length = features["token_ids"].shape
+            self._compile((lines, length), features)
         return self._function(features)
 
     def _compile(self, shape: tuple[int, int], features: Mapping[str, np.ndarray]) -> None:
@@ -66,14 +67,22 @@ class Computation:
 def computation_of(model: "Classifier | Embedder", use_xla: bool = False) -> Computation:
     """Returns the computation of a model's results: its classes' probabilities, numbers or vectors.
 
+    Args:
+        model: The model.
+        use_xla: Whether XLA compiles it, for rows that share lines (`models.places`). Otherwise
+            rows are padded.
+
     Raises:
         UserError: A classifier's scores are not probabilities.
     """
     if isinstance(model, Embedder):
-        return Computation(
-            model.vectors, model.variables, model.features, model.dimensions, use_xla
-        )
+        features = _features(model.features, use_xla)
+        return Computation(model.vectors, model.variables, features, model.dimensions, use_xla)
     return _classification(model, use_xla)
+
+
+def _features(names: Sequence[str], use_xla: bool) -> list[str]:
+    return [ROW_LENGTHS if use_xla and name == "padding_mask" else name for name in names]
 
 
 def _classification(classifier: "Classifier", use_xla: bool) -> Computation:
@@ -92,5 +101,5 @@ def _classification(classifier: "Classifier", use_xla: bool) -> Computation:
             return keras.ops.softmax(scores)
         return scores
 
-    features = list(classifier.input)
+    features = _features(list(classifier.input), use_xla)
     return Computation(outputs, classifier.variables, features, len(classifier.labels), use_xla)
