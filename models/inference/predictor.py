@@ -4,7 +4,7 @@ The hot loop of the project, usable without Beam.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,15 +15,10 @@ from typing_extensions import Self
 
 from models import backends
 from models.embedder import Embedder, check_embeds_pairs, resolve_embedding
-from models.errors import RunError, UserError
-from models.faults import (
-    FailuresInSuccession,
-    is_of_the_machine,
-    is_out_of_memory,
-    reason_of,
-    try_again,
-)
+from models.errors import UserError
+from models.faults import FailuresInSuccession
 from models.inference import runtime
+from models.inference.attempts import NOT_FINITE, Attempts
 from models.inference.computation import Computation, computation_of
 from models.inference.cost import seconds_per_token
 from models.inference.distinct import distinct_rows
@@ -54,8 +49,6 @@ On a CPU, what a micro-batch needs stays in its core's caches; `benchmarks/predi
 areas. On a GPU, it is large enough that its matrix products fill the device, and small enough that
 what one layer hands to the next stays in its cache.
 """
-
-_NOT_FINITE = "the model's output is not a finite number"
 
 
 @dataclass
@@ -136,14 +129,14 @@ class Predictor:
         if use_xla:
             truncated = min(self.preprocessor.sequence_length, self._longest)
             self._line_lengths = line_lengths((truncated, self._longest))
-        self._compute = computation or computation_of(model, use_xla)
-        self.width = self._compute.width
+        compute = computation or computation_of(model, use_xla)
+        self.width = compute.width
         self._num_skipped = model.num_skipped if isinstance(model, Embedder) else 0
         self._recent = RecentResults(self.width)
         self._failures = FailuresInSuccession("the model")
-        self._batch_tokens = BATCH_TOKENS[device]
-        if batch_tokens is not None:
-            self._batch_tokens = check_size("batch_tokens", batch_tokens)
+        if batch_tokens is None:
+            batch_tokens = BATCH_TOKENS[device]
+        self._attempts = Attempts(compute, self.width, check_size("batch_tokens", batch_tokens))
         streams = runtime.num_streams(device)
         self._pool = ThreadPoolExecutor(streams, thread_name_prefix="predictor")
         self._lock = threading.Lock()
@@ -277,6 +270,11 @@ class Predictor:
         errors = {int(row_of[window]): error for window, error in found.errors.items()}
         return Prediction(outputs, errors, found.padded_tokens, found.precision)
 
+    @property
+    def batch_tokens(self) -> int:
+        """Token area of a micro-batch: what was asked for, or what fits into memory."""
+        return self._attempts.batch_tokens
+
     def forget(self) -> None:
         """Forgets the results of recent rows, so that the same rows are computed again."""
         self._recent.clear()
@@ -314,7 +312,7 @@ class Predictor:
 
         def run(batch: MicroBatch) -> int:
             """Computes distinct rows; returns how many positions were padding."""
-            padded = self._run(work, batch)
+            padded = self._attempts.run(work, batch)
             count(batch.chosen)
             return padded
 
@@ -344,70 +342,12 @@ class Predictor:
         """Returns the micro-batches of distinct rows."""
         lengths = work.lengths[new]
         if not self._line_lengths:
-            return padded_rows(new, lengths, self._batch_tokens)
-        return shared_lines(new, lengths, self._batch_tokens, self._line_lengths)
+            return padded_rows(new, lengths, self.batch_tokens)
+        return shared_lines(new, lengths, self.batch_tokens, self._line_lengths)
 
     def _add_failures(self, work: Work, failed: set[bytes]) -> None:
         """Raises `RunError` if it is the model's fault that every row of a batch failed."""
         reason = next(iter(work.errors.values()))
-        if reason == _NOT_FINITE and self.precision != "float32":
+        if reason == NOT_FINITE and self.precision != "float32":
             reason += f"; {self.precision} may be too narrow for it: compute in float32"
         self._failures.add(failed, reason)
-
-    def _run(self, work: Work, batch: MicroBatch) -> int:
-        """Computes one micro-batch, in halves if it fails as a whole.
-
-        Args:
-            work: Receives the results.
-            batch: The micro-batch.
-
-        Returns:
-            How many positions were padding.
-        """
-        smaller = batch.smaller()
-        if batch.area > self._batch_tokens and smaller:
-            # An earlier micro-batch of this area did not fit into memory.
-            return self._run_all(work, smaller)
-
-        def compute() -> np.ndarray:
-            return batch.own(self._checked(self._compute(batch.features(work)), batch.num_results))
-
-        def is_fault(error: Exception) -> bool:
-            return is_of_the_machine(error) and not (is_out_of_memory(error) and smaller)
-
-        try:
-            outputs = try_again(compute, "the computation", is_fault)
-        except RunError:
-            raise
-        except Exception as error:
-            if is_out_of_memory(error):
-                # Later micro-batches are cut to what fits.
-                self._batch_tokens = min(self._batch_tokens, max(each.area for each in smaller))
-                return self._run_all(work, smaller)
-            if halves := batch.halves():
-                return self._run_all(work, halves)
-            work.errors[int(batch.chosen[0])] = reason_of(error)
-            return 0
-        is_finite = np.isfinite(outputs).all(axis=1)
-        work.outputs[batch.chosen[is_finite]] = outputs[is_finite]
-        padded = batch.area - int(work.lengths[batch.chosen].sum())
-        if is_finite.all():
-            return padded
-        again = batch.apart(np.flatnonzero(~is_finite))
-        padded += self._run_all(work, again)
-        computed_again = [index for each in again for index in each.chosen.tolist()]
-        for index in np.setdiff1d(batch.chosen[~is_finite], computed_again).tolist():
-            work.errors[index] = _NOT_FINITE
-        return padded
-
-    def _run_all(self, work: Work, batches: Iterable[MicroBatch]) -> int:
-        return sum(self._run(work, batch) for batch in batches)
-
-    def _checked(self, outputs: np.ndarray, num_rows: int) -> np.ndarray:
-        """Returns a micro-batch's results, of which there must be one for each row."""
-        if outputs.shape != (num_rows, self.width):
-            raise RunError(
-                f"the model gave results of the shape {list(outputs.shape)}, not "
-                f"{[num_rows, self.width]}: no row can be told its own"
-            )
-        return outputs
