@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import importlib
+import importlib.util
 import os
 import sys
 import tempfile
@@ -75,13 +76,14 @@ def tensorflow() -> Any:
     from models import backends
 
     with _importing:
-        if "tensorflow" not in sys.modules:
+        if sys.modules.get("tensorflow") is None:
             check_address_space()
             with quiet_stderr(), _no_jax():
                 _import("tensorflow")
         module = sys.modules["tensorflow"]
         if backends.name() != "tensorflow":
-            with contextlib.suppress(RuntimeError):  # it is already running
+            # It says that there is no GPU, or fails if it is already running.
+            with quiet_stderr(), contextlib.suppress(RuntimeError):
                 module.config.set_visible_devices([], "GPU")
         return module
 
@@ -94,6 +96,12 @@ def tensorflow_text() -> Any:
         return _import("tensorflow_text")
 
 
+@functools.cache
+def has_tensorflow_text() -> bool:
+    """Returns whether tensorflow-text is installed; does not import it."""
+    return importlib.util.find_spec("tensorflow_text") is not None
+
+
 def _import(package: str) -> ModuleType:
     try:
         return importlib.import_module(package)
@@ -101,8 +109,8 @@ def _import(package: str) -> ModuleType:
         if error.name != package:
             raise
         raise UserError(
-            f"{package.replace('_', '-')}, which makes token ids of texts, is not installed: "
-            "pip install tensorflow tensorflow-text"
+            f"{package.replace('_', '-')}, which makes this tokenizer's ids of texts, is not "
+            "installed: pip install tensorflow tensorflow-text"
         ) from None
 
 

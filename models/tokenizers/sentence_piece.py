@@ -20,7 +20,15 @@ from models.backends import importing
 from models.packing import Tokens
 from models.presets.keras_hub_preset import OWN_SETTINGS, SENTENCE_PIECE_MODEL
 from models.tokenizers.character_map import check_character_maps
-from models.tokenizers.library import META, finds, repeats, tokens_by_two, unsettled, unspelled
+from models.tokenizers.library import (
+    META,
+    finds,
+    library_tokens,
+    repeats,
+    tokens_by_two,
+    unsettled,
+    unspelled,
+)
 from models.tokenizers.tokenizer import Tokenizer
 from models.tokenizers.unigram import character_map_of, pieces_of
 
@@ -61,13 +69,7 @@ class SentencePieceTokenizer(Tokenizer):
         self.as_transformers = as_transformers
         self._proto = proto if isinstance(proto, bytes) else Path(proto).read_bytes()
         check_character_maps(self._proto)
-        tf = importing.tensorflow()
-        try:
-            self._load()
-            pieces = self._model.id_to_string(tf.range(self._model.vocab_size())).numpy()
-            tokens = [piece.decode() for piece in pieces.tolist()]
-        except (tf.errors.OpError, UnicodeDecodeError):
-            raise ValueError("not a SentencePiece model") from None
+        tokens = self._pieces()
         if (found := tuple(tokens[: len(_MODEL_SPECIALS)])) != _MODEL_SPECIALS:
             raise ValueError(
                 f"the SentencePiece model must begin with {', '.join(_MODEL_SPECIALS)}, not with "
@@ -77,9 +79,22 @@ class SentencePieceTokenizer(Tokenizer):
         super().__init__([*first, *tokens[len(_MODEL_SPECIALS) :], self.mask_token])
         self.start_token_id = self._ids[self.start_token]
         self.end_token_id = self._ids[self.end_token]
+        has_library = importing.has_tensorflow_text()
         # Then a control piece is marked as a piece of text.
-        if (self._encode([self.start_token]).ids < self.unk_token_id).any():
+        if has_library and (self._encode([self.start_token]).ids < self.unk_token_id).any():
             raise ValueError("the SentencePiece model lets texts spell <s>")
+
+    def _pieces(self) -> list[str]:
+        """Returns the pieces of the model, which tensorflow-text checks if it is installed."""
+        if not importing.has_tensorflow_text():
+            return [text for text, _, _ in pieces_of(self._proto)]
+        tf = importing.tensorflow()
+        try:
+            self._load()
+            pieces = self._model.id_to_string(tf.range(self._model.vocab_size())).numpy()
+            return [piece.decode() for piece in pieces.tolist()]
+        except (tf.errors.OpError, UnicodeDecodeError):
+            raise ValueError("not a SentencePiece model") from None
 
     def _load(self) -> None:
         text, tf = importing.tensorflow_text(), importing.tensorflow()
@@ -113,9 +128,15 @@ class SentencePieceTokenizer(Tokenizer):
 
         Args:
             texts: Strings `[rows]`, none of them null.
+
+        Raises:
+            UserError: tensorflow-text is not installed, and ids are to be SentencePiece's own.
         """
         if not self.as_transformers:
             return self._encode(texts)
+        if not importing.has_tensorflow_text():
+            texts = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
+            return library_tokens(self._library, texts)
         return tokens_by_two(
             texts,
             lambda texts: finds(texts, self._unsettled) | repeats(texts),

@@ -9,10 +9,17 @@ from typing import Any
 import pyarrow as pa
 import tokenizers
 
+from models.backends import importing
 from models.packing import Tokens
 from models.presets.keras_hub_preset import OWN_SETTINGS, WORDPIECE_VOCABULARY
 from models.presets.vocabulary_files import read_lines
-from models.tokenizers.library import MAX_TOKEN_BYTES, finds, tokens_by_two, unsettled
+from models.tokenizers.library import (
+    MAX_TOKEN_BYTES,
+    finds,
+    library_tokens,
+    tokens_by_two,
+    unsettled,
+)
 from models.tokenizers.tokenizer import Tokenizer
 from models.tokenizers.wordpiece import WordPiece
 
@@ -116,16 +123,25 @@ class WordPieceTokenizer(Tokenizer):
 
         Args:
             texts: Strings `[rows]`, none of them null.
+
+        Raises:
+            UserError: tensorflow-text is not installed, and a text needs it.
         """
-        if not self.as_transformers:
+        if not self.as_transformers and importing.has_tensorflow_text():
             return self._wordpiece.encode(texts)
         pattern = unsettled(without=("Σ",)) if self.lowercase else unsettled()
-        return tokens_by_two(
-            texts,
-            lambda texts: finds(texts, pattern),
-            self._wordpiece.encode,
-            lambda: self._library,
-        )
+        if importing.has_tensorflow_text():
+            return tokens_by_two(
+                texts,
+                lambda texts: finds(texts, pattern),
+                self._wordpiece.encode,
+                lambda: self._library,
+            )
+        if not isinstance(texts, pa.Array):
+            texts = pa.array(texts, pa.string())
+        if not self.as_transformers and finds(texts, pattern).any():
+            importing.tensorflow_text()  # raises
+        return library_tokens(self._library, texts)
 
     @cached_property
     def _library(self) -> tokenizers.Tokenizer:

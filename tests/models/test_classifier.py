@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import BertBackbone, BertClassifier, BertPreprocessor, BertTokenizer
+from models import BertBackbone, BertClassifier, BertPreprocessor, BertTokenizer, backends
 from tests.models.arrays import arrays
 
 TEXTS = ["good film", "awful film", "", "the great play, good!", "bad"]
@@ -137,7 +137,8 @@ def test_an_epoch_of_training_sees_every_row_once(classifier):
     assert orders[0].tolist() != orders[1].tolist()
     assert len(data) == 6
     for features, classes in arrays(data):
-        width = features["padding_mask"].sum(axis=1).max()
+        longest = features["padding_mask"].sum(axis=1).max()
+        width = 16 if backends.compiles_each_shape() else longest  # the next step
         assert {array.shape for array in features.values()} == {(len(classes), width)}
 
 

@@ -84,11 +84,16 @@ def run(main: Callable[[Sequence[str]], int], folder: Path, *flags: str) -> Run:
     return Run(code, out.getvalue(), err.getvalue(), folder)
 
 
-def run_process(module: str, folder: Path, *flags: str) -> Run:
+def run_process(module: str, folder: Path, *flags: str, **environment: str) -> Run:
     """Runs a command as a user does: `python -m pipelines.NAME`."""
     command = [sys.executable, "-m", f"pipelines.{module}", *flags]
     done = subprocess.run(
-        command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=120
+        command,
+        cwd=ROOT,
+        env={**ENVIRONMENT, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     return Run(done.returncode, done.stdout, done.stderr, folder)
 

@@ -1,9 +1,14 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from models.backends import kernels
 from models.backends.kernels import Kernels
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("what TensorFlow does as the backend", allow_module_level=True)
+
 from models.backends.tensorflow import _in_one_pass, _one_pass_works, compiled
 from models.families.bert import BertBackbone
 from models.layer_norm import LayerNorm

@@ -88,7 +88,8 @@ def assert_same_tokens(family, ours, model):
         with torch.no_grad():
             expected = model(**theirs).last_hidden_state.numpy()
         real = mine["padding_mask"].astype(bool)
-        np.testing.assert_allclose(ours.tokens(mine).numpy()[real], expected[real], atol=1e-5)
+        found = np.asarray(ours.tokens(mine))
+        np.testing.assert_allclose(found[real], expected[real], atol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -295,7 +296,7 @@ def encode(folder, texts):
     preprocessor = classes[3].preprocessor_class.from_preset(preset)
     tokens, _ = preprocessor.encode(texts)
     features = tokens.pad(np.arange(len(texts)), int(tokens.lengths.max()), 0)
-    return features, classes[2].from_preset(preset).tokens(features).numpy()
+    return features, np.asarray(classes[2].from_preset(preset).tokens(features))
 
 
 def test_minilm_gives_the_outputs_of_transformers(minilm, news):

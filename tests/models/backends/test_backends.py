@@ -1,0 +1,204 @@
+"""Both backends compute the same, and each only what it was asked for."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from models import backends
+from models.backends import kernels
+from models.backends.kernels import ACTIVATIONS, Kernels, affine
+from models.errors import UserError
+
+ROOT = Path(__file__).parents[3]
+TEXTS = ["good film", "the great play, good!", "bad", "", "awful film the play " * 4]
+OTHER = "tensorflow" if backends.name() == "jax" else "jax"
+
+needs_jax = pytest.mark.skipif(find_spec("jax") is None, reason="needs the extra jax")
+
+
+def run_python(code, *arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+# Writes what a preset's predictors make of texts, by every pooling, and a step of training.
+COMPUTE = """
+import sys
+import numpy as np
+from models import BertBackbone, BertClassifier, Predictor
+from models.embedder import Embedder
+from models.presets.embedding import POOLINGS, EmbeddingSettings
+preset, file, *texts = sys.argv[1:]
+classify = Predictor.from_preset(preset)
+made = {"classify": classify(texts), "pairs": classify(texts, texts[::-1])}
+backbone, preprocessor = classify.model.backbone, classify.preprocessor
+for pooling in POOLINGS:
+    settings = EmbeddingSettings(pooling, normalize=True)
+    made[pooling] = Predictor(Embedder(backbone, preprocessor, settings), "CPU")(texts)
+still = BertBackbone.from_preset(preset, dropout=0.0)
+learner = BertClassifier(still, 3, preprocessor, dropout=0.0)
+learner.set_weights(classify.model.get_weights())
+learner.compile(optimizer="sgd")
+learner.fit(texts, np.arange(len(texts)) % 3, epochs=2, shuffle=False, verbose=0)
+made["learned"] = learner.predict(texts, verbose=0)
+np.savez(file, **made)
+"""
+
+
+@needs_jax
+def test_both_backends_give_the_same_numbers(preset, tmp_path):
+    found = []
+    for name in backends.BACKENDS:
+        file = tmp_path / f"{name}.npz"
+        done = run_python(COMPUTE, preset, file, *TEXTS, KERAS_BACKEND=name)
+        assert done.returncode == 0, done.stderr
+        found.append(np.load(file))
+    ours, theirs = found
+    assert set(ours) == set(theirs)
+    for name in ours:
+        np.testing.assert_allclose(theirs[name], ours[name], atol=1e-5, err_msg=name)
+        assert np.ptp(ours[name], axis=0).max() > 1e-3, name
+
+
+# With what `None` in `sys.modules` makes look like a machine without TensorFlow.
+WITHOUT_TENSORFLOW = """
+import sys
+sys.modules["tensorflow"] = sys.modules["tensorflow_text"] = None
+import numpy as np
+from models import Predictor
+from models.embedder import Embedder
+from models.errors import UserError
+from models.packing import Tokens
+from models.presets.embedding import EmbeddingSettings
+predictor = Predictor.from_preset(sys.argv[1])
+ids = np.array([2, 5, 6, 3, 2, 7, 3], np.int32)
+tokens = Tokens(ids, np.array([0, 4, 7]), ids * 0)
+embedder = Embedder(predictor.model.backbone, predictor.preprocessor, EmbeddingSettings("mean"))
+print(predictor.predict(tokens).outputs.shape, Predictor(embedder, "CPU").predict(tokens).errors)
+print(np.abs(predictor(["good film"]) - predictor(["good  film"])).max())
+try: predictor(["good \\ue000 film"])
+except UserError as error: print(error)
+"""
+
+
+@needs_jax
+def test_jax_predicts_where_there_is_no_tensorflow(preset):
+    done = run_python(WITHOUT_TENSORFLOW, preset, KERAS_BACKEND="jax")
+    assert done.returncode == 0, done.stderr
+    shape, same, told = done.stdout.splitlines()
+    assert (shape, same) == ("(2, 3) {}", "0.0")
+    assert told == (
+        "tensorflow, which makes this tokenizer's ids of texts, is not installed: pip install "
+        "tensorflow tensorflow-text"
+    )
+
+
+@pytest.mark.parametrize("name", backends.BACKENDS)
+def test_a_backend_imports_no_other(name):
+    if find_spec(name) is None:
+        pytest.skip(f"needs {name}")
+    code = (
+        "import sys\nfrom models.inference import runtime\nruntime.start()\n"
+        "print(*sorted({'jax', 'tensorflow', 'torch'} & set(sys.modules)))\n"
+    )
+    assert run_python(code, KERAS_BACKEND=name).stdout == f"{name}\n"
+
+
+@needs_jax
+def test_tensorflow_has_no_gpu_where_it_only_handles_texts():
+    code = (
+        "from models import BertTokenizer\n"
+        "print(BertTokenizer.from_preset('sentiment_tiny_en').encode(['a day']).ids.tolist())\n"
+        "import tensorflow as tf\nprint(tf.config.get_visible_devices('GPU'))\n"
+    )
+    done = run_python(code, KERAS_BACKEND="jax")
+    assert (done.stdout, done.stderr) == ("[70, 1226]\n[]\n", "")
+
+
+def test_a_backend_that_cannot_be_had_is_refused_with_the_way_out(monkeypatch):
+    with pytest.raises(UserError, match=r"not run on Keras's backend 'torch'.*tensorflow or jax"):
+        backends.choose("torch")
+    monkeypatch.setitem(sys.modules, "jax", None)
+    with pytest.raises(UserError, match=r"'jax' is not installed: pip install 'textbeam\[jax\]'$"):
+        backends.choose("jax")
+
+
+@needs_jax
+def test_keras_cannot_change_its_backend():
+    with pytest.raises(UserError, match=f"set KERAS_BACKEND={OTHER} before it is imported"):
+        backends.choose(OTHER)
+    backends.choose(backends.name())
+
+
+def test_models_go_on_another_backend_and_the_predictor_says_that_it_does_not(preset):
+    if find_spec("torch") is None:
+        pytest.skip("needs torch")
+    code = (
+        "import sys\nimport numpy as np\nfrom models import BertClassifier, Predictor, UserError\n"
+        "learner = BertClassifier.from_preset(sys.argv[1])\n"
+        "learner.fit(['good film', 'bad'], np.array([0, 1]), verbose=0)\n"
+        "print(learner.predict(['good'], verbose=0).shape)\n"
+        "try: Predictor.from_preset(sys.argv[1])\n"
+        "except UserError as error: print(error)\n"
+    )
+    done = run_python(code, preset, KERAS_BACKEND="torch")
+    assert done.returncode == 0, done.stderr
+    shape, told = done.stdout.splitlines()
+    assert shape == "(1, 3)"
+    assert told.startswith("the predictor does not run on Keras's backend 'torch', on which ")
+
+
+@pytest.fixture
+def dense():
+    layer = keras.layers.Dense(6)
+    layer.build((None, 4))
+    layer.bias.assign(np.arange(6.0))
+    return layer
+
+
+INPUTS = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+
+
+@pytest.mark.parametrize("columns", [slice(None), slice(2), slice(2, None)], ids=str)
+@pytest.mark.parametrize("activation", [None, "relu"])
+def test_affine_is_the_layer_or_some_of_its_columns(dense, columns, activation):
+    expected = np.asarray(dense(INPUTS))[:, columns]
+    if activation:
+        expected = np.maximum(expected, 0)
+    found = affine(dense, keras.ops.convert_to_tensor(INPUTS), activation, columns)
+    np.testing.assert_allclose(np.asarray(found), expected, atol=1e-6)
+
+
+def test_another_product_takes_the_place_of_a_layers(dense):
+    other = keras.layers.Dense(6)
+    other.build((None, 4))
+    asked = []
+
+    def product(inputs, columns, activation):
+        asked.append((inputs.shape, columns, activation))
+        return inputs * 0
+
+    with kernels.using(Kernels(products={dense: product})):
+        assert not np.asarray(affine(dense, INPUTS, "gelu", slice(2))).any()
+        assert np.asarray(affine(other, INPUTS)).any()
+    assert np.asarray(affine(dense, INPUTS)).any()
+    assert asked == [((3, 4), slice(2), "gelu")]
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_keep_the_shape_and_the_type(name):
+    for dtype in ("float32", "bfloat16"):
+        inputs = keras.ops.convert_to_tensor(INPUTS, dtype)
+        made = ACTIVATIONS[name](inputs)
+        assert (made.shape, made.dtype) == (inputs.shape, inputs.dtype)
