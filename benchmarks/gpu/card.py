@@ -113,7 +113,7 @@ def _attention(tools: _Jax, size: Size) -> list[dict[str, Any]]:
     jax = tools.jax
     found = []
     for heads, head_dim in ((12, 64), (12, 32)):
-        for length in (128, 512):
+        for length in (256, 512):
             lines = size.area // length
             shape = (lines, length, heads, head_dim)
             arrays = [tools.array(shape, "float16") for _ in range(3)]

@@ -5,7 +5,6 @@ import pytest
 
 from models import Predictor
 from models.errors import RunError
-from models.inference.lines import line_lengths
 from models.packing import Tokens
 from models.presets.embedding import POOLINGS, Dense
 from tests.models.conftest import LABELS
@@ -17,7 +16,7 @@ from tests.models.inference.predicting import (
 )
 
 AREA = 512
-"""Four lines of 128."""
+"""Two lines of 256."""
 
 
 def shared(model, **arguments):
@@ -119,7 +118,7 @@ def test_shapes_are_compiled_once_and_their_compilation_is_timed(classifier, tex
     predictor, computed = watched(classifier, "GPU", area=AREA)
     predictor(texts)
     predictor(texts[::2])
-    assert set(computed.shapes) == {(4, 128), (1, 128)}
+    assert set(computed.shapes) == {(2, 256), (1, 256)}
     seconds = computed.computation.compile_seconds
     assert seconds.keys() == set(computed.shapes)
     assert min(seconds.values()) > 0
@@ -189,7 +188,7 @@ def test_a_row_that_is_not_finite_takes_none_of_its_line_along(new_classifier, t
 
 def test_another_number_of_results_than_there_is_room_for_ends_the_run(classifier, texts):
     predictor, _ = watched(classifier, "GPU", area=AREA, spoil=lambda ids, outputs: outputs[1:])
-    with pytest.raises(RunError, match=r"shape \[\d+, 3\], not \[(16|64), 3\]: no row can be told"):
+    with pytest.raises(RunError, match=r"shape \[\d+, 3\], not \[(32|64), 3\]: no row can be told"):
         predictor.predict(encode(predictor, texts))
 
 
@@ -206,15 +205,15 @@ def test_a_row_longer_than_the_model_takes_no_neighbour_along(classifier, texts)
 
 
 def test_lines_are_as_long_as_the_longest_row_that_the_model_takes(new_classifier):
-    classifier = new_classifier(max_sequence_length=200)
+    classifier = new_classifier(max_sequence_length=300)
     predictor, computed = watched(classifier, "GPU", area=AREA)
     random = np.random.default_rng(0)
-    lengths = np.array([150, 10, 200, 3, 90])
+    lengths = np.array([290, 10, 300, 3, 90])
     splits = np.concatenate([[0], np.cumsum(lengths)])
     ids = random.integers(5, 50, splits[-1]).astype(np.int32)
     tokens = Tokens(ids, splits, np.zeros_like(ids))
     found = predictor.predict(tokens).outputs
-    assert {length for _, length in computed.shapes} == set(line_lengths((24, 200))) - {128}
+    assert {length for _, length in computed.shapes} == {512}
     for row in range(len(lengths)):
         alone = Predictor(classifier, "GPU", AREA).predict(tokens.take(np.array([row]))).outputs
         np.testing.assert_allclose(found[row], alone[0], atol=1e-5)
