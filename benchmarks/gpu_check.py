@@ -332,7 +332,7 @@ def _out_of_memory(amount: Amount) -> tuple[bool, str]:
     predictor = Models(reference, "GPU").make("embed", "float16", area)
     rows = _rows(amount.wide, 512)
     # A micro-batch is as large as asked for only if there are rows to fill it.
-    many = _tokens(_rows(amount.wide, area // 60))
+    many = _tokens(_rows(amount.wide, area // 40))
     told_rows: list[int] = []
     prediction = predictor.predict(many, told_rows.append)
     is_whole = not prediction.errors and bool(np.isfinite(prediction.outputs).all())
