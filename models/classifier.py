@@ -175,8 +175,8 @@ class Classifier(FamilyMember, keras.Model):
             metrics = [keras.metrics.BinaryAccuracy(name="accuracy")]
         elif metrics == "auto":
             metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-        is_eager = kwargs.get("run_eagerly", False)
-        kwargs.setdefault("jit_compile", backends.compiles_each_shape() and not is_eager)
+        compiles = backends.compiles_each_shape() and not kwargs.get("run_eagerly")
+        kwargs.setdefault("jit_compile", compiles)
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     def fit(
@@ -195,8 +195,7 @@ class Classifier(FamilyMember, keras.Model):
         """Trains as `keras.Model.fit` does.
 
         Args:
-            x: Texts, a tuple of first and second texts, or a `tf.data.Dataset` of batches of
-                `(x, y)`.
+            x: Texts, a tuple of first and second texts, or a dataset of batches of `(x, y)`.
             y: int `[rows]`: the class of each row; if the activation is `sigmoid`, 0 or 1 for
                 each class, `[rows, num_classes]`; for a number, float `[rows]`, for several
                 `[rows, num_classes]`.

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from models import backends
 from models.inference.predictor import Predictor
 from models.presets.lookup import open_preset
 from pipelines import classify as classify_command
@@ -155,6 +156,7 @@ def test_the_manifest_tells_inputs_model_tokens_and_labels(reviews, tiny_preset)
         "sequence_length": LENGTH,
         "long_text": "truncate",
         "precision": manifest["model"]["precision"],
+        "backend": backends.name(),
     }
     assert manifest["tokens"]["real"] == sum(reviews.column("num_tokens"))
     assert manifest["tokens"]["padded"] >= 0

@@ -40,8 +40,12 @@ def test_the_data_and_every_epoch_are_told(from_scratch):
     assert said[3] == "left out  2 rows: the text is a duplicate"
     assert said[4].startswith("warning: only 48 rows judge the model")
     assert said[6] == "at most 6 epochs of batches of 8, learning rate 0.005"
-    assert [line[:9] for line in said[7:13]] == [f"epoch {i}/6" for i in range(1, 7)]
-    assert "validation accuracy" in said[12]
+    # The first weights are another backend's own, and so is the epoch after which nothing improves.
+    trained = len(record_of(from_scratch.folder)["history"]["loss"])
+    assert 4 <= trained <= 6
+    told = said[7 : said.index("", 7)]
+    assert [line[:9] for line in told] == [f"epoch {i}/6" for i in range(1, trained + 1)]
+    assert "validation accuracy" in told[-1]
 
 
 def test_the_model_is_set_beside_simpler_ones(from_scratch):
@@ -83,7 +87,7 @@ def test_the_record_of_the_training_says_how_to_do_it_again(from_scratch, corpus
     recipe = record["recipe"]
     assert (recipe["epochs"], recipe["batch_size"], recipe["learning_rate"]) == (6, 8, 0.005)
     accuracies = record["history"]["val_accuracy"]
-    assert len(accuracies) == 6
+    assert len(accuracies) == len(record["history"]["loss"])
     assert accuracies[record["best_epoch"] - 1] == max(accuracies)
     assert max(accuracies) == pytest.approx(accuracy_of(from_scratch.folder), abs=1e-4)
 
