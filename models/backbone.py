@@ -14,6 +14,7 @@ from models.encoder import Embeddings, Encoder, kernel_initializer, unset_weight
 from models.families.member import FamilyMember
 from models.families.record import Family
 from models.named_weights import arrays, assign, dense_weights, norm_weights
+from models.places import Places, places_of
 from models.presets import keras_hub, registry
 from models.presets.fields import BACKBONE_FIELDS
 from models.presets.keras_hub_preset import BACKBONE_WEIGHTS, CONFIG, METADATA, classes
@@ -163,18 +164,19 @@ class Backbone(FamilyMember, keras.Model):
         """Returns the vectors of all tokens, `[batch, length, hidden_dim]`, for inference.
 
         Args:
-            features: The model's inputs.
+            features: The model's inputs, or with several rows to a line (`models.places`).
         """
-        return self.encoder(self._embed(features), features["padding_mask"])
+        places = places_of(features)
+        return self.encoder(self._embed(features, places), places.attended)
 
     def first(self, features: Mapping[str, Any]) -> Any:
-        """Returns the vector of each row's first token, `[batch, hidden_dim]`, for inference.
+        """Returns the vector of each row's first token, for inference, `[rows, hidden_dim]`.
 
         It has passed through the pooler, if there is one. The other tokens' vectors are computed
         only as far as this one depends on them.
 
         Args:
-            features: The model's inputs.
+            features: As of `tokens`.
         """
         first = self.first_token(features)
         return first if self.pooler is None else self.pooler(first)
@@ -183,13 +185,15 @@ class Backbone(FamilyMember, keras.Model):
         """Returns the same as `first`, but without the pooler.
 
         Args:
-            features: The model's inputs.
+            features: As of `tokens`.
         """
-        return self.encoder.first(self._embed(features), features["padding_mask"])
+        places = places_of(features)
+        return self.encoder.first(self._embed(features, places), places.attended, places.starts)
 
-    def _embed(self, features: Mapping[str, Any]) -> Any:
-        segments = [features["segment_ids"]] if self.num_segments else []
-        return self.embeddings(features["token_ids"], *segments)
+    def _embed(self, features: Mapping[str, Any], places: Places) -> Any:
+        segments = features["segment_ids"] if self.num_segments else None
+        positions = places.positions if places.is_shared else None
+        return self.embeddings(features["token_ids"], segments, positions)
 
     @classmethod
     def from_preset(

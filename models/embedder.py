@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from models.preprocessor import Preprocessor
 
 NUM_SKIPPED = "num_skipped"
-"""The feature, int32 `[rows, 1]`, of how many tokens at the beginning of a row are not pooled."""
+"""The feature, int32 `[lines, rows]`, of how many tokens at a row's beginning are not pooled."""
 
 
 def resolve_embedding(
@@ -212,7 +212,7 @@ class Embedder:
         return [*self.backbone.input, *([NUM_SKIPPED] if self.num_skipped else [])]
 
     def vectors(self, features: Mapping[str, Any]) -> Any:
-        """Returns the vector of each row, float32 `[batch, dimensions]`.
+        """Returns the vector of each row, float32 `[lines * rows, dimensions]`.
 
         Args:
             features: The backbone's inputs, and how many tokens of each row are not pooled:
@@ -225,10 +225,11 @@ class Embedder:
         return pooling.unit(vectors) if self.settings.normalize else vectors
 
     def _pool(self, features: Mapping[str, Any]) -> Any:
-        """Returns one vector per row, float32 `[batch, width]`."""
+        """Returns one vector per row, float32 `[lines * rows, width]`."""
         from keras import ops
 
         from models import pooling
+        from models.places import places_of
 
         backbone, settings = self.backbone, self.settings
         if settings.pooling == "pooled":
@@ -238,12 +239,14 @@ class Embedder:
             return self._through(settings.token_modules, first)
         tokens = ops.cast(backbone.tokens(features), "float32")
         tokens = self._through(settings.token_modules, tokens)
-        is_pooled = ops.cast(features["padding_mask"], "bool")
+        places = places_of(features)
         if self.num_skipped:
-            position = ops.arange(ops.shape(tokens)[1])
-            is_pooled &= position >= features.get(NUM_SKIPPED, self.num_skipped)
-        pooled = [pooling.BY_NAME[name](tokens, is_pooled) for name in settings.poolings]
-        return pooled[0] if len(pooled) == 1 else ops.concatenate(pooled, axis=1)
+            skipped = features.get(NUM_SKIPPED, ops.full((1, 1), self.num_skipped, "int32"))
+            is_after = ops.expand_dims(places.positions, 1) >= ops.expand_dims(skipped, 2)
+            places = replace(places, members=ops.logical_and(places.members, is_after))
+        pooled = [pooling.BY_NAME[name](tokens, places) for name in settings.poolings]
+        vectors = pooled[0] if len(pooled) == 1 else ops.concatenate(pooled, axis=2)
+        return ops.reshape(vectors, (-1, vectors.shape[2]))
 
     def _through(self, modules: tuple[Module, ...], vectors: Any) -> Any:
         """Returns what modules make of vectors, float32 `[…, width]`."""

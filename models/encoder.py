@@ -92,7 +92,9 @@ class Embeddings(keras.layers.Layer):
         self.norm = LayerNorm(epsilon=layer_norm_epsilon, dtype=self.dtype_policy)
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
-    def build(self, token_ids_shape: Any, segment_ids_shape: Any = None) -> None:
+    def build(
+        self, token_ids_shape: Any, segment_ids_shape: Any = None, positions_shape: Any = None
+    ) -> None:
         """Creates the weights."""
         self.token.build(token_ids_shape)
         if self.segment is not None:
@@ -105,25 +107,39 @@ class Embeddings(keras.layers.Layer):
         self.norm.build((None, None, self.hidden_dim))
         self.built = True
 
-    def call(self, token_ids: Any, segment_ids: Any = None, training: bool | None = None) -> Any:
+    def call(
+        self,
+        token_ids: Any,
+        segment_ids: Any = None,
+        positions: Any = None,
+        training: bool | None = None,
+    ) -> Any:
         """Returns the embeddings.
 
         Args:
             token_ids: int32 `[batch, length]`.
             segment_ids: int32 `[batch, length]`, for a family with segments.
+            positions: int32 `[batch, length]`, below the number of positions; counted from the
+                beginning of each line if `None`.
             training: Whether to apply dropout.
         """
         length = ops.shape(token_ids)[1]
-        if isinstance(length, int) and length > self.max_sequence_length:
+        if positions is not None:
+            position = ops.take(self.position, positions, axis=0)
+        elif isinstance(length, int) and length > self.max_sequence_length:
             raise ValueError(
                 f"rows of {length} tokens; there are {self.max_sequence_length} positions"
             )
-        hidden = self.token(token_ids) + self.position[:length]
+        else:
+            position = self.position[:length]
+        hidden = self.token(token_ids) + position
         if self.segment is not None:
             hidden = hidden + self.segment(segment_ids)
         return self.dropout(self.norm(hidden), training=training)
 
-    def compute_output_shape(self, token_ids_shape: Any, segment_ids_shape: Any = None) -> Any:
+    def compute_output_shape(
+        self, token_ids_shape: Any, segment_ids_shape: Any = None, positions_shape: Any = None
+    ) -> Any:
         """Returns `[batch, length, hidden_dim]`."""
         return (*token_ids_shape, self.hidden_dim)
 
@@ -167,7 +183,8 @@ class Encoder(keras.layers.Layer):
 
         Args:
             hidden: `[batch, length, hidden_dim]`, from `Embeddings`.
-            padding_mask: `[batch, length]`, 1 at real tokens.
+            padding_mask: `[batch, length]`, 1 at real tokens, or `[batch, length, length]`, 1 where
+                a token attends to another.
             training: Whether to apply dropout.
         """
         shape = ops.shape(hidden)
@@ -177,28 +194,35 @@ class Encoder(keras.layers.Layer):
             hidden = layer(hidden, bias, training=training)
         return ops.reshape(hidden, shape)
 
-    def first(self, hidden: Any, padding_mask: Any) -> Any:
-        """Returns only the vectors of the first tokens, `[batch, hidden_dim]`, for inference.
+    def first(self, hidden: Any, padding_mask: Any, starts: Any) -> Any:
+        """Returns only the vectors of rows' first tokens, for inference.
 
         The last layer computes only what they depend on; in a model with two layers that saves two
         in five matrix products.
 
         Args:
             hidden: `[batch, length, hidden_dim]`, from `Embeddings`.
-            padding_mask: `[batch, length]`, 1 at real tokens.
+            padding_mask: As of `call`.
+            starts: int32 `[batch, rows]`: where these tokens are.
+
+        Returns:
+            `[batch * rows, hidden_dim]`.
         """
         bias = self._attention_bias(padding_mask)
         hidden = ops.reshape(hidden, (-1, self.hidden_dim))
         for layer in self.layers[:-1]:
             hidden = layer(hidden, bias)
-        return self.layers[-1](hidden, bias, first_only=True)
+        return self.layers[-1](hidden, bias, starts=starts)
 
     def _attention_bias(self, padding_mask: Any) -> Any:
-        """Returns what is added to attention scores: 0 at real tokens, very negative at padding."""
+        """Returns what is added to attention scores: 0, or very negative where none is wanted.
+
+        It is `[batch, 1, 1 or length, length]`.
+        """
         # The largest float16 is 65,504.
         lowest = -3e4 if self.compute_dtype == "float16" else -1e9
         bias = (1.0 - ops.cast(padding_mask, self.compute_dtype)) * lowest
-        return ops.expand_dims(bias, (1, 2))
+        return ops.expand_dims(bias, (1, 2) if len(bias.shape) == 2 else 1)
 
     def compute_output_shape(self, hidden_shape: Any, padding_mask_shape: Any = None) -> Any:
         """Returns the shape of `hidden`."""
@@ -277,34 +301,41 @@ class EncoderLayer(keras.layers.Layer):
             layer.build(hidden)
         self.built = True
 
-    def call(
-        self, hidden: Any, bias: Any, training: bool | None = None, first_only: bool = False
-    ) -> Any:
+    def call(self, hidden: Any, bias: Any, training: bool | None = None, starts: Any = None) -> Any:
         """Returns the layer's output, of the shape of `hidden`.
 
         Args:
             hidden: `[batch * length, hidden_dim]`.
-            bias: `[batch, 1, 1, length]`, added to attention scores.
+            bias: `[batch, 1, 1 or length, length]`, added to attention scores.
             training: Whether to apply dropout.
-            first_only: Whether to compute only the first token of each row,
-                `[batch, hidden_dim]`, for inference.
+            starts: int32 `[batch, rows]`: which tokens alone to compute,
+                `[batch * rows, hidden_dim]`, for inference; all if `None`.
         """
-        if first_only:
-            return self._first(hidden, bias)
+        if starts is not None:
+            return self._first(hidden, bias, starts)
         context = self._attend(hidden, bias, training)
         return self._feed_forward(hidden, context, training)
 
-    def _first(self, hidden: Any, bias: Any) -> Any:
+    def _first(self, hidden: Any, bias: Any, starts: Any) -> Any:
         batch, length = ops.shape(bias)[0], ops.shape(bias)[3]
         width, heads, head_dim = self.hidden_dim, self.num_heads, self.hidden_dim // self.num_heads
-        first = ops.reshape(hidden, (batch, length, width))[:, 0]
+        if bias.shape[2] == 1:  # one row to a line
+            rows = 1
+            first = ops.reshape(hidden, (batch, length, width))[:, 0]
+        else:
+            rows = ops.shape(starts)[1]
+            lines = ops.expand_dims(ops.arange(batch, dtype="int32") * length, 1)
+            places = ops.reshape(starts + lines, (-1,))
+            first = ops.take(hidden, places, axis=0)
+            bias = ops.take(ops.reshape(bias, (-1, length)), places, axis=0)
+            bias = ops.reshape(bias, (batch, 1, rows, length))
         query = affine(self.qkv, first, columns=slice(width))
         both = affine(self.qkv, hidden, columns=slice(width, None))
         both = ops.reshape(both, (batch, length, 2, heads, head_dim))
         key, value = ops.unstack(ops.transpose(both, (2, 0, 3, 1, 4)), 2)
-        query = ops.reshape(query, (batch, heads, 1, head_dim))
-        context = ops.reshape(self._mix(query, key, value, bias, None), (batch, width))
-        return self._feed_forward(first, context, None)
+        query = ops.transpose(ops.reshape(query, (batch, rows, heads, head_dim)), (0, 2, 1, 3))
+        context = ops.transpose(self._mix(query, key, value, bias, None), (0, 2, 1, 3))
+        return self._feed_forward(first, ops.reshape(context, (-1, width)), None)
 
     def _attend(self, hidden: Any, bias: Any, training: bool | None) -> Any:
         """Returns the attention context of each token, of the shape of `hidden`."""

@@ -30,6 +30,7 @@ HANDFUL = 8
 # The errors of TensorFlow and JAX that values of an operation's arguments can cause.
 _CAUSED_BY_VALUES = ("INVALID_ARGUMENT", "OUT_OF_RANGE")
 _OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
+_CARD_OUT_OF_MEMORY = "OUT_OF_MEMORY"
 
 
 def is_of_the_machine(error: BaseException) -> bool:
@@ -64,7 +65,11 @@ def _status(error: BaseException) -> str | None:
     if (jax := sys.modules.get("jax")) is not None and isinstance(
         error, jax.errors.JaxRuntimeError
     ):
-        return str(error).partition(":")[0]
+        told = str(error)
+        # What tunes kernels, and the driver, tell it inside of another error.
+        if _OUT_OF_MEMORY in told or _CARD_OUT_OF_MEMORY in told:
+            return _OUT_OF_MEMORY
+        return told.partition(":")[0]
     return None
 
 

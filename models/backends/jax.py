@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,8 @@ import numpy as np
 
 from models.backends import Compiled, Outputs, kernels
 from models.backends.kernels import Kernels
+
+_Implementation = Literal["cudnn", "xla"]
 
 
 def start(streams: bool) -> str:
@@ -44,39 +46,54 @@ def compiled(
 
 
 def _attend(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
-    """Mixes values by attention; see `Kernels.attend`. The first tokens of a row are real ones."""
-    if query.dtype != "float32" and _fuses_attention(query.dtype.name, query.shape[-1]):
+    """Mixes values by attention; see `Kernels.attend`."""
+    is_shared = bias.shape[2] > 1
+    if query.dtype != "float32" and _fuses_attention(query.dtype.name, query.shape[-1], is_shared):
+        return _fused(query, key, value, bias, "cudnn")
+    scores = jnp.einsum(
+        "btnh,bsnh->bnts", query * query.shape[-1] ** -0.5, key, preferred_element_type="float32"
+    )
+    weights = jax.nn.softmax(scores + bias).astype(value.dtype)
+    return jnp.einsum("bnts,bsnh->btnh", weights, value)
+
+
+def _fused(
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    bias: jax.Array,
+    implementation: _Implementation,
+) -> jax.Array:
+    """Mixes values in one operation. With one row to a line, its first tokens are real ones."""
+    limits: dict[str, Any] = {"bias": bias}
+    if bias.shape[2] == 1:
         lengths = jnp.sum(bias[:, 0, 0] == 0, axis=1, dtype="int32")
-        return jax.nn.dot_product_attention(
-            query,
-            key,
-            value,
-            key_value_seq_lengths=jnp.maximum(lengths, 1),  # a row may be all padding
-            implementation="cudnn",
-        )
-    scores = jnp.einsum("btnh,bsnh->bnts", query * query.shape[-1] ** -0.5, key) + bias
-    return jnp.einsum("bnts,bsnh->btnh", jax.nn.softmax(scores), value)
+        limits = {"key_value_seq_lengths": jnp.maximum(lengths, 1)}  # a row may be all padding
+    return jax.nn.dot_product_attention(query, key, value, implementation=implementation, **limits)
 
 
 @functools.cache
-def _fuses_attention(dtype: str, head_dim: int) -> bool:
-    """Returns whether cuDNN computes the attention of heads, and right, in one operation."""
+def _fuses_attention(dtype: str, head_dim: int, is_shared: bool) -> bool:
+    """Returns whether cuDNN computes the attention of heads, and right, in one operation.
+
+    Args:
+        dtype: Type of queries, keys and values.
+        head_dim: Width of a head.
+        is_shared: Whether rows share lines.
+    """
     if jax.default_backend() != "gpu":
         return False
+    length = 128
     with jax.ensure_compile_time_eval():
-        random = np.random.default_rng(0).normal(size=(3, 2, 64, 4, head_dim))
+        random = np.random.default_rng(0).normal(size=(3, 2, length, 4, head_dim))
         query, key, value = (jnp.asarray(array, dtype) for array in random)
-        lengths = jnp.asarray([64, 9], "int32")
+        row = np.repeat([0, 1, 2], [length // 2, length // 4, length // 4])
+        is_seen = row[:, None] == row if is_shared else (row == 0)[None]
+        bias = np.where(is_seen, 0.0, -3e4)[None, None].repeat(2, axis=0)
         found = []
-        for implementation in ("cudnn", "xla"):
+        for implementation in get_args(_Implementation):
             try:
-                context = jax.nn.dot_product_attention(
-                    query,
-                    key,
-                    value,
-                    key_value_seq_lengths=lengths,
-                    implementation=implementation,
-                )
+                context = _fused(query, key, value, jnp.asarray(bias, dtype), implementation)
             except (NotImplementedError, RuntimeError, ValueError):
                 return False
             found.append(np.asarray(context, "float32"))

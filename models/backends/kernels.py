@@ -42,7 +42,7 @@ class Kernels:
             does if `None`.
         attend: Mixes values by attention, from queries, keys and values, each
             `[batch, length, heads, head_dim]` and returned in this shape, and from what is added to
-            scores, `[batch, 1, 1, length]`; by two products if `None`.
+            scores, `[batch, 1, 1 or length, length]`; by two products if `None`.
         products: Computes the products of some dense layers.
     """
 

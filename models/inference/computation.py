@@ -12,6 +12,7 @@ from models import backends
 from models.backends import Outputs
 from models.embedder import Embedder
 from models.errors import UserError
+from models.places import ROW_LENGTHS
 
 if TYPE_CHECKING:
     import keras
@@ -26,7 +27,7 @@ class Computation:
     Args:
         outputs: Computes the results from the features.
         variables: All weights that the results depend on.
-        features: Names of the features; each is int32 `[rows, length]`.
+        features: Names of the features.
         width: Numbers in a row's result.
         use_xla: Whether XLA compiles it, anew for every shape. Otherwise TensorFlow runs operation
             by operation, and any shape will do.
@@ -42,7 +43,7 @@ class Computation:
     ) -> None:
         self.width = width
         self.compile_seconds: dict[tuple[int, int], float] = {}
-        """Seconds of the first call of each shape `(rows, length)` with XLA: its compilation."""
+        """Seconds of the first call of each shape `(lines, length)` with XLA: its compilation."""
         self._function = backends.current().compiled(outputs, variables, features, use_xla)
         self._use_xla = use_xla
         self._compiling = threading.Lock()
@@ -50,8 +51,8 @@ class Computation:
     def __call__(self, features: Mapping[str, np.ndarray]) -> np.ndarray:
         """Returns the results, `[rows, width]`."""
         if self._use_xla:
-            rows, length = features["token_ids"].shape
-            self._compile((rows, length), features)
+            lines, length = features["token_ids"].shape
+            self._compile((lines, length), features)
         return self._function(features)
 
     def _compile(self, shape: tuple[int, int], features: Mapping[str, np.ndarray]) -> None:
@@ -74,7 +75,8 @@ def computation_of(
 
     Args:
         model: The model.
-        use_xla: Whether XLA compiles it.
+        use_xla: Whether XLA compiles it, for rows that share lines (`models.places`). Otherwise
+            rows are padded.
         products: Computes the products of some of its dense layers.
 
     Raises:
@@ -86,6 +88,8 @@ def computation_of(
         outputs, features, width = model.vectors, model.features, model.dimensions
     else:
         outputs, features, width = _scores(model), list(model.input), len(model.labels)
+    if use_xla:
+        features = [ROW_LENGTHS if name == "padding_mask" else name for name in features]
 
     def computed(features: Mapping[str, Any]) -> Any:
         with kernels.using(replace(kernels.used(), products=products or {})):

@@ -1,32 +1,13 @@
-"""How a batch becomes micro-batches: each sequence once, those of like length together."""
+"""What is computed together: a micro-batch of rows, each padded to the longest of them."""
 
-import hashlib
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from models.embedder import NUM_SKIPPED
 from models.packing import Tokens
-
-LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
-"""Lengths that XLA compiles for, in tokens; a shorter row is padded to the next of them.
-
-Apart from 16 and 32, each is at most half as long again as the one before, so that little of a row
-is padding; more lengths would cost more compilations.
-"""
-
-
-def length_ladder(sequence_length: int, max_sequence_length: int) -> tuple[int, ...]:
-    """Returns the lengths to pad rows to when every shape is compiled, shortest first.
-
-    Args:
-        sequence_length: The length that texts are truncated to, which is the most common one.
-        max_sequence_length: The longest row that the backbone has positions for.
-    """
-    ends = {sequence_length, max_sequence_length}
-    return tuple(sorted(ends | {length for length in LENGTHS if length < max_sequence_length}))
 
 
 @dataclass(frozen=True)
@@ -38,6 +19,7 @@ class Work:
         first: int64 `[distinct]`: the row to compute for each distinct sequence.
         outputs: float32 `[distinct, width]`: receives the results.
         num_skipped: int64 `[rows]`: how many tokens at a row's beginning are not pooled.
+        pad_id: Id of the padding token.
         errors: Receives what went wrong with a distinct row, by its index.
     """
 
@@ -45,74 +27,110 @@ class Work:
     first: np.ndarray
     outputs: np.ndarray
     num_skipped: np.ndarray
+    pad_id: int
     errors: dict[int, str] = field(default_factory=dict)
 
-    def features(
-        self, rows: np.ndarray, length: int, pad_id: int, num_rows: int
-    ) -> dict[str, np.ndarray]:
-        """Returns rows as the inputs of a model; arguments as of `Tokens.pad`."""
-        features = self.tokens.pad(rows, length, pad_id, num_rows)
-        if self.num_skipped.any():
-            skipped = self.num_skipped[rows].astype(np.int32)
-            features[NUM_SKIPPED] = np.resize(skipped, (num_rows, 1))
+    @property
+    def lengths(self) -> np.ndarray:
+        """int64 `[distinct]`: tokens in each distinct row."""
+        return self.tokens.lengths[self.first]
+
+
+class MicroBatch(Protocol):
+    """Rows that are computed together."""
+
+    @property
+    def chosen(self) -> np.ndarray:
+        """int64 `[rows]`: their indices among the distinct rows of a `Work`."""
+
+    @property
+    def area(self) -> int:
+        """How many positions it has, tokens and padding."""
+
+    @property
+    def num_results(self) -> int:
+        """How many results the model gives, one for each row that there is room for."""
+
+    def features(self, work: Work) -> dict[str, np.ndarray]:
+        """Returns the inputs of the model."""
+
+    def own(self, results: np.ndarray) -> np.ndarray:
+        """Returns the results of its rows, `[rows, width]`, from `[num_results, width]`."""
+
+    def halves(self) -> "Sequence[MicroBatch]":
+        """Returns two with half of its rows each; none if there is but one row."""
+
+    def smaller(self) -> "Sequence[MicroBatch]":
+        """Returns two of about half its area; none if it cannot be smaller."""
+
+    def apart(self, rows: np.ndarray) -> "Sequence[MicroBatch]":
+        """Returns its rows at these indices in which one cannot spoil another's results.
+
+        None for those that stand so in this one already.
+        """
+
+
+@dataclass(frozen=True)
+class PaddedRows:
+    """Rows that are padded to the longest of them; see `MicroBatch`.
+
+    Attributes:
+        chosen: int64 `[rows]`: their indices among the distinct rows.
+        lengths: int64 `[rows]`: tokens in each of them.
+    """
+
+    chosen: np.ndarray
+    lengths: np.ndarray
+
+    @property
+    def area(self) -> int:
+        """How many positions it has, tokens and padding."""
+        return self.num_results * int(self.lengths.max())
+
+    @property
+    def num_results(self) -> int:
+        """How many rows there are."""
+        return len(self.chosen)
+
+    def features(self, work: Work) -> dict[str, np.ndarray]:
+        """Returns the inputs of the model, each int32 `[rows, length]`."""
+        rows = work.first[self.chosen]
+        features = work.tokens.pad(rows, int(self.lengths.max()), work.pad_id)
+        if work.num_skipped.any():
+            features[NUM_SKIPPED] = work.num_skipped[rows, None].astype(np.int32)
         return features
 
+    def own(self, results: np.ndarray) -> np.ndarray:
+        """Returns the results as they are."""
+        return results
 
-def distinct_rows(
-    tokens: Tokens, num_skipped: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray, list[bytes]]:
-    """Finds the rows that hold the same sequence.
+    def halves(self) -> "list[PaddedRows]":
+        """Returns two with half of its rows each; none if there is but one row."""
+        middle = len(self.chosen) // 2
+        parts = (slice(middle), slice(middle, None)) if middle else ()
+        return [PaddedRows(self.chosen[part], self.lengths[part]) for part in parts]
 
-    Args:
-        tokens: Packed rows.
-        num_skipped: int64 `[rows]`: rows with different numbers are different.
+    def smaller(self) -> "list[PaddedRows]":
+        """Returns `halves`."""
+        return self.halves()
 
-    Returns:
-        int64 `[distinct]`, the first row of each distinct sequence; int64 `[rows]`, the index of
-        each row's sequence among them; and a key of 16 bytes for each distinct sequence.
-    """
-    flat = [ids.tobytes() for ids in (tokens.ids, tokens.segment_ids) if ids is not None]
-    if num_skipped is None or not num_skipped.any():
-        marks: Iterator[bytes] = itertools.repeat(b"")
-    else:
-        marks = (number.tobytes() for number in num_skipped)
-    item = tokens.ids.itemsize
-    seen: dict[bytes, int] = {}
-    first: list[int] = []
-    inverse = np.empty(len(tokens), np.int64)
-    bounds = (tokens.splits * item).tolist()
-    for row, (start, end) in enumerate(itertools.pairwise(bounds)):
-        key = b"".join(part[start:end] for part in flat) + next(marks)
-        index = seen.setdefault(key, len(first))
-        if index == len(first):
-            first.append(row)
-        inverse[row] = index
-    keys = [hashlib.blake2b(key, digest_size=16).digest() for key in seen]
-    return np.array(first, np.int64), inverse, keys
+    def apart(self, rows: np.ndarray) -> "list[PaddedRows]":
+        """Returns none: no row of a padded micro-batch depends on another."""
+        return []
 
 
-def micro_batches(
-    lengths: np.ndarray, batch_tokens: int, ladder: Sequence[int] = ()
-) -> Iterator[np.ndarray]:
+def padded_rows(rows: np.ndarray, lengths: np.ndarray, batch_tokens: int) -> Iterator[PaddedRows]:
     """Groups rows into micro-batches of similar length, the longest first.
 
     Args:
-        lengths: int64 `[rows]`: tokens in each row.
+        rows: int64 `[rows]`: their indices among the distinct rows.
+        lengths: int64 `[rows]`: tokens in each of them.
         batch_tokens: Maximum token area of a micro-batch, unless one row alone is longer.
-        ladder: Lengths that rows are padded to; if empty, to the longest of their micro-batch.
-
-    Yields:
-        Indices of the rows of a micro-batch.
     """
     order = np.argsort(-lengths, kind="stable")
     at = 0
     while at < len(order):
-        longest = padded_length(max(1, int(lengths[order[at]])), ladder)
-        rows = max(1, batch_tokens // longest)
-        yield order[at : at + rows]
-        at += rows
-
-
-def padded_length(length: int, ladder: Sequence[int]) -> int:
-    """Returns the length that a row is padded to: the next one of a ladder, if there is one."""
-    return next((step for step in ladder if step >= length), length)
+        num_rows = max(1, batch_tokens // max(1, int(lengths[order[at]])))
+        some = order[at : at + num_rows]
+        yield PaddedRows(rows[some], lengths[some])
+        at += num_rows

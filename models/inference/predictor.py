@@ -4,7 +4,7 @@ The hot loop of the project, usable without Beam.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,25 +15,16 @@ from typing_extensions import Self
 
 from models import backends
 from models.embedder import Embedder, check_embeds_pairs, resolve_embedding
-from models.errors import RunError, UserError
-from models.faults import (
-    FailuresInSuccession,
-    is_of_the_machine,
-    is_out_of_memory,
-    reason_of,
-    try_again,
-)
+from models.errors import UserError
+from models.faults import FailuresInSuccession
 from models.inference import runtime
+from models.inference.attempts import NOT_FINITE, Attempts
 from models.inference.computation import Computation, computation_of
 from models.inference.cost import seconds_per_token
+from models.inference.distinct import distinct_rows
+from models.inference.lines import line_lengths, shared_lines
 from models.inference.loading import load
-from models.inference.micro_batches import (
-    Work,
-    distinct_rows,
-    length_ladder,
-    micro_batches,
-    padded_length,
-)
+from models.inference.micro_batches import MicroBatch, Work, padded_rows
 from models.inference.precision import Precision
 from models.inference.recent import RecentResults
 from models.inputs import as_texts
@@ -53,14 +44,12 @@ TASKS: tuple[Task, ...] = get_args(Task)
 """What a predictor computes for a text: the probability of each class, or a vector."""
 
 BATCH_TOKENS = {"CPU": 1024, "GPU": 16_384}
-"""Token area (rows times the longest row) of a micro-batch for each device.
+"""Token area (rows times the longest row, or all lines) of a micro-batch for each device.
 
 On a CPU, what a micro-batch needs stays in its core's caches; `benchmarks/predictor.py` compares
 areas. On a GPU, it is large enough that its matrix products fill the device, and small enough that
-the last one of a record batch, which has empty rows, is a small part of that batch.
+what one layer hands to the next stays in its cache.
 """
-
-_NOT_FINITE = "the model's output is not a finite number"
 
 
 @dataclass
@@ -97,9 +86,10 @@ class Predictor:
     (`models.faults`) is raised: a device or memory that fails again and again, a model that fails
     on every row.
 
-    On a GPU, and on JAX everywhere, XLA compiles the model for a few shapes: rows are padded to one
-    of the lengths of `length_ladder`, and a micro-batch to as many rows as fit into the token area.
-    While one micro-batch is computed, another thread prepares the next and hands it over.
+    On a GPU, and on JAX everywhere, XLA compiles the model for a few shapes: rows stand side by
+    side in lines of a fixed length (`models.inference.lines`), of which a micro-batch has as many
+    as fit into the token area. While one micro-batch is computed, another thread prepares the next
+    and hands it over.
 
     Args:
         model: The model to run, with its preprocessor.
@@ -137,19 +127,19 @@ class Predictor:
         self.precision = precision or model.backbone.compute_dtype
         self.seconds_per_token = seconds_per_token(model.backbone, device)
         use_xla = device == "GPU" or backends.compiles_each_shape()
-        self._ladder: tuple[int, ...] = ()
+        self._longest = model.backbone.max_sequence_length
+        self._line_lengths: tuple[int, ...] = ()
         if use_xla:
-            longest = model.backbone.max_sequence_length
-            self._ladder = length_ladder(self.preprocessor.sequence_length, longest)
-        self._pad_id = self.preprocessor.tokenizer.pad_token_id
-        self._compute = computation or computation_of(model, use_xla)
-        self.width = self._compute.width
+            truncated = min(self.preprocessor.sequence_length, self._longest)
+            self._line_lengths = line_lengths((truncated, self._longest))
+        compute = computation or computation_of(model, use_xla)
+        self.width = compute.width
         self._num_skipped = model.num_skipped if isinstance(model, Embedder) else 0
         self._recent = RecentResults(self.width)
         self._failures = FailuresInSuccession("the model")
-        self._batch_tokens = BATCH_TOKENS[device]
-        if batch_tokens is not None:
-            self._batch_tokens = check_size("batch_tokens", batch_tokens)
+        if batch_tokens is None:
+            batch_tokens = BATCH_TOKENS[device]
+        self._attempts = Attempts(compute, self.width, check_size("batch_tokens", batch_tokens))
         streams = runtime.num_streams(device)
         self._pool = ThreadPoolExecutor(streams, thread_name_prefix="predictor")
         self._lock = threading.Lock()
@@ -286,6 +276,11 @@ class Predictor:
         errors = {int(row_of[window]): error for window, error in found.errors.items()}
         return Prediction(outputs, errors, found.padded_tokens, found.precision)
 
+    @property
+    def batch_tokens(self) -> int:
+        """Token area of a micro-batch: what was asked for, or what fits into memory."""
+        return self._attempts.batch_tokens
+
     def forget(self) -> None:
         """Forgets the results of recent rows, so that the same rows are computed again."""
         self._recent.clear()
@@ -310,22 +305,31 @@ class Predictor:
         outputs = np.full((len(first), self.width), np.nan, np.float32)
         known, results = self._recent.find(keys)
         outputs[known] = results
-        if on_rows is not None and len(known):
-            on_rows(int(copies[known].sum()))
         new = np.delete(np.arange(len(first)), known)
-        work = Work(tokens, first, outputs, num_skipped)
+        pad_id = self.preprocessor.tokenizer.pad_token_id
+        work = Work(tokens, first, outputs, num_skipped, pad_id)
 
-        def run(chosen: np.ndarray) -> int:
-            """Computes distinct rows; returns how many positions were padding."""
-            padded = self._run(work, chosen)
+        def count(chosen: np.ndarray) -> None:
+            """Reports distinct rows that are done."""
             done = int(copies[chosen].sum())
             if on_rows is not None and done:
                 with self._lock:
                     on_rows(done)
+
+        def run(batch: MicroBatch) -> int:
+            """Computes distinct rows; returns how many positions were padding."""
+            padded = self._attempts.run(work, batch)
+            count(batch.chosen)
             return padded
 
-        batches = micro_batches(tokens.lengths[first[new]], self._batch_tokens, self._ladder)
-        padded_tokens = sum(self._pool.map(run, (new[batch] for batch in batches)))
+        count(known)
+        is_long = work.lengths[new] > self._longest
+        for index in new[is_long].tolist():
+            work.errors[index] = (
+                f"a row of {work.lengths[index]} tokens; the model has {self._longest} positions"
+            )
+        count(new[is_long])
+        padded_tokens = sum(self._pool.map(run, self._micro_batches(work, new[~is_long])))
         computed = [index for index in new.tolist() if index not in work.errors]
         self._recent.add([keys[index] for index in computed], outputs[computed])
         errors = {}
@@ -340,65 +344,16 @@ class Predictor:
             errors = {int(row): work.errors[int(inverse[row])] for row in failed}
         return Prediction(outputs[inverse], errors, padded_tokens, self.precision)
 
+    def _micro_batches(self, work: Work, new: np.ndarray) -> Iterator[MicroBatch]:
+        """Returns the micro-batches of distinct rows."""
+        lengths = work.lengths[new]
+        if not self._line_lengths:
+            return padded_rows(new, lengths, self.batch_tokens)
+        return shared_lines(new, lengths, self.batch_tokens, self._line_lengths)
+
     def _add_failures(self, work: Work, failed: set[bytes]) -> None:
         """Raises `RunError` if it is the model's fault that every row of a batch failed."""
         reason = next(iter(work.errors.values()))
-        if reason == _NOT_FINITE and self.precision != "float32":
+        if reason == NOT_FINITE and self.precision != "float32":
             reason += f"; {self.precision} may be too narrow for it: compute in float32"
         self._failures.add(failed, reason)
-
-    def _run(self, work: Work, chosen: np.ndarray) -> int:
-        """Computes one micro-batch, in halves if it fails as a whole.
-
-        Args:
-            work: Receives the results.
-            chosen: Indices of its distinct rows.
-
-        Returns:
-            How many positions were padding.
-        """
-        rows = work.first[chosen]
-        lengths = work.tokens.lengths[rows]
-        length = padded_length(int(lengths.max()), self._ladder)
-        most_rows = max(1, self._batch_tokens // length)
-        middle = len(chosen) // 2
-        halves = (chosen[:middle], chosen[middle:])
-        if len(chosen) > most_rows:
-            # An earlier micro-batch of this area did not fit into memory.
-            return sum(self._run(work, half) for half in halves)
-        num_rows = most_rows if self._ladder else len(chosen)
-
-        def compute() -> np.ndarray:
-            features = work.features(rows, length, self._pad_id, num_rows)
-            return self._checked(self._compute(features), num_rows)[: len(chosen)]
-
-        def is_fault(error: Exception) -> bool:
-            is_too_large = is_out_of_memory(error) and num_rows > 1
-            return is_of_the_machine(error) and not is_too_large
-
-        try:
-            outputs = try_again(compute, "the computation", is_fault)
-        except RunError:
-            raise
-        except Exception as error:
-            if is_out_of_memory(error):
-                # Later micro-batches are cut to what fits.
-                self._batch_tokens = min(self._batch_tokens, num_rows // 2 * length)
-            elif not middle:
-                work.errors[int(chosen[0])] = reason_of(error)
-                return 0
-            return sum(self._run(work, half) for half in halves if len(half))
-        is_finite = np.isfinite(outputs).all(axis=1)
-        work.outputs[chosen[is_finite]] = outputs[is_finite]
-        for index in chosen[~is_finite]:
-            work.errors[int(index)] = _NOT_FINITE
-        return num_rows * length - int(lengths.sum())
-
-    def _checked(self, outputs: np.ndarray, num_rows: int) -> np.ndarray:
-        """Returns a micro-batch's results, of which there must be one for each row."""
-        if outputs.shape != (num_rows, self.width):
-            raise RunError(
-                f"the model gave results of the shape {list(outputs.shape)}, not "
-                f"{[num_rows, self.width]}: no row can be told its own"
-            )
-        return outputs

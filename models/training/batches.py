@@ -7,11 +7,11 @@ import keras
 import numpy as np
 
 from models import backends
-from models.inference.micro_batches import length_ladder, padded_length
 from models.inputs import as_segments
 from models.packing import Tokens
 from models.preprocessor import Preprocessor
 from models.presets.fields import check_size
+from models.training.lengths import length_ladder, padded_length
 
 # How many batches' rows are sorted by length together in training: enough that little is padding,
 # few enough that an epoch stays shuffled.
@@ -184,7 +184,7 @@ def token_batches(
 
     ladder: tuple[int, ...] = ()
     if backends.compiles_each_shape():
-        ladder = length_ladder(preprocessor.sequence_length, preprocessor.sequence_length)
+        ladder = length_ladder(preprocessor.sequence_length)
 
     def make(rows: np.ndarray) -> Any:
         length = padded_length(int(lengths[rows].max(initial=1)), ladder)

@@ -96,3 +96,20 @@ def test_a_bad_row_that_recurs_is_one_bad_row():
     failures = FailuresInSuccession("the model")
     for _ in range(100):
         failures.add(["the same"] * 100, "odd")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 99 bytes.",
+        "INTERNAL: Autotuning failed: RESOURCE_EXHAUSTED: Out of memory",
+        "INTERNAL: Failed to allocate 99 bytes for new constant: CUDA_ERROR_OUT_OF_MEMORY",
+    ],
+)
+def test_jax_tells_that_there_is_no_memory_in_several_ways(told):
+    import jax
+
+    error = jax.errors.JaxRuntimeError(told)
+    assert faults.is_out_of_memory(error)
+    assert is_of_the_machine(error)
+    assert not faults.is_out_of_memory(jax.errors.JaxRuntimeError("INTERNAL: illegal access"))

@@ -8,7 +8,7 @@ jax = pytest.importorskip("jax")
 if keras.backend.backend() != "jax":
     pytest.skip("what JAX does as the backend", allow_module_level=True)
 
-from models.backends.jax import _attend, _fuses_attention, compiled  # noqa: E402
+from models.backends.jax import _attend, _fused, _fuses_attention, compiled  # noqa: E402
 
 
 def attention(query, key, value, bias):
@@ -18,18 +18,33 @@ def attention(query, key, value, bias):
     return np.einsum("bnts,bsnh->btnh", weights / weights.sum(axis=-1, keepdims=True), value)
 
 
+OF_PADDED_ROWS = np.where(np.arange(5) < np.array([[5], [2]]), 0, -3e4)[:, None, None]
+ROWS = np.array([[0, 0, 1, 1, 2], [0, 1, 2, 2, 2]])
+OF_LINES = np.where(ROWS[:, :, None] == ROWS[:, None, :], 0, -3e4)[:, None]
+either = pytest.mark.parametrize("bias", [OF_PADDED_ROWS, OF_LINES], ids=["padded", "lines"])
+
+
+@either
 @pytest.mark.parametrize(("dtype", "atol"), [("float32", 1e-5), ("float16", 5e-3)])
-def test_attention_is_its_definition(dtype, atol):
+def test_attention_is_its_definition(dtype, atol, bias):
     arrays = np.random.default_rng(0).normal(size=(3, 2, 5, 4, 8))
-    bias = np.where(np.arange(5) < np.array([[5], [2]]), 0, -3e4)[:, None, None]
     found = _attend(*(jax.numpy.asarray(a, dtype) for a in arrays), jax.numpy.asarray(bias, dtype))
     assert found.dtype == dtype
     np.testing.assert_allclose(np.asarray(found, "float32"), attention(*arrays, bias), atol=atol)
 
 
+@either
+def test_attention_in_one_operation_is_its_definition(bias):
+    arrays = np.random.default_rng(0).normal(size=(3, 2, 5, 4, 8))
+    inputs = (jax.numpy.asarray(array, "float32") for array in (*arrays, bias))
+    found = _fused(*inputs, "xla")  # as for cuDNN, which a CPU does not have
+    np.testing.assert_allclose(found, attention(*arrays, bias), atol=1e-5)
+
+
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="needs a machine without a GPU")
-def test_there_is_no_fused_attention_on_a_cpu():
-    assert not _fuses_attention("float16", 64)
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_there_is_no_fused_attention_on_a_cpu(is_shared):
+    assert not _fuses_attention("float16", 64, is_shared)
 
 
 def test_weights_are_arguments_so_that_new_ones_count():

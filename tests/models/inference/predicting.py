@@ -13,7 +13,8 @@ from models.inference.computation import computation_of
 from models.presets.embedding import EmbeddingSettings
 
 any_shape = pytest.mark.skipif(
-    backends.compiles_each_shape(), reason="JAX pads micro-batches to a few shapes everywhere"
+    backends.compiles_each_shape(),
+    reason="on JAX rows share lines everywhere, as test_predictor_lines.py has it",
 )
 
 AREA = 48
@@ -75,12 +76,12 @@ class Computed:
         return [rows * length for rows, length in self.shapes]
 
 
-def watched(model, device="CPU", long_text="truncate", **faults):
+def watched(model, device="CPU", long_text="truncate", area=AREA, **faults):
     """Returns a predictor and what it computes with; arguments as of `Computed`."""
     computed = Computed(
         computation_of(model, use_xla=device == "GPU" or backends.compiles_each_shape()), **faults
     )
-    return Predictor(model, device, AREA, long_text, computed), computed
+    return Predictor(model, device, area, long_text, computed), computed
 
 
 def make_embedder(classifier, *arguments, **settings):

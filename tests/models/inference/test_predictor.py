@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import BertClassifier, Predictor, PresetError, UserError
-from models.inference.micro_batches import distinct_rows, micro_batches
+from models.inference.distinct import distinct_rows
+from models.inference.micro_batches import padded_rows
 from models.packing import Tokens
 from tests.models.inference.predicting import (
     AREA,
@@ -135,12 +136,14 @@ def test_distinct_rows_are_the_first_of_their_kind(rows):
 @given(lengths=st.lists(st.integers(0, 40), max_size=60), area=st.integers(1, 200))
 def test_micro_batches_hold_every_row_once_within_the_area(lengths, area):
     lengths = np.array(lengths, np.int64)
-    batches = list(micro_batches(lengths, area))
-    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    batches = list(padded_rows(np.arange(len(lengths)) + 7, lengths, area))
+    chosen = [index - 7 for batch in batches for index in batch.chosen]
+    assert sorted(chosen) == list(range(len(lengths)))
     for batch in batches:
-        assert len(batch) == 1 or len(batch) * lengths[batch].max() <= area
+        assert len(batch.chosen) == 1 or batch.area <= area
+        assert (batch.lengths == lengths[batch.chosen - 7]).all()
     # The rows of a micro-batch are of like length: none reaches into the next one's.
-    longest_first = [lengths[batch] for batch in batches]
+    longest_first = [batch.lengths for batch in batches]
     for before, after in pairwise(longest_first):
         assert before.min() >= after.max()
 
@@ -172,6 +175,7 @@ def test_progress_adds_up_to_all_rows_copies_too(predictor, texts):
     assert min(done) >= 1
 
 
+@any_shape
 def test_a_batch_that_does_not_fit_is_halved_and_later_ones_are_smaller(classifier, texts):
     predictor, computed = watched(classifier, largest_area=AREA // 2)
     np.testing.assert_allclose(
@@ -208,6 +212,7 @@ def test_a_failed_row_raises_where_there_is_nowhere_to_report_it(classifier):
         predictor(["good", "[", "bad"])
 
 
+@any_shape
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_an_output_that_is_no_number_is_an_error_of_its_row(classifier, value):
     bad_id = classifier.preprocessor.tokenizer.token_to_id("[")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from models import Predictor
-from models.inference.micro_batches import distinct_rows
+from models.inference.distinct import distinct_rows
 from tests.models.inference.predicting import AREA, SHORT_LENGTH, make_embedder, watched
 
 

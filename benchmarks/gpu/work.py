@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from benchmarks.card import CardUse
 from benchmarks.flops import SHAPES, Shape
+from benchmarks.gpu.use import CardUse
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 MAX_TOKENS = 512
@@ -24,8 +24,10 @@ class Size:
         rows: Texts per pass.
         passes: Passes that are counted.
         fixed_lengths: Lengths that texts are padded and cut to for `keras.Model.predict`.
-        batch_sizes: Rows per batch of sentence-transformers.
-        matmuls: Rows, width and columns of the products, the fastest of which is the peak.
+        batch_sizes: Rows per batch of the rivals in PyTorch.
+        products: Rows, width and columns of the products, the fastest of which is the peak.
+        copied: Numbers in the array whose copy shows the bandwidth of memory.
+        area: Token area of the attention that is timed.
     """
 
     shapes: dict[str, Shape]
@@ -33,7 +35,9 @@ class Size:
     passes: int
     fixed_lengths: tuple[int, ...]
     batch_sizes: tuple[int, ...]
-    matmuls: tuple[tuple[int, int, int], ...]
+    products: tuple[tuple[int, int, int], ...]
+    copied: int
+    area: int
 
 
 FULL = Size(
@@ -41,8 +45,10 @@ FULL = Size(
     rows=8192,
     passes=3,
     fixed_lengths=(128, 512),
-    batch_sizes=(32, 256),
-    matmuls=((8192, 8192, 8192), (65_536, 768, 3072), (4096, 4096, 4096)),
+    batch_sizes=(64, 256, 1024),
+    products=((8192, 8192, 8192), (16_384, 4096, 8192), (65_536, 768, 3072)),
+    copied=1 << 29,
+    area=16_384,
 )
 QUICK = Size(
     {"tiny": Shape(2, 64, 2, 128, vocabulary_size=1000)},
@@ -50,9 +56,14 @@ QUICK = Size(
     passes=1,
     fixed_lengths=(128,),
     batch_sizes=(32,),
-    matmuls=((256, 256, 256),),
+    products=((256, 256, 256),),
+    copied=1 << 16,
+    area=512,
 )
 """Shows that all of it works, in seconds on a CPU."""
+
+RECORD_BATCH = 2048
+"""Rows that the pipelines hand to the predictor at a time."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,8 @@ class Pass:
         flops: Floating-point operations of the real tokens.
         precision: Type that was computed in.
         busy: Percent of time in which the GPU was busy in the later passes, if known.
+        moved: Bytes as of `Shape.bytes_moved`, if the number of micro-batches is known.
+        compiled: Seconds of each compilation by shape, if known.
     """
 
     first: float
@@ -76,6 +89,8 @@ class Pass:
     flops: int
     precision: str
     busy: float | None
+    moved: int | None = None
+    compiled: dict[str, float] | None = None
 
 
 def vocabulary(shape: Shape) -> list[str]:
@@ -89,14 +104,17 @@ def lengths(rows: int) -> np.ndarray:
     return np.clip(random.lognormal(np.log(60), 0.8, rows).astype(np.int64), 8, MAX_TOKENS)
 
 
-def make_texts(shape: Shape, rows: int) -> list[str]:
-    """Returns texts of those lengths, of random words; no two are equal."""
+def make_ids(shape: Shape, rows: int) -> list[np.ndarray]:
+    """Returns the ids of words of texts of those lengths, without special tokens."""
     random = np.random.default_rng(1)
     words = shape.vocabulary_size - len(SPECIAL)
-    return [
-        " ".join(f"w{number}" for number in random.integers(words, size=length - 2))
-        for length in lengths(rows)
-    ]
+    return [random.integers(words, size=length - 2) + len(SPECIAL) for length in lengths(rows)]
+
+
+def make_texts(shape: Shape, rows: int) -> list[str]:
+    """Returns texts of those lengths, of random words; no two are equal."""
+    words = vocabulary(shape)
+    return [" ".join([words[number] for number in ids]) for ids in make_ids(shape, rows)]
 
 
 def time_passes(run: Callable[[], object], count: int) -> tuple[float, list[float], float | None]:
@@ -122,3 +140,10 @@ def arguments() -> tuple[Size, Shape, str]:
     """Returns the size, the shape and the device that the command line names."""
     size = QUICK if sys.argv[1] == "quick" else FULL
     return size, size.shapes[sys.argv[2]], sys.argv[3]
+
+
+def with_special(ids: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns rows between [CLS] and [SEP], int32 `[total]`, and where each begins and ends."""
+    first, last = (np.array([SPECIAL.index(token)]) for token in ("[CLS]", "[SEP]"))
+    flat = np.concatenate([part for row in ids for part in (first, row, last)]).astype(np.int32)
+    return flat, np.cumsum([0, *(len(row) + 2 for row in ids)])

@@ -1,0 +1,1 @@
+"""Speed on a GPU; see `benchmarks/gpu/__main__.py`."""
