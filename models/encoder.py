@@ -11,7 +11,7 @@ from keras import ops
 from models import backends
 from models.backends import kernels
 from models.backends.kernels import ACTIVATIONS, affine
-from models.layer_norm import LayerNorm
+from models.backends.layer_norm import LayerNorm
 from models.serialization import register
 
 _is_loading = contextvars.ContextVar("_is_loading", default=False)

@@ -11,7 +11,7 @@ if keras.backend.backend() != "tensorflow":
 
 from models.backends.tensorflow import _in_one_pass, _one_pass_works, compiled
 from models.families.bert import BertBackbone
-from models.layer_norm import LayerNorm
+from models.backends.layer_norm import LayerNorm
 
 needs_onednn = pytest.mark.skipif(
     not _one_pass_works(), reason="this TensorFlow computes without oneDNN"

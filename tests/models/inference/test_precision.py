@@ -4,6 +4,8 @@ import pytest
 from models import Predictor, backends
 from models.errors import Advice, UserError
 from models.inference import precision, processor
+from models.inference.computation import computation_of
+from models.inference.int8.encoder import int8_products
 from models.inference.precision import resolve
 
 TEXTS = ["A fine day.", "Cold soup and slow service, never again!", "It is what it is."]
@@ -120,9 +122,12 @@ def test_fast_gives_way_where_int8_is_not_close(task, monkeypatch):
 
 @needs_int8
 def test_closeness_is_judged_with_the_prefix_of_the_preset():
-    options = {"task": "embed", "prefix": "query: "}
-    exact = Predictor.from_preset("sentiment_tiny_en", precision="float32", **options)
-    found = Predictor.from_preset("sentiment_tiny_en", precision="int8", **options)
-    assert precision.is_close(exact.model, exact._compute, found._compute)
-    worse = lambda features: exact._compute(features)[::-1]  # noqa: E731  (another text's vector)
-    assert not precision.is_close(exact.model, exact._compute, worse)
+    options = {"task": "embed", "prefix": "query: ", "precision": "float32"}
+    model = Predictor.from_preset("sentiment_tiny_en", **options).model
+    exact = computation_of(model)
+    assert precision.is_close(model, exact, computation_of(model, products=int8_products(model)))
+
+    def other_texts(features):
+        return exact(features)[::-1]
+
+    assert not precision.is_close(model, exact, other_texts)
