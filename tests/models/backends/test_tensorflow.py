@@ -9,9 +9,9 @@ from models.backends.kernels import Kernels
 if keras.backend.backend() != "tensorflow":
     pytest.skip("what TensorFlow does as the backend", allow_module_level=True)
 
+from models.backends.layer_norm import LayerNorm
 from models.backends.tensorflow import _in_one_pass, _one_pass_works, compiled
 from models.families.bert import BertBackbone
-from models.backends.layer_norm import LayerNorm
 
 needs_onednn = pytest.mark.skipif(
     not _one_pass_works(), reason="this TensorFlow computes without oneDNN"
