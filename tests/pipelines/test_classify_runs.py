@@ -293,6 +293,15 @@ assert not {{"apache_beam", "tensorflow"}} & set(sys.modules)
     assert "is up to date" in done.stdout
 
 
+@pytest.fixture
+def interruptible():
+    """Lets SIGINT interrupt, which is ignored where a shell started the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_during_publishing_waits_and_says_that_all_is_there(
     classify, tmp_path, monkeypatch
 ):
