@@ -13,7 +13,8 @@ TEXTS = ["A fine day.", "Cold soup and slow service, never again!", "It is what 
 
 @pytest.fixture
 def has(monkeypatch):
-    """Makes the processor say that it has the given features alone."""
+    """Makes the processor say that it has the given features alone, on TensorFlow."""
+    monkeypatch.setattr(backends, "name", lambda: "tensorflow")
 
     def set_flags(*flags, kernels=True):
         monkeypatch.setattr(processor, "_flags", lambda: frozenset(flags))

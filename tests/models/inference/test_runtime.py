@@ -153,7 +153,8 @@ def test_too_few_addresses_for_tensorflow_are_a_sentence():
         "from models.inference import runtime\n"
         "resource.setrlimit(resource.RLIMIT_AS, (3_000_000 << 10, resource.RLIM_INFINITY))\n"
         "try: runtime.start()\n"
-        "except UserError as error: print(error)"
+        "except UserError as error: print(error)",
+        KERAS_BACKEND="tensorflow",
     )
     assert done.stdout.startswith("this process may use 3,000,000 KiB of addresses (ulimit -v), ")
     assert done.returncode == 0
