@@ -128,6 +128,7 @@ def _attention(tools: _Jax, size: Size) -> list[dict[str, Any]]:
                 case = {"length": length, "heads": heads, "head_dim": head_dim, "way": way}
                 try:
                     case["ms"] = 1e3 * _seconds(tools, tools.compiled(attend), *arrays)
+                # In these ways a card, a version of cuDNN, a type and a shape are refused.
                 except (NotImplementedError, RuntimeError, ValueError) as error:
                     case["error"] = str(error).partition("\n")[0]
                 found.append(case)

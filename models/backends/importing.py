@@ -120,6 +120,7 @@ def _no_jax() -> Iterator[None]:
     if "jax" in sys.modules:
         yield
         return
+    # None makes an import fail, which the type of `sys.modules` does not tell.
     modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]
     modules["jax"] = None
     try:
@@ -146,4 +147,5 @@ def unconverted(method: _T) -> _T:
             return method(*args, **kwargs)
         return tensorflow().autograph.experimental.do_not_convert(method)(*args, **kwargs)
 
+    # It takes and returns what the method does, which its own type does not tell.
     return call  # type: ignore[return-value]

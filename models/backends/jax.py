@@ -94,6 +94,7 @@ def _fuses_attention(dtype: str, head_dim: int, is_shared: bool) -> bool:
         for implementation in get_args(_Implementation):
             try:
                 context = _fused(query, key, value, jnp.asarray(bias, dtype), implementation)
+            # In these ways a card, a version of cuDNN, a type and a shape are refused.
             except (NotImplementedError, RuntimeError, ValueError):
                 return False
             found.append(np.asarray(context, "float32"))

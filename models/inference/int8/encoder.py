@@ -33,8 +33,6 @@ def int8_products(model: "Classifier | Embedder") -> dict[keras.layers.Dense, Pr
     have no scale that is known before, and this product is where int8 would lose most for the time
     it saves. All else is as in the model, whose weights are of float32.
 
-    Takes about a second for each 100 million weights on one core.
-
     Args:
         model: A model whose weights are float32, with its preprocessor.
     """

@@ -38,7 +38,7 @@ _LOWEST = {
 """The lowest number that an activation gives, for those that have one."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Inputs:
     """What is known of a layer's inputs.
 
@@ -58,7 +58,7 @@ class Inputs:
         return cls(rows.min(axis=0), rows.max(axis=0), rows.mean(axis=0, dtype=np.float64))
 
     def with_more(self, other: "Inputs") -> "Inputs":
-        """Returns a description of both, of as many rows each."""
+        """Returns a description of both, which count alike in the mean."""
         return Inputs(
             np.minimum(self.lowest, other.lowest),
             np.maximum(self.highest, other.highest),

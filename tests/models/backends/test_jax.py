@@ -8,7 +8,7 @@ jax = pytest.importorskip("jax")
 if keras.backend.backend() != "jax":
     pytest.skip("what JAX does as the backend", allow_module_level=True)
 
-from models.backends.jax import _attend, _fused, _fuses_attention, compiled  # noqa: E402
+from models.backends.jax import _attend, _fused, _fuses_attention, compiled  # noqa: E402  (imports JAX)
 
 
 def attention(query, key, value, bias):
