@@ -34,7 +34,12 @@ def normalized(vectors: Any, gamma: Any, beta: Any) -> Any:
 def _weighted(tokens: Any, weights: Any) -> Any:
     """Returns the weighted sum of each row's tokens, from weights `[lines, rows, length]`."""
     is_pooled = ops.expand_dims(ops.any(weights != 0, axis=1), 2)
-    return ops.matmul(weights, ops.where(is_pooled, tokens, 0.0))
+    pooled = ops.where(is_pooled, tokens, 0.0)
+    if weights.shape[1] == 1:
+        # A product adds the tokens one by one, which over 512 of them costs a digit; a sum does
+        # not.
+        return ops.sum(ops.transpose(weights, (0, 2, 1)) * pooled, axis=1, keepdims=True)
+    return ops.matmul(weights, pooled)
 
 
 def _sum(tokens: Any, places: Places) -> tuple[Any, Any]:

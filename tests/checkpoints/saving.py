@@ -50,6 +50,7 @@ def save_model(
 ) -> None:
     """Writes `config.json` and the weights of a model of one of the families."""
     prefix, sizes = _CONFIGS[model_type]
+    torch.manual_seed(0)
     fields = getattr(transformers, f"{prefix}Config")(**{**sizes, **config})
     model = getattr(transformers, f"{prefix}{task}")(fields)
     randomize(model)
@@ -67,6 +68,7 @@ def randomize(module: torch.nn.Module) -> None:
 def save_dense(folder: Path, inputs: int, outputs: int, activation: str, bias: bool) -> None:
     """Writes the folder of a dense layer of sentence-transformers."""
     folder.mkdir()
+    torch.manual_seed(0)
     layer = torch.nn.Linear(inputs, outputs, bias=bias)
     randomize(layer)
     stored = {f"linear.{name}": value for name, value in layer.state_dict().items()}
