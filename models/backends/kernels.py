@@ -43,11 +43,14 @@ class Kernels:
         attend: Mixes values by attention, from queries, keys and values, each
             `[batch, length, heads, head_dim]` and returned in this shape, and from what is added to
             scores, `[batch, 1, 1 or length, length]`; by two products if `None`.
+        bfloat16_dense: Applies a dense layer in bfloat16 whose weights stay the same, from inputs,
+            kernel, bias and the name of an activation, if any; as in other types if `None`.
         products: Computes the products of some dense layers.
     """
 
     normalize: Callable[[Any, Any, Any, float], Any] | None = None
     attend: Callable[[Any, Any, Any, Any], Any] | None = None
+    bfloat16_dense: Callable[[Any, Any, Any, str | None], Any] | None = None
     products: Mapping[keras.layers.Dense, Product] = field(default_factory=dict)
 
 
@@ -97,5 +100,7 @@ def affine(
     if columns != slice(None):
         kernel = ops.convert_to_tensor(kernel)[:, columns]
         bias = ops.convert_to_tensor(bias)[columns]
+    if (dense := used().bfloat16_dense) is not None and layer.compute_dtype == "bfloat16":
+        return dense(inputs, kernel, bias, activation)
     outputs = ops.add(ops.matmul(inputs, kernel), bias)
     return outputs if activation is None else ACTIVATIONS[activation](outputs)

@@ -92,7 +92,7 @@ class Predictor:
     and hands it over.
 
     Args:
-        model: The model to run, with its preprocessor.
+        model: The model to run, with its preprocessor; its weights are not to change any more.
         device: `"CPU"` or `"GPU"`.
         batch_tokens: Token area of a micro-batch; chosen for the device if `None`.
         long_text: Whether a text longer than the preprocessor's length is truncated, or split into

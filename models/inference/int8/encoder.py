@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from models.backends import onednn
 from models.backends.kernels import Kernels, Product, affine, using
 from models.inference import processor, runtime
 from models.inference.int8.products import Inputs, of_activations, of_vectors
@@ -38,12 +39,13 @@ def int8_products(model: "Classifier | Embedder") -> dict[keras.layers.Dense, Pr
     """
     layers = model.backbone.encoder.layers
     seen = _inputs(model)
-    half = "bfloat16" if processor.has_bfloat16_products() else "float32"
+    has_half = processor.has_bfloat16_products() and onednn.dense_works()
+    half = "bfloat16" if has_half else "float32"
     made: dict[keras.layers.Dense, Product] = {}
     for layer in layers:
         made[layer.qkv] = _by_columns(layer.qkv, seen[layer.qkv], half)
-        if half != "float32":
-            made[layer.attention_output] = _in_half(layer.attention_output, half)
+        if has_half:
+            made[layer.attention_output] = _in_bfloat16(layer.attention_output)
         made[layer.intermediate] = _whole(
             of_vectors(*_weights(layer.intermediate), seen[layer.intermediate])
         )
@@ -84,14 +86,13 @@ def _by_columns(layer: keras.layers.Dense, inputs: Inputs, dtype: str) -> Produc
     return computed
 
 
-def _in_half(layer: keras.layers.Dense, dtype: str) -> Product:
-    """Returns the product of a layer in half precision, with results of float32."""
-    kernel, bias = (tf.cast(tf.constant(weight), dtype) for weight in _weights(layer))
+def _in_bfloat16(layer: keras.layers.Dense) -> Product:
+    """Returns the product of a layer in bfloat16, with results of float32."""
+    kernel, bias = (tf.cast(tf.constant(weight), "bfloat16") for weight in _weights(layer))
 
     def computed(inputs: Any, columns: slice, activation: str | None) -> Any:
         assert columns == slice(None)
-        assert activation is None
-        outputs = tf.nn.bias_add(tf.matmul(tf.cast(inputs, dtype), kernel), bias)
+        outputs = onednn.dense(tf.cast(inputs, "bfloat16"), kernel, bias, activation)
         return tf.cast(outputs, "float32")
 
     return computed

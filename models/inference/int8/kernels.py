@@ -1,17 +1,12 @@
-"""TensorFlow's products of 8-bit integers on a CPU, which oneDNN computes.
-
-TensorFlow has no function for them: they are operations that its graph rewriter puts into graphs.
-"""
+"""TensorFlow's products of 8-bit integers on a CPU, which oneDNN computes."""
 
 import functools
-from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf.message import Message
 
-FUSED = {"gelu": "GeluExact", "gelu_approximate": "GeluApproximate"}
-"""Activations that are computed together with a product, by their name in a configuration."""
+from models.backends import onednn
+from models.backends.kernels import ACTIVATIONS
 
 LARGEST = 127
 """Signed integers are from -127 to 127, unsigned ones from 0 to 255."""
@@ -52,7 +47,7 @@ def matmul(
         kernel: qint8 `[width, units]`; always the same tensor for one place in a graph.
         scales: float32 `[units]`: what the sums of each column are multiplied with.
         bias: float32 `[units]`: what is added then.
-        activation: A key of `FUSED`, to apply then; none if `None`.
+        activation: A key of `onednn.FUSED`, to apply then; none if `None`.
         dtype: Type of the result, float32 or bfloat16.
 
     Returns:
@@ -63,43 +58,31 @@ def matmul(
     reach = scales * LARGEST
     numbers = [np.asarray(part, np.float32) for part in (bias, lowest, highest, -reach, reach)]
     tensors = [inputs, kernel, *map(tf.constant, numbers)]
-    fused = ["BiasAdd", *([FUSED[activation]] if activation else []), "Dequantize"]
+    names = ["BiasAdd", *([onednn.FUSED[activation]] if activation else []), "Dequantize"]
+    fused = [name.encode() for name in names]
     result = tf.as_dtype(dtype)
-    attributes: dict[str, Message] = {
-        "T1": _type(inputs.dtype),
-        "T2": _type(tf.qint8),
-        "Tbias": _type(tf.float32),
-        "U": _type(result),
-        "Tout": _type(result),
-        "Thost_inputs": _types([tensor.dtype for tensor in tensors]),
-        "Thost_outputs": _types([result]),
-        "Tdevice_inputs": _types([]),
-        "Tdevice_outputs": _types([]),
-        "fused_ops": _value(list=_List(s=[name.encode() for name in fused])),
-        "input_quant_mode": _value(s=b"SCALED"),
-        "output_quant_mode": _value(s=b"SCALED"),
-        "is_weight_const": _value(b=True),  # it is put in order for the processor once
-        "is_bias_const": _value(b=True),
-        "transpose_a": _value(b=False),
-        "transpose_b": _value(b=False),
-    }
-    graph = tf.compat.v1.get_default_graph()
-    made = graph.create_op("_QuantizedMatMul", tensors, [result], attrs=attributes, name="int8")
-    outputs = made.outputs[0]
-    outputs.set_shape([inputs.shape[0], kernel.shape[1]])
-    return outputs
-
-
-_value = tf.compat.v1.AttrValue
-_List = tf.compat.v1.AttrValue.ListValue
-
-
-def _type(dtype: tf.DType) -> Message:
-    return _value(type=dtype.as_datatype_enum)
-
-
-def _types(dtypes: Sequence[tf.DType]) -> Message:
-    return _value(list=_List(type=[dtype.as_datatype_enum for dtype in dtypes]))
+    return onednn.operation(
+        "_QuantizedMatMul",
+        tensors,
+        result,
+        [inputs.shape[0], kernel.shape[1]],
+        T1=inputs.dtype,
+        T2=tf.qint8,
+        Tbias=tf.float32,
+        U=result,
+        Tout=result,
+        Thost_inputs=[tensor.dtype for tensor in tensors],
+        Thost_outputs=[result],
+        Tdevice_inputs=[],
+        Tdevice_outputs=[],
+        fused_ops=fused,
+        input_quant_mode=b"SCALED",
+        output_quant_mode=b"SCALED",
+        is_weight_const=True,  # it is put in order for the processor once
+        is_bias_const=True,
+        transpose_a=False,
+        transpose_b=False,
+    )
 
 
 @functools.cache
@@ -114,7 +97,7 @@ def work() -> bool:
     forms = [
         (inputs, activation, dtype)
         for inputs in (signed, unsigned)
-        for activation in (None, *FUSED)
+        for activation in (None, *onednn.FUSED)
         for dtype in ("float32", "bfloat16")
     ]
 
@@ -124,18 +107,11 @@ def work() -> bool:
             given = tf.bitcast(tf.constant(inputs), tf.qint8 if inputs is signed else tf.quint8)
             weights = tf.bitcast(tf.constant(kernel), tf.qint8)
             outputs.append(matmul(given, weights, scales, bias, activation, dtype))
-        return [tf.cast(output, tf.float32) for output in outputs]
+        return outputs
 
-    try:
-        with tf.device("CPU"):
-            found = tf.function(compute, autograph=False)()
-    except (tf.errors.OpError, ValueError, TypeError):
-        return False
-    for (inputs, activation, dtype), output in zip(forms, found, strict=True):
-        expected = inputs.astype(np.int64) @ kernel.astype(np.int64) * scales + bias
-        if activation is not None:
-            expected = tf.nn.gelu(expected, approximate=activation == "gelu_approximate").numpy()
-        tolerance = 1e-3 if dtype == "float32" else 0.02
-        if not np.allclose(output, expected, rtol=tolerance, atol=tolerance):
-            return False
-    return True
+    expected = []
+    for inputs, activation, dtype in forms:
+        exact = inputs.astype(np.int64) @ kernel.astype(np.int64) * scales + bias
+        outputs = exact if activation is None else ACTIVATIONS[activation](tf.constant(exact))
+        expected.append((outputs, 1e-3 if dtype == "float32" else 0.02))
+    return onednn.gives(compute, expected)

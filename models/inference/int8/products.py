@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from models.backends import onednn
 from models.backends.kernels import ACTIVATIONS
 from models.inference.int8 import kernels
 
@@ -157,7 +158,7 @@ class _Weights:
 def _activated(
     weights: _Weights, integers: tf.Tensor, bias: np.ndarray, activation: str | None, dtype: str
 ) -> tf.Tensor:
-    fused = activation if activation in kernels.FUSED else None
+    fused = activation if activation in onednn.FUSED else None
     outputs = kernels.matmul(
         integers,
         weights.integers,

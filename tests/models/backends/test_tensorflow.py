@@ -3,18 +3,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.backends import kernels
-from models.backends.kernels import Kernels
+from models.backends import kernels, onednn
+from models.backends.kernels import ACTIVATIONS, Kernels, affine
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("what TensorFlow does as the backend", allow_module_level=True)
 
 from models.backends.layer_norm import LayerNorm
-from models.backends.tensorflow import _in_one_pass, _one_pass_works, compiled
+from models.backends.tensorflow import compiled
 from models.families.bert import BertBackbone
 
 needs_onednn = pytest.mark.skipif(
-    not _one_pass_works(), reason="this TensorFlow computes without oneDNN"
+    not onednn.layer_norm_works(), reason="this TensorFlow computes without oneDNN"
 )
 
 
@@ -34,7 +34,7 @@ def test_one_pass_gives_what_keras_gives(layer, shape):
     inputs = tf.constant(np.random.default_rng(1).normal(2, 3, shape), tf.float32)
     expected = layer(inputs)
     signature = [tf.TensorSpec([None] * (len(shape) - 1) + [16], tf.float32)]
-    with kernels.using(Kernels(normalize=_in_one_pass)):
+    with kernels.using(Kernels(normalize=onednn.layer_norm)):
         traced = tf.function(layer, input_signature=signature).get_concrete_function()
     np.testing.assert_allclose(traced(inputs), expected, atol=2e-6)
 
@@ -44,15 +44,15 @@ def test_one_pass_in_half_precision_gives_what_keras_gives():
     layer = LayerNorm(dtype="bfloat16")
     inputs = tf.random.normal((5, 64), 2.0, 3.0, tf.bfloat16, seed=0)
     expected = layer(inputs)
-    with kernels.using(Kernels(normalize=_in_one_pass)):
+    with kernels.using(Kernels(normalize=onednn.layer_norm)):
         found = tf.function(layer, autograph=False)(inputs)
     assert found.dtype == tf.bfloat16
     np.testing.assert_allclose(found, expected, atol=0.02)
 
 
-def operations(use_xla):
+def operations(use_xla, dtype="float32"):
     """Returns the types of a graph's operations, each with those of its inputs."""
-    backbone = BertBackbone(50, 2, 2, 8, 16, activation="gelu")
+    backbone = BertBackbone(50, 2, 2, 8, 16, activation="gelu", dtype=dtype)
     call = compiled(backbone.tokens, backbone.variables, list(backbone.input), use_xla)
     cells = [cell.cell_contents for cell in call.__closure__]
     graph = next(cell.graph for cell in cells if hasattr(cell, "graph"))
@@ -74,3 +74,39 @@ def test_graphs_have_what_the_rewriter_fuses():
 
 def test_xla_is_left_to_fuse_norms_by_itself():
     assert "_MklLayerNorm" not in {kind for kind, _ in operations(use_xla=True)}
+
+
+@needs_onednn
+@pytest.mark.parametrize("activation", [None, *ACTIVATIONS])
+@pytest.mark.parametrize("columns", [slice(None), slice(3, 11)], ids=["all", "some"])
+def test_a_layer_in_bfloat16_gives_what_keras_gives(activation, columns):
+    layer = keras.layers.Dense(16, bias_initializer="normal", dtype="bfloat16")
+    layer.build((None, 32))
+    inputs = tf.random.normal((9, 32), dtype="bfloat16", seed=0)
+    expected = affine(layer, inputs, activation, columns)
+    with kernels.using(Kernels(bfloat16_dense=onednn.dense)):
+        traced = tf.function(lambda rows: affine(layer, rows, activation, columns), autograph=False)
+        outputs = [traced(inputs), traced(inputs)]
+    for found in outputs:
+        assert found.dtype == tf.bfloat16
+        np.testing.assert_allclose(found, expected, rtol=0.02, atol=0.02)
+
+
+@needs_onednn
+def test_products_in_bfloat16_bring_their_kernels_in_order_once():
+    found = operations(use_xla=False, dtype="bfloat16")
+    products = [inputs for kind, inputs in found if kind == "_MklNativeFusedMatMul"]
+    assert len(products) == 8
+    assert not {"BiasAdd", "Erf"} & {kind for kind, _ in found}
+
+
+def test_an_operation_that_is_not_there_does_not_work():
+    def compute():
+        return [onednn.operation("_NoSuchThing", [], tf.float32, [], T=tf.float32)]
+
+    assert not onednn.gives(compute, [(0.0, 1.0)])
+
+
+def test_an_operation_that_computes_something_else_does_not_work():
+    assert onednn.gives(lambda: [tf.constant(1.0)], [(1.0, 0.01)])
+    assert not onednn.gives(lambda: [tf.constant(1.0)], [(2.0, 0.01)])
