@@ -84,10 +84,11 @@ def computation_of(
     """
     from models.backends import kernels
 
+    outputs = outputs_of(model)
     if isinstance(model, Embedder):
-        outputs, features, width = model.vectors, model.features, model.dimensions
+        features, width = model.features, model.dimensions
     else:
-        outputs, features, width = _scores(model), list(model.input), len(model.labels)
+        features, width = list(model.input), len(model.labels)
     if use_xla:
         features = [ROW_LENGTHS if name == "padding_mask" else name for name in features]
 
@@ -96,6 +97,15 @@ def computation_of(
             return outputs(features)
 
     return Computation(computed, model.variables, features, width, use_xla)
+
+
+def outputs_of(model: "Classifier | Embedder") -> Outputs:
+    """Returns what computes a model's results: its classes' probabilities, numbers or vectors.
+
+    Raises:
+        UserError: A classifier's scores are not probabilities.
+    """
+    return model.vectors if isinstance(model, Embedder) else _scores(model)
 
 
 def _scores(classifier: "Classifier") -> Outputs:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from models.inference.computation import Computation, computation_of
+from models.inference.computation import Computation, computation_of, outputs_of
 from models.inference.precision import Precision, fast_on_a_cpu, is_close, resolve
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def load(
     if dtype == "int8":
         model = make("float32")
         computation = _in_int8(model)
-        if precision != "fast" or is_close(model, computation_of(model), computation):
+        if precision != "fast" or is_close(model, outputs_of(model), computation):
             return model, computation, dtype
         dtype = fast_on_a_cpu(with_int8=False)
     model = make(dtype)

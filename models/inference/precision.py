@@ -1,7 +1,7 @@
 """What a model computes in: types of numbers, and what this machine does with them."""
 
 import warnings
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -9,9 +9,10 @@ from models import backends
 from models.embedder import NUM_SKIPPED, Embedder
 from models.errors import Advice, UserError
 from models.inference import processor
-from models.inference.int8.texts import TEXTS
+from models.inference.int8.texts import TEXTS, encoded
 
 if TYPE_CHECKING:
+    from models.backends import Outputs
     from models.classifier import Classifier
     from models.inference.computation import Computation
 
@@ -90,29 +91,30 @@ def int8_problem(device: str) -> str | None:
     return None if kernels.work() else "this TensorFlow has no kernels for it"
 
 
-def is_close(model: "Classifier | Embedder", exact: "Computation", found: "Computation") -> bool:
-    """Returns whether a computation is close to the exact one, for texts of many kinds.
+def is_close(model: "Classifier | Embedder", exact: "Outputs", found: "Computation") -> bool:
+    """Returns whether a computation is close to the model's own, for texts of many kinds.
 
     Vectors need a mean cosine of `COSINE`, classes a mean difference of at most `CHANGE`, and
     numbers one of at most `CHANGE` of their spread.
 
     Args:
-        model: The model that both compute.
-        exact: Its computation in float32.
-        found: The other one.
+        model: A model in float32.
+        exact: Computes its results.
+        found: Computes them in something else.
     """
+    import keras
+
     preprocessor = model.preprocessor
     assert preprocessor is not None
-    texts: list[Any] = [list(TEXTS[1::2])]
-    if isinstance(model, Embedder):
-        texts = model.settings.prepare(texts)
-    tokens, _ = preprocessor.encode(*texts)
+    tokens = encoded(model, TEXTS[1::2])
     rows = np.arange(len(tokens))
     width = int(tokens.lengths.max())
     features = tokens.pad(rows, width, preprocessor.tokenizer.pad_token_id)
     if isinstance(model, Embedder) and model.num_skipped:
         features[NUM_SKIPPED] = np.full((len(rows), 1), model.num_skipped, np.int32)
-    expected, others = exact(features), found(features)
+    # One call does not pay for a graph.
+    tensors = {name: keras.ops.convert_to_tensor(array) for name, array in features.items()}
+    expected, others = keras.ops.convert_to_numpy(exact(tensors)), found(features)
     if isinstance(model, Embedder):
         lengths = np.linalg.norm(expected, axis=1) * np.linalg.norm(others, axis=1)
         cosines = (expected * others).sum(axis=1) / np.maximum(lengths, 1e-12)

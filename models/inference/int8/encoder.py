@@ -13,7 +13,7 @@ from models.backends import onednn
 from models.backends.kernels import Kernels, Product, affine, using
 from models.inference import processor, runtime
 from models.inference.int8.products import Inputs, of_activations, of_vectors
-from models.inference.int8.texts import TEXTS
+from models.inference.int8.texts import TEXTS, encoded
 from models.packing import Tokens
 
 if TYPE_CHECKING:
@@ -103,9 +103,7 @@ def _inputs(model: "Classifier | Embedder") -> dict[keras.layers.Dense, Inputs]:
 
     They are the same ones every time, so that every process computes the same.
     """
-    preprocessor = model.preprocessor
-    assert preprocessor is not None
-    batches = [_random_rows(model), preprocessor.encode(TEXTS[::2])[0]]
+    batches = [_random_rows(model), encoded(model, TEXTS[::2])]
     with ThreadPoolExecutor(runtime.num_cores()) as pool:
         of_random, of_texts = pool.map(partial(_inputs_of, model), batches)
     return {layer: inputs.with_more(of_texts[layer]) for layer, inputs in of_random.items()}

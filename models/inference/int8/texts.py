@@ -1,5 +1,14 @@
 """Texts of many kinds, to see what the inputs of a model's products are like, and to check them."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from models.embedder import Embedder
+from models.packing import Tokens
+
+if TYPE_CHECKING:
+    from models.classifier import Classifier
+
 TEXTS = (
     "The central bank left interest rates unchanged on Tuesday, saying inflation had slowed.",
     "Terrible service. We waited an hour for cold soup and nobody apologised!",
@@ -67,3 +76,13 @@ TEXTS = (
     "Rainfall in the valley has halved since the first measurements were made.",
 )
 """Short texts in several languages; one that a tokenizer cannot spell has unknown tokens."""
+
+
+def encoded(model: "Classifier | Embedder", texts: Sequence[str]) -> Tokens:
+    """Returns the packed tokens of texts, which have the prefix of an embedder's."""
+    assert model.preprocessor is not None
+    segments: list[Any] = [list(texts)]
+    if isinstance(model, Embedder):
+        segments = model.settings.prepare(segments)
+    tokens, _ = model.preprocessor.encode(*segments)
+    return tokens

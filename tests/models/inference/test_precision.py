@@ -4,8 +4,10 @@ import pytest
 from models import Predictor, backends
 from models.errors import Advice, UserError
 from models.inference import precision, processor
-from models.inference.computation import computation_of
+from models.inference.computation import computation_of, outputs_of
 from models.inference.int8.encoder import int8_products
+from models.inference.int8.texts import TEXTS as OF_MANY_KINDS
+from models.inference.int8.texts import encoded
 from models.inference.precision import resolve
 
 TEXTS = ["A fine day.", "Cold soup and slow service, never again!", "It is what it is."]
@@ -125,10 +127,19 @@ def test_fast_gives_way_where_int8_is_not_close(task, monkeypatch):
 def test_closeness_is_judged_with_the_prefix_of_the_preset():
     options = {"task": "embed", "prefix": "query: ", "precision": "float32"}
     model = Predictor.from_preset("sentiment_tiny_en", **options).model
-    exact = computation_of(model)
+    exact = outputs_of(model)
     assert precision.is_close(model, exact, computation_of(model, products=int8_products(model)))
 
     def other_texts(features):
-        return exact(features)[::-1]
+        return computation_of(model)(features)[::-1]
 
     assert not precision.is_close(model, exact, other_texts)
+
+
+def test_texts_of_many_kinds_are_tokenized_with_the_prefix_of_the_preset():
+    options = {"task": "embed", "precision": "float32"}
+    plain = Predictor.from_preset("sentiment_tiny_en", **options).model
+    prefixed = Predictor.from_preset("sentiment_tiny_en", prefix="query: ", **options).model
+    spelled = encoded(plain, [f"query: {text}" for text in OF_MANY_KINDS])
+    found = encoded(prefixed, OF_MANY_KINDS)
+    np.testing.assert_array_equal(found.ids, spelled.ids)
