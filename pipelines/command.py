@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import backends
+from models.backends import importing
 from models.errors import RunError, UserError
 from pipelines import __version__, options
 from pipelines.job import Asked, MakeJob, Plan, ask, make_plan
@@ -226,8 +227,11 @@ def _build(
         progress: Counts what is done.
         pipeline: The pipeline to apply the transforms to.
     """
+    # Beam's manager of models that share a GPU would import PyTorch, which takes two seconds.
+    with importing.without("torch"):
+        from transforms.infer import PredictorHandler
+
     from models.presets.lookup import PlannedPreset
-    from transforms.infer import PredictorHandler
     from transforms.quantizing.calibrate import Calibrate
     from transforms.quantizing.quantize import Quantize
     from transforms.read import ReadCorpus

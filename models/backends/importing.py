@@ -78,7 +78,8 @@ def tensorflow() -> Any:
     with _importing:
         if sys.modules.get("tensorflow") is None:
             check_address_space()
-            with quiet_stderr(), _no_jax():
+            # Its converter for phones would import JAX, which takes a second or two.
+            with quiet_stderr(), without("jax"):
                 _import("tensorflow")
         module = sys.modules["tensorflow"]
         if backends.name() != "tensorflow":
@@ -115,18 +116,21 @@ def _import(package: str) -> ModuleType:
 
 
 @contextlib.contextmanager
-def _no_jax() -> Iterator[None]:
-    """Keeps TensorFlow's converter for phones from importing JAX, which takes a second or two."""
-    if "jax" in sys.modules:
+def without(package: str) -> Iterator[None]:
+    """Makes an import of a package fail in the body, unless it is imported already.
+
+    For one that others import wherever it is installed, whether they need it or not.
+    """
+    if package in sys.modules:
         yield
         return
     # None makes an import fail, which the type of `sys.modules` does not tell.
     modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]
-    modules["jax"] = None
+    modules[package] = None
     try:
         yield
     finally:
-        del modules["jax"]
+        del modules[package]
 
 
 def is_tracing() -> bool:

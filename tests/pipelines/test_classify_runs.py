@@ -293,6 +293,23 @@ assert not {{"apache_beam", "tensorflow"}} & set(sys.modules)
     assert "is up to date" in done.stdout
 
 
+def test_a_run_imports_neither_pytorch_nor_jax(tiny_preset, tmp_path):
+    for name in ("torch", "jax"):
+        package = tmp_path / "installed" / name
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text(f"raise SystemExit('{name} is imported')")
+    (tmp_path / "a.txt").write_text("\n".join(TEXTS))
+    flags = [f"--input={tmp_path}/a.txt", f"--output={tmp_path}/out", f"--preset={tiny_preset}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.classify", *flags],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "installed")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture
 def interruptible():
     """Lets SIGINT interrupt, which is ignored where a shell started the tests in the background."""
