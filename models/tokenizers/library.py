@@ -7,6 +7,7 @@ the library itself where a model was trained with it.
 """
 
 import functools
+import itertools
 import os
 import unicodedata
 from collections.abc import Callable, Collection, Sequence
@@ -35,6 +36,8 @@ META = "\u2581"
 # Bytes of one, two or three characters of one or two bytes each, and of one or two of three bytes.
 _PERIODS = (1, 2, 3, 4, 6)
 
+# Those with characters; all others have none, or private ones.
+_PLANES = [range(plane << 16, (plane + 1) << 16) for plane in (0, 1, 2, 3, 14)]
 _PICTURES = range(0x1F300, 0x1FB00)
 _SKIN_TONES = range(0x1F3FB, 0x1F400)  # which change the picture before them
 
@@ -128,12 +131,14 @@ def unsettled(categories: str = "LMNPSZC", without: Collection[str] = ()) -> str
         without: Characters, or the two letters of a category, that do not count as settled.
     """
     is_settled = np.zeros(0x110000, bool)
-    for code in range(0x110000):
+    for code in itertools.chain.from_iterable(_PLANES):
         character = chr(code)
         category = unicodedata.category(character)
+        if category in ("Cs", "Co", "Cn"):
+            continue
         is_settled[code] = (
             category[0] in categories
-            and category not in ("Cs", "Co", "Cn", *without)
+            and category not in without
             and character not in without
             and category == ucd_3_2_0.category(character)
         )
