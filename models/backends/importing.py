@@ -9,6 +9,8 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -115,22 +117,34 @@ def _import(package: str) -> ModuleType:
         ) from None
 
 
+class _Refused(MetaPathFinder, Loader):
+    """Finds a package, and fails to import it.
+
+    `None` in `sys.modules` would do, but libraries look there for packages to ask for their types.
+    """
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self) if fullname == self._package else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        raise ModuleNotFoundError(f"{self._package} is not imported here", name=self._package)
+
+
 @contextlib.contextmanager
 def without(package: str) -> Iterator[None]:
     """Makes an import of a package fail in the body, unless it is imported already.
 
     For one that others import wherever it is installed, whether they need it or not.
     """
-    if package in sys.modules:
-        yield
-        return
-    # None makes an import fail, which the type of `sys.modules` does not tell.
-    modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]
-    modules[package] = None
+    refused = _Refused(package)
+    sys.meta_path.insert(0, refused)
     try:
         yield
     finally:
-        del modules[package]
+        sys.meta_path.remove(refused)
 
 
 def is_tracing() -> bool:
