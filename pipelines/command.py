@@ -56,6 +56,11 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         raise UserError("--limit is for a trial, and --if_exists=update for all of the input")
     args.output = args.output or DEFAULT_OUTPUT
     options.choose_backend(args)
+    if args.precision == "int8" and backends.name() != "tensorflow":
+        raise UserError(
+            f"--precision=int8 is for TensorFlow, and the backend is {backends.name()}: choose "
+            "bfloat16, float32 or fast"
+        )
 
     # Imported here, so that --help and a mistyped flag are answered at once.
     from pipelines.running import check_reach, check_store_flags, is_local, runner_of

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 Precision = Literal["auto", "fast", "float32", "bfloat16", "float16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-"""What may be asked for: a type of numbers, `auto` for the fastest that is exact, or `fast` for the
-fastest that is close enough (`is_close`)."""
+"""What may be asked for: a type of numbers, `auto` for half precision on a GPU and else float32, or
+`fast` for the fastest that is close enough (`is_close`)."""
 
 COSINE = 0.999
 """How close vectors are to those of float32 in what `fast` may choose, in the mean."""
@@ -33,8 +33,8 @@ def resolve(precision: Precision, device: str) -> str:
     """Returns the type of numbers to compute in.
 
     `auto` is half precision on a GPU, float32 on a CPU. `fast` on a CPU is the first that this
-    machine has instructions for of int8, for which `is_close` has yet to be asked, bfloat16 and
-    float32.
+    machine has instructions for of int8, bfloat16 and float32; of the first two `is_close` has yet
+    to be asked.
 
     Args:
         precision: What was asked for.

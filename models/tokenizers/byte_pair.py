@@ -29,6 +29,10 @@ def _in_order(vocabulary: Mapping[str, int]) -> list[str]:
     for token, token_id in vocabulary.items():
         if not isinstance(token_id, int) or isinstance(token_id, bool):
             raise ValueError(f"token {token!r} has the id {token_id!r}, which is not an integer")
+        try:
+            token.encode()
+        except UnicodeEncodeError:  # JSON can spell it
+            raise ValueError(f"token {token!r} has half a character, a surrogate") from None
     tokens = sorted(vocabulary, key=vocabulary.__getitem__)
     for index, token in enumerate(tokens):
         token_id = vocabulary[token]

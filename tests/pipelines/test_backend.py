@@ -63,6 +63,14 @@ def test_a_process_with_keras_cannot_change_to_another(flags):
     assert not done.folder.exists()
 
 
+@needs_jax
+def test_int8_on_jax_is_refused_before_any_worker_starts(flags):
+    done = run_process("classify", *flags, "--precision=int8", "--backend=jax", *PROCESSES)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "--precision=int8 is for TensorFlow, and the backend is jax: choose" in done.err
+    assert not done.folder.exists()
+
+
 def test_a_backend_that_the_commands_do_not_run_on_is_refused(flags):
     done = run_process("classify", *flags, KERAS_BACKEND="torch")
     assert (done.code, done.err.count("\n")) == (2, 1)

@@ -29,10 +29,10 @@ def int8_products(model: "Classifier | Embedder") -> dict[keras.layers.Dense, Pr
     """Returns the products of a model's encoder in int8.
 
     Queries, keys and values and both products of the feed-forward networks are in int8, which are
-    five in six of the multiplications. Attention and the product behind it are in bfloat16 where
-    the processor has instructions for it, else in float32: the vectors of tokens mixed by attention
-    have no scale that is known before, and this product is where int8 would lose most for the time
-    it saves. All else is as in the model, whose weights are of float32.
+    eleven in twelve of the multiplications by weights. Attention and the product behind it are in
+    bfloat16 where the processor has instructions for it, else in float32: the vectors of tokens
+    mixed by attention have no scale that is known before, and this product is where int8 would lose
+    most for the time it saves. All else is as in the model, whose weights are of float32.
 
     Args:
         model: A model whose weights are float32, with its preprocessor.

@@ -3,7 +3,7 @@ import pytest
 
 from models import Predictor, backends
 from models.errors import Advice, UserError
-from models.inference import precision, processor
+from models.inference import loading, precision, processor
 from models.inference.computation import computation_of, outputs_of
 from models.inference.int8.encoder import int8_products
 from models.inference.int8.texts import TEXTS as OF_MANY_KINDS
@@ -118,9 +118,37 @@ def test_fast_gives_way_where_int8_is_not_close(task, monkeypatch):
     monkeypatch.setattr(precision, "COSINE", 1.1)
     monkeypatch.setattr(precision, "CHANGE", -1.0)
     predictor = Predictor.from_preset("sentiment_tiny_en", task, precision="fast")
-    assert predictor.precision == precision.fast_on_a_cpu(with_int8=False)
+    assert predictor.precision == "float32"
     expected = Predictor.from_preset("sentiment_tiny_en", task, precision="float32")(TEXTS)
-    np.testing.assert_allclose(predictor(TEXTS), expected, atol=0.1)
+    np.testing.assert_array_equal(predictor(TEXTS), expected)
+
+
+needs_tensorflow = pytest.mark.skipif(
+    backends.name() != "tensorflow", reason="on JAX there is nothing faster on a processor"
+)
+
+
+@needs_tensorflow
+@pytest.mark.parametrize("task", ["classify", "embed"])
+def test_fast_gives_way_where_bfloat16_is_not_close(task, has, monkeypatch):
+    has("avx512_bf16")
+    expected = Predictor.from_preset("sentiment_tiny_en", task, precision="bfloat16")
+    predictor = Predictor.from_preset("sentiment_tiny_en", task, precision="fast")
+    assert predictor.precision == expected.precision == "bfloat16"
+    np.testing.assert_array_equal(predictor(TEXTS), expected(TEXTS))
+    monkeypatch.setattr(precision, "COSINE", 1.1)
+    monkeypatch.setattr(precision, "CHANGE", -1.0)
+    assert Predictor.from_preset("sentiment_tiny_en", task, precision="fast").precision == "float32"
+
+
+@needs_int8
+def test_bfloat16_is_tried_where_int8_is_not_close(has, monkeypatch):
+    has("avx512_vnni", "avx512_bf16")
+    answers = iter([False, True])
+    monkeypatch.setattr(loading, "is_close", lambda *_: next(answers))
+    predictor = Predictor.from_preset("sentiment_tiny_en", precision="fast")
+    assert predictor.precision == predictor.model.backbone.compute_dtype == "bfloat16"
+    assert list(answers) == []
 
 
 @needs_int8

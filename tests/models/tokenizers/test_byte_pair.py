@@ -205,6 +205,7 @@ WRONG = {
     "an id is negative": ({**VOCABULARY, "zz": -1}, [], "'zz' has the id -1"),
     "an id is no number": ({**VOCABULARY, "zz": "5"}, [], "'zz' has the id '5'"),
     "an id is a truth value": ({**VOCABULARY, "zz": True}, [], "'zz' has the id True"),
+    "a token is half a character": ({**VOCABULARY, "z\ud800": SIZE}, [], r"'z\\ud800' has half a"),
     "a merge is one token": (VOCABULARY, [MERGES[0], "the"], "merge 1, 'the'"),
     "a merge is three tokens": (VOCABULARY, ["t h e"], "merge 0, 't h e'"),
     "a merge is empty": (VOCABULARY, [""], "merge 0, ''"),

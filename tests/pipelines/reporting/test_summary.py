@@ -145,9 +145,12 @@ def test_names_and_sizes_of_the_output(summary):
         ({"float32": 5}, "64 tokens a text"),
         ({"int8": 5}, "64 tokens a text, computed in int8"),
         ({"int8": 5, "bfloat16": 2}, "64 tokens a text, computed in bfloat16 and int8"),
+        ({"float32": 5, "bfloat16": 2}, "64 tokens a text, computed in bfloat16 and float32"),
+        ({"float32": 5, "bfloat16": 0}, "64 tokens a text"),
+        ({"bfloat16": 0}, "64 tokens a text"),
     ],
 )
-def test_what_was_computed_in_is_said_unless_it_is_float32(summary, counts, said):
+def test_what_was_computed_in_is_said_unless_it_is_float32_alone(summary, counts, said):
     manifest = manifest_of({"good": 5}, counters={"precision": counts})
     lines = [line.rstrip() for line in summary(manifest).splitlines()]
     assert [line for line in lines if line.endswith(f" a_preset, {said}")]
