@@ -85,6 +85,9 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     return _run(asked, files, reservation, beam_flags)
 
 
+# What Beam and Keras import wherever it is installed, for what is not used here; it takes a second
+# or two.
+@importing.without("torch", "sklearn")
 def _run(
     asked: Asked,
     files: "Sequence[CorpusFile]",
@@ -232,11 +235,8 @@ def _build(
         progress: Counts what is done.
         pipeline: The pipeline to apply the transforms to.
     """
-    # Beam's manager of models that share a GPU would import PyTorch, which takes two seconds.
-    with importing.without("torch"):
-        from transforms.infer import PredictorHandler
-
     from models.presets.lookup import PlannedPreset
+    from transforms.infer import PredictorHandler
     from transforms.quantizing.calibrate import Calibrate
     from transforms.quantizing.quantize import Quantize
     from transforms.read import ReadCorpus

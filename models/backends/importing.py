@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -118,28 +118,28 @@ def _import(package: str) -> ModuleType:
 
 
 class _Refused(MetaPathFinder, Loader):
-    """Finds a package, and fails to import it.
+    """Finds packages, and fails to import them.
 
     `None` in `sys.modules` would do, but libraries look there for packages to ask for their types.
     """
 
-    def __init__(self, package: str) -> None:
-        self._package = package
+    def __init__(self, packages: Collection[str]) -> None:
+        self._packages = packages
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        return ModuleSpec(fullname, self) if fullname == self._package else None
+        return ModuleSpec(fullname, self) if fullname in self._packages else None
 
     def exec_module(self, module: ModuleType) -> None:
-        raise ModuleNotFoundError(f"{self._package} is not imported here", name=self._package)
+        raise ModuleNotFoundError(f"{module.__name__} is not imported here", name=module.__name__)
 
 
 @contextlib.contextmanager
-def without(package: str) -> Iterator[None]:
-    """Makes an import of a package fail in the body, unless it is imported already.
+def without(*packages: str) -> Iterator[None]:
+    """Makes imports of packages fail in the body, unless they are imported already.
 
-    For one that others import wherever it is installed, whether they need it or not.
+    For those that others import wherever they are installed, whether they need them or not.
     """
-    refused = _Refused(package)
+    refused = _Refused(packages)
     sys.meta_path.insert(0, refused)
     try:
         yield

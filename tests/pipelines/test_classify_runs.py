@@ -293,8 +293,8 @@ assert not {{"apache_beam", "tensorflow"}} & set(sys.modules)
     assert "is up to date" in done.stdout
 
 
-def test_a_run_imports_neither_pytorch_nor_jax(tiny_preset, tmp_path):
-    for name in ("torch", "jax"):
+def test_a_run_imports_nothing_that_it_does_not_use(tiny_preset, tmp_path):
+    for name in ("torch", "jax", "sklearn"):
         package = tmp_path / "installed" / name
         package.mkdir(parents=True)
         (package / "__init__.py").write_text(f"raise SystemExit('{name} is imported')")
