@@ -98,7 +98,8 @@ def current() -> Backend:
         raise _unfit(chosen)
     if chosen == "tensorflow":
         importing.tensorflow()
-    module: Any = importlib.import_module(f"{__name__}.{chosen}")
+    with importing.lock:
+        module: Any = importlib.import_module(f"{__name__}.{chosen}")
     return module
 
 

@@ -16,7 +16,9 @@ from models.errors import UserError
 
 _T = TypeVar("_T", bound=Callable[..., Any])
 
-_importing = threading.RLock()
+lock = threading.RLock()
+"""Held while a library is imported whose modules import each other: two threads would meet halfway.
+"""
 
 
 @contextlib.contextmanager
@@ -75,7 +77,7 @@ def tensorflow() -> Any:
     """
     from models import backends
 
-    with _importing:
+    with lock:
         if sys.modules.get("tensorflow") is None:
             check_address_space()
             with quiet_stderr(), _no_jax():
@@ -92,7 +94,7 @@ def tensorflow() -> Any:
 def tensorflow_text() -> Any:
     """Imports tensorflow-text without its banner and returns it; raises as `tensorflow` does."""
     tensorflow()
-    with _importing, quiet_stderr():
+    with lock, quiet_stderr():
         return _import("tensorflow_text")
 
 
@@ -116,8 +118,13 @@ def _import(package: str) -> ModuleType:
 
 @contextlib.contextmanager
 def _no_jax() -> Iterator[None]:
-    """Keeps TensorFlow's converter for phones from importing JAX, which takes a second or two."""
-    if "jax" in sys.modules:
+    """Keeps TensorFlow's converter for phones from importing JAX, which takes a second or two.
+
+    Not where Keras runs on JAX: another thread may be importing it.
+    """
+    from models import backends
+
+    if "jax" in sys.modules or backends.name() == "jax":
         yield
         return
     # None makes an import fail, which the type of `sys.modules` does not tell.

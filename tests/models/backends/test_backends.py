@@ -115,6 +115,29 @@ def test_a_backend_imports_no_other(name):
     assert run_python(code, KERAS_BACKEND=name).stdout == f"{name}\n"
 
 
+# A class is asked for while another thread is halfway through importing TensorFlow.
+IN_TWO_THREADS = """
+import sys, threading, time
+import models
+from models.backends import importing
+def name_a_class():
+    while "tensorflow" not in sys.modules: time.sleep(0.001)
+    print(models.BertBackbone.__name__)
+thread = threading.Thread(target=name_a_class)
+thread.start()
+print(importing.tensorflow().__name__)
+thread.join()
+"""
+
+
+@pytest.mark.parametrize("name", backends.BACKENDS)
+def test_two_threads_may_import_at_once(name):
+    if find_spec(name) is None:
+        pytest.skip(f"needs {name}")
+    done = run_python(IN_TWO_THREADS, KERAS_BACKEND=name)
+    assert sorted(done.stdout.split()) == ["BertBackbone", "tensorflow"], done.stderr
+
+
 @needs_jax
 def test_tensorflow_has_no_gpu_where_it_only_handles_texts():
     code = (
