@@ -129,6 +129,33 @@ def test_another_backend_of_keras_is_refused():
     assert "set KERAS_BACKEND to tensorflow or jax before" in told
 
 
+HIDDEN = [{"CUDA_VISIBLE_DEVICES": ""}, {"CUDA_VISIBLE_DEVICES": "-1"}, {"JAX_PLATFORMS": "cpu"}]
+
+
+@pytest.mark.parametrize("hidden", [{}, *HIDDEN], ids=str)
+def test_a_card_that_the_backend_does_not_find_is_told(hidden, tmp_path):
+    """Keras's backend is installed as for a machine without a card, and there seems to be one."""
+    for name in ("nvidia-uvm", "nvidia1", "nvidiactl"):
+        (tmp_path / name).touch()
+    code = (
+        "import sys, warnings\nfrom pathlib import Path\nfrom models.inference import runtime\n"
+        f"runtime._DEVICES = Path({str(tmp_path)!r})\n"
+        "with warnings.catch_warnings(record=True) as told: device = runtime.start()\n"
+        "print(device, *(warning.message for warning in told))\n"
+    )
+    shown = {"CUDA_VISIBLE_DEVICES": "0", "JAX_PLATFORMS": ""}
+    found = run_python(code, **shown | hidden)
+    if found.stdout.startswith("GPU"):
+        pytest.skip("needs a machine without a GPU")
+    name = backends.name()
+    package = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda12]"}[name]
+    expected = (
+        f" {name} computes on the processor, and finds no GPU, though {tmp_path / 'nvidia1'} is "
+        f"one: pip install '{package}', or hide the GPU with CUDA_VISIBLE_DEVICES=-1"
+    )
+    assert found.stdout == f"CPU{'' if hidden else expected}\n", found.stderr
+
+
 def test_garbage_is_searched_for_again_once_tensorflow_has_started():
     code = (
         "import gc\nfrom models.inference import runtime\n"
