@@ -15,7 +15,7 @@ from models.errors import PresetError, UserError
 from models.families.record import FAMILIES
 
 # Read by TensorFlow and Keras once, when they are imported.
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

@@ -83,8 +83,8 @@ def choose(wanted: str) -> None:
 
 def _unfit(chosen: str) -> UserError:
     return UserError(
-        f"the predictor does not run on Keras's backend {chosen!r}, on which models can only be "
-        f"trained and called: set KERAS_BACKEND to {' or '.join(BACKENDS)} before Keras is imported"
+        f"the predictor does not run on Keras's backend {chosen!r}: set KERAS_BACKEND to "
+        f"{' or '.join(BACKENDS)} before Keras is imported"
     )
 
 

@@ -1,6 +1,7 @@
 """JAX: functions compiled by XLA for each shape, with the weights kept on the device."""
 
 import functools
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
@@ -11,13 +12,27 @@ import numpy as np
 
 from models.backends import Compiled, Outputs, kernels
 from models.backends.kernels import Kernels
+from models.errors import UserError
+from models.faults import reason_of
 
 _Implementation = Literal["cudnn", "xla"]
 
 
 def start(streams: bool) -> str:
-    """Starts JAX, whose operations share their threads."""
-    return "CPU" if jax.default_backend() == "cpu" else "GPU"
+    """Starts JAX, whose operations share their threads.
+
+    Raises:
+        UserError: It finds no device that `JAX_PLATFORMS` lets it use.
+    """
+    try:
+        return "CPU" if jax.default_backend() == "cpu" else "GPU"
+    except (AssertionError, RuntimeError) as error:
+        if not (asked := os.environ.get("JAX_PLATFORMS")):
+            raise
+        raise UserError(
+            f"JAX finds no device of JAX_PLATFORMS={asked} ({reason_of(error)}): unset it, and for "
+            "a GPU pip install 'jax[cuda12]'"
+        ) from error
 
 
 def compiled(

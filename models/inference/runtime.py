@@ -71,7 +71,8 @@ def _start(streams: bool) -> str:
         name = backends.name()
         warnings.warn(
             f"{name} computes on the processor, and finds no GPU, though {card} is one: "
-            f"pip install '{_WITH_CARD[name]}', or hide the GPU with CUDA_VISIBLE_DEVICES=-1",
+            f"it needs {_WITH_CARD[name]}, a driver, and memory that no other process has taken; "
+            "CUDA_VISIBLE_DEVICES=-1 hides the GPU",
             Advice,
             stacklevel=4,
         )

@@ -158,6 +158,18 @@ def test_a_backend_that_cannot_be_had_is_refused_with_the_way_out(monkeypatch):
 
 
 @needs_jax
+def test_a_device_that_jax_does_not_find_is_refused_with_the_way_out():
+    code = (
+        "from models.errors import UserError\nfrom models.inference import runtime\n"
+        "try: runtime.start()\n"
+        "except UserError as error: print(error)\n"
+    )
+    told = run_python(code, KERAS_BACKEND="jax", JAX_PLATFORMS="abacus").stdout
+    assert told.startswith("JAX finds no device of JAX_PLATFORMS=abacus (RuntimeError: ")
+    assert told.endswith("): unset it, and for a GPU pip install 'jax[cuda12]'\n")
+
+
+@needs_jax
 def test_keras_cannot_change_its_backend():
     with pytest.raises(UserError, match=f"set KERAS_BACKEND={OTHER} before it is imported"):
         backends.choose(OTHER)
@@ -179,7 +191,7 @@ def test_models_go_on_another_backend_and_the_predictor_says_that_it_does_not(pr
     assert done.returncode == 0, done.stderr
     shape, told = done.stdout.splitlines()
     assert shape == "(1, 3)"
-    assert told.startswith("the predictor does not run on Keras's backend 'torch', on which ")
+    assert told.startswith("the predictor does not run on Keras's backend 'torch': set ")
 
 
 @pytest.fixture

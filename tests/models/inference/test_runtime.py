@@ -125,8 +125,13 @@ def test_another_backend_of_keras_is_refused():
         "except UserError as error: print(error)\n"
     )
     told = run_python(code).stdout
-    assert told.startswith("the predictor does not run on Keras's backend 'numpy', on which ")
+    assert told.startswith("the predictor does not run on Keras's backend 'numpy': ")
     assert "set KERAS_BACKEND to tensorflow or jax before" in told
+
+
+def test_a_backend_of_no_name_is_the_default():
+    found = run_python("from models import backends\nprint(backends.name())", KERAS_BACKEND="")
+    assert found.stdout == "tensorflow\n"
 
 
 HIDDEN = [{"CUDA_VISIBLE_DEVICES": ""}, {"CUDA_VISIBLE_DEVICES": "-1"}, {"JAX_PLATFORMS": "cpu"}]
@@ -151,7 +156,8 @@ def test_a_card_that_the_backend_does_not_find_is_told(hidden, tmp_path):
     package = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda12]"}[name]
     expected = (
         f" {name} computes on the processor, and finds no GPU, though {tmp_path / 'nvidia1'} is "
-        f"one: pip install '{package}', or hide the GPU with CUDA_VISIBLE_DEVICES=-1"
+        f"one: it needs {package}, a driver, and memory that no other process has taken; "
+        "CUDA_VISIBLE_DEVICES=-1 hides the GPU"
     )
     assert found.stdout == f"CPU{'' if hidden else expected}\n", found.stderr
 
