@@ -162,6 +162,17 @@ def test_a_card_that_the_backend_does_not_find_is_told(hidden, tmp_path):
     assert found.stdout == f"CPU{'' if hidden else expected}\n", found.stderr
 
 
+@pytest.mark.parametrize("task", ["classify", "embed"])
+def test_a_single_row_is_computed_without_a_word(task):
+    code = (
+        "from models import Predictor\n"
+        f"predictor = Predictor.from_preset('sentiment_tiny_en', {task!r})\n"
+        "print(len(predictor(['A fine day.'])))\n"
+    )
+    done = run_python(code)
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
 def test_garbage_is_searched_for_again_once_tensorflow_has_started():
     code = (
         "import gc\nfrom models.inference import runtime\n"
