@@ -173,6 +173,30 @@ def test_a_single_row_is_computed_without_a_word(task):
     assert (done.stdout, done.stderr) == ("1\n", "")
 
 
+# Two threads make the first model of a class, whose bases Keras changes then: one waits for the
+# other to come as far, and this one for the first to be through.
+TWO_AT_ONCE = """
+import threading, time
+from concurrent.futures import ThreadPoolExecutor
+from models import Predictor
+import keras.src.models.model as of_keras
+change, is_first = of_keras.inject_functional_model_class, threading.Lock()
+def change_in_turn(kind):
+    if kind.__name__ == "BertBackbone":
+        time.sleep(1 if is_first.acquire(blocking=False) else 2)
+    return change(kind)
+of_keras.inject_functional_model_class = change_in_turn
+with ThreadPoolExecutor(2) as pool:
+    made = pool.map(Predictor.from_preset, ["sentiment_tiny_en"] * 2, ["classify", "embed"])
+    print([predictor(["A fine day."]).shape for predictor in made])
+"""
+
+
+def test_two_threads_may_make_their_first_models_at_once():
+    done = run_python(TWO_AT_ONCE)
+    assert done.stdout == "[(1, 2), (1, 128)]\n", done.stderr
+
+
 def test_garbage_is_searched_for_again_once_tensorflow_has_started():
     code = (
         "import gc\nfrom models.inference import runtime\n"
