@@ -70,15 +70,19 @@ def choose(wanted: str) -> None:
     """
     if wanted not in BACKENDS:
         raise _unfit(wanted)
-    if importlib.util.find_spec(wanted) is None:
-        extra = "" if wanted == "tensorflow" else f"[{wanted}]"
-        raise UserError(f"the backend {wanted!r} is not installed: pip install 'textbeam{extra}'")
+    _check_installed(wanted)
     if (found := name()) != wanted and "keras" in sys.modules:
         raise UserError(
             f"Keras runs on the backend {found!r} in this process already, and not on {wanted!r}: "
             f"set KERAS_BACKEND={wanted} before it is imported"
         )
     os.environ["KERAS_BACKEND"] = wanted
+
+
+def _check_installed(wanted: str) -> None:
+    if importlib.util.find_spec(wanted) is None:
+        extra = "" if wanted == "tensorflow" else f"[{wanted}]"
+        raise UserError(f"the backend {wanted!r} is not installed: pip install 'textbeam{extra}'")
 
 
 def _unfit(chosen: str) -> UserError:
@@ -92,10 +96,11 @@ def current() -> Backend:
     """Imports Keras's backend and returns its module.
 
     Raises:
-        UserError: The predictor does not run on it.
+        UserError: The predictor does not run on it, or it is not installed.
     """
     if (chosen := name()) not in BACKENDS:
         raise _unfit(chosen)
+    _check_installed(chosen)
     if chosen == "tensorflow":
         importing.tensorflow()
     with importing.lock:

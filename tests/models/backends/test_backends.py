@@ -157,6 +157,17 @@ def test_a_backend_that_cannot_be_had_is_refused_with_the_way_out(monkeypatch):
         backends.choose("jax")
 
 
+@pytest.mark.parametrize("name", backends.BACKENDS)
+def test_a_predictor_says_that_its_backend_is_not_installed(name):
+    code = (
+        f"import sys\nsys.modules[{name!r}] = None\nfrom models import Predictor, UserError\n"
+        "try: Predictor.from_preset('sentiment_tiny_en')\n"
+        "except UserError as error: print(error)\n"
+    )
+    told = run_python(code, KERAS_BACKEND=name).stdout
+    assert told.startswith(f"the backend {name!r} is not installed: pip install 'textbeam")
+
+
 @needs_jax
 def test_a_device_that_jax_does_not_find_is_refused_with_the_way_out():
     code = (
