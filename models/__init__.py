@@ -10,11 +10,12 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from models.backends import importing
 from models.errors import PresetError, UserError
 from models.families.record import FAMILIES
 
 # Read by TensorFlow and Keras once, when they are imported.
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -73,4 +74,5 @@ def __getattr__(name: str) -> Any:
     """Imports the module of a public name on first use."""
     if name not in _MODULES:
         raise AttributeError(f"module 'models' has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES[name]), name)
+    with importing.lock:
+        return getattr(importlib.import_module(_MODULES[name]), name)

@@ -11,7 +11,7 @@ import keras
 from typing_extensions import Self
 
 from models.encoder import Embeddings, Encoder, kernel_initializer, unset_weights
-from models.families.member import FamilyMember
+from models.families.member import FamilyMember, making
 from models.families.record import Family
 from models.named_weights import arrays, assign, dense_weights, norm_weights
 from models.places import Places, places_of
@@ -122,7 +122,8 @@ class Backbone(FamilyMember, keras.Model):
         if pooler is not None:
             pooled = pooler(outputs[:, 0, :])
             outputs = {"sequence_output": outputs, "pooled_output": pooled}
-        super().__init__(inputs=inputs, outputs=outputs, name=name, trainable=trainable)
+        with making:
+            super().__init__(inputs=inputs, outputs=outputs, name=name, trainable=trainable)
 
         # === Config ===
         self.dtype_policy = policy

@@ -13,7 +13,7 @@ from models import backends
 from models.backbone import Backbone
 from models.encoder import kernel_initializer
 from models.errors import PresetError
-from models.families.member import FamilyMember
+from models.families.member import FamilyMember, making
 from models.named_weights import arrays, assign, dense_weights
 from models.preprocessor import Preprocessor
 from models.presets import keras_hub
@@ -103,7 +103,8 @@ class Classifier(FamilyMember, keras.Model):
             first = pooled_dense(first)
         first = keras.layers.Dropout(dropout, dtype=policy)(first)
         outputs = logits(first)
-        super().__init__(inputs=backbone.input, outputs=outputs, name=name)
+        with making:
+            super().__init__(inputs=backbone.input, outputs=outputs, name=name)
 
         # === Config ===
         self.dtype_policy = policy  # read by `compile`, which scales the loss in float16

@@ -52,6 +52,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def _status(error: BaseException) -> str | None:
     """Returns the status that an error of TensorFlow or JAX has, such as `INTERNAL`."""
+    status = _own_status(error)
+    # What tunes kernels, and the driver, tell it inside of another error.
+    is_of_memory = any(told in str(error) for told in (_OUT_OF_MEMORY, _CARD_OUT_OF_MEMORY))
+    return _OUT_OF_MEMORY if status is not None and is_of_memory else status
+
+
+def _own_status(error: BaseException) -> str | None:
     if (tensorflow := sys.modules.get("tensorflow")) is not None:
         errors = tensorflow.errors
         kinds = {
@@ -65,11 +72,7 @@ def _status(error: BaseException) -> str | None:
     if (jax := sys.modules.get("jax")) is not None and isinstance(
         error, jax.errors.JaxRuntimeError
     ):
-        told = str(error)
-        # What tunes kernels, and the driver, tell it inside of another error.
-        if _OUT_OF_MEMORY in told or _CARD_OUT_OF_MEMORY in told:
-            return _OUT_OF_MEMORY
-        return told.partition(":")[0]
+        return str(error).partition(":")[0]
     return None
 
 

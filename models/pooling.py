@@ -38,7 +38,8 @@ def _weighted(tokens: Any, weights: Any) -> Any:
     if weights.shape[1] == 1:
         # A product adds the tokens one by one, which over 512 of them costs a digit; a sum does
         # not.
-        return ops.sum(ops.transpose(weights, (0, 2, 1)) * pooled, axis=1, keepdims=True)
+        column = ops.expand_dims(ops.squeeze(weights, 1), 2)
+        return ops.sum(column * pooled, axis=1, keepdims=True)
     return ops.matmul(weights, pooled)
 
 

@@ -19,6 +19,7 @@ docs/gpus.md has the commands for a machine without network.
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -127,16 +128,23 @@ def _run(
     if clock.left() <= 0:
         return [], "left out: time is up"
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+        text=True,
+        start_new_session=True,
     )
     try:
         output, errors = process.communicate(timeout=clock.left())
         problem = None
         if process.returncode:
             problem = f"failed: {(errors.strip() or 'without a message').splitlines()[-1]}"
-    except subprocess.TimeoutExpired:
-        process.kill()
+    except BaseException as error:
+        os.killpg(process.pid, signal.SIGKILL)  # with its nvidia-smi, which would go on for ever
         output, _ = process.communicate()
+        if not isinstance(error, subprocess.TimeoutExpired):
+            raise
         problem = "stopped: time is up"
     reports = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     return reports, problem

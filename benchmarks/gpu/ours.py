@@ -53,7 +53,7 @@ def textbeam(size: Size, shape: Shape, device: str, precision: str) -> None:
     kind = "GPU" if device == "gpu" else "CPU"
     preprocessor, tokenizer = _preprocessor(shape)
     embedder = Embedder(
-        BertBackbone(**shape.config(), dtype=precision),
+        BertBackbone(**shape.config(), activation="gelu", dtype=precision),
         preprocessor,
         EmbeddingSettings("mean", normalize=True),
     )
@@ -112,7 +112,7 @@ def keras_predict(size: Size, shape: Shape, device: str, precision: str) -> None
     import keras
     from keras import ops
 
-    backbone = BertBackbone(**shape.config(), dtype=precision)
+    backbone = BertBackbone(**shape.config(), activation="gelu", dtype=precision)
     mask = ops.expand_dims(ops.cast(backbone.input["padding_mask"], precision), -1)
     pooled = ops.sum(backbone.output["sequence_output"] * mask, 1) / ops.sum(mask, 1)
     model = keras.Model(backbone.input, ops.normalize(ops.cast(pooled, "float32")))

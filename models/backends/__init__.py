@@ -70,9 +70,7 @@ def choose(wanted: str) -> None:
     """
     if wanted not in BACKENDS:
         raise _unfit(wanted)
-    if importlib.util.find_spec(wanted) is None:
-        extra = "" if wanted == "tensorflow" else f"[{wanted}]"
-        raise UserError(f"the backend {wanted!r} is not installed: pip install 'textbeam{extra}'")
+    _check_installed(wanted)
     if (found := name()) != wanted and "keras" in sys.modules:
         raise UserError(
             f"Keras runs on the backend {found!r} in this process already, and not on {wanted!r}: "
@@ -81,10 +79,16 @@ def choose(wanted: str) -> None:
     os.environ["KERAS_BACKEND"] = wanted
 
 
+def _check_installed(wanted: str) -> None:
+    if importlib.util.find_spec(wanted) is None:
+        extra = "" if wanted == "tensorflow" else f"[{wanted}]"
+        raise UserError(f"the backend {wanted!r} is not installed: pip install 'textbeam{extra}'")
+
+
 def _unfit(chosen: str) -> UserError:
     return UserError(
-        f"the predictor does not run on Keras's backend {chosen!r}, on which models can only be "
-        f"trained and called: set KERAS_BACKEND to {' or '.join(BACKENDS)} before Keras is imported"
+        f"the predictor does not run on Keras's backend {chosen!r}: set KERAS_BACKEND to "
+        f"{' or '.join(BACKENDS)} before Keras is imported"
     )
 
 
@@ -92,13 +96,15 @@ def current() -> Backend:
     """Imports Keras's backend and returns its module.
 
     Raises:
-        UserError: The predictor does not run on it.
+        UserError: The predictor does not run on it, or it is not installed.
     """
     if (chosen := name()) not in BACKENDS:
         raise _unfit(chosen)
+    _check_installed(chosen)
     if chosen == "tensorflow":
         importing.tensorflow()
-    module: Any = importlib.import_module(f"{__name__}.{chosen}")
+    with importing.lock:
+        module: Any = importlib.import_module(f"{__name__}.{chosen}")
     return module
 
 

@@ -18,7 +18,9 @@ from models.errors import UserError
 
 _T = TypeVar("_T", bound=Callable[..., Any])
 
-_importing = threading.RLock()
+lock = threading.RLock()
+"""Held while a library is imported whose modules import each other: two threads would meet halfway.
+"""
 
 
 @contextlib.contextmanager
@@ -77,11 +79,13 @@ def tensorflow() -> Any:
     """
     from models import backends
 
-    with _importing:
+    with lock:
         if sys.modules.get("tensorflow") is None:
             check_address_space()
-            # Its converter for phones would import JAX, which takes a second or two.
-            with quiet_stderr(), without("jax"):
+            # Its converter for phones would import JAX, which takes a second or two. Where Keras runs
+            # on JAX, another thread may be importing it.
+            unused = () if backends.name() == "jax" else ("jax",)
+            with quiet_stderr(), without(*unused):
                 _import("tensorflow")
         module = sys.modules["tensorflow"]
         if backends.name() != "tensorflow":
@@ -95,7 +99,7 @@ def tensorflow() -> Any:
 def tensorflow_text() -> Any:
     """Imports tensorflow-text without its banner and returns it; raises as `tensorflow` does."""
     tensorflow()
-    with _importing, quiet_stderr():
+    with lock, quiet_stderr():
         return _import("tensorflow_text")
 
 

@@ -1,6 +1,7 @@
 """JAX: functions compiled by XLA for each shape, with the weights kept on the device."""
 
 import functools
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
@@ -11,13 +12,27 @@ import numpy as np
 
 from models.backends import Compiled, Outputs, kernels
 from models.backends.kernels import Kernels
+from models.errors import UserError
+from models.faults import reason_of
 
 _Implementation = Literal["cudnn", "xla"]
 
 
 def start(streams: bool) -> str:
-    """Starts JAX, whose operations share their threads."""
-    return "CPU" if jax.default_backend() == "cpu" else "GPU"
+    """Starts JAX, whose operations share their threads.
+
+    Raises:
+        UserError: It finds no device that `JAX_PLATFORMS` lets it use.
+    """
+    try:
+        return "CPU" if jax.default_backend() == "cpu" else "GPU"
+    except (AssertionError, RuntimeError) as error:
+        if not (asked := os.environ.get("JAX_PLATFORMS")):
+            raise
+        raise UserError(
+            f"JAX finds no device of JAX_PLATFORMS={asked} ({reason_of(error)}): unset it, and for "
+            "a GPU pip install 'jax[cuda12]'"
+        ) from error
 
 
 def compiled(
@@ -47,8 +62,7 @@ def compiled(
 
 def _attend(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
     """Mixes values by attention; see `Kernels.attend`."""
-    is_shared = bias.shape[2] > 1
-    if query.dtype != "float32" and _fuses_attention(query.dtype.name, query.shape[-1], is_shared):
+    if query.dtype != "float32" and _fuses_attention(query.dtype.name, query.shape[-1]):
         return _fused(query, key, value, bias, "cudnn")
     scores = jnp.einsum(
         "btnh,bsnh->bnts", query * query.shape[-1] ** -0.5, key, preferred_element_type="float32"
@@ -64,22 +78,19 @@ def _fused(
     bias: jax.Array,
     implementation: _Implementation,
 ) -> jax.Array:
-    """Mixes values in one operation. With one row to a line, its first tokens are real ones."""
-    limits: dict[str, Any] = {"bias": bias}
-    if bias.shape[2] == 1:
-        lengths = jnp.sum(bias[:, 0, 0] == 0, axis=1, dtype="int32")
-        limits = {"key_value_seq_lengths": jnp.maximum(lengths, 1)}  # a row may be all padding
-    return jax.nn.dot_product_attention(query, key, value, implementation=implementation, **limits)
+    """Mixes values in one operation, which wants the bias of each query."""
+    length = query.shape[1]
+    bias = jnp.broadcast_to(bias, (len(bias), 1, length, length))
+    return jax.nn.dot_product_attention(query, key, value, bias, implementation=implementation)
 
 
 @functools.cache
-def _fuses_attention(dtype: str, head_dim: int, is_shared: bool) -> bool:
+def _fuses_attention(dtype: str, head_dim: int) -> bool:
     """Returns whether cuDNN computes the attention of heads, and right, in one operation.
 
     Args:
         dtype: Type of queries, keys and values.
         head_dim: Width of a head.
-        is_shared: Whether rows share lines.
     """
     if jax.default_backend() != "gpu":
         return False
@@ -88,8 +99,7 @@ def _fuses_attention(dtype: str, head_dim: int, is_shared: bool) -> bool:
         random = np.random.default_rng(0).normal(size=(3, 2, length, 4, head_dim))
         query, key, value = (jnp.asarray(array, dtype) for array in random)
         row = np.repeat([0, 1, 2], [length // 2, length // 4, length // 4])
-        is_seen = row[:, None] == row if is_shared else (row == 0)[None]
-        bias = np.where(is_seen, 0.0, -3e4)[None, None].repeat(2, axis=0)
+        bias = np.where(row[:, None] == row, 0.0, -3e4)[None, None].repeat(2, axis=0)
         found = []
         for implementation in get_args(_Implementation):
             try:

@@ -1,10 +1,14 @@
 """What the four classes of a family have in common."""
 
+import threading
 from typing import Any, ClassVar
 
 from models.families.record import FAMILIES, Family
 from models.presets.registry import FamilyPresets
 from models.serialization import register
+
+making = threading.Lock()
+"""Held while Keras makes a functional model, the first of which changes the bases of its class."""
 
 
 class FamilyMember:

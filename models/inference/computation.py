@@ -52,18 +52,18 @@ class Computation:
         """Returns the results, `[rows, width]`."""
         if self._use_xla:
             lines, length = features["token_ids"].shape
-            self._compile((lines, length), features)
+            if (lines, length) not in self.compile_seconds:
+                return self._compile((lines, length), features)
         return self._function(features)
 
-    def _compile(self, shape: tuple[int, int], features: Mapping[str, np.ndarray]) -> None:
-        """Runs a shape for the first time; one thread at a time, so that each compiles once."""
-        if shape in self.compile_seconds:
-            return
+    def _compile(self, shape: tuple[int, int], features: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Computes in a shape for the first time, one thread at a time: each compiles once."""
         with self._compiling:
-            if shape not in self.compile_seconds:
-                began = time.perf_counter()
-                self._function(features)
-                self.compile_seconds[shape] = time.perf_counter() - began
+            began = time.perf_counter()
+            results = self._function(features)
+            # A thread that waited finds the shape compiled.
+            self.compile_seconds.setdefault(shape, time.perf_counter() - began)
+            return results
 
 
 def computation_of(

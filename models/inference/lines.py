@@ -108,7 +108,7 @@ class SharedLines:
             if flat is not None:
                 features[name] = np.full((len(filled), self.length), empty, np.int32)
                 features[name].reshape(-1)[target] = flat[source]
-        if work.num_skipped.any():
+        if work.has_skipped:
             features[NUM_SKIPPED] = np.zeros(shape, np.int32)
             features[NUM_SKIPPED].reshape(-1)[self._results] = work.num_skipped[rows]
         return features

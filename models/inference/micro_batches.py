@@ -1,5 +1,6 @@
 """What is computed together: a micro-batch of rows, each padded to the longest of them."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -30,10 +31,15 @@ class Work:
     pad_id: int
     errors: dict[int, str] = field(default_factory=dict)
 
-    @property
+    @functools.cached_property
     def lengths(self) -> np.ndarray:
         """int64 `[distinct]`: tokens in each distinct row."""
         return self.tokens.lengths[self.first]
+
+    @functools.cached_property
+    def has_skipped(self) -> bool:
+        """Whether there are tokens that are not pooled."""
+        return bool(self.num_skipped.any())
 
 
 class MicroBatch(Protocol):
@@ -96,7 +102,7 @@ class PaddedRows:
         """Returns the inputs of the model, each int32 `[rows, length]`."""
         rows = work.first[self.chosen]
         features = work.tokens.pad(rows, int(self.lengths.max()), work.pad_id)
-        if work.num_skipped.any():
+        if work.has_skipped:
             features[NUM_SKIPPED] = work.num_skipped[rows, None].astype(np.int32)
         return features
 

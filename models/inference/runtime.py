@@ -4,11 +4,22 @@ import functools
 import gc
 import os
 import threading
+import warnings
+from pathlib import Path
 
 from models import backends
 from models.backends.importing import quiet_stderr
+from models.errors import Advice
 
 _collection_paused = threading.Event()
+
+_DEVICES = Path("/dev")
+
+# What brings the libraries of a card along, without which a backend computes on the processor.
+_WITH_CARD = {
+    "tensorflow": "tensorflow[and-cuda]",
+    "jax": "jax[cuda12]",
+}
 
 
 def pause_collection() -> None:
@@ -56,7 +67,23 @@ def _start(streams: bool) -> str:
     with quiet_stderr():
         device = backends.current().start(streams)
     resume_collection()
+    if device == "CPU" and (card := _card()):
+        name = backends.name()
+        warnings.warn(
+            f"{name} computes on the processor, and finds no GPU, though {card} is one: "
+            f"it needs {_WITH_CARD[name]}, a driver, and memory that no other process has taken; "
+            "CUDA_VISIBLE_DEVICES=-1 hides the GPU",
+            Advice,
+            stacklevel=4,
+        )
     return device
+
+
+def _card() -> Path | None:
+    """Returns the device of an NVIDIA card that a backend may use, if there is one."""
+    is_hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    is_hidden |= "cuda" not in (os.environ.get("JAX_PLATFORMS") or "cuda")
+    return None if is_hidden else next(iter(sorted(_DEVICES.glob("nvidia[0-9]*"))), None)
 
 
 def num_cores() -> int:

@@ -1,14 +1,17 @@
 """The benchmark of cards, on a CPU with tiny sizes: it is run by hand elsewhere."""
 
 import json
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.flops import Shape
+from benchmarks.gpu.__main__ import Clock, _run
 from benchmarks.gpu.work import QUICK, lengths, make_texts
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +58,18 @@ def test_the_check_of_cards_passes_on_a_cpu(backend, tmp_path):
     checks = json.loads(file.read_text(encoding="utf-8"))["checks"]
     assert {check["name"] for check in checks} >= {"vectors in float16", "vectors in bfloat16"}
     assert all(check["passed"] for check in checks)
+
+
+def test_what_a_part_started_ends_with_it_when_time_is_up(tmp_path):
+    """Else its nvidia-smi would go on for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    started = "sh -c 'exec >pipe; sleep 100' & exec sleep 100"
+    command = ["sh", "-c", f"cd {tmp_path} && {started}"]
+    with ThreadPoolExecutor(1) as pool:
+        # Read to its end, which is when all that could write to it have ended.
+        written = pool.submit((tmp_path / "pipe").read_bytes)
+        assert _run(command, dict(os.environ), Clock(1)) == ([], "stopped: time is up")
+        assert written.result(timeout=20) == b""
 
 
 @pytest.mark.parametrize("length", [1, 24])

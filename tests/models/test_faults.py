@@ -106,10 +106,14 @@ def test_a_bad_row_that_recurs_is_one_bad_row():
         "INTERNAL: Failed to allocate 99 bytes for new constant: CUDA_ERROR_OUT_OF_MEMORY",
     ],
 )
-def test_jax_tells_that_there_is_no_memory_in_several_ways(told):
-    import jax
+@pytest.mark.parametrize("library", ["jax", "tensorflow"])
+def test_a_card_tells_that_there_is_no_memory_in_several_ways(library, told):
+    def error(told):
+        if library == "tensorflow":
+            return tf.errors.InternalError(None, None, told)
+        return pytest.importorskip("jax").errors.JaxRuntimeError(told)
 
-    error = jax.errors.JaxRuntimeError(told)
-    assert faults.is_out_of_memory(error)
-    assert is_of_the_machine(error)
-    assert not faults.is_out_of_memory(jax.errors.JaxRuntimeError("INTERNAL: illegal access"))
+    assert faults.is_out_of_memory(error(told))
+    assert is_of_the_machine(error(told))
+    assert not faults.is_out_of_memory(error("INTERNAL: illegal access"))
+    assert not faults.is_out_of_memory(ValueError(told))

@@ -115,6 +115,29 @@ def test_a_backend_imports_no_other(name):
     assert run_python(code, KERAS_BACKEND=name).stdout == f"{name}\n"
 
 
+# A class is asked for while another thread is halfway through importing TensorFlow.
+IN_TWO_THREADS = """
+import sys, threading, time
+import models
+from models.backends import importing
+def name_a_class():
+    while "tensorflow" not in sys.modules: time.sleep(0.001)
+    print(models.BertBackbone.__name__)
+thread = threading.Thread(target=name_a_class)
+thread.start()
+print(importing.tensorflow().__name__)
+thread.join()
+"""
+
+
+@pytest.mark.parametrize("name", backends.BACKENDS)
+def test_two_threads_may_import_at_once(name):
+    if find_spec(name) is None:
+        pytest.skip(f"needs {name}")
+    done = run_python(IN_TWO_THREADS, KERAS_BACKEND=name)
+    assert sorted(done.stdout.split()) == ["BertBackbone", "tensorflow"], done.stderr
+
+
 @needs_jax
 def test_tensorflow_has_no_gpu_where_it_only_handles_texts():
     code = (
@@ -132,6 +155,29 @@ def test_a_backend_that_cannot_be_had_is_refused_with_the_way_out(monkeypatch):
     monkeypatch.setitem(sys.modules, "jax", None)
     with pytest.raises(UserError, match=r"'jax' is not installed: pip install 'textbeam\[jax\]'$"):
         backends.choose("jax")
+
+
+@pytest.mark.parametrize("name", backends.BACKENDS)
+def test_a_predictor_says_that_its_backend_is_not_installed(name):
+    code = (
+        f"import sys\nsys.modules[{name!r}] = None\nfrom models import Predictor, UserError\n"
+        "try: Predictor.from_preset('sentiment_tiny_en')\n"
+        "except UserError as error: print(error)\n"
+    )
+    told = run_python(code, KERAS_BACKEND=name).stdout
+    assert told.startswith(f"the backend {name!r} is not installed: pip install 'textbeam")
+
+
+@needs_jax
+def test_a_device_that_jax_does_not_find_is_refused_with_the_way_out():
+    code = (
+        "from models.errors import UserError\nfrom models.inference import runtime\n"
+        "try: runtime.start()\n"
+        "except UserError as error: print(error)\n"
+    )
+    told = run_python(code, KERAS_BACKEND="jax", JAX_PLATFORMS="abacus").stdout
+    assert told.startswith("JAX finds no device of JAX_PLATFORMS=abacus (RuntimeError: ")
+    assert told.endswith("): unset it, and for a GPU pip install 'jax[cuda12]'\n")
 
 
 @needs_jax
@@ -156,7 +202,7 @@ def test_models_go_on_another_backend_and_the_predictor_says_that_it_does_not(pr
     assert done.returncode == 0, done.stderr
     shape, told = done.stdout.splitlines()
     assert shape == "(1, 3)"
-    assert told.startswith("the predictor does not run on Keras's backend 'torch', on which ")
+    assert told.startswith("the predictor does not run on Keras's backend 'torch': set ")
 
 
 @pytest.fixture

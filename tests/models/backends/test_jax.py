@@ -42,9 +42,8 @@ def test_attention_in_one_operation_is_its_definition(bias):
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="needs a machine without a GPU")
-@pytest.mark.parametrize("is_shared", [False, True])
-def test_there_is_no_fused_attention_on_a_cpu(is_shared):
-    assert not _fuses_attention("float16", 64, is_shared)
+def test_there_is_no_fused_attention_on_a_cpu():
+    assert not _fuses_attention("float16", 64)
 
 
 def test_weights_are_arguments_so_that_new_ones_count():

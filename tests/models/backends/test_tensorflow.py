@@ -76,6 +76,14 @@ def test_xla_is_left_to_fuse_norms_by_itself():
     assert "_MklLayerNorm" not in {kind for kind, _ in operations(use_xla=True)}
 
 
+def test_products_of_float32_are_exact_on_a_gpu():
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+    operations(use_xla=False)
+    assert tf.config.experimental.tensor_float_32_execution_enabled()
+    operations(use_xla=True)
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()
+
+
 @needs_onednn
 @pytest.mark.parametrize("activation", [None, *ACTIVATIONS])
 @pytest.mark.parametrize("columns", [slice(None), slice(3, 11)], ids=["all", "some"])

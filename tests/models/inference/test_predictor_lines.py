@@ -124,6 +124,19 @@ def test_shapes_are_compiled_once_and_their_compilation_is_timed(classifier, tex
     assert min(seconds.values()) > 0
 
 
+def test_the_first_micro_batch_of_a_shape_is_computed_once(classifier, texts, monkeypatch):
+    predictor, computed = watched(classifier, "GPU", area=AREA)
+    function, called = computed.computation._function, []
+
+    def count(features):
+        called.append(features["token_ids"].shape)
+        return function(features)
+
+    monkeypatch.setattr(computed.computation, "_function", count)
+    predictor(texts)
+    assert sorted(called) == sorted(computed.shapes)
+
+
 def test_the_padding_of_lines_is_counted(classifier, texts):
     predictor, computed = watched(classifier, "GPU", area=AREA)
     tokens = encode(predictor, texts)

@@ -125,8 +125,76 @@ def test_another_backend_of_keras_is_refused():
         "except UserError as error: print(error)\n"
     )
     told = run_python(code).stdout
-    assert told.startswith("the predictor does not run on Keras's backend 'numpy', on which ")
+    assert told.startswith("the predictor does not run on Keras's backend 'numpy': ")
     assert "set KERAS_BACKEND to tensorflow or jax before" in told
+
+
+def test_a_backend_of_no_name_is_the_default():
+    found = run_python("from models import backends\nprint(backends.name())", KERAS_BACKEND="")
+    assert found.stdout == "tensorflow\n"
+
+
+HIDDEN = [{"CUDA_VISIBLE_DEVICES": ""}, {"CUDA_VISIBLE_DEVICES": "-1"}, {"JAX_PLATFORMS": "cpu"}]
+
+
+@pytest.mark.parametrize("hidden", [{}, *HIDDEN], ids=str)
+def test_a_card_that_the_backend_does_not_find_is_told(hidden, tmp_path):
+    """Keras's backend is installed as for a machine without a card, and there seems to be one."""
+    for name in ("nvidia-uvm", "nvidia1", "nvidiactl"):
+        (tmp_path / name).touch()
+    code = (
+        "import sys, warnings\nfrom pathlib import Path\nfrom models.inference import runtime\n"
+        f"runtime._DEVICES = Path({str(tmp_path)!r})\n"
+        "with warnings.catch_warnings(record=True) as told: device = runtime.start()\n"
+        "print(device, *(warning.message for warning in told))\n"
+    )
+    shown = {"CUDA_VISIBLE_DEVICES": "0", "JAX_PLATFORMS": ""}
+    found = run_python(code, **shown | hidden)
+    if found.stdout.startswith("GPU"):
+        pytest.skip("needs a machine without a GPU")
+    name = backends.name()
+    package = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda12]"}[name]
+    expected = (
+        f" {name} computes on the processor, and finds no GPU, though {tmp_path / 'nvidia1'} is "
+        f"one: it needs {package}, a driver, and memory that no other process has taken; "
+        "CUDA_VISIBLE_DEVICES=-1 hides the GPU"
+    )
+    assert found.stdout == f"CPU{'' if hidden else expected}\n", found.stderr
+
+
+@pytest.mark.parametrize("task", ["classify", "embed"])
+def test_a_single_row_is_computed_without_a_word(task):
+    code = (
+        "from models import Predictor\n"
+        f"predictor = Predictor.from_preset('sentiment_tiny_en', {task!r})\n"
+        "print(len(predictor(['A fine day.'])))\n"
+    )
+    done = run_python(code)
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+# Two threads make the first model of a class, whose bases Keras changes then: one waits for the
+# other to come as far, and this one for the first to be through.
+TWO_AT_ONCE = """
+import threading, time
+from concurrent.futures import ThreadPoolExecutor
+from models import Predictor
+import keras.src.models.model as of_keras
+change, is_first = of_keras.inject_functional_model_class, threading.Lock()
+def change_in_turn(kind):
+    if kind.__name__ == "BertBackbone":
+        time.sleep(1 if is_first.acquire(blocking=False) else 2)
+    return change(kind)
+of_keras.inject_functional_model_class = change_in_turn
+with ThreadPoolExecutor(2) as pool:
+    made = pool.map(Predictor.from_preset, ["sentiment_tiny_en"] * 2, ["classify", "embed"])
+    print([predictor(["A fine day."]).shape for predictor in made])
+"""
+
+
+def test_two_threads_may_make_their_first_models_at_once():
+    done = run_python(TWO_AT_ONCE)
+    assert done.stdout == "[(1, 2), (1, 128)]\n", done.stderr
 
 
 def test_garbage_is_searched_for_again_once_tensorflow_has_started():
