@@ -82,8 +82,8 @@ def tensorflow() -> Any:
     with lock:
         if sys.modules.get("tensorflow") is None:
             check_address_space()
-            # Its converter for phones would import JAX, which takes a second or two. Where Keras runs
-            # on JAX, another thread may be importing it.
+            # Its converter for phones would import JAX, which takes a second or two. Where Keras
+            # runs on JAX, another thread may be importing it.
             unused = () if backends.name() == "jax" else ("jax",)
             with quiet_stderr(), without(*unused):
                 _import("tensorflow")
