@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from models.inference.computation import Computation, computation_of, outputs_of
-from models.inference.precision import Precision, fast_on_a_cpu, is_close, resolve
+from models.inference.precision import Precision, choices, is_close
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
@@ -27,15 +27,18 @@ def load(
     Raises:
         UserError: This machine cannot compute in it.
     """
-    dtype = resolve(precision, device)
-    if dtype == "int8":
-        model = make("float32")
-        computation = _in_int8(model)
-        if precision != "fast" or is_close(model, outputs_of(model), computation):
+    *to_judge, last = choices(precision, device)
+    if not to_judge:
+        model = make("float32" if last == "int8" else last)
+        return model, _in_int8(model) if last == "int8" else None, last
+    exact = make("float32")
+    for dtype in to_judge:
+        model = exact if dtype == "int8" else make(dtype)
+        computation = _in_int8(model) if dtype == "int8" else computation_of(model)
+        if is_close(exact, outputs_of(exact), computation):
             return model, computation, dtype
-        dtype = fast_on_a_cpu(with_int8=False)
-    model = make(dtype)
-    return model, None, dtype
+        del model, computation  # before there is memory for the next
+    return exact, None, last
 
 
 def _in_int8(model: "Classifier | Embedder") -> Computation:
