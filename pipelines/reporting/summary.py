@@ -152,8 +152,9 @@ def _facts_table(
     model = manifest["model"]
     unit = "window" if model.get("long_text") == "windows" else "text"
     known = f"{escape(visible(model['preset']))}, {model['sequence_length']} tokens a {unit}"
-    if computed := set(manifest.get("counters", {}).get("precision", {})) - {"float32"}:
-        known += f", computed in {' and '.join(sorted(computed))}"
+    computed = sorted(manifest.get("counters", {}).get("precision", {}))
+    if set(computed) - {"float32"} or (computed and model.get("precision") == "fast"):
+        known += f", computed in {' and '.join(computed)}"
     table.add_row("model", known)
     if "embedding" in model:
         table.add_row("vectors", _describe_vectors(model["embedding"]))
