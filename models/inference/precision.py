@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from models import backends
+from models.backends import processor
 from models.embedder import NUM_SKIPPED, Embedder
 from models.errors import Advice, UserError
-from models.inference import processor
 from models.inference.int8.texts import TEXTS, encoded
 
 if TYPE_CHECKING:

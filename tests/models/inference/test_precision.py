@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from models import BertBackbone, BertClassifier, BertPreprocessor, Predictor, backends
+from models.backends import processor
 from models.errors import Advice, UserError
-from models.inference import loading, precision, processor
+from models.inference import loading, precision
 from models.inference.computation import computation_of, outputs_of
 from models.inference.int8.encoder import int8_products
 from models.inference.int8.texts import TEXTS as OF_MANY_KINDS

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from models import Predictor
+from models.backends import processor
 from models.embedder import Embedder
-from models.inference import processor
 from models.inference.computation import computation_of
 from models.inference.int8.encoder import int8_products
 from models.inference.precision import int8_problem
