@@ -56,7 +56,7 @@ def choices(precision: Precision, device: str) -> tuple[str, ...]:
         warnings.warn(
             f"this processor has no instructions for float16, so that {faster} is faster",
             Advice,
-            stacklevel=3,
+            stacklevel=4,  # who called `Predictor.from_preset`
         )
     if precision not in ("auto", "fast"):
         return (precision,)
