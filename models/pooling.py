@@ -37,7 +37,8 @@ def _weighted(tokens: Any, weights: Any) -> Any:
     pooled = ops.where(is_pooled, tokens, 0.0)
     if weights.shape[1] == 1:
         # A product adds the tokens one by one, which over 512 of them costs a digit; a sum does
-        # not.
+        # not. A transposition TensorFlow would make of the weights while they are bits, and say
+        # that oneDNN cannot.
         column = ops.expand_dims(ops.squeeze(weights, 1), 2)
         return ops.sum(column * pooled, axis=1, keepdims=True)
     return ops.matmul(weights, pooled)

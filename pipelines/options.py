@@ -269,8 +269,8 @@ def add_model_flags(parser: Parser, default_preset: str | None) -> None:
         choices=("auto", "fast", "float32", "bfloat16", "float16", "int8"),
         default="auto",
         help="default: auto, float32 on a CPU and half precision on a GPU; fast takes what the "
-        "processor computes fastest within a mean cosine of 0.999 to float32's vectors, or a mean "
-        "difference of 0.005 to its probabilities",
+        "processor computes fastest of what gives texts of many kinds vectors with a mean cosine "
+        "of 0.999 to float32's, or probabilities with a mean difference of 0.005",
     )
     add_backend_flag(group)
 

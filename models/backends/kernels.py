@@ -38,8 +38,8 @@ class Kernels:
     """What a graph for inference computes otherwise than a model in training.
 
     Attributes:
-        normalize: Normalizes vectors, from inputs `[…, width]`, gamma, beta and epsilon; as Keras
-            does if `None`.
+        normalize: Normalizes vectors, from inputs `[…, width]`, gamma, beta and epsilon, by the
+            type that it computes in; as Keras does in others.
         attend: Mixes values by attention, from queries, keys and values, each
             `[batch, length, heads, head_dim]` and returned in this shape, and from what is added to
             scores, `[batch, 1, 1 or length, length]`; by two products if `None`.
@@ -48,7 +48,7 @@ class Kernels:
         products: Computes the products of some dense layers.
     """
 
-    normalize: Callable[[Any, Any, Any, float], Any] | None = None
+    normalize: Mapping[str, Callable[[Any, Any, Any, float], Any]] = field(default_factory=dict)
     attend: Callable[[Any, Any, Any, Any], Any] | None = None
     bfloat16_dense: Callable[[Any, Any, Any, str | None], Any] | None = None
     products: Mapping[keras.layers.Dense, Product] = field(default_factory=dict)

@@ -12,7 +12,7 @@ class LayerNorm(keras.layers.LayerNormalization):
 
     def call(self, inputs: Any) -> Any:
         """Returns the normalized vectors, of the shape of `inputs`, `[…, width]`."""
-        normalize = kernels.used().normalize
-        if normalize is None or self.compute_dtype == "float16":
+        normalize = kernels.used().normalize.get(self.compute_dtype)
+        if normalize is None:
             return super().call(inputs)
         return normalize(inputs, self.gamma, self.beta, self.epsilon)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from models.backends import Compiled, Outputs, kernels, onednn
+from models.backends import Compiled, Outputs, kernels, onednn, processor
 from models.backends.kernels import Kernels
 
 if TYPE_CHECKING:
@@ -73,7 +73,10 @@ def fed(batches: "Batches") -> tf.data.Dataset:
 
 
 def _of_onednn() -> Kernels:
+    # oneDNN ends the process if it is asked for a product in bfloat16 that the processor cannot.
+    has_half = processor.has_bfloat16_products()
+    dtypes = ("float32", "bfloat16") if has_half else ("float32",)
     return Kernels(
-        normalize=onednn.layer_norm if onednn.layer_norm_works() else None,
-        bfloat16_dense=onednn.dense if onednn.dense_works() else None,
+        normalize={dtype: onednn.layer_norm for dtype in dtypes if onednn.layer_norm_works(dtype)},
+        bfloat16_dense=onednn.dense if has_half and onednn.dense_works() else None,
     )

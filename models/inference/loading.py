@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from models.inference.computation import Computation, computation_of, outputs_of
-from models.inference.precision import Precision, fast_on_a_cpu, is_close, resolve
+from models.inference.precision import Precision, choices, is_close
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
@@ -27,37 +27,18 @@ def load(
     Raises:
         UserError: This machine cannot compute in it.
     """
-    dtype = resolve(precision, device)
-    if precision == "fast" and device == "CPU":
-        return _close_enough(make, dtype)
-    if dtype == "int8":
-        model = make("float32")
-        return model, _in_int8(model), dtype
-    return make(dtype), None, dtype
-
-
-def _close_enough(
-    make: "Callable[[str], Classifier | Embedder]", dtype: str
-) -> "tuple[Classifier | Embedder, Computation | None, str]":
-    """Loads a model for a CPU, in float32 if its results are not close to that in what is faster.
-
-    Args:
-        make: Makes the model in a type of numbers.
-        dtype: The fastest type here.
-    """
-    model = make("float32")
-    exact = outputs_of(model)
-    if dtype == "int8":
-        computation = _in_int8(model)
-        if is_close(model, exact, computation):
+    *to_judge, last = choices(precision, device)
+    if not to_judge:
+        model = make("float32" if last == "int8" else last)
+        return model, _in_int8(model) if last == "int8" else None, last
+    exact = make("float32")
+    for dtype in to_judge:
+        model = exact if dtype == "int8" else make(dtype)
+        computation = _in_int8(model) if dtype == "int8" else computation_of(model)
+        if is_close(exact, outputs_of(exact), computation):
             return model, computation, dtype
-        dtype = fast_on_a_cpu(with_int8=False)
-    if dtype == "bfloat16":
-        faster = make(dtype)
-        computation = computation_of(faster)
-        if is_close(model, exact, computation):
-            return faster, computation, dtype
-    return model, None, "float32"
+        del model, computation  # before there is memory for the next
+    return exact, None, last
 
 
 def _in_int8(model: "Classifier | Embedder") -> Computation:

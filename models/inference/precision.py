@@ -1,14 +1,15 @@
 """What a model computes in: types of numbers, and what this machine does with them."""
 
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from models import backends
+from models.backends import processor
 from models.embedder import NUM_SKIPPED, Embedder
 from models.errors import Advice, UserError
-from models.inference import processor
 from models.inference.int8.texts import TEXTS, encoded
 
 if TYPE_CHECKING:
@@ -29,16 +30,18 @@ CHANGE = 0.005
 that become others, were probabilities spread evenly."""
 
 
-def resolve(precision: Precision, device: str) -> str:
-    """Returns the type of numbers to compute in.
+def choices(precision: Precision, device: str) -> tuple[str, ...]:
+    """Returns the types of numbers to compute in: the first that is close enough, or else the last.
 
-    `auto` is half precision on a GPU, float32 on a CPU. `fast` on a CPU is the first that this
-    machine has instructions for of int8, bfloat16 and float32; of the first two `is_close` has yet
-    to be asked.
+    `auto` is half precision on a GPU, float32 on a CPU. `fast` is half precision on a GPU, and on a
+    CPU what this machine has instructions for of int8 and bfloat16, and float32.
 
     Args:
         precision: What was asked for.
         device: `"CPU"` or `"GPU"`.
+
+    Returns:
+        The types, the fastest first. All but the last are to be judged by `is_close`.
 
     Raises:
         UserError: There is no such precision, or this machine cannot compute in it.
@@ -53,25 +56,21 @@ def resolve(precision: Precision, device: str) -> str:
         warnings.warn(
             f"this processor has no instructions for float16, so that {faster} is faster",
             Advice,
-            stacklevel=3,
+            stacklevel=4,  # who called `Predictor.from_preset`
         )
-    if precision == "auto":
-        return "float16" if device == "GPU" else "float32"
-    if precision != "fast":
-        return precision
-    return "float16" if device == "GPU" else fast_on_a_cpu(int8_problem(device) is None)
+    if precision not in ("auto", "fast"):
+        return (precision,)
+    if device == "GPU":
+        return ("float16",)
+    return (*(_fast_on_a_cpu() if precision == "fast" else ()), "float32")
 
 
-def fast_on_a_cpu(with_int8: bool) -> str:
-    """Returns what `fast` is on this machine's processor.
-
-    Args:
-        with_int8: Whether int8 may be chosen.
-    """
-    if with_int8:
-        return "int8"
-    is_half = backends.name() == "tensorflow" and processor.has_bfloat16_products()
-    return "bfloat16" if is_half else "float32"
+def _fast_on_a_cpu() -> Iterator[str]:
+    """Yields what this machine computes faster than float32, the fastest first."""
+    if int8_problem("CPU") is None:
+        yield "int8"
+    if backends.name() == "tensorflow" and processor.has_bfloat16_products():
+        yield "bfloat16"
 
 
 def int8_problem(device: str) -> str | None:
@@ -94,8 +93,8 @@ def int8_problem(device: str) -> str | None:
 def is_close(model: "Classifier | Embedder", exact: "Outputs", found: "Computation") -> bool:
     """Returns whether a computation is close to the model's own, for texts of many kinds.
 
-    Vectors need a mean cosine of `COSINE`, classes a mean difference of at most `CHANGE`, and
-    numbers one of at most `CHANGE` of their spread.
+    Vectors need a mean cosine of `COSINE`. Of classes, the one of each text that differs most may
+    do so by `CHANGE` in the mean; of numbers, none may differ by more than `CHANGE` of its spread.
 
     Args:
         model: A model in float32.
@@ -119,5 +118,7 @@ def is_close(model: "Classifier | Embedder", exact: "Outputs", found: "Computati
         lengths = np.linalg.norm(expected, axis=1) * np.linalg.norm(others, axis=1)
         cosines = (expected * others).sum(axis=1) / np.maximum(lengths, 1e-12)
         return bool(cosines.mean() >= COSINE)
-    spread = float(expected.std()) if model.gives_numbers else 1.0
-    return bool(np.abs(expected - others).mean() <= CHANGE * spread)
+    changes = np.abs(expected - others)
+    if model.gives_numbers:
+        return bool((changes.mean(axis=0) <= CHANGE * expected.std(axis=0)).all())
+    return bool(changes.max(axis=1).mean() <= CHANGE)

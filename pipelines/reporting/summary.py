@@ -154,7 +154,7 @@ def _facts_table(
     known = f"{escape(visible(model['preset']))}, {model['sequence_length']} tokens a {unit}"
     rows_in = manifest.get("counters", {}).get("precision", {})
     computed = sorted(name for name, count in rows_in.items() if count)
-    if computed and computed != ["float32"]:
+    if set(computed) - {"float32"} or (computed and model.get("precision") == "fast"):
         known += f", computed in {' and '.join(computed)}"
     table.add_row("model", known)
     if "embedding" in model:

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.backends import onednn
+from models.backends import onednn, processor
 from models.backends.kernels import Kernels, Product, affine, using
-from models.inference import processor, runtime
+from models.inference import runtime
 from models.inference.int8.products import Inputs, of_activations, of_vectors
 from models.inference.int8.texts import TEXTS, encoded
 from models.packing import Tokens

@@ -226,3 +226,18 @@ def test_too_few_addresses_for_tensorflow_are_a_sentence():
     )
     assert done.stdout.startswith("this process may use 3,000,000 KiB of addresses (ulimit -v), ")
     assert done.returncode == 0
+
+
+@of_tensorflow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "fast"])
+def test_computing_is_quiet(precision):
+    code = (
+        "from models import Predictor\n"
+        "from models.presets.embedding import POOLINGS\n"
+        f"given = {{'preset': 'sentiment_tiny_en', 'precision': {precision!r}}}\n"
+        "for pooling in POOLINGS:\n"
+        "    Predictor.from_preset(**given, task='embed', pooling=pooling)(['a', 'b c'])\n"
+        "print(Predictor.from_preset(**given)(['a', 'b c']).shape)\n"
+    )
+    done = run_python(code, CUDA_VISIBLE_DEVICES="-1")
+    assert (done.stderr, done.stdout) == ("", "(2, 2)\n")

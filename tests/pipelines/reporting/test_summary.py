@@ -140,18 +140,21 @@ def test_names_and_sizes_of_the_output(summary):
 
 
 @pytest.mark.parametrize(
-    ("counts", "said"),
+    ("asked", "counts", "said"),
     [
-        ({"float32": 5}, "64 tokens a text"),
-        ({"int8": 5}, "64 tokens a text, computed in int8"),
-        ({"int8": 5, "bfloat16": 2}, "64 tokens a text, computed in bfloat16 and int8"),
-        ({"float32": 5, "bfloat16": 2}, "64 tokens a text, computed in bfloat16 and float32"),
-        ({"float32": 5, "bfloat16": 0}, "64 tokens a text"),
-        ({"bfloat16": 0}, "64 tokens a text"),
+        ("auto", {}, "64 tokens a text"),
+        ("auto", {"float32": 5}, "64 tokens a text"),
+        ("fast", {}, "64 tokens a text"),
+        ("fast", {"float32": 5}, "64 tokens a text, computed in float32"),
+        ("auto", {"float32": 5, "bfloat16": 0}, "64 tokens a text"),
+        ("fast", {"int8": 5}, "64 tokens a text, computed in int8"),
+        ("auto", {"int8": 5, "float32": 2}, "64 tokens a text, computed in float32 and int8"),
+        ("int8", {"int8": 5, "bfloat16": 2}, "64 tokens a text, computed in bfloat16 and int8"),
     ],
 )
-def test_what_was_computed_in_is_said_unless_it_is_float32_alone(summary, counts, said):
-    manifest = manifest_of({"good": 5}, counters={"precision": counts})
+def test_what_was_computed_in_is_said_unless_it_is_float32(summary, asked, counts, said):
+    model = {"preset": "a_preset", "sequence_length": 64, "precision": asked}
+    manifest = manifest_of({"good": 5}, counters={"precision": counts}, model=model)
     lines = [line.rstrip() for line in summary(manifest).splitlines()]
     assert [line for line in lines if line.endswith(f" a_preset, {said}")]
 

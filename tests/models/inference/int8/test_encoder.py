@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from models import Predictor
+from models.backends import processor
 from models.embedder import Embedder
-from models.inference import processor
 from models.inference.computation import computation_of
 from models.inference.int8.encoder import int8_products
 from models.inference.precision import int8_problem
@@ -59,9 +59,12 @@ def test_a_text_does_not_depend_on_those_beside_it(family):
     model = embedder(family)
     together = in_int8(model)(TEXTS)
     alone = np.concatenate([in_int8(model)([text]) for text in TEXTS])
-    np.testing.assert_allclose(together, alone, atol=0.01)
     padded = in_int8(model, batch_tokens=1000)(TEXTS)
-    np.testing.assert_allclose(padded, alone, atol=0.01)
+    for found in (together, padded):
+        changes = np.abs(found - alone).max(axis=1)
+        assert changes.max() < 0.01
+        # Where another order of sums turns a last digit over, an integer may follow, seldom.
+        assert (changes < 1e-5).sum() >= len(TEXTS) - 1
 
 
 def test_each_process_computes_the_same(family):
