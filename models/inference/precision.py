@@ -93,8 +93,9 @@ def int8_problem(device: str) -> str | None:
 def is_close(model: "Classifier | Embedder", exact: "Outputs", found: "Computation") -> bool:
     """Returns whether a computation is close to the model's own, for texts of many kinds.
 
-    Vectors need a mean cosine of `COSINE`. Of classes, the one of each text that differs most may
-    do so by `CHANGE` in the mean; of numbers, none may differ by more than `CHANGE` of its spread.
+    Vectors need a mean cosine of `COSINE`. Each number is judged as the vector that it makes of all
+    texts, from its mean: the squared difference is at most what `COSINE` allows. Of classes, the
+    one of each text that differs most may do so by `CHANGE` in the mean.
 
     Args:
         model: A model in float32.
@@ -120,5 +121,6 @@ def is_close(model: "Classifier | Embedder", exact: "Outputs", found: "Computati
         return bool(cosines.mean() >= COSINE)
     changes = np.abs(expected - others)
     if model.gives_numbers:
-        return bool((changes.mean(axis=0) <= CHANGE * expected.std(axis=0)).all())
+        allowed = 2 * (1 - COSINE) * expected.var(axis=0)
+        return bool((np.square(changes).mean(axis=0) <= allowed).all())
     return bool(changes.max(axis=1).mean() <= CHANGE)

@@ -189,6 +189,18 @@ def test_classes_are_not_close_because_there_are_many(shifted):
     assert not precision.is_close(model, outputs_of(model), other_classes)
 
 
+@pytest.mark.parametrize(("error", "is_close"), [(0.04, True), (0.05, False)])
+def test_numbers_may_be_as_far_off_as_vectors(shifted, error, is_close):
+    model, exact = shifted([0.0, 10.0], is_regression=True)
+
+    def found(features):
+        numbers = exact(features)
+        signs = np.where(np.arange(len(numbers)) % 2, 1, -1)[:, None]
+        return numbers + signs * error * numbers.std(axis=0)
+
+    assert precision.is_close(model, outputs_of(model), found) == is_close
+
+
 def test_numbers_are_not_close_because_one_of_them_is_large(shifted):
     model, exact = shifted([0.0, 1000.0], is_regression=True)
     assert precision.is_close(model, outputs_of(model), exact)
