@@ -1,8 +1,10 @@
 """Loading a model in what it is to compute in."""
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from models.errors import Advice
 from models.inference.computation import Computation, computation_of, outputs_of
 from models.inference.precision import Precision, choices, is_close
 
@@ -28,9 +30,19 @@ def load(
         UserError: This machine cannot compute in it.
     """
     *to_judge, last = choices(precision, device)
+    if last == "int8":
+        model = make("float32")
+        computation = _in_int8(model)
+        if not is_close(model, outputs_of(model), computation):
+            warnings.warn(
+                "this model's results in int8 are farther from those in float32 than fast would "
+                "allow",
+                Advice,
+                stacklevel=3,  # who called `Predictor.from_preset`
+            )
+        return model, computation, last
     if not to_judge:
-        model = make("float32" if last == "int8" else last)
-        return model, _in_int8(model) if last == "int8" else None, last
+        return make(last), None, last
     exact = make("float32")
     for dtype in to_judge:
         model = exact if dtype == "int8" else make(dtype)

@@ -164,6 +164,20 @@ def test_fast_judges_half_precision_where_int8_is_not_close(is_half_close, monke
     np.testing.assert_array_equal(predictor(TEXTS), same(TEXTS))
 
 
+@needs_int8
+def test_int8_that_is_not_close_is_computed_with_a_note(monkeypatch):
+    monkeypatch.setattr(precision, "COSINE", 1.1)
+    with pytest.warns(Advice, match="int8 are farther from those in float32 than fast would"):
+        predictor = Predictor.from_preset("sentiment_tiny_en", "embed", precision="int8")
+    assert predictor.precision == "int8"
+
+
+@needs_int8
+@pytest.mark.filterwarnings("error::models.errors.Advice")
+def test_int8_that_is_close_is_computed_without_a_note():
+    assert Predictor.from_preset("sentiment_tiny_en", precision="int8").precision == "int8"
+
+
 @pytest.fixture
 def shifted():
     """Makes a classifier whose scores are shifted, and what computes its results."""
@@ -172,6 +186,9 @@ def shifted():
         bert = case("bert")
         preprocessor = BertPreprocessor(bert.tokenizer, 24)
         backbone = BertBackbone(**bert.config)
+        random = np.random.default_rng(0)
+        for weight in backbone.variables:  # so that results depend on texts
+            weight.assign(weight + random.normal(size=weight.shape, scale=0.3))
         classifier = BertClassifier(backbone, len(shifts), preprocessor, **arguments)
         classifier.logits.bias.assign(shifts)
         return classifier, computation_of(classifier)
