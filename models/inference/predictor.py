@@ -5,7 +5,7 @@ The hot loop of the project, usable without Beam.
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -329,7 +329,14 @@ class Predictor:
                 f"a row of {work.lengths[index]} tokens; the model has {self._longest} positions"
             )
         count(new[is_long])
-        padded_tokens = sum(self._pool.map(run, self._micro_batches(work, new[~is_long])))
+        batches = self._micro_batches(work, new[~is_long])
+        tasks = [self._pool.submit(run, batch) for batch in batches]
+        try:
+            padded_tokens = sum(task.result() for task in tasks)
+        finally:  # nothing is computed any more when an error is told
+            for task in tasks:
+                task.cancel()
+            wait(tasks)
         computed = [index for index in new.tolist() if index not in work.errors]
         self._recent.add([keys[index] for index in computed], outputs[computed])
         errors = {}

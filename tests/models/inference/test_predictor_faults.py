@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -81,6 +82,16 @@ def test_a_single_row_without_memory_ends_the_run(classifier):
     whole, *alone = [area for area in computed.areas if area > 15]
     assert whole == max(computed.areas)
     assert len(set(alone)) == 1
+
+
+def test_nothing_is_computed_any_more_when_an_error_is_told(classifier, texts, monkeypatch):
+    predictor, computed = watched(classifier, largest_area=0)
+    monkeypatch.setattr(faults.time, "sleep", lambda seconds: threading.Event().wait(0.05))
+    with pytest.raises(RunError, match="OOM when allocating"):
+        predictor.predict(encode(predictor, texts))
+    told = len(computed.shapes)
+    threading.Event().wait(0.5)
+    assert len(computed.shapes) == told
 
 
 @any_shape
