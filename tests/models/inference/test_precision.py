@@ -102,8 +102,8 @@ def test_float16_without_instructions_for_it_is_advised_against(has):
         choices("float16", "CPU")
 
 
-def test_advice_names_the_line_of_who_makes_a_predictor(has):
-    has()
+def test_advice_names_the_line_of_who_makes_a_predictor(monkeypatch):
+    monkeypatch.setattr(processor, "_flags", frozenset)
     with pytest.warns(Advice) as found:
         Predictor.from_preset("sentiment_tiny_en", precision="float16")
     assert [advice.filename for advice in found if advice.category is Advice] == [__file__]
