@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from typing_extensions import Self
 
-from models.encoder import Embeddings, Encoder, kernel_initializer, unset_weights
+from models.encoder import Embeddings, Encoder, dense, kernel_initializer, unset_weights
 from models.families.member import FamilyMember, making
 from models.families.record import Family
 from models.named_weights import arrays, assign, dense_weights, norm_weights
@@ -103,13 +103,7 @@ class Backbone(FamilyMember, keras.Model):
         }
         encoder = Encoder(num_layers, hidden_dim, layer, dtype=policy, name="encoder")
         pooler = (
-            keras.layers.Dense(
-                hidden_dim,
-                activation="tanh",
-                kernel_initializer=kernel_initializer(),
-                dtype=policy,
-                name="pooler",
-            )
+            dense(hidden_dim, policy, activation="tanh", name="pooler")
             if record.has_pooler
             else None
         )

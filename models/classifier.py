@@ -11,7 +11,7 @@ from typing_extensions import Self
 
 from models import backends
 from models.backbone import Backbone
-from models.encoder import kernel_initializer
+from models.encoder import dense
 from models.errors import PresetError
 from models.families.member import FamilyMember, making
 from models.named_weights import arrays, assign, dense_weights
@@ -85,9 +85,9 @@ class Classifier(FamilyMember, keras.Model):
         # === Layers ===
         policy = backbone.dtype_policy
         hidden_dim = backbone.hidden_dim if hidden_dim is None else hidden_dim
-        logits = _dense(num_classes, activation, policy, "logits")
+        logits = dense(num_classes, policy, activation=activation, name="logits")
         pooled_dense = (
-            _dense(hidden_dim, record.head_activation, policy, "pooled_dense")
+            dense(hidden_dim, policy, activation=record.head_activation, name="pooled_dense")
             if record.head_activation
             else None
         )
@@ -389,13 +389,3 @@ class Classifier(FamilyMember, keras.Model):
         """Compiles a loaded classifier as it was compiled when it was saved."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
-
-
-def _dense(units: int, activation: Any, dtype: Any, name: str) -> keras.layers.Dense:
-    return keras.layers.Dense(
-        units,
-        activation=activation,
-        kernel_initializer=kernel_initializer(),
-        dtype=dtype,
-        name=name,
-    )

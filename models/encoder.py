@@ -45,6 +45,13 @@ def kernel_initializer() -> keras.initializers.Initializer:
     return keras.initializers.TruncatedNormal(stddev=0.02)
 
 
+def dense(units: int, dtype: Any, **arguments: Any) -> keras.layers.Dense:
+    """Returns a dense layer that begins as BERT's do; other arguments are those of Keras."""
+    return keras.layers.Dense(
+        units, kernel_initializer=kernel_initializer(), dtype=dtype, **arguments
+    )
+
+
 class Embeddings(keras.layers.Layer):
     """Sums the embeddings of tokens, positions and (if any) segments, and normalizes the sum.
 
@@ -284,9 +291,7 @@ class EncoderLayer(keras.layers.Layer):
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def _dense(self, units: int) -> keras.layers.Dense:
-        return keras.layers.Dense(
-            units, kernel_initializer=kernel_initializer(), dtype=self.dtype_policy
-        )
+        return dense(units, self.dtype_policy)
 
     def _norm(self, epsilon: float) -> LayerNorm:
         return LayerNorm(epsilon=epsilon, dtype=self.dtype_policy)
