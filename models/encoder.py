@@ -346,10 +346,15 @@ class EncoderLayer(keras.layers.Layer):
         """Returns the attention context of each token, of the shape of `hidden`."""
         batch, length = ops.shape(bias)[0], ops.shape(bias)[3]
         head_dim = self.hidden_dim // self.num_heads
-        qkv = ops.reshape(affine(self.qkv, hidden), (batch, length, 3, self.num_heads, head_dim))
         if (attend := kernels.used().attend) is not None:
-            query, key, value = ops.unstack(qkv, 3, axis=2)
-            return ops.reshape(attend(query, key, value, bias), (-1, self.hidden_dim))
+            # Parts of one product would be copied, to stand apart as attention wants them.
+            width, shape = self.hidden_dim, (batch, length, self.num_heads, head_dim)
+            query, key, value = (
+                ops.reshape(affine(self.qkv, hidden, columns=slice(at, at + width)), shape)
+                for at in (0, width, 2 * width)
+            )
+            return ops.reshape(attend(query, key, value, bias), (-1, width))
+        qkv = ops.reshape(affine(self.qkv, hidden), (batch, length, 3, self.num_heads, head_dim))
         query, key, value = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)), 3)
         context = ops.transpose(self._mix(query, key, value, bias, training), (0, 2, 1, 3))
         return ops.reshape(context, (-1, self.hidden_dim))

@@ -28,8 +28,8 @@ Outputs = Callable[[Mapping[str, Any]], Any]
 """From a micro-batch's features, each int32 `[rows, length]`, to float32 `[rows, width]`, in
 `keras.ops`."""
 
-Compiled = Callable[[Mapping[str, "np.ndarray"]], "np.ndarray"]
-"""The same from arrays to an array."""
+Compiled = Callable[[Mapping[str, "np.ndarray"]], Any]
+"""The same from arrays to a tensor, which may be computed still."""
 
 
 class Backend(Protocol):
@@ -52,6 +52,14 @@ class Backend(Protocol):
             variables: All weights that this depends on.
             features: Names of the features.
             use_xla: Whether every shape is compiled for itself. Otherwise any shape will do.
+        """
+
+    def rows_of(self, results: Any, rows: "np.ndarray") -> "np.ndarray":
+        """Returns some rows of what a compiled function returned, waiting for them.
+
+        Args:
+            results: float32 `[rows, width]`.
+            rows: int64 `[chosen]`: which rows, one at least.
         """
 
 

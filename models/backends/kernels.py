@@ -43,6 +43,7 @@ class Kernels:
         attend: Mixes values by attention, from queries, keys and values, each
             `[batch, length, heads, head_dim]` and returned in this shape, and from what is added to
             scores, `[batch, 1, 1 or length, length]`; by two products if `None`.
+        activations: Computes activations, by their names in `ACTIVATIONS`; as there if left out.
         bfloat16_dense: Applies a dense layer in bfloat16 whose weights stay the same, from inputs,
             kernel, bias and the name of an activation, if any; as in other types if `None`.
         products: Computes the products of some dense layers.
@@ -50,6 +51,7 @@ class Kernels:
 
     normalize: Mapping[str, Callable[[Any, Any, Any, float], Any]] = field(default_factory=dict)
     attend: Callable[[Any, Any, Any, Any], Any] | None = None
+    activations: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     bfloat16_dense: Callable[[Any, Any, Any, str | None], Any] | None = None
     products: Mapping[keras.layers.Dense, Product] = field(default_factory=dict)
 
@@ -103,4 +105,6 @@ def affine(
     if (dense := used().bfloat16_dense) is not None and layer.compute_dtype == "bfloat16":
         return dense(inputs, kernel, bias, activation)
     outputs = ops.add(ops.matmul(inputs, kernel), bias)
-    return outputs if activation is None else ACTIVATIONS[activation](outputs)
+    if activation is None:
+        return outputs
+    return used().activations.get(activation, ACTIVATIONS[activation])(outputs)

@@ -52,10 +52,15 @@ def compiled(
         jit_compile=use_xla or None,
     ).get_concrete_function()
 
-    def call(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-        return function({name: tf.constant(arrays[name]) for name in features}).numpy()
+    def call(arrays: Mapping[str, np.ndarray]) -> tf.Tensor:
+        return function({name: tf.constant(arrays[name]) for name in features})
 
     return call
+
+
+def rows_of(results: tf.Tensor, rows: np.ndarray) -> np.ndarray:
+    """Returns some of the rows, which alone leave the device."""
+    return tf.gather(results, tf.constant(rows)).numpy()
 
 
 def fed(batches: "Batches") -> tf.data.Dataset:

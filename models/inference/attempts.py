@@ -1,6 +1,7 @@
 """Computing micro-batches, smaller ones where the machine or a row does not let them pass whole."""
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -15,14 +16,15 @@ class Attempts:
     """Computes micro-batches; safe to use from several threads.
 
     Args:
-        compute: Makes a micro-batch's results of its features, float32 `[num_results, width]`.
+        compute: Makes a micro-batch's results of its features, an array or a tensor, float32
+            `[num_results, width]`.
         width: Numbers in a row's result.
         batch_tokens: Token area of a micro-batch; becomes less when there is no memory for it.
     """
 
     def __init__(
         self,
-        compute: Callable[[Mapping[str, np.ndarray]], np.ndarray],
+        compute: Callable[[Mapping[str, np.ndarray]], Any],
         width: int,
         batch_tokens: int,
     ) -> None:
@@ -79,7 +81,7 @@ class Attempts:
     def _run_all(self, work: Work, batches: Iterable[MicroBatch]) -> int:
         return sum(self.run(work, batch) for batch in batches)
 
-    def _checked(self, outputs: np.ndarray, num_rows: int) -> np.ndarray:
+    def _checked(self, outputs: Any, num_rows: int) -> Any:
         """Returns a micro-batch's results, of which there must be one for each row."""
         if outputs.shape != (num_rows, self._width):
             raise RunError(

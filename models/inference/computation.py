@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class Computation:
     """A compiled function from a micro-batch's features to float32 `[rows, width]`.
 
+    What it returns may be computed still, on a GPU: `MicroBatch.own` waits and brings it back.
+
     Args:
         outputs: Computes the results from the features.
         variables: All weights that the results depend on.
@@ -48,15 +50,15 @@ class Computation:
         self._use_xla = use_xla
         self._compiling = threading.Lock()
 
-    def __call__(self, features: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Returns the results, `[rows, width]`."""
+    def __call__(self, features: Mapping[str, np.ndarray]) -> Any:
+        """Returns the results, a tensor `[rows, width]`."""
         if self._use_xla:
             lines, length = features["token_ids"].shape
             if (lines, length) not in self.compile_seconds:
                 return self._compile((lines, length), features)
         return self._function(features)
 
-    def _compile(self, shape: tuple[int, int], features: Mapping[str, np.ndarray]) -> np.ndarray:
+    def _compile(self, shape: tuple[int, int], features: Mapping[str, np.ndarray]) -> Any:
         """Computes in a shape for the first time, one thread at a time: each compiles once."""
         with self._compiling:
             began = time.perf_counter()

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from models import backends
 from models.embedder import NUM_SKIPPED
 from models.inference.micro_batches import Work
 from models.places import ROW_LENGTHS
@@ -114,9 +116,11 @@ class SharedLines:
             features[NUM_SKIPPED].reshape(-1)[self._results] = work.num_skipped[rows]
         return features
 
-    def own(self, results: np.ndarray) -> np.ndarray:
+    def own(self, results: Any) -> np.ndarray:
         """Returns the results of its rows, `[rows, width]`."""
-        return results[self._results]
+        if isinstance(results, np.ndarray):
+            return results[self._results]
+        return backends.current().rows_of(results, self._results)
 
     def halves(self) -> "list[SharedLines]":
         """Returns two with half of its rows each, in the same shape; none of one row."""

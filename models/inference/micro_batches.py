@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -60,8 +60,12 @@ class MicroBatch(Protocol):
     def features(self, work: Work) -> dict[str, np.ndarray]:
         """Returns the inputs of the model."""
 
-    def own(self, results: np.ndarray) -> np.ndarray:
-        """Returns the results of its rows, `[rows, width]`, from `[num_results, width]`."""
+    def own(self, results: Any) -> np.ndarray:
+        """Returns the results of its rows, `[rows, width]`, from `[num_results, width]`.
+
+        Args:
+            results: An array, or a tensor of the backend's.
+        """
 
     def halves(self) -> "Sequence[MicroBatch]":
         """Returns two with half of its rows each; none if there is but one row."""
@@ -106,9 +110,9 @@ class PaddedRows:
             features[NUM_SKIPPED] = work.num_skipped[rows, None].astype(np.int32)
         return features
 
-    def own(self, results: np.ndarray) -> np.ndarray:
+    def own(self, results: Any) -> np.ndarray:
         """Returns the results as they are."""
-        return results
+        return np.asarray(results)
 
     def halves(self) -> "list[PaddedRows]":
         """Returns two with half of its rows each; none if there is but one row."""

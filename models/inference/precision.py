@@ -114,7 +114,7 @@ def is_close(model: "Classifier | Embedder", exact: "Outputs", found: "Computati
         features[NUM_SKIPPED] = np.full((len(rows), 1), model.num_skipped, np.int32)
     # One call does not pay for a graph.
     tensors = {name: keras.ops.convert_to_tensor(array) for name, array in features.items()}
-    expected, others = keras.ops.convert_to_numpy(exact(tensors)), found(features)
+    expected, others = keras.ops.convert_to_numpy(exact(tensors)), np.asarray(found(features))
     if isinstance(model, Embedder):
         lengths = np.linalg.norm(expected, axis=1) * np.linalg.norm(others, axis=1)
         cosines = (expected * others).sum(axis=1) / np.maximum(lengths, 1e-12)

@@ -94,6 +94,7 @@ def num_cores() -> int:
 def num_streams(device: str) -> int:
     """Returns how many micro-batches a device should have in flight at a time.
 
-    Two for each GPU or core: while one is computed, the next is padded and handed over.
+    Two for each core, four for a GPU: while one is computed, the next are made and handed over, and
+    the results of the last are brought back.
     """
-    return 2 if device == "GPU" else 2 * num_cores()
+    return 4 if device == "GPU" else 2 * num_cores()

@@ -1,3 +1,5 @@
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -8,7 +10,15 @@ jax = pytest.importorskip("jax")
 if keras.backend.backend() != "jax":
     pytest.skip("what JAX does as the backend", allow_module_level=True)
 
-from models.backends.jax import _attend, _fused, _fuses_attention, compiled  # noqa: E402  (imports JAX)
+from models.backends.jax import (  # noqa: E402  (imports JAX)
+    _attend,
+    _fused,
+    _fuses_attention,
+    _gelu,
+    _normalize,
+    compiled,
+    rows_of,
+)
 
 
 def attention(query, key, value, bias):
@@ -73,3 +83,31 @@ def test_errors_are_told_apart_by_their_status(status, of_the_machine, of_memory
     error = jax.errors.JaxRuntimeError(f"{status}: Out of memory: while trying: to allocate")
     assert faults.is_of_the_machine(error) == of_the_machine
     assert faults.is_out_of_memory(error) == of_memory
+
+
+@pytest.mark.parametrize("count", [1, 16, 17, 64])
+def test_rows_that_are_chosen_come_back(count):
+    results = np.arange(128, dtype=np.float32).reshape(64, 2)
+    rows = np.random.default_rng(count).permutation(64)[:count]
+    np.testing.assert_array_equal(rows_of(jax.numpy.asarray(results), rows), results[rows])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_gelu_is_exact(dtype):
+    x = jax.numpy.asarray(np.linspace(-8, 8, 4001), dtype)
+    exact = np.array([v / 2 * math.erfc(-v / math.sqrt(2)) for v in np.float64(x)])
+    found = np.float64(_gelu(x))
+    np.testing.assert_allclose(found, exact, rtol=float(jax.numpy.finfo(dtype).eps), atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_normalized_with_sums_in_float32(dtype):
+    random = np.random.default_rng(0)
+    x = jax.numpy.asarray(random.normal(3.0, 1.0, (50, 384)), dtype)
+    gamma, beta = (jax.numpy.asarray(random.normal(size=384), dtype) for _ in range(2))
+    wide = np.float64(x)
+    centered = wide - wide.mean(axis=1, keepdims=True)
+    exact = centered / np.sqrt((centered**2).mean(axis=1, keepdims=True) + 1e-12)
+    exact = exact * np.float64(gamma) + np.float64(beta)
+    found = np.float64(_normalize(x, gamma, beta, 1e-12))
+    np.testing.assert_allclose(found, exact, rtol=float(jax.numpy.finfo(dtype).eps), atol=1e-4)

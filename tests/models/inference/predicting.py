@@ -65,7 +65,7 @@ class Computed:
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\na tensor")
         if any(self.is_bad(row) for row in ids):
             raise ValueError("cannot compute this\nsecond line")
-        return self.spoil(ids, self.computation(features))
+        return self.spoil(ids, np.array(self.computation(features)))
 
     @property
     def num_rows(self):

@@ -211,7 +211,7 @@ def test_numbers_may_be_as_far_off_as_vectors(shifted, error, is_close):
     model, exact = shifted([0.0, 10.0], is_regression=True)
 
     def found(features):
-        numbers = exact(features)
+        numbers = np.asarray(exact(features))
         signs = np.where(np.arange(len(numbers)) % 2, 1, -1)[:, None]
         return numbers + signs * error * numbers.std(axis=0)
 

@@ -208,8 +208,8 @@ def test_garbage_is_searched_for_again_once_tensorflow_has_started():
     assert run_python(code).stdout == "False True True\nFalse\n"
 
 
-def test_every_core_and_every_accelerator_gets_two_streams():
-    assert runtime.num_streams("GPU") == 2
+def test_every_core_gets_two_streams_and_a_gpu_four():
+    assert runtime.num_streams("GPU") == 4
     assert runtime.num_streams("CPU") == 2 * runtime.num_cores()
     assert 1 <= runtime.num_cores() <= (os.cpu_count() or 1)
 
