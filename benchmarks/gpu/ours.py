@@ -6,6 +6,7 @@ python -m benchmarks.gpu.ours full|quick SHAPE gpu|cpu textbeam|keras PRECISION
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from benchmarks.gpu.work import (
     MAX_TOKENS,
     RECORD_BATCH,
     SPECIAL,
+    THREADS,
     Pass,
     Size,
     arguments,
@@ -49,7 +51,7 @@ class Counted:
 
 
 def textbeam(size: Size, shape: Shape, device: str, precision: str) -> None:
-    """Reports passes in record batches as the pipelines', from token ids and from texts."""
+    """Reports passes over record batches in threads, as a worker's, from token ids and texts."""
     kind = "GPU" if device == "gpu" else "CPU"
     preprocessor, tokenizer = _preprocessor(shape)
     embedder = Embedder(
@@ -64,15 +66,16 @@ def textbeam(size: Size, shape: Shape, device: str, precision: str) -> None:
     texts = make_texts(shape, size.rows)
     padded = 0
 
-    def computed(rows: int, run: Callable[[slice], int | None]) -> Callable[[], None]:
+    def computed(rows: int, run: Callable[[slice], int]) -> Callable[[], None]:
         """Returns a pass in record batches that remembers nothing from an earlier one."""
 
         def forgetful() -> None:
             nonlocal padded
-            padded, counted.calls = 0, 0
+            counted.calls = 0
             predictor.forget()
-            for start in range(0, size.rows, rows):
-                padded += run(slice(start, start + rows)) or 0
+            slices = [slice(start, start + rows) for start in range(0, size.rows, rows)]
+            with ThreadPoolExecutor(THREADS) as pool:
+                padded = sum(pool.map(run, slices))
 
         return forgetful
 

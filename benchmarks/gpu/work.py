@@ -42,10 +42,10 @@ class Size:
 
 FULL = Size(
     SHAPES,
-    rows=8192,
+    rows=16_384,
     passes=3,
     fixed_lengths=(128, 512),
-    batch_sizes=(64, 256, 1024),
+    batch_sizes=(256, 1024),
     products=((8192, 8192, 8192), (16_384, 4096, 8192), (65_536, 768, 3072)),
     copied=1 << 29,
     area=16_384,
@@ -64,6 +64,9 @@ QUICK = Size(
 
 RECORD_BATCH = 2048
 """Rows that the pipelines hand to the predictor at a time."""
+
+THREADS = 8
+"""Record batches that a worker has at work at a time."""
 
 
 @dataclass(frozen=True)
