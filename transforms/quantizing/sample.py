@@ -11,7 +11,7 @@ from models.faults import try_again
 from transforms.reading.corpus import Corpus
 from transforms.reading.units import Unit, read_unit
 from transforms.schemas import POSITION, SOURCE
-from transforms.versions import check_unchanged
+from transforms.versions import check_before_reading
 
 SAMPLE_ROWS = 4096
 """Rows of a sample: of later numbers about two in as many lie outside of the range of theirs."""
@@ -78,7 +78,7 @@ def all_rows(
         columns: Names of the columns to take, beside `source` and `position`.
     """
     for unit in units:
-        check_unchanged(unit.files)
+        check_before_reading(unit.files)
         for _, batch in read_unit(corpus, unit):
             if batch.rows.num_rows:
                 yield batch.rows.select(_with_place(columns))
@@ -101,7 +101,7 @@ def _rows_of(
     corpus: Corpus, place: Unit, columns: Sequence[str], count: int, most_bytes: int
 ) -> pa.RecordBatch:
     """Returns at most `count` rows from the first `most_bytes` of a place."""
-    check_unchanged(place.files)
+    check_before_reading(place.files)
     names = _with_place(columns)
     chosen = pa.RecordBatch.from_pylist([], corpus.schema).select(names)
     read = 0
