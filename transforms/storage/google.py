@@ -26,7 +26,7 @@ from transforms.storage.stores import StoreError, open_ranges
 from transforms.versions import ChangedInputError
 
 _SCHEME = "gs://"
-_RETRY = DEFAULT_RETRY.with_timeout(120)
+RETRY = DEFAULT_RETRY.with_timeout(120)
 _CONNECTIONS = 64
 _FIELDS = "items(name,size,generation,crc32c),nextPageToken"
 
@@ -47,16 +47,16 @@ class GoogleStore:
     def find(self, path: str) -> CorpusFile | None:
         """Returns an object, or None."""
         bucket, name = bucket_of(path)
-        with _explained():
-            blob = bucket.get_blob(name, retry=_RETRY) if name else None
+        with explained():
+            blob = bucket.get_blob(name, retry=RETRY) if name else None
         return None if blob is None else _file(path, blob)
 
     def files_under(self, prefix: str, deep: bool) -> Iterable[CorpusFile]:
         """Returns objects; those whose names end in a slash stand for folders, and are none."""
         bucket, name = bucket_of(prefix)
-        with _explained():
+        with explained():
             for blob in bucket.list_blobs(
-                prefix=name, delimiter=None if deep else "/", fields=_FIELDS, retry=_RETRY
+                prefix=name, delimiter=None if deep else "/", fields=_FIELDS, retry=RETRY
             ):
                 if not blob.name.endswith("/"):
                     yield _file(f"{_SCHEME}{bucket.name}/{blob.name}", blob)
@@ -68,7 +68,7 @@ class GoogleStore:
     def fetch(self, file: CorpusFile, start: int, stop: int) -> bytes:
         """Returns some bytes; see `transforms.storage.stores.Store`."""
         bucket, name = bucket_of(file.path)
-        with _explained():
+        with explained():
             try:
                 content: bytes = bucket.blob(name).download_as_bytes(
                     start=start,
@@ -76,7 +76,7 @@ class GoogleStore:
                     raw_download=True,
                     checksum=None,
                     if_generation_match=int(file.version) if file.version else None,
-                    retry=_RETRY,
+                    retry=RETRY,
                 )
             except (PreconditionFailed, RequestRangeNotSatisfiable):
                 problem = f"the input {file.path!r} changed while it was read"
@@ -85,7 +85,8 @@ class GoogleStore:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
+    """Turns what the client raises into an `OSError` that says what can be done."""
     try:
         yield
     except NotFound:
@@ -126,10 +127,10 @@ def create_new(path: str, content: bytes) -> bool:
     """
     bucket, name = bucket_of(path)
     try:
-        bucket.blob(name).upload_from_string(content, if_generation_match=0, retry=_RETRY)
+        bucket.blob(name).upload_from_string(content, if_generation_match=0, retry=RETRY)
     except PreconditionFailed:
         try:
-            return bucket.blob(name).download_as_bytes(retry=_RETRY) == content
+            return bucket.blob(name).download_as_bytes(retry=RETRY) == content
         except NotFound:
             return False
     return True

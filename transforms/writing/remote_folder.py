@@ -9,8 +9,6 @@ from typing import BinaryIO
 from transforms.errors import OutputError
 from transforms.writing.folder import RUN_ID, RUNS
 
-_GCS = "gs://"
-
 
 class RemoteFolder:
     """See `transforms.writing.folder.OutputFolder`."""
@@ -50,10 +48,6 @@ class RemoteFolder:
         return self._systems.create(self._full(name), compression_type=self._plain)
 
     def create_new(self, name: str, content: bytes) -> bool:
-        if self.path.startswith(_GCS):
-            from transforms.storage import google
-
-            return google.create_new(self._full(name), content)
         # Beam's other file systems have no such operation: of two that create at the same moment
         # the later wins, and the earlier one's parts are never listed.
         if self._systems.exists(self._full(name)):
