@@ -8,6 +8,7 @@ request take longer; it serves one request at a time, and how long it was at wor
 
 import argparse
 import json
+import logging
 import multiprocessing
 import os
 import socket
@@ -25,7 +26,7 @@ BUCKET = "gs://textbeam-benchmark"
 ROWS = 20  # of a file
 
 
-class Storage:
+class Measured:
     """The emulator and its proxy, in another process."""
 
     def __init__(self, connection: Connection) -> None:
@@ -52,7 +53,7 @@ class Storage:
 
 
 @contextmanager
-def emulated() -> Iterator[Storage]:
+def emulated() -> Iterator[Measured]:
     """Starts the storage, and lets this process find it."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -71,12 +72,13 @@ def emulated() -> Iterator[Storage]:
             "GCE_METADATA_HOST": "127.0.0.1:1",
             "GCE_METADATA_IP": "127.0.0.1:1",
         }
-        yield Storage(ours)
+        yield Measured(ours)
     process.terminate()
 
 
 def _serve(connection: Connection) -> None:
     from gcp_storage_emulator.server import create_server
+    from gcp_storage_emulator.storage import Storage
 
     from tests.storage_proxy import StorageProxy
 
@@ -84,6 +86,10 @@ def _serve(connection: Connection) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     bucket = BUCKET.removeprefix("gs://")
+    logging.getLogger("gcp_storage_emulator").setLevel(logging.ERROR)
+    # It writes all that it knows of all objects down with each change, and reads it only when it
+    # starts: with 10,000 objects that would be most of what is measured.
+    Storage._write_config_to_file = lambda self: None
     create_server("127.0.0.1", port, in_memory=True, default_bucket=bucket).start()
     proxy = StorageProxy(port)
     connection.send(proxy.url)
