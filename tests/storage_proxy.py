@@ -18,7 +18,6 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 _UPLOAD = re.compile(r"/upload/storage/v1/b/([^/]+)/o")
 _OBJECT = re.compile(r"(?:/download)?/storage/v1/b/([^/]+)/o/([^/]+)")
 _LISTING = re.compile(r"/storage/v1/b/[^/]+/o")
-_PAGE = 1000  # objects, as Google's listings
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
 
 
@@ -35,6 +34,8 @@ class StorageProxy:
         requests: How many there have been.
         delay: Seconds that each request takes, beside what the emulator needs; requests that come
             together wait together, though the emulator then serves one at a time.
+        page: Objects in an answer to a listing.
+        at_once: How many requests there are at this moment.
         most_at_once: How many requests there have been at the same moment, at most.
         seconds_inside: How long the emulator has been at work, all requests together.
     """
@@ -43,9 +44,10 @@ class StorageProxy:
         self.fault: Callable[[str, str], int | str | None] = lambda method, path: None
         self.requests = 0
         self.delay = 0.0
+        self.page = 1000
         self.most_at_once = 0
         self.seconds_inside = 0.0
-        self._at_once = 0
+        self.at_once = 0
         self._port = port
         # The emulator serves one request at a time, and a precondition must be one with its write.
         self._lock = threading.Lock()
@@ -98,13 +100,13 @@ class StorageProxy:
     def _counted(self) -> Iterator[None]:
         with self._counting:
             self.requests += 1
-            self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             yield
         finally:
             with self._counting:
-                self._at_once -= 1
+                self.at_once -= 1
 
     def _do(
         self, request: BaseHTTPRequestHandler, body: bytes
@@ -129,10 +131,10 @@ class StorageProxy:
     def _page(self, listed: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
         """Answers a listing with as many objects as a page has, and keeps the rest for the next."""
         items = listed.get("items", [])
-        if len(items) > _PAGE:
+        if len(items) > self.page:
             token = next(self._tokens)
-            self._pages[token] = items[_PAGE:]
-            listed = {**listed, "items": items[:_PAGE], "nextPageToken": token}
+            self._pages[token] = items[self.page :]
+            listed = {**listed, "items": items[: self.page], "nextPageToken": token}
         return 200, {"Content-Type": "application/json"}, json.dumps(listed).encode()
 
     def _is_refused(self, path: str, query: dict[str, list[str]], body: bytes) -> bool:
