@@ -58,6 +58,7 @@ class StorageProxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or an answer in two pieces takes 40 ms
 
             def handle_any(self) -> None:
                 proxy._handle(self)

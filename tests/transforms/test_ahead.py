@@ -50,11 +50,10 @@ def test_what_fails_raises_in_its_turn_and_nothing_more_begins():
             raise OSError(item)
         return item
 
-    found = []
+    results = in_order(range(1000), fail, threads=4)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(OSError, match="3"):
-        for each in in_order(range(1000), fail, threads=4):
-            found.append(each)
-    assert found == [0, 1, 2]
+        next(results)
     assert max(begun.begun) < 20
 
 

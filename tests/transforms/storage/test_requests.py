@@ -2,18 +2,25 @@
 
 import io
 import json
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.faults import null_run as null_runs
 from tests.faults.null_run import null_run
 from tests.storage_proxy import StorageProxy
 from tests.transforms.reading.reading import COMPRESS, Found
 from transforms.files import CorpusFile, open_binary
-from transforms.reading.corpus import find_files, plan_corpus
+from transforms.progress import RunProgress
+from transforms.read import _All, _ReadUnit
+from transforms.reading import units
+from transforms.reading.corpus import Corpus, find_files, plan_corpus
 from transforms.reading.units import plan_units, read_unit
-from transforms.versions import with_fingerprints
+from transforms.storage import stores
+from transforms.unit_batch import UnitBatch
+from transforms.versions import ChangedInputError, with_fingerprints
 from transforms.writing.folder import open_folder
 
 FILES = 20
@@ -161,3 +168,58 @@ def test_a_file_with_its_version_is_not_asked_for(proxy, bucket):
     assert proxy.requests - before == 1
     with open_binary(CorpusFile(file.path, 2, file.version)) as stream:
         assert stream.read() == b"ab"
+
+
+def read_first_unit(corpus: Corpus) -> Iterator[UnitBatch]:
+    (unit,) = plan_units(corpus)
+    return _ReadUnit(corpus, _All(corpus, None), RunProgress()).process(unit)
+
+
+@pytest.mark.parametrize("extension", ["txt", "csv", "txt.gz", "parquet"])
+@pytest.mark.parametrize("how", ["changed after the run was planned", "was removed"])
+@pytest.mark.parametrize("count", [2, 12])
+def test_a_file_that_is_another_when_it_is_opened_ends_the_run(bucket, extension, how, count):
+    for number in range(count):
+        put(f"{bucket}/in/{number:02}.{extension}", CONTENTS[extension](texts_of(number)))
+    corpus = plan_corpus(find_files([f"{bucket}/in"]))
+    name = f"in/01.{extension}"
+    if how == "was removed":
+        open_folder(bucket).remove([name])
+    else:
+        put(f"{bucket}/{name}", CONTENTS[extension](["other"]))
+    with pytest.raises(ChangedInputError, match=rf"01.{extension}' {how}.*nothing is published"):
+        list(read_first_unit(corpus))
+
+
+@pytest.mark.parametrize("how", ["changed after the run was planned", "was removed"])
+def test_a_file_that_becomes_another_while_it_is_read_ends_the_run(bucket, monkeypatch, how):
+    monkeypatch.setattr(stores, "_READ_BYTES", 64 << 10)
+    monkeypatch.setattr(units, "_AHEAD_BYTES", 0)
+    content = as_lines([f"a rather long line, number {number}" for number in range(200_000)])
+    put(f"{bucket}/a.txt", content)
+    batches = read_first_unit(plan_corpus(find_files([f"{bucket}/a.txt"])))
+    assert next(batches).rows.num_rows > 0
+    if how == "was removed":
+        open_folder(bucket).remove(["a.txt"])
+    else:
+        put(f"{bucket}/a.txt", content[::-1])
+    with pytest.raises(ChangedInputError, match=f"a.txt' {how}"):
+        list(batches)
+
+
+def test_a_file_of_which_the_text_of_another_version_has_been_fetched_is_not_written(
+    bucket, tmp_path, monkeypatch
+):
+    for number in range(3):
+        put(f"{bucket}/in/{number:02}.txt", as_lines(texts_of(number)))
+    process = null_runs._ReadUnit.process
+
+    def change(self, unit):
+        for batch in process(self, unit):
+            put(f"{bucket}/in/02.txt", b"other\n")
+            yield batch
+
+    monkeypatch.setattr(null_runs._ReadUnit, "process", change)
+    with pytest.raises(ChangedInputError, match=r"02.txt' changed after the run was planned"):
+        null_run([f"{bucket}/in"], str(tmp_path / "out"))
+    assert not (tmp_path / "out" / "_MANIFEST.json").exists()
