@@ -1,4 +1,4 @@
-"""What a bucket costs a run with many files: planning, reading small files, publishing parts.
+"""What a bucket costs a run with many files: planning them, a whole run, publishing parts.
 
     python -m benchmarks.planning [--delay=0.04] [--files=10000] [--read=300] [--parts=5000]
 
@@ -12,6 +12,7 @@ import logging
 import multiprocessing
 import os
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+from benchmarks.measuring import run
 
 BUCKET = "gs://textbeam-benchmark"
 ROWS = 20  # of a file
@@ -127,13 +130,11 @@ def plan(folder: str) -> None:
     plan_units(plan_corpus(with_fingerprints(find_files([f"{BUCKET}/{folder}"]))))
 
 
-def write(folder: str) -> None:
-    """Reads all rows, and writes them, without a model."""
-    from tests.faults.null_run import null_run
-
+def classify(folder: str) -> None:
+    """Classifies all rows with the bundled model, from the start of a process to its end."""
     with tempfile.TemporaryDirectory() as output:
-        written = null_run([f"{BUCKET}/{folder}"], f"{output}/out")["rows"]["written"]
-    print(f"  {written:,} rows")
+        arguments = [f"--input={BUCKET}/{folder}", f"--output={output}/out"]
+        run([sys.executable, "-m", "pipelines.classify", *arguments])
 
 
 def computed(parts: int) -> Callable[[], Any]:
@@ -170,7 +171,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--delay", type=float, default=0.04, help="seconds a request")
     parser.add_argument("--files", type=int, default=10_000, help="to plan")
-    parser.add_argument("--read", type=int, default=300, help="files to plan, read and write")
+    parser.add_argument("--read", type=int, default=300, help="files to classify")
     parser.add_argument("--parts", type=int, default=5_000, help="to publish")
     args = parser.parse_args()
     with emulated() as storage:
@@ -180,8 +181,8 @@ def main() -> None:
             storage.measured(title, args.delay, args.files, lambda: plan("many"))
         if args.read:
             put(csv_files("few", args.read))
-            title = f"planning, reading and writing {args.read:,} files"
-            storage.measured(title, args.delay, args.read, lambda: write("few"))
+            title = f"classifying {args.read:,} files, the whole command"
+            storage.measured(title, args.delay, args.read, lambda: classify("few"))
         if args.parts:
             work = computed(args.parts)
             storage.measured(f"publishing {args.parts:,} parts", args.delay, args.parts, work)

@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from models.faults import try_again
+from transforms.ahead import in_order
+from transforms.files import is_remote
 from transforms.reading.corpus import Corpus
 from transforms.reading.units import Unit, read_unit
 from transforms.schemas import POSITION, SOURCE
@@ -17,6 +19,7 @@ SAMPLE_ROWS = 4096
 """Rows of a sample: of later numbers about two in as many lie outside of the range of theirs."""
 
 _PLACES = 64  # that a sample is spread over, if there are as many; more if they have few rows
+_PLACES_AT_ONCE = 8  # that are read, if they are not on this machine
 _READ_BYTES = 64 << 20  # in memory, to be read in all these places together
 
 # What is yielded at a time: enough to keep cores busy, little enough to hold.
@@ -52,9 +55,14 @@ def sampled_rows(
     share, most_bytes = -(-SAMPLE_ROWS // at_once), _READ_BYTES // at_once
     taken = 0
     waiting: list[pa.RecordBatch] = []
-    for index in _scattered(np.arange(len(places))):
-        read = partial(_rows_of, corpus, places[index], columns, share, most_bytes)
-        rows = try_again(read, "reading a sample of the input", _is_of_storage)
+
+    def look_at(place: Unit) -> pa.RecordBatch:
+        read = partial(_rows_of, corpus, place, columns, share, most_bytes)
+        return try_again(read, "reading a sample of the input", _is_of_storage)
+
+    scattered = [places[index] for index in _scattered(np.arange(len(places)))]
+    threads = _PLACES_AT_ONCE if any(is_remote(place.files[0].path) for place in places) else 1
+    for rows in in_order(scattered, look_at, threads):
         taken += rows.num_rows
         waiting.append(rows)
         if sum(batch.num_rows for batch in waiting) >= _BATCH_ROWS or (

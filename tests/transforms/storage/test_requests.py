@@ -170,6 +170,31 @@ def test_a_file_with_its_version_is_not_asked_for(proxy, bucket):
         assert stream.read() == b"ab"
 
 
+def test_parts_get_their_names_many_at_a_time_and_go_a_hundred_at_once(proxy, bucket):
+    folder = open_folder(bucket)
+    staged = [f"_runs/parts/{number:03}" for number in range(120)]
+    for name in staged:
+        folder.write_whole(name, name.encode())
+    names = {f"part-{number:03}": name for number, name in enumerate(staged)}
+    before, proxy.delay, proxy.most_at_once = proxy.requests, 0.1, 0
+    try:
+        folder.link(names)
+    finally:
+        proxy.delay = 0.0
+    assert proxy.requests - before == len(names)
+    assert 16 <= proxy.most_at_once <= 32
+    assert folder.files().keys() == names.keys()
+    before = proxy.requests
+    assert [folder.read(name) for name in names] == [name.encode() for name in staged]
+    assert proxy.requests - before == len(names)
+    before = proxy.requests
+    folder.remove_tree("_runs/parts")
+    assert proxy.requests - before <= 4  # a listing, and what Amazon's has of unfinished uploads
+    assert folder.files("_runs/parts") == {}
+    folder.remove([*names, "part-000"])  # one is gone when it is its turn again
+    assert folder.files() == {}
+
+
 def read_first_unit(corpus: Corpus) -> Iterator[UnitBatch]:
     (unit,) = plan_units(corpus)
     return _ReadUnit(corpus, _All(corpus, None), RunProgress()).process(unit)
