@@ -47,14 +47,14 @@ class GoogleStore:
     def find(self, path: str) -> CorpusFile | None:
         """Returns an object, or None."""
         bucket, name = bucket_of(path)
-        with explained():
+        with in_words():
             blob = bucket.get_blob(name, retry=RETRY) if name else None
         return None if blob is None else _file(path, blob)
 
     def files_under(self, prefix: str, deep: bool) -> Iterable[CorpusFile]:
         """Returns objects; those whose names end in a slash stand for folders, and are none."""
         bucket, name = bucket_of(prefix)
-        with explained():
+        with in_words():
             for blob in bucket.list_blobs(
                 prefix=name, delimiter=None if deep else "/", fields=_FIELDS, retry=RETRY
             ):
@@ -68,7 +68,7 @@ class GoogleStore:
     def fetch(self, file: CorpusFile, start: int, stop: int) -> bytes:
         """Returns some bytes; see `transforms.storage.stores.Store`."""
         bucket, name = bucket_of(file.path)
-        with explained():
+        with in_words():
             try:
                 content: bytes = bucket.blob(name).download_as_bytes(
                     start=start,
@@ -85,7 +85,7 @@ class GoogleStore:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def in_words() -> Iterator[None]:
     """Turns what the client raises into an `OSError` that says what can be done."""
     try:
         yield

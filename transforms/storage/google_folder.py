@@ -17,7 +17,7 @@ from google.cloud import storage
 from transforms.ahead import in_order
 from transforms.errors import OutputError
 from transforms.files import open_binary
-from transforms.storage.google import RETRY, GoogleStore, bucket_of, create_new, explained
+from transforms.storage.google import RETRY, GoogleStore, bucket_of, create_new, in_words
 from transforms.writing.folder import RUN_ID, RUNS
 
 _PART_BYTES = 16 << 20  # sent at a time of what is longer
@@ -50,7 +50,7 @@ class GoogleFolder:
         return {file.path[len(self.path) + 1 :]: file.size for file in found}
 
     def run_ids(self) -> list[str]:
-        with explained():
+        with in_words():
             listing = self._bucket.list_blobs(
                 prefix=f"{self._prefix}{RUNS}/",
                 delimiter="/",
@@ -62,7 +62,7 @@ class GoogleFolder:
         return sorted(name for name in found if re.fullmatch(RUN_ID, name))
 
     def age(self, name: str) -> float | None:
-        with explained():
+        with in_words():
             blob = self._bucket.get_blob(self._prefix + name, retry=RETRY)
         return None if blob is None else time.time() - float(blob.updated.timestamp())
 
@@ -70,14 +70,14 @@ class GoogleFolder:
         return _Upload(self._blob(name))
 
     def create_new(self, name: str, content: bytes) -> bool:
-        with explained():
+        with in_words():
             return create_new(f"{self.path}/{name}", content)
 
     def open(self, name: str) -> BinaryIO:
         return open_binary(f"{self.path}/{name}")
 
     def read(self, name: str) -> bytes | None:
-        with explained():
+        with in_words():
             try:
                 content: bytes = self._blob(name).download_as_bytes(retry=RETRY)
             except NotFound:
@@ -85,7 +85,7 @@ class GoogleFolder:
         return content
 
     def write_whole(self, name: str, content: bytes) -> None:
-        with explained():
+        with in_words():
             self._blob(name).upload_from_string(content, retry=RETRY)
 
     def touch(self, name: str) -> None:
@@ -99,7 +99,7 @@ class GoogleFolder:
     def _copy(self, old: str, new: str) -> None:
         source, copy, token = self._blob(old), self._blob(new), None
         while True:  # one request, but for an object that must change its place
-            with explained():
+            with in_words():
                 token, *_ = copy.rewrite(source, token=token, retry=RETRY)
             if token is None:
                 return
@@ -117,7 +117,7 @@ class GoogleFolder:
                 for name in names:
                     self._blob(name).delete()
             return
-        with explained():
+        with in_words():
             for name in names:
                 try:
                     self._blob(name).delete(retry=RETRY)
@@ -161,23 +161,23 @@ class _Upload:
         if not self._is_open:
             return
         self._is_open = False
-        with explained():
+        with in_words():
             if self._writer is None:
                 self._blob.upload_from_string(bytes(self._held), retry=RETRY)
                 return
         self._send()
-        with explained():
+        with in_words():
             self._writer.close()
 
     def terminate(self) -> None:
         """Gives up what is written."""
         self._is_open = False
         if self._writer is not None:
-            with explained():
+            with in_words():
                 self._writer.terminate()
 
     def _send(self) -> None:
-        with explained():
+        with in_words():
             if self._writer is None:
                 self._writer = self._blob.open("wb", chunk_size=_PART_BYTES, retry=RETRY)
             self._writer.write(bytes(self._held))
