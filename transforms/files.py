@@ -6,17 +6,18 @@ systems. Each is imported only for such a path.
 """
 
 import errno
+import io
 import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 from models.errors import nearest
 from models.redaction import has_secret, redacted
+from transforms.ahead import in_order
 from transforms.errors import InputError
 from transforms.reading.dialect import UNKNOWN, Dialect
 from transforms.storage.globs import (
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WEB = ("http://", "https://")
-_WAITING = 16  # threads, which wait for storage rather than compute
-
 _T = TypeVar("_T")
 
 
@@ -56,6 +55,29 @@ class CorpusFile:
     version: str = ""
     fingerprint: str = ""
     dialect: Dialect = UNKNOWN
+
+
+@dataclass(frozen=True)
+class HeldFile(CorpusFile):
+    """A file of which some bytes, as stored, are at hand.
+
+    Attributes:
+        start: The first of them.
+        content: The bytes.
+    """
+
+    start: int = 0
+    content: bytes = field(default=b"", compare=False, repr=False)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the file is at hand."""
+        return len(self.content) == self.size
+
+    @property
+    def stop(self) -> int:
+        """The byte after those that are at hand."""
+        return self.start + len(self.content)
 
 
 def is_remote(path: str) -> bool:
@@ -100,8 +122,7 @@ def match(pattern: str) -> list[CorpusFile]:
 
 def map_files(files: Sequence[CorpusFile], look: Callable[[CorpusFile], _T]) -> list[_T]:
     """Returns what a function finds in each file; it waits for several files at once."""
-    with ThreadPoolExecutor(_WAITING) as pool:
-        return list(pool.map(look, files))
+    return list(in_order(files, look))
 
 
 def distinct(files: Iterable[CorpusFile]) -> tuple[CorpusFile, ...]:
@@ -144,19 +165,32 @@ def _distance(path: str, real: str) -> tuple[int, str]:
     return -len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))), path
 
 
-def open_binary(path: str) -> BinaryIO:
+def path_of(file: CorpusFile | str) -> str:
+    """Returns the path of a file that may be a path."""
+    return file if isinstance(file, str) else file.path
+
+
+def open_binary(file: CorpusFile | str) -> BinaryIO:
     """Opens a seekable file for reading, without any decompression.
 
+    Args:
+        file: The file, of which a store then gives the version that it is said to have; a path
+            stands for the file that is there now.
+
     Raises:
-        OSError: It cannot be opened; `FileNotFoundError` if it does not exist.
+        OSError: It cannot be opened, or be read; `FileNotFoundError` if it does not exist.
+        ChangedInputError: It is not of this version any more, which may show only while it is read.
     """
+    path = path_of(file)
     if not is_remote(path):
         return open(path, "rb")
+    if isinstance(file, HeldFile) and file.is_whole:
+        return io.BytesIO(file.content)
     from transforms.storage import stores
 
     store = stores.store_of(path)
     if store is not None:
-        return store.open(path)
+        return store.open(stores.find(store, path) if isinstance(file, str) else file)
     from apache_beam.io.filesystem import CompressionTypes
     from apache_beam.io.filesystems import FileSystems
 
@@ -169,14 +203,31 @@ def read_head(file: CorpusFile, count: int) -> bytes:
     Raises:
         OSError: It cannot be read.
     """
-    if is_remote(file.path):
+    count = min(count, file.size)
+    if isinstance(file, HeldFile) and file.start == 0 and count <= file.stop:
+        return file.content[:count]
+    held = hold(file, 0, count)
+    if isinstance(held, HeldFile):
+        return held.content
+    with open_binary(file) as stream:
+        return stream.read(count)
+
+
+def hold(file: CorpusFile, start: int, stop: int) -> CorpusFile:
+    """Returns a file with some of its bytes at hand, fetched at once, if it is in a store.
+
+    Raises:
+        ChangedInputError: It is not of this version any more.
+        OSError: The store failed.
+    """
+    if is_remote(file.path) and start < stop:
         from transforms.storage import stores
 
         store = stores.store_of(file.path)
         if store is not None:
-            return stores.again(lambda: store.head(file, min(count, file.size)))
-    with open_binary(file.path) as stream:
-        return stream.read(count)
+            content = stores.fetched(store, file, start, stop)
+            return HeldFile(**{**vars(file), "start": start, "content": content})
+    return file
 
 
 def is_divisible(path: str) -> bool:

@@ -17,7 +17,7 @@ from transforms.progress import RunProgress
 from transforms.reading.corpus import Corpus
 from transforms.reading.units import Unit, plan_units, read_unit
 from transforms.unit_batch import UnitBatch, count_rejected
-from transforms.versions import check_unchanged
+from transforms.versions import ChangedInputError, check_before_reading, check_unchanged
 
 
 class Work(Protocol):
@@ -106,7 +106,7 @@ class _ReadUnit(beam.DoFn):
         self._rows_read = Metrics.counter("textbeam", "rows_read")
 
     def process(self, unit: Unit) -> Iterator[UnitBatch]:
-        check_unchanged(unit.files)
+        check_before_reading(unit.files)
         start = done = self._work.rows_done(unit)
         for pause in (*PAUSES, None):
             try:
@@ -114,7 +114,10 @@ class _ReadUnit(beam.DoFn):
                     start = batch.start + batch.num_read
                     yield batch
                 break
-            except (FileNotFoundError, PermissionError):
+            except (FileNotFoundError, ChangedInputError):
+                check_unchanged(unit.files)  # which tells more of what has changed
+                raise
+            except PermissionError:
                 raise
             except OSError as error:
                 if pause is None:

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transforms.ahead import in_order
 from transforms.errors import OutputError
-from transforms.files import CorpusFile
+from transforms.files import CorpusFile, is_remote
 from transforms.reading.corpus import find_files, plan_corpus
 from transforms.reading.dialect import Dialect
 from transforms.reading.units import plan_units, read_unit
@@ -35,6 +36,7 @@ from transforms.writing.run_plan import load_run_plan, run_folder
 
 _PLACE = pa.schema([SOURCE, POSITION])
 _PARTS_KEPT = 4  # whose rows are in memory, 8 bytes each
+_PARTS_AT_ONCE = 8  # that are read from a bucket
 
 _Positions = Callable[[str, str], np.ndarray]
 """Returns the positions, int64, of the rows of a source in a part: of part and source."""
@@ -98,11 +100,18 @@ def verify(output: str, inputs: Sequence[str] | None = None) -> Verification:
             for name in sorted(result_files(folder))
             if name not in listed
         ]
+        entries = [
+            (entry, is_rejected)
+            for key, is_rejected in (("parts", False), ("rejected_parts", True))
+            for entry in manifest[key]
+        ]
+        threads = _PARTS_AT_ONCE if is_remote(output) else 1
         runs: dict[str, list[_Run]] = {}
-        for key, is_rejected in (("parts", False), ("rejected_parts", True)):
-            for entry in manifest[key]:
-                for problem in _verify_part(folder, manifest, entry, is_rejected, runs):
-                    found.problems.append(f"{entry['path']}: {problem}")
+        looks = in_order(entries, lambda each: _verify_part(folder, manifest, *each), threads)
+        for (entry, _), (problems, rows) in zip(entries, looks, strict=True):
+            found.problems += [f"{entry['path']}: {problem}" for problem in problems]
+            for source, run in rows.items():
+                runs.setdefault(source, []).append(run)
         if manifest["metadata"].get("embedding_dtype") == "int8":
             try:
                 ranges_in(manifest)
@@ -167,43 +176,43 @@ def _verify_part(
     manifest: Mapping[str, Any],
     entry: Mapping[str, Any],
     is_rejected: bool,
-    runs: dict[str, list[_Run]],
-) -> Iterator[str]:
-    """Yields what is wrong with a part, and collects which rows of which sources it has."""
+) -> tuple[list[str], dict[str, _Run]]:
+    """Returns what is wrong with a part, and which rows it has of each source."""
     name = entry["path"]
+    problems: list[str] = []
+    runs: dict[str, _Run] = {}
     if name.startswith("_runs/"):
-        yield "its publishing has not ended; --repair finishes it"
+        problems.append("its publishing has not ended; --repair finishes it")
     try:
         size, digest = digest_of(folder, name)
     except OSError:
-        yield "it is gone"
-        return
+        return [*problems, "it is gone"], runs
     if (size, digest) != (entry["bytes"], entry["sha256"]):
-        yield f"its content is another: {size:,} bytes, {entry['bytes']:,} in the manifest"
-        return
+        changed = f"its content is another: {size:,} bytes, {entry['bytes']:,} in the manifest"
+        return [*problems, changed], runs
     part_format = format_of(manifest).load()
     try:
         with folder.open(name) as part:
             columns = part_format.columns(part)
             batches = [rows.columns for rows in part_format.rows(part, _PLACE)]
     except (OSError, ValueError, pa.ArrowException) as error:
-        yield f"it cannot be read: {error}"
-        return
+        return [*problems, f"it cannot be read: {error}"], runs
     table = pa.Table.from_batches(batches, _PLACE)
     if len(table) != entry["rows"]:
-        yield f"it has {len(table):,} rows, {entry['rows']:,} in the manifest"
+        problems.append(f"it has {len(table):,} rows, {entry['rows']:,} in the manifest")
     expected = part_format.columns_of(schema_in(manifest))
     if not is_rejected and columns is not None and columns != expected:
-        yield f"its columns are {columns}, {expected} in the manifest"
+        problems.append(f"its columns are {columns}, {expected} in the manifest")
     counts = table.group_by(SOURCE.name).aggregate(
         [(POSITION.name, kind) for kind in ("min", "max", "count", "count_distinct")]
     )
     for row in counts.to_pylist():
         source, count = row[SOURCE.name], row["position_count"]
         if row["position_count_distinct"] != count:
-            yield f"{count - row['position_count_distinct']:,} rows of {source!r} are doubled"
-        run = _Run(name, row["position_min"], row["position_max"], count)
-        runs.setdefault(source, []).append(run)
+            doubled = count - row["position_count_distinct"]
+            problems.append(f"{doubled:,} rows of {source!r} are doubled")
+        runs[source] = _Run(name, row["position_min"], row["position_max"], count)
+    return problems, runs
 
 
 def _verify_rows(

@@ -73,6 +73,23 @@ def check_unchanged(files: Sequence[CorpusFile]) -> None:
         raise ChangedInputError.of(problem)
 
 
+def check_before_reading(files: Sequence[CorpusFile]) -> None:
+    """Checks what `check_unchanged` does of files that reading would not find to be others.
+
+    A store that is asked for a version gives no other one.
+    """
+    check_unchanged([file for file in files if not _is_pinned(file.path)])
+
+
+def _is_pinned(path: str) -> bool:
+    if not is_remote(path):
+        return False
+    from transforms.storage import stores
+
+    store = stores.store_of(path)
+    return store is not None and store.is_pinned
+
+
 def _look_up(files: Sequence[CorpusFile]) -> dict[str, CorpusFile]:
     """Returns files as they are now, by their paths; those that are gone are left out."""
     found: dict[str, CorpusFile] = {}

@@ -1,6 +1,11 @@
 """Runs into a bucket whose requests fail: refused, cut off, or done without an answer."""
 
+import os
 import random
+import subprocess
+import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -10,8 +15,9 @@ import pytest
 
 from models.errors import UserError
 from tests.faults.null_run import null_run
+from tests.pipelines.command_runs import ROOT
 from tests.storage_proxy import StorageProxy
-from transforms.verification import verify
+from transforms.verification import repair, verify
 from transforms.writing.folder import open_folder
 
 FAULTS = [429, 503, "cut", "lost"]
@@ -82,3 +88,74 @@ def test_requests_that_fail_lose_and_double_nothing(tmp_path, proxy, bucket, see
     found = verify(output, [str(tmp_path)])
     assert (found.problems, found.notes) == ([], [])
     assert open_folder(output).files("_runs") == {}
+
+
+PARTS = 60
+UPDATE = """
+import sys
+from tests.faults.null_run import null_run
+null_run([sys.argv[1]], sys.argv[2], "update", unit_bytes=10)
+"""
+
+
+def is_copy(method: str, path: str) -> bool:
+    """Whether a request gives a part its name."""
+    return "/rewriteTo/" in path or (method == "PUT" and "/part-" in path and "_runs" not in path)
+
+
+def kill_at_copy(proxy: StorageProxy, count: int, *arguments: str) -> None:
+    """Updates a result in another process, and kills that when it gives the n-th part its name."""
+    command = [sys.executable, "-c", UPDATE, *arguments]
+    is_running, copies = threading.Event(), iter(range(1, PARTS + 1))
+
+    def kill(method: str, path: str) -> str | None:
+        if is_copy(method, path) and next(copies) == count:
+            is_running.wait()
+            process.kill()
+            return "lost"
+        return None
+
+    proxy.fault = kill
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ, stderr=subprocess.PIPE) as process:
+        is_running.set()
+        assert process.wait(timeout=300) < 0, process.stderr.read()
+    proxy.fault = lambda method, path: None
+    while proxy.at_once:  # what it had asked for is still being done
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("end", "count"),
+    [
+        ("update", PARTS // 2),
+        ("repair", PARTS // 2),
+        *(
+            pytest.param(end, count, marks=pytest.mark.slow)
+            for end in ("update", "repair")
+            for count in (1, PARTS - 1, PARTS)
+        ),
+    ],
+)
+def test_a_kill_while_parts_are_copied_loses_and_doubles_nothing(
+    tmp_path, proxy, bucket, end, count
+):
+    inputs, output = tmp_path / "in", f"{bucket}/out"
+    inputs.mkdir()
+    for number in range(2):
+        (inputs / f"{number:02}.txt").write_text("former")
+    null_run([str(inputs)], output)
+    for number in range(PARTS):
+        (inputs / f"{number:02}.txt").write_text(f"row {number:03}\n")
+    kill_at_copy(proxy, count, str(inputs), output)
+    seen = rows_in(output)
+    assert max(seen.values()) == 1
+    assert len(seen) < PARTS or count > PARTS - 32
+    if end == "update":
+        null_run([str(inputs)], output, "update", unit_bytes=10)
+    else:
+        assert repair(output) == "finished the publishing of a run that had died"
+    assert rows_in(output) == Counter({(str(file), 0): 1 for file in inputs.iterdir()})
+    found = verify(output, [str(inputs)])
+    assert (found.problems, found.notes) == ([], [])
+    assert open_folder(output).files("_runs") == {}
+    assert open_folder(output).run_ids() == []

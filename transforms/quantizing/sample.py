@@ -8,15 +8,18 @@ import numpy as np
 import pyarrow as pa
 
 from models.faults import try_again
+from transforms.ahead import in_order
+from transforms.files import is_remote
 from transforms.reading.corpus import Corpus
 from transforms.reading.units import Unit, read_unit
 from transforms.schemas import POSITION, SOURCE
-from transforms.versions import check_unchanged
+from transforms.versions import check_before_reading
 
 SAMPLE_ROWS = 4096
 """Rows of a sample: of later numbers about two in as many lie outside of the range of theirs."""
 
 _PLACES = 64  # that a sample is spread over, if there are as many; more if they have few rows
+_PLACES_AT_ONCE = 8  # that are read, if they are not on this machine
 _READ_BYTES = 64 << 20  # in memory, to be read in all these places together
 
 # What is yielded at a time: enough to keep cores busy, little enough to hold.
@@ -52,9 +55,14 @@ def sampled_rows(
     share, most_bytes = -(-SAMPLE_ROWS // at_once), _READ_BYTES // at_once
     taken = 0
     waiting: list[pa.RecordBatch] = []
-    for index in _scattered(np.arange(len(places))):
-        read = partial(_rows_of, corpus, places[index], columns, share, most_bytes)
-        rows = try_again(read, "reading a sample of the input", _is_of_storage)
+
+    def look_at(place: Unit) -> pa.RecordBatch:
+        read = partial(_rows_of, corpus, place, columns, share, most_bytes)
+        return try_again(read, "reading a sample of the input", _is_of_storage)
+
+    scattered = [places[index] for index in _scattered(np.arange(len(places)))]
+    threads = _PLACES_AT_ONCE if any(is_remote(place.files[0].path) for place in places) else 1
+    for rows in in_order(scattered, look_at, threads):
         taken += rows.num_rows
         waiting.append(rows)
         if sum(batch.num_rows for batch in waiting) >= _BATCH_ROWS or (
@@ -78,7 +86,7 @@ def all_rows(
         columns: Names of the columns to take, beside `source` and `position`.
     """
     for unit in units:
-        check_unchanged(unit.files)
+        check_before_reading(unit.files)
         for _, batch in read_unit(corpus, unit):
             if batch.rows.num_rows:
                 yield batch.rows.select(_with_place(columns))
@@ -101,7 +109,7 @@ def _rows_of(
     corpus: Corpus, place: Unit, columns: Sequence[str], count: int, most_bytes: int
 ) -> pa.RecordBatch:
     """Returns at most `count` rows from the first `most_bytes` of a place."""
-    check_unchanged(place.files)
+    check_before_reading(place.files)
     names = _with_place(columns)
     chosen = pa.RecordBatch.from_pylist([], corpus.schema).select(names)
     read = 0

@@ -26,7 +26,7 @@ def read_blocks(
     encoding = unit.dialect.encoding or UTF_8
     rejects = Rejects(unit.path, encoding)
     for block in line_blocks(
-        unit.path, unit.start, unit.stop, encoding=encoding, stored_start=unit.stored_start
+        unit.file, unit.start, unit.stop, encoding=encoding, stored_start=unit.stored_start
     ):
         if block.fault is None:
             yield from read_block(block, rejects)

@@ -6,11 +6,10 @@ read it as something else, silently, is no better.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transforms.errors import InputError
-from transforms.files import CorpusFile, map_files, name_of, read_head
+from transforms.files import CorpusFile, HeldFile, name_of, read_head
 from transforms.reading.decompress import compression_suffix, decompressed_head
 from transforms.reading.formats.record import InputFormat
 
@@ -117,28 +116,27 @@ def kind_of(head: bytes) -> Kind | None:
     return _XML if text.startswith(b"<?xml") else None
 
 
-def check_contents(files: Sequence[CorpusFile], record: InputFormat) -> None:
-    """Checks that files are not plainly something else than they are to be read as.
+def check_content(file: CorpusFile, record: InputFormat) -> None:
+    """Checks that a file is not plainly something else than it is to be read as.
 
     Args:
-        files: The files.
-        record: The format that they are read as.
+        file: The file.
+        record: The format that it is read as.
 
     Raises:
-        InputError: One is, or cannot be read.
+        InputError: It is.
+        OSError: It cannot be read.
     """
-    for problem in map_files(files, lambda file: _problem(file, record)):
-        if problem:
-            raise InputError(problem)
+    if problem := _problem(file, record):
+        raise InputError(problem)
 
 
 def _problem(file: CorpusFile, record: InputFormat) -> str | None:
-    if not file.size:
+    if not file.size or (
+        record.end and isinstance(file, HeldFile) and file.content.endswith(record.end)
+    ):
         return None
-    try:
-        head = read_head(file, _HEAD_BYTES if compression_suffix(file.path) else _INNER_BYTES)
-    except OSError as error:
-        raise InputError(f"cannot read {file.path!r}: {error}") from error
+    head = read_head(file, _HEAD_BYTES if compression_suffix(file.path) else _INNER_BYTES)
     if suffix := compression_suffix(file.path):
         return _problem_of_compressed(file.path, suffix, head, record)
     kind = kind_of(head) or (_TEXT if record.is_typed and _is_text(head) else None)

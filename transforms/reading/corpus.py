@@ -2,20 +2,26 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pyarrow as pa
 
 from transforms.errors import InputError
-from transforms.files import CorpusFile, distinct, match, name_of
+from transforms.files import CorpusFile, distinct, hold, match, name_of
 from transforms.reading.column_names import output_names
 from transforms.reading.columns import RESERVED, FoundColumns
-from transforms.reading.contents import check_contents, what_it_is
+from transforms.reading.contents import check_content, what_it_is
 from transforms.reading.decompress import compression_suffix
 from transforms.reading.dialect import UNKNOWN, Dialect
+from transforms.reading.encoding_evidence import SAMPLE_BYTES
 from transforms.reading.formats.record import FORMATS, INPUT_FORMATS, InputFormat, format_of_name
 from transforms.reading.formats.text import TEXT_COLUMN
 from transforms.reading.layout import InputColumn, Layout
 from transforms.reading.readers import look_at_each
+
+# A file in a store that is no longer than this is fetched once to be planned, and not asked for its
+# beginning, middle and end, which are about as much.
+_WHOLE_BYTES = 256 << 10
 
 _FORMAT_CHOICES = f"name one with --input_format: {', '.join(FORMATS)}"
 
@@ -105,10 +111,9 @@ def plan_corpus(
     if not record.may_be_compressed:
         _require_uncompressed(files, record)
     _require_dialect(files, record, dialect)
-    check_contents(files, record)
-    files = _with_dialects(files, record, dialect)
+    files, looks = _looked_at(files, record, dialect)
     reader = record.load()
-    heads = reader.heads(files)
+    heads = reader.heads(files, looks)
     if not heads:
         listed = f"{files[0].path!r}" + (f" and {len(files) - 1} more" if files[1:] else "")
         raise InputError(f"the input is empty, and its columns are unknown: {listed}")
@@ -187,18 +192,46 @@ def _require_dialect(files: Sequence[CorpusFile], record: InputFormat, asked: Di
             )
 
 
-def _with_dialects(
+def _looked_at(
     files: tuple[CorpusFile, ...], record: InputFormat, asked: Dialect
-) -> tuple[CorpusFile, ...]:
-    """Returns files of text with their dialects; other files as they are."""
-    find = record.load().dialect
-    if find is None:
-        return files
-    found = look_at_each(files, lambda file: find(file, asked))
-    for file, each in zip(files, found, strict=True):
-        if each.delimiter is not None and each.delimiter == each.quote:
-            raise InputError(
-                f"{each.quote!r} is both the delimiter and the quote of {file.path!r}: give two "
-                "characters with --delimiter and --quote"
-            )
-    return tuple(replace(file, dialect=each) for file, each in zip(files, found, strict=True))
+) -> tuple[tuple[CorpusFile, ...], list[Any]]:
+    """Looks at all that planning wants to know of each file, one after the other.
+
+    Args:
+        files: The files.
+        record: What they are read as.
+        asked: What the user said of how their characters are written.
+
+    Returns:
+        The files, those of text with their dialects, and what the format's reader found in each.
+    """
+    reader = record.load()
+    look = reader.looker(files)
+
+    def look_at(file: CorpusFile) -> tuple[Dialect, Any]:
+        held = _begun(file, record)
+        check_content(held, record)
+        if reader.dialect is not None:
+            dialect = reader.dialect(held, asked)
+            if dialect.delimiter is not None and dialect.delimiter == dialect.quote:
+                raise InputError(
+                    f"{dialect.quote!r} is both the delimiter and the quote of {file.path!r}: give "
+                    "two characters with --delimiter and --quote"
+                )
+            held = replace(held, dialect=dialect)
+        return held.dialect, look(held)
+
+    found = look_at_each(files, look_at)
+    described = (
+        replace(file, dialect=dialect) for file, (dialect, _) in zip(files, found, strict=True)
+    )
+    return tuple(described), [each for _, each in found]
+
+
+def _begun(file: CorpusFile, record: InputFormat) -> CorpusFile:
+    """Returns a file with what planning looks at first: all of it, its beginning or its end."""
+    if file.size <= _WHOLE_BYTES:
+        return hold(file, 0, file.size)
+    if record.end:
+        return hold(file, file.size - SAMPLE_BYTES, file.size)
+    return hold(file, 0, SAMPLE_BYTES + 1)

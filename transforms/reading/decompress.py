@@ -10,7 +10,7 @@ from typing import Protocol
 
 import zstandard
 
-from transforms.files import name_of, open_binary
+from transforms.files import CorpusFile, name_of, open_binary, path_of
 
 
 class BrokenStreamError(Exception):
@@ -89,17 +89,17 @@ class InputStream:
     """The decompressed content of a file; consecutive members or frames are joined.
 
     Args:
-        path: The file; its suffix indicates the compression.
+        file: The file; the suffix of its path indicates the compression.
 
     Raises:
         OSError: It cannot be opened.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, file: CorpusFile | str) -> None:
         self.consumed = 0
         """Bytes of the file, as stored, that have been read so far."""
-        self._raw = open_binary(path)
-        self._codec = _CODECS.get(compression_suffix(path))
+        self._raw = open_binary(file)
+        self._codec = _CODECS.get(compression_suffix(path_of(file)))
         self._decoder: _Decoder | None = None
         self._fed = b""  # compressed bytes that no decoder has taken yet
         self._length = 0

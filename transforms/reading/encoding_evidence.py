@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from transforms.errors import InputError
+from transforms.files import CorpusFile
 from transforms.reading.decompress import BrokenStreamError, InputStream, compression_suffix
 from transforms.reading.dialect import UTF_8
 from transforms.reading.encoding import marked_encoding, named_encoding
@@ -76,29 +77,25 @@ class Sample:
     is_whole: bool
 
 
-def take_sample(path: str, size: int) -> Sample:
+def take_sample(file: CorpusFile) -> Sample:
     """Looks at a file.
-
-    Args:
-        path: The file.
-        size: Its bytes, as stored.
 
     Raises:
         OSError: It cannot be read.
     """
-    with InputStream(path) as stream:
+    with InputStream(file) as stream:
         try:
             head = stream.read(SAMPLE_BYTES + 1)
         except BrokenStreamError:
             head = b""  # what is broken is reported when it is read
         is_whole = len(head) <= SAMPLE_BYTES
         others = []
-        if not is_whole and not compression_suffix(path):
-            for start in (size // 2, size - SAMPLE_BYTES):
+        if not is_whole and not compression_suffix(file.path):
+            for start in (file.size // 2, file.size - SAMPLE_BYTES):
                 if start >= SAMPLE_BYTES:
                     stream.seek(start - start % 4)
                     others.append(stream.read(SAMPLE_BYTES))
-    return Sample(path, head[:SAMPLE_BYTES], tuple(others), is_whole)
+    return Sample(file.path, head[:SAMPLE_BYTES], tuple(others), is_whole)
 
 
 def find_encoding(sample: Sample, asked: str | None, is_always_utf_8: bool = False) -> str:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from zstandard import CONTENTSIZE_UNKNOWN, ZstdError, get_frame_parameters
 
-from transforms.files import open_binary
+from transforms.files import CorpusFile, open_binary
 
 _MAGIC = b"\x28\xb5\x2f\xfd"
 _SKIPPED = range(0x184D2A50, 0x184D2A60)  # numbers of frames that are no content
@@ -33,15 +33,15 @@ class Frame:
     content: int
 
 
-def frames(path: str) -> list[Frame]:
+def frames(file: CorpusFile | str) -> list[Frame]:
     """Returns the frames of a file that have content, as far as their headers tell.
 
     Raises:
         OSError: The file cannot be read.
     """
     found: list[Frame] = []
-    with open_binary(path) as file:
-        reader = _Reader(file)
+    with open_binary(file) as stream:
+        reader = _Reader(stream)
         content = 0
         for stored, size in _walk(reader):
             if size != 0:

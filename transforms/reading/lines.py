@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from transforms.files import CorpusFile
+from transforms.files import CorpusFile, path_of
 from transforms.reading.decompress import BrokenStreamError, InputStream, compression_suffix
 from transforms.reading.dialect import UTF_8
 from transforms.reading.encoding import (
@@ -57,7 +57,7 @@ class LineBlock:
 
 
 def line_blocks(
-    path: str,
+    file: CorpusFile | str,
     start: int = 0,
     stop: int | None = None,
     block_bytes: int = BLOCK_BYTES,
@@ -70,7 +70,7 @@ def line_blocks(
     kept.
 
     Args:
-        path: The file; its suffix indicates the compression.
+        file: The file; the suffix of its path indicates the compression.
         start: First byte of the range in the decompressed file.
         stop: The byte after the range, or None for the rest of the file.
         block_bytes: Bytes read at a time.
@@ -84,9 +84,9 @@ def line_blocks(
     Raises:
         OSError: The file cannot be opened, or the storage failed.
     """
-    with InputStream(path) as stream:
+    with InputStream(file) as stream:
         cutter = _Cutter(stream, stop, block_bytes, encoding)
-        is_compressed = bool(compression_suffix(path))
+        is_compressed = bool(compression_suffix(path_of(file)))
         first = 0
         if start:
             try:
@@ -112,7 +112,7 @@ def split_lines(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
     if not compression_suffix(file.path):
         step = max(unit_bytes - unit_bytes % width, width)
         for start in range(0, file.size, step):
-            yield FileRange(file.path, start, min(start + step, file.size), dialect=file.dialect)
+            yield FileRange(file, start, min(start + step, file.size))
     elif compression_suffix(file.path) == ".zst" and width == 1:
         yield from _split_frames(file, unit_bytes)
     else:
@@ -126,17 +126,11 @@ def _split_frames(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
     the end of the frame before shows.
     """
     begin = Frame(0, -1)
-    for frame in frames(file.path):
+    for frame in frames(file):
         if frame.stored - begin.stored >= unit_bytes and frame.content > begin.content + 1:
-            yield FileRange(
-                file.path,
-                begin.content + 1,
-                frame.content + 1,
-                dialect=file.dialect,
-                stored_start=begin.stored,
-            )
+            yield FileRange(file, begin.content + 1, frame.content + 1, stored_start=begin.stored)
             begin = frame
-    yield FileRange(file.path, begin.content + 1, dialect=file.dialect, stored_start=begin.stored)
+    yield FileRange(file, begin.content + 1, stored_start=begin.stored)
 
 
 class _Cutter:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from transforms.errors import InputError
 from transforms.files import CorpusFile, map_files
-from transforms.reading.dialect import UNKNOWN, Dialect
+from transforms.reading.dialect import Dialect
 from transforms.reading.layout import Layout, ReadBatch
 
 _T = TypeVar("_T")
@@ -36,20 +36,28 @@ class FileRange:
     """A part of a file: a range of bytes, or of whatever the format stores, such as row groups.
 
     Attributes:
-        path: The file.
+        file: The file.
         start: First byte, or row group.
         stop: The one after the last, or None for the rest of the file.
         first_row: Row number of its first row in the file, for formats that do not record it.
-        dialect: How its characters are written, for formats of text.
         stored_start: Of a compressed file, the byte where the frame begins in which `start` is.
     """
 
-    path: str
+    file: CorpusFile
     start: int = 0
     stop: int | None = None
     first_row: int = 0
-    dialect: Dialect = UNKNOWN
     stored_start: int = 0
+
+    @property
+    def path(self) -> str:
+        """Path of the file."""
+        return self.file.path
+
+    @property
+    def dialect(self) -> Dialect:
+        """How its characters are written, for formats of text."""
+        return self.file.dialect
 
 
 def _as_found(type_: pa.DataType) -> pa.DataType:
@@ -61,8 +69,10 @@ class FormatReader:
     """What a format's module does.
 
     Attributes:
-        heads: Finds the columns of files, reading only their heads or footers: a `Head` for each
-            file that has any, or one for all. Raises `InputError` for files that cannot be read.
+        looker: Returns what is to look at each of some files, at its head or footer alone. That
+            raises `InputError` for a file that cannot be read.
+        heads: Finds the columns of files, given what was found when each was looked at: a `Head`
+            for each file that has any, or one for all. Raises `InputError` for files without.
         split: Cuts a file into ranges of about the given number of bytes that can be read
             independently, in file order.
         read: Reads the rows of a range, in file order. Every row is in a batch's rows, or rejected.
@@ -75,7 +85,8 @@ class FormatReader:
             file is something else.
     """
 
-    heads: Callable[[Sequence[CorpusFile]], list[Head]]
+    looker: Callable[[Sequence[CorpusFile]], Callable[[CorpusFile], Any]]
+    heads: Callable[[Sequence[CorpusFile], Sequence[Any]], list[Head]]
     split: Callable[[CorpusFile, int], Iterable[FileRange]]
     read: Callable[[Layout, FileRange], Iterator[ReadBatch]]
     settled: Callable[[pa.DataType], pa.DataType] = _as_found
@@ -84,16 +95,7 @@ class FormatReader:
 
 def whole_file(file: CorpusFile, range_bytes: int) -> Iterator[FileRange]:
     """Leaves a file whole, however long: only reading it shows where its rows begin."""
-    yield FileRange(file.path, dialect=file.dialect)
-
-
-def read_each(files: Sequence[CorpusFile], read: Callable[[str], _T]) -> list[_T]:
-    """Returns what `read`, given its path, finds in each file.
-
-    Raises:
-        InputError: A file cannot be read.
-    """
-    return look_at_each(files, lambda file: read(file.path))
+    yield FileRange(file)
 
 
 def look_at_each(files: Sequence[CorpusFile], look: Callable[[CorpusFile], _T]) -> list[_T]:

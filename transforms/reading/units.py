@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from transforms.files import CorpusFile, is_divisible, map_files
+from transforms.ahead import in_order
+from transforms.files import CorpusFile, hold, is_divisible, is_remote, map_files
 from transforms.reading.corpus import Corpus
 from transforms.reading.dialect import Dialect
 from transforms.reading.formats.record import INPUT_FORMATS
@@ -18,6 +19,10 @@ from transforms.reading.readers import FileRange
 _SHARE = 64
 _LEAST_BYTES = 8 << 20
 _MOST_BYTES = 256 << 20
+
+# Of the files in a store that come next in a unit, so many, and so much, are at hand.
+_AHEAD_FILES = 8
+_AHEAD_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,7 @@ def split_file(corpus: Corpus, file: CorpusFile, range_bytes: int) -> Iterable[F
         The ranges, in file order.
     """
     if file.size <= range_bytes or not is_divisible(file.path):
-        return (FileRange(file.path, dialect=file.dialect),)
+        return (FileRange(file),)
     return INPUT_FORMATS[corpus.format].load().split(file, range_bytes)
 
 
@@ -135,13 +140,11 @@ def read_unit(corpus: Corpus, unit: Unit) -> Iterator[tuple[str, ReadBatch]]:
     """
     read = INPUT_FORMATS[corpus.format].load().read
     rows_left = unit.limit
-    for file in unit.files:
+    for file in _fetched_ahead(unit):
         if rows_left == 0:
             return
         layout, given = corpus.beside_folders(file.path)
-        part = FileRange(
-            file.path, unit.start, unit.stop, unit.first_row, file.dialect, unit.stored_start
-        )
+        part = FileRange(file, unit.start, unit.stop, unit.first_row, unit.stored_start)
         for batch in read(layout, part):
             head = batch if rows_left is None else batch.head(rows_left)
             yield file.path, head.completed(corpus, given)
@@ -149,3 +152,19 @@ def read_unit(corpus: Corpus, unit: Unit) -> Iterator[tuple[str, ReadBatch]]:
                 rows_left -= head.num_rows
                 if rows_left == 0:
                     break
+
+
+def _fetched_ahead(unit: Unit) -> Iterator[CorpusFile]:
+    """Yields the files of a unit; small ones in a store are fetched while others are read."""
+
+    def begin(file: CorpusFile) -> CorpusFile:
+        return hold(file, 0, file.size) if _is_small(file) else file
+
+    def weigh(file: CorpusFile) -> int:
+        return file.size if _is_small(file) else 0
+
+    return in_order(unit.files, begin, _AHEAD_FILES, weigh, _AHEAD_BYTES)
+
+
+def _is_small(file: CorpusFile) -> bool:
+    return is_remote(file.path) and file.size <= _AHEAD_BYTES // 2

@@ -25,7 +25,7 @@ from azure.storage.blob import BlobPrefix, BlobServiceClient
 from models.hubs.remote import in_short
 from transforms.errors import InputError
 from transforms.files import CorpusFile
-from transforms.storage.stores import SCHEMES, StoreError, again, open_ranges
+from transforms.storage.stores import SCHEMES, StoreError, open_ranges
 from transforms.versions import ChangedInputError
 
 _ROOT = re.compile(r"(?:az|abfss?)://(?P<container>[^/@]+)(?:@(?P<account>[^/.@]+)[^/@]*)?/")
@@ -47,6 +47,7 @@ class AzureStore:
     """
 
     can_list = True
+    is_pinned = True
 
     def root(self, path: str) -> str:
         """Returns the part of a path that names the container."""
@@ -74,16 +75,9 @@ class AzureStore:
                 if not isinstance(found, BlobPrefix) and not _is_folder(found):
                     yield _file(place.root + found.name, found)
 
-    def open(self, path: str) -> BinaryIO:
+    def open(self, file: CorpusFile) -> BinaryIO:
         """Opens a blob."""
-        file = again(lambda: self.find(path))
-        if file is None:
-            raise FileNotFoundError(f"no such blob: {path}")
         return open_ranges(self, file)
-
-    def head(self, file: CorpusFile, count: int) -> bytes:
-        """Returns the first bytes."""
-        return self.fetch(file, 0, count)
 
     def fetch(self, file: CorpusFile, start: int, stop: int) -> bytes:
         """Returns some bytes; see `transforms.storage.stores.Ranges`."""

@@ -11,19 +11,23 @@ from google.api_core.exceptions import (
     GoogleAPIError,
     NotFound,
     PreconditionFailed,
+    RequestRangeNotSatisfiable,
     Unauthorized,
 )
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
+from requests.adapters import HTTPAdapter
 
 from models.hubs.remote import in_short
 from transforms.errors import InputError
 from transforms.files import CorpusFile
-from transforms.storage.stores import StoreError
+from transforms.storage.stores import StoreError, open_ranges
+from transforms.versions import ChangedInputError
 
 _SCHEME = "gs://"
-_RETRY = DEFAULT_RETRY.with_timeout(120)
+RETRY = DEFAULT_RETRY.with_timeout(120)
+_CONNECTIONS = 64
 _FIELDS = "items(name,size,generation,crc32c),nextPageToken"
 
 
@@ -31,6 +35,7 @@ class GoogleStore:
     """See `transforms.storage.stores.Store`."""
 
     can_list = True
+    is_pinned = True
 
     def root(self, path: str) -> str:
         """Returns the part of a path that names the bucket."""
@@ -41,40 +46,47 @@ class GoogleStore:
 
     def find(self, path: str) -> CorpusFile | None:
         """Returns an object, or None."""
-        bucket, name = _bucket(path)
-        with _explained():
-            blob = bucket.get_blob(name, retry=_RETRY) if name else None
+        bucket, name = bucket_of(path)
+        with in_words():
+            blob = bucket.get_blob(name, retry=RETRY) if name else None
         return None if blob is None else _file(path, blob)
 
     def files_under(self, prefix: str, deep: bool) -> Iterable[CorpusFile]:
         """Returns objects; those whose names end in a slash stand for folders, and are none."""
-        bucket, name = _bucket(prefix)
-        with _explained():
+        bucket, name = bucket_of(prefix)
+        with in_words():
             for blob in bucket.list_blobs(
-                prefix=name, delimiter=None if deep else "/", fields=_FIELDS, retry=_RETRY
+                prefix=name, delimiter=None if deep else "/", fields=_FIELDS, retry=RETRY
             ):
                 if not blob.name.endswith("/"):
                     yield _file(f"{_SCHEME}{bucket.name}/{blob.name}", blob)
 
-    def open(self, path: str) -> BinaryIO:
+    def open(self, file: CorpusFile) -> BinaryIO:
         """Opens an object."""
-        from apache_beam.io.filesystem import CompressionTypes
-        from apache_beam.io.filesystems import FileSystems
+        return open_ranges(self, file)
 
-        return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-
-    def head(self, file: CorpusFile, count: int) -> bytes:
-        """Returns the first bytes."""
-        bucket, name = _bucket(file.path)
-        with _explained():
-            content: bytes = bucket.blob(name).download_as_bytes(
-                start=0, end=count - 1, raw_download=True, checksum=None, retry=_RETRY
-            )
+    def fetch(self, file: CorpusFile, start: int, stop: int) -> bytes:
+        """Returns some bytes; see `transforms.storage.stores.Store`."""
+        bucket, name = bucket_of(file.path)
+        with in_words():
+            try:
+                content: bytes = bucket.blob(name).download_as_bytes(
+                    start=start,
+                    end=stop - 1,
+                    raw_download=True,
+                    checksum=None,
+                    if_generation_match=int(file.version) if file.version else None,
+                    retry=RETRY,
+                )
+            except (PreconditionFailed, RequestRangeNotSatisfiable):
+                problem = f"the input {file.path!r} changed while it was read"
+                raise ChangedInputError.of(problem) from None
             return content
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def in_words() -> Iterator[None]:
+    """Turns what the client raises into an `OSError` that says what can be done."""
     try:
         yield
     except NotFound:
@@ -92,12 +104,16 @@ def _explained() -> Iterator[None]:
 def _client(pid: int) -> storage.Client:
     """Returns this process's client; without credentials it sees only what is public."""
     try:
-        return storage.Client(project=None)
+        client = storage.Client(project=None)
     except DefaultCredentialsError:
-        return storage.Client.create_anonymous_client()
+        client = storage.Client.create_anonymous_client()
+    # Threads share it, and with the usual ten connections some would open new ones all the time.
+    for scheme in ("https://", "http://"):
+        client._http.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))
+    return client
 
 
-def _bucket(path: str) -> tuple[storage.Bucket, str]:
+def bucket_of(path: str) -> tuple[storage.Bucket, str]:
     """Returns the bucket of a `gs://` path, and the name of its object."""
     bucket, _, name = path.removeprefix(_SCHEME).partition("/")
     return _client(os.getpid()).bucket(bucket), name
@@ -109,12 +125,12 @@ def create_new(path: str, content: bytes) -> bool:
     A lost answer makes the client try again and find its own object there; whose it is, its
     content says.
     """
-    bucket, name = _bucket(path)
+    bucket, name = bucket_of(path)
     try:
-        bucket.blob(name).upload_from_string(content, if_generation_match=0, retry=_RETRY)
+        bucket.blob(name).upload_from_string(content, if_generation_match=0, retry=RETRY)
     except PreconditionFailed:
         try:
-            return bucket.blob(name).download_as_bytes(retry=_RETRY) == content
+            return bucket.blob(name).download_as_bytes(retry=RETRY) == content
         except NotFound:
             return False
     return True

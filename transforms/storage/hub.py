@@ -22,7 +22,7 @@ from huggingface_hub.utils import build_hf_headers
 from models.hubs.remote import in_short
 from transforms.errors import InputError
 from transforms.files import CorpusFile
-from transforms.storage.stores import SCHEMES, StoreError, again, open_ranges
+from transforms.storage.stores import SCHEMES, StoreError, open_ranges
 from transforms.storage.web import fetch_range
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
@@ -48,6 +48,7 @@ class HubStore:
     """
 
     can_list = True
+    is_pinned = False  # the hub and the store behind it name a content each in its own way
 
     def root(self, path: str) -> str:
         """Returns the part of a path that names the data set."""
@@ -82,16 +83,9 @@ class HubStore:
         files = [_file(place, item) for item in found if isinstance(item, RepoFile)]
         return [file for file in files if file.path.startswith(prefix)]
 
-    def open(self, path: str) -> BinaryIO:
+    def open(self, file: CorpusFile) -> BinaryIO:
         """Opens a file."""
-        file = again(lambda: self.find(path))
-        if file is None:
-            raise FileNotFoundError(f"no such file: {path}")
         return open_ranges(self, file)
-
-    def head(self, file: CorpusFile, count: int) -> bytes:
-        """Returns the first bytes."""
-        return self.fetch(file, 0, count)
 
     def fetch(self, file: CorpusFile, start: int, stop: int) -> bytes:
         """Returns some bytes; see `transforms.storage.stores.Ranges`."""
@@ -103,7 +97,6 @@ class HubStore:
             revision=place.revision,
             endpoint=_endpoint(),
         )
-        # The hub and the store behind it name a file's content each in its own way.
         unversioned = CorpusFile(file.path, file.size)
         return fetch_range(url, unversioned, start, stop, build_hf_headers())
 

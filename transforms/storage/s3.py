@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError
 from models.hubs.remote import in_short
 from transforms.errors import InputError
 from transforms.files import CorpusFile
-from transforms.storage.stores import StoreError, again, open_ranges
+from transforms.storage.stores import StoreError, open_ranges
 from transforms.versions import ChangedInputError
 
 _SCHEME = "s3://"
@@ -38,6 +38,7 @@ class S3Store:
     """
 
     can_list = True
+    is_pinned = True
 
     def root(self, path: str) -> str:
         """Returns the part of a path that names the bucket."""
@@ -66,16 +67,9 @@ class S3Store:
                 if not item["Key"].endswith("/"):
                     yield _file(f"{_SCHEME}{bucket}/{item['Key']}", item["Size"], item["ETag"])
 
-    def open(self, path: str) -> BinaryIO:
+    def open(self, file: CorpusFile) -> BinaryIO:
         """Opens an object."""
-        file = again(lambda: self.find(path))
-        if file is None:
-            raise FileNotFoundError(f"no such object: {path}")
         return open_ranges(self, file)
-
-    def head(self, file: CorpusFile, count: int) -> bytes:
-        """Returns the first bytes."""
-        return self.fetch(file, 0, count)
 
     def fetch(self, file: CorpusFile, start: int, stop: int) -> bytes:
         """Returns some bytes; see `transforms.storage.stores.Ranges`."""

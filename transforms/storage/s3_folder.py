@@ -3,13 +3,15 @@
 import errno
 import re
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO
 
 from botocore.exceptions import ClientError
 
+from transforms.ahead import in_order
 from transforms.errors import OutputError
+from transforms.files import open_binary
 from transforms.storage.s3 import S3Store, client, explained, pages, split, status_of
 from transforms.storage.stores import again
 from transforms.writing.folder import RUN_ID, RUNS
@@ -17,7 +19,6 @@ from transforms.writing.folder import RUN_ID, RUNS
 # Bytes of a part of an upload, of which there are at most 10,000.
 _PART_BYTES = 16 << 20
 _MOST_REMOVED = 1000  # with one request
-_COPIES = 16  # at once
 
 # Buckets that were seen to create an object only if there is none.
 _conditional: set[str] = set()
@@ -93,7 +94,7 @@ class S3Folder:
         return True
 
     def open(self, name: str) -> BinaryIO:
-        return self._store.open(f"{self.path}/{name}")
+        return open_binary(f"{self.path}/{name}")
 
     def read(self, name: str) -> bytes | None:
         try:
@@ -114,9 +115,7 @@ class S3Folder:
             return
 
     def link(self, names: Mapping[str, str]) -> None:
-        with ThreadPoolExecutor(_COPIES) as pool:
-            for _ in pool.map(self._copy, names.values(), names):
-                pass
+        deque(in_order(list(names), lambda new: self._copy(names[new], new)), maxlen=0)
 
     def _copy(self, old: str, new: str, **options: str) -> None:
         with explained():

@@ -13,14 +13,14 @@ from typing import BinaryIO, Protocol, TypeVar, cast
 from models.errors import did_you_mean
 from models.faults import PAUSES
 from transforms.errors import InputError
-from transforms.files import CorpusFile, map_files
+from transforms.files import CorpusFile, HeldFile, map_files
 from transforms.storage.globs import PARTITIONED, beside_partitions, is_wild, regex
 
 # More files than this are looked up by listing the folder above them, fewer one by one.
 _FEW = 8
 
 _READ_BYTES = 4 << 20  # asked for at a time: a tenth of a second, beside which a request is little
-
+_LITTLE_BYTES = 64 << 10
 
 _T = TypeVar("_T")
 
@@ -37,9 +37,11 @@ class Store(Protocol):
 
     Attributes:
         can_list: Whether there are folders to look into.
+        is_pinned: Whether `fetch` gives the version of a file that it is asked for, or none.
     """
 
     can_list: bool
+    is_pinned: bool
 
     def root(self, path: str) -> str:
         """Returns the part of a path, up to a slash, that has no wildcards, such as the bucket.
@@ -59,18 +61,11 @@ class Store(Protocol):
             deep: Whether to list what is in subfolders too.
         """
 
-    def open(self, path: str) -> BinaryIO:
-        """Opens a file."""
-
-    def head(self, file: CorpusFile, count: int) -> bytes:
-        """Returns the first bytes of a file that has as many."""
-
-
-class Ranges(Protocol):
-    """A store of which parts of files can be asked for."""
+    def open(self, file: CorpusFile) -> BinaryIO:
+        """Opens a file, which may show only when it is read that it is gone."""
 
     def fetch(self, file: CorpusFile, start: int, stop: int) -> bytes:
-        """Returns some bytes of a file.
+        """Returns some bytes of a file, at least one.
 
         Raises:
             ChangedInputError: It is not of this version any more.
@@ -200,6 +195,35 @@ def _plain_start(part: str) -> str:
     return next((part[:end] for end in range(len(part)) if is_wild(part[end])), part)
 
 
+def find(store: Store, path: str) -> CorpusFile:
+    """Returns a file as it is now.
+
+    Raises:
+        OSError: The store failed; `FileNotFoundError` if it is not there.
+    """
+    found = again(lambda: store.find(path))
+    if found is None:
+        raise FileNotFoundError(f"no such file: {path}")
+    return found
+
+
+def fetched(store: Store, file: CorpusFile, start: int, stop: int) -> bytes:
+    """Returns some bytes of a file; what fails is tried again a few times.
+
+    Raises:
+        ChangedInputError: It is not of this version any more.
+        OSError: The store failed.
+    """
+
+    def fetch() -> bytes:
+        content = store.fetch(file, start, stop)
+        if len(content) != stop - start:
+            raise StoreError(f"{file.path!r}: {len(content):,} bytes came for {stop - start:,}")
+        return content
+
+    return again(fetch)
+
+
 def look_up(store: Store, paths: Sequence[str]) -> dict[str, CorpusFile]:
     """Returns files as they are now, by their paths; those that are gone are left out."""
     by_root: dict[str, set[str]] = {}
@@ -247,15 +271,19 @@ def again(work: Callable[[], _T]) -> _T:
     return work()
 
 
-def open_ranges(store: Ranges, file: CorpusFile) -> BinaryIO:
-    """Opens a file of which parts are fetched as they are read."""
-    return cast(BinaryIO, io.BufferedReader(_RangedFile(store, file), _READ_BYTES))
+def open_ranges(store: Store, file: CorpusFile) -> BinaryIO:
+    """Opens a file of which parts are fetched as they are read; not what is at hand of it.
+
+    Who has some of it at hand will want little more.
+    """
+    size = _LITTLE_BYTES if isinstance(file, HeldFile) else _READ_BYTES
+    return cast(BinaryIO, io.BufferedReader(_RangedFile(store, file), size))
 
 
 class _RangedFile(io.RawIOBase):
-    """A file of a store; what fails is fetched again a few times."""
+    """A file of a store."""
 
-    def __init__(self, store: Ranges, file: CorpusFile) -> None:
+    def __init__(self, store: Store, file: CorpusFile) -> None:
         self._store = store
         self._file = file
         self._place = 0
@@ -280,15 +308,14 @@ class _RangedFile(io.RawIOBase):
         stop = min(self._place + len(buffer), self._file.size)
         if stop <= self._place:
             return 0
-        content = again(lambda: self._fetch(stop))
+        content = self._held(stop) or fetched(self._store, self._file, self._place, stop)
         buffer[: len(content)] = content
-        self._place = stop
+        self._place += len(content)
         return len(content)
 
-    def _fetch(self, stop: int) -> bytes:
-        content = self._store.fetch(self._file, self._place, stop)
-        if len(content) != stop - self._place:
-            raise StoreError(
-                f"{self._file.path!r}: {len(content):,} bytes came for {stop - self._place:,}"
-            )
-        return content
+    def _held(self, stop: int) -> bytes:
+        """Returns what is at hand from here on."""
+        file = self._file
+        if not isinstance(file, HeldFile) or not file.start <= self._place < file.stop:
+            return b""
+        return file.content[self._place - file.start : stop - file.start]

@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError
 from models.hubs.remote import in_short
 from transforms.errors import InputError
 from transforms.files import CorpusFile
-from transforms.storage.stores import StoreError, again, open_ranges
+from transforms.storage.stores import StoreError, again, find, open_ranges
 from transforms.versions import ChangedInputError
 
 # Seconds to connect, and between two blocks.
@@ -37,8 +37,10 @@ class WebStore:
     """See `transforms.storage.stores.Store`. Most servers send ranges of a file, some only all."""
 
     can_list = False
+    is_pinned = True
 
     def __init__(self) -> None:
+        self._described: set[str] = set()
         self._without_ranges: set[str] = set()
 
     def root(self, path: str) -> str:
@@ -67,6 +69,7 @@ class WebStore:
                     f"the server does not say how long {path!r} is: download it, and give the file"
                 )
             (self._without_ranges.discard if has_ranges else self._without_ranges.add)(path)
+            self._described.add(path)
             version = _version(answer)
             return CorpusFile(path, int(size or 0), version, version)
 
@@ -78,19 +81,13 @@ class WebStore:
         """Returns whether parts of a file can be read without all before them."""
         return path not in self._without_ranges
 
-    def open(self, path: str) -> BinaryIO:
+    def open(self, file: CorpusFile) -> BinaryIO:
         """Opens a file; where its server sends no ranges, it is fetched whole, onto the disk."""
-        file = again(lambda: self.find(path))
-        if file is None:
-            raise FileNotFoundError(f"no such file: {path}")
-        return open_ranges(self, file) if self.is_divisible(path) else again(lambda: _whole(file))
-
-    def head(self, file: CorpusFile, count: int) -> bytes:
-        """Returns the first bytes, of a server too that sends no ranges."""
-        with _answer(file.path, {"Range": f"bytes=0-{count - 1}"}) as answer:
-            _check(answer, file.path)
-            content: bytes = answer.raw.read(count, decode_content=False)
-            return content
+        if file.path not in self._described:  # in another process, before this one began
+            find(self, file.path)
+        if self.is_divisible(file.path):
+            return open_ranges(self, file)
+        return again(lambda: _whole(file))
 
     def fetch(self, file: CorpusFile, start: int, stop: int) -> bytes:
         """Returns some bytes; see `transforms.storage.stores.Ranges`."""
@@ -105,7 +102,7 @@ def fetch_range(
     Args:
         url: Where it is.
         file: What it is; if it has another version in the answer, it changed.
-        start: The first byte.
+        start: The first byte; if it is the first of the file, a server may send all of it.
         stop: The one after the last.
         headers: Sent along, to the host of the URL alone.
 
@@ -118,11 +115,12 @@ def fetch_range(
             raise _changed(file)
         _check(answer, file.path)
         total = answer.headers.get("Content-Range", "").rpartition("/")[2]
-        if answer.status_code != 206:
+        is_range = answer.status_code == 206
+        if not is_range and start:
             raise StoreError(f"{file.path!r}: the server sends no ranges any more")
-        if total not in ("*", str(file.size)) or not _is_of(answer, file):
+        if (is_range and total not in ("*", str(file.size))) or not _is_of(answer, file):
             raise _changed(file)
-        return _content(answer)
+        return _content(answer) if is_range else answer.raw.read(stop, decode_content=False)
 
 
 def _changed(file: CorpusFile) -> ChangedInputError:

@@ -103,11 +103,15 @@ def open_folder(output: str) -> OutputFolder:
         from transforms.storage import stores
 
         scheme = output.partition("://")[0].lower()
+        if scheme == "gs":
+            from transforms.storage.google_folder import GoogleFolder
+
+            return GoogleFolder(output.rstrip("/"))
         if scheme == "s3" and stores.store_of(output):
             from transforms.storage.s3_folder import S3Folder
 
             return S3Folder(output.rstrip("/"))
-        if scheme in stores.SCHEMES and scheme != "gs":
+        if scheme in stores.SCHEMES:
             raise OutputError(
                 f"cannot use --output={output}: results are written to a folder on this machine, "
                 "in gs:// or in s3://; give one of these, and copy it"

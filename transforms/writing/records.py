@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
+from transforms.ahead import in_order
 from transforms.counters import Counters
 from transforms.reading.units import Unit
 from transforms.writing.folder import OutputFolder, open_folder
@@ -13,7 +13,6 @@ from transforms.writing.parts import Part
 from transforms.writing.run_plan import load_run_plan, run_folder
 
 _NAME = re.compile(r".*/[0-9a-f]+-\d+\.json")
-_WAITING = 16  # threads, which wait for storage rather than compute
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,7 @@ def read_records(folder: OutputFolder, run_id: str, unit: str = "") -> dict[str,
     None stands for one that cannot be read.
     """
     names = sorted(filter(_NAME.fullmatch, folder.files(_folder(run_id), unit)))
-    with ThreadPoolExecutor(_WAITING) as pool:
-        return dict(zip(names, pool.map(lambda name: _load(folder, name), names), strict=True))
+    return dict(zip(names, in_order(names, lambda name: _load(folder, name)), strict=True))
 
 
 def _load(folder: OutputFolder, name: str) -> Record | None:

@@ -1,6 +1,5 @@
-"""An output folder on any file system that Beam knows."""
+"""An output folder on a file system with real folders that Beam knows, such as HDFS."""
 
-import errno
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -8,8 +7,6 @@ from typing import BinaryIO
 
 from transforms.errors import OutputError
 from transforms.writing.folder import RUN_ID, RUNS
-
-_GCS = "gs://"
 
 
 class RemoteFolder:
@@ -23,16 +20,15 @@ class RemoteFolder:
         self._systems = FileSystems
         self._plain = CompressionTypes.UNCOMPRESSED
         try:
-            self._is_object_store = not FileSystems.get_filesystem(path).has_dirs()
+            FileSystems.get_filesystem(path)
         except ValueError as error:
             raise OutputError(f"cannot use --output={path}: {error}") from error
 
     def check_no_file(self) -> None:
-        if self._is_object_store and self._systems.exists(self.path):
-            raise NotADirectoryError(errno.ENOTDIR, "it is a file, and must be a folder")
+        pass  # the file system tells when a folder is to be made there
 
     def first_missing(self) -> str | None:
-        return None  # object stores have no folders to remove
+        return None  # no folder is removed
 
     def files(self, subfolder: str = "", prefix: str = "") -> dict[str, int]:
         pattern = _literal(f"{subfolder}/{prefix}" if subfolder else prefix) + "*"
@@ -50,10 +46,6 @@ class RemoteFolder:
         return self._systems.create(self._full(name), compression_type=self._plain)
 
     def create_new(self, name: str, content: bytes) -> bool:
-        if self.path.startswith(_GCS):
-            from transforms.storage import google
-
-            return google.create_new(self._full(name), content)
         # Beam's other file systems have no such operation: of two that create at the same moment
         # the later wins, and the earlier one's parts are never listed.
         if self._systems.exists(self._full(name)):
@@ -71,9 +63,6 @@ class RemoteFolder:
             return file.read()
 
     def write_whole(self, name: str, content: bytes) -> None:
-        if self._is_object_store:  # an object appears whole, when its writer is closed
-            self._write(name, content)
-            return
         unfinished = f"{RUNS}/unfinished-{time.time_ns():x}"
         self._write(unfinished, content)
         self.remove([name])  # these file systems refuse to rename over a file
@@ -88,22 +77,21 @@ class RemoteFolder:
     def link(self, names: Mapping[str, str]) -> None:
         if not names:
             return
-        if not self._is_object_store:
-            self.remove(list(names))
-            for new in names:
-                self._make_folder(new)
+        self.remove(list(names))
+        for new in names:
+            self._make_folder(new)
         old = [self._full(name) for name in names.values()]
         self._systems.copy(old, [self._full(name) for name in names])
 
     def remove(self, names: Sequence[str]) -> None:
-        if not self._is_object_store:  # these refuse to remove what is not there
-            names = [name for name in names if self._systems.exists(self._full(name))]
+        # These refuse to remove what is not there.
+        names = [name for name in names if self._systems.exists(self._full(name))]
         if names:
             self._systems.delete([_literal(self._full(name)) for name in names])
 
     def remove_tree(self, name: str) -> None:
         pattern = _literal(name)
-        # Either the file or, with all that is in it, the folder; object stores have no folders.
+        # Either the file or, with all that is in it, the folder.
         self.remove(list(self._match(pattern) or self._match(f"{pattern}/**")))
 
     def remove_if_empty(self, name: str = "") -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.transforms.reading.reading import COMPRESS, read
 from transforms.errors import InputError
+from transforms.files import local_file
 from transforms.reading.corpus import plan_corpus
 from transforms.reading.dialect import Dialect
 from transforms.reading.encoding_evidence import SAMPLE_BYTES, Sample, find_encoding, take_sample
@@ -121,7 +122,7 @@ def test_a_letter_that_a_sample_cuts_is_not_broken(tmp_path):
     path = tmp_path / "a.txt"
     for shift in range(4):
         path.write_bytes(b"x" * shift + "日本".encode() * SAMPLE_BYTES)
-        assert find_encoding(take_sample(str(path), path.stat().st_size), None) == "utf-8"
+        assert find_encoding(take_sample(local_file(str(path))), None) == "utf-8"
 
 
 def test_the_middle_and_the_end_of_a_file_are_looked_at(tmp_path):

@@ -64,7 +64,7 @@ def test_a_small_file_is_not_opened_for_planning(tmp_path):
     (tmp_path / "b.txt").write_text("x\n")
     corpus = plan_corpus([str(tmp_path / "b.txt")])
     gone = CorpusFile(str(tmp_path / "gone.txt"), 10)
-    assert list(split_file(corpus, gone, 1000)) == [FileRange(gone.path)]
+    assert list(split_file(corpus, gone, 1000)) == [FileRange(gone)]
 
 
 def test_a_file_that_is_gone_is_an_error_of_the_system(tmp_path):

@@ -25,7 +25,7 @@ from transforms.reading.formats.typed_columns import (
     unread_rows,
 )
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
-from transforms.reading.readers import FileRange, FormatReader, Head, read_each
+from transforms.reading.readers import FileRange, FormatReader, Head
 from transforms.reading.stored.arrow_footer import MAGIC, stored_batches, stored_dictionaries
 from transforms.reading.stored.arrow_lengths import may_expand, plain_bytes
 from transforms.reading.stored.arrow_messages import (
@@ -64,13 +64,14 @@ class _Opened(NamedTuple):
 
 
 @contextmanager
-def _opened(path: str, layout: Layout | None = None) -> Iterator[_Opened]:
+def _opened(file: CorpusFile, layout: Layout | None = None) -> Iterator[_Opened]:
     """Opens a file to read the columns of a layout, or all.
 
     Raises:
         InputError: It is neither an Arrow file nor an Arrow stream, or it lacks the columns.
     """
-    source = open_binary(path) if is_remote(path) else pa.OSFile(path)
+    path = file.path
+    source = open_binary(file) if is_remote(path) else pa.OSFile(path)
     with source:
         try:
             opened = _open(source, pa.ipc.IpcReadOptions())
@@ -105,12 +106,13 @@ def _open(source: Any, options: pa.ipc.IpcReadOptions) -> _Opened:
         return _Opened(source, pa.ipc.open_stream(source, options=options), str(error))
 
 
-def _heads(files: Sequence[CorpusFile]) -> list[Head]:
-    return read_each(files, _read_head)
+def _heads(files: Sequence[CorpusFile], heads: Sequence[Head]) -> list[Head]:
+    return list(heads)
 
 
-def _read_head(path: str) -> Head:
-    with _opened(path) as opened:
+def _read_head(file: CorpusFile) -> Head:
+    path = file.path
+    with _opened(file) as opened:
         schema = opened.reader.schema
     require_distinct(schema.names, path)
     try:
@@ -122,16 +124,16 @@ def _read_head(path: str) -> Head:
 
 def _split(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
     """Cuts a file into ranges of record batches of about `unit_bytes`; a stream stays whole."""
-    with _opened(file.path) as opened:
+    with _opened(file) as opened:
         batches = stored_batches(opened.source) if opened.is_file else []
     start, first_row, held, number = 0, 0, 0, 0
     for after, batch in enumerate(batches, 1):
         held += batch.num_bytes
         number += batch.num_rows
         if held >= unit_bytes and after < len(batches):
-            yield FileRange(file.path, start, after, first_row)
+            yield FileRange(file, start, after, first_row)
             start, first_row, held = after, number, 0
-    yield FileRange(file.path, start, None, first_row)
+    yield FileRange(file, start, None, first_row)
 
 
 def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
@@ -150,7 +152,7 @@ def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
     Raises:
         InputError: The columns are not what they were when the run was planned.
     """
-    with _opened(unit.path, layout) as opened:
+    with _opened(unit.file, layout) as opened:
         types = {column.name: column.type for column in opened.reader.schema}
         layout = planned_layout(layout, types, unit.path)
         rejects = Rejects(unit.path)
@@ -253,5 +255,5 @@ def _bounds(batch: pa.RecordBatch, rows: int) -> Iterator[tuple[int, int, int]]:
         start, before = stop, after
 
 
-ARROW = FormatReader(_heads, _split, _read)
+ARROW = FormatReader(lambda files: _read_head, _heads, _split, _read)
 """Reads Arrow IPC and Feather V2."""

@@ -21,7 +21,7 @@ from transforms.reading.formats.typed_columns import (
     typed_head,
 )
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
-from transforms.reading.readers import FileRange, FormatReader, Head, read_each
+from transforms.reading.readers import FileRange, FormatReader, Head
 from transforms.reading.stored.avro_blocks import (
     Block,
     Header,
@@ -41,12 +41,13 @@ _Record = dict[str, Any]
 _ROWS_PER_BYTE = 64
 
 
-def _heads(files: Sequence[CorpusFile]) -> list[Head]:
-    return read_each(files, _read_head)
+def _heads(files: Sequence[CorpusFile], heads: Sequence[Head]) -> list[Head]:
+    return list(heads)
 
 
-def _read_head(path: str) -> Head:
-    with open_binary(path) as stream:
+def _read_head(file: CorpusFile) -> Head:
+    path = file.path
+    with open_binary(file) as stream:
         _, rows = _read_types(path, stream)
     types = {name: column.type for name, column in rows.columns.items()}
     return typed_head(path, types, rows.faults)
@@ -62,15 +63,15 @@ def _read_types(path: str, stream: BinaryIO) -> tuple[Header, RowType]:
 
 def _split(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
     """Cuts a file into ranges of blocks of about `unit_bytes`, stepping from block to block."""
-    with open_binary(file.path) as stream:
+    with open_binary(file) as stream:
         header, _ = _read_types(file.path, stream)
         start, first_row, number = 0, 0, 0
         for block in read_blocks(stream, header, 0, None, with_content=False):
             number += block.numbers
             if block.end - start >= unit_bytes and block.end < file.size:
-                yield FileRange(file.path, start, block.end, first_row)
+                yield FileRange(file, start, block.end, first_row)
                 start, first_row = block.end, number
-    yield FileRange(file.path, start, None, first_row)
+    yield FileRange(file, start, None, first_row)
 
 
 def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
@@ -90,7 +91,7 @@ def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
         InputError: The header is not what it was when the run was planned.
     """
     number = unit.first_row
-    with open_binary(unit.path) as stream:
+    with open_binary(unit.file) as stream:
         header, rows = _read_types(unit.path, stream)
         types = {name: column.type for name, column in rows.columns.items()}
         layout = planned_layout(layout, types, unit.path)
@@ -230,5 +231,5 @@ def _escaped(value: Any) -> str:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else repr(value)
 
 
-AVRO = FormatReader(_heads, _split, _read)
+AVRO = FormatReader(lambda files: _read_head, _heads, _split, _read)
 """Reads Avro."""

@@ -55,7 +55,7 @@ def _dialect(file: CorpusFile, asked: Dialect) -> Dialect:
     Raises:
         InputError: It is JSON of another layout, or its encoding is uncertain.
     """
-    sample = take_sample(file.path, file.size)
+    sample = take_sample(file)
     encoding = find_encoding(sample, asked.encoding, is_always_utf_8=True)
     head = without_mark(sample.head, encoding)
     text = (head if encoding == UTF_8 else to_utf_8(head, encoding)).decode("utf-8", "replace")
@@ -64,14 +64,24 @@ def _dialect(file: CorpusFile, asked: Dialect) -> Dialect:
     return Dialect(encoding)
 
 
-def _heads(files: Sequence[CorpusFile]) -> list[Head]:
+def _looker(files: Sequence[CorpusFile]) -> Callable[[CorpusFile], dict[str, pa.DataType]]:
+    """Returns what finds the columns that a file shows, which looks at some more closely."""
+    sampled = {file.path for file in _sampled_files(files)}
+
+    def look(file: CorpusFile) -> dict[str, pa.DataType]:
+        if file.path in sampled:
+            return _found_columns(_sample_objects(file))
+        return _found_columns(_glance(file)) if file.size else {}
+
+    return look
+
+
+def _heads(files: Sequence[CorpusFile], samples: Sequence[dict[str, pa.DataType]]) -> list[Head]:
     """Returns the columns that samples of files show, or an empty list if there are none."""
     sampled = _sampled_files(files)
-    samples = look_at_each(sampled, lambda file: _found_columns(_sample_objects(file)))
-    known = {file.path for file in sampled}
-    others = [file for file in files if file.size and file.path not in known]
-    samples += look_at_each(others, lambda file: _found_columns(_glance(file)))
-    columns = _merged_columns(samples)
+    found = {file.path: sample for file, sample in zip(files, samples, strict=True)}
+    closely = [found.pop(file.path) for file in sampled]
+    columns = _merged_columns([*closely, *found.values()])
     if columns:
         return [Head(sampled[0].path, columns)]
     for file, fault in zip(sampled, look_at_each(sampled, _head_fault), strict=True):
@@ -130,7 +140,7 @@ def _glance(file: CorpusFile) -> list[dict[str, Any]]:
 
 def _head_blocks(file: CorpusFile, block_bytes: int = _SAMPLED_BYTES) -> Iterator[LineBlock]:
     encoding = file.dialect.encoding or UTF_8
-    return line_blocks(file.path, block_bytes=block_bytes, encoding=encoding)
+    return line_blocks(file, block_bytes=block_bytes, encoding=encoding)
 
 
 def _found_columns(samples: Sequence[dict[str, Any]]) -> dict[str, pa.DataType]:
@@ -290,5 +300,5 @@ def _described(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-JSONL = FormatReader(_heads, split_lines, _read, settled_type, _dialect)
+JSONL = FormatReader(_looker, _heads, split_lines, _read, settled_type, _dialect)
 """Reads JSON Lines."""

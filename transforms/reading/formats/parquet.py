@@ -23,7 +23,7 @@ from transforms.reading.formats.typed_columns import (
     unread_rows,
 )
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
-from transforms.reading.readers import FileRange, FormatReader, Head, read_each
+from transforms.reading.readers import FileRange, FormatReader, Head
 from transforms.reading.stored.parquet_pages import (
     Group,
     UnboundedColumnError,
@@ -63,21 +63,22 @@ class _Opened(NamedTuple):
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[_Opened]:
+def _opened(file: CorpusFile) -> Iterator[_Opened]:
     """Opens a file.
 
     Raises:
         InputError: It is not a Parquet file, or its footer is damaged.
     """
-    source = open_binary(path) if is_remote(path) else pa.OSFile(path)
+    path = file.path
+    source = open_binary(file) if is_remote(path) else pa.OSFile(path)
     with ExitStack() as stack:
         stack.enter_context(source)
         try:
             groups = read_groups(source)
             source.seek(0)
-            file = stack.enter_context(pq.ParquetFile(source, buffer_size=_READ_BUFFER_BYTES))
-            paths = [file.schema.column(index).path for index in range(len(file.schema))]
-            opened = _Opened(source, file, groups, paths, stored_types(file))
+            reader = stack.enter_context(pq.ParquetFile(source, buffer_size=_READ_BUFFER_BYTES))
+            paths = [reader.schema.column(index).path for index in range(len(reader.schema))]
+            opened = _Opened(source, reader, groups, paths, stored_types(reader))
         except (pa.ArrowException, OSError, ValueError) as error:
             if is_of_storage(error):
                 raise
@@ -85,12 +86,13 @@ def _opened(path: str) -> Iterator[_Opened]:
         yield opened
 
 
-def _heads(files: Sequence[CorpusFile]) -> list[Head]:
-    return read_each(files, _read_head)
+def _heads(files: Sequence[CorpusFile], heads: Sequence[Head]) -> list[Head]:
+    return list(heads)
 
 
-def _read_head(path: str) -> Head:
-    with _opened(path) as opened:
+def _read_head(file: CorpusFile) -> Head:
+    path = file.path
+    with _opened(file) as opened:
         require_distinct(opened.file.schema_arrow.names, path)
         types = opened.stored.types | _sampled_types(opened, path)
     try:
@@ -147,16 +149,16 @@ def _planned_types(opened: _Opened, layout: Layout, path: str) -> dict[str, pa.D
 
 def _split(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
     """Cuts a file into ranges of row groups of about `unit_bytes`, compressed."""
-    with _opened(file.path) as opened:
+    with _opened(file) as opened:
         sizes = [group.stored_bytes for group in opened.groups]
     start, held = 0, 0
     for group, size in enumerate(sizes, 1):
         held += size
         if held >= unit_bytes or group == len(sizes):
-            yield FileRange(file.path, start, group)
+            yield FileRange(file, start, group)
             start, held = group, 0
     if not sizes:
-        yield FileRange(file.path)
+        yield FileRange(file)
 
 
 def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
@@ -177,7 +179,7 @@ def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
         RowCountError: A row group has more rows than the file says.
     """
     rejects = Rejects(unit.path)
-    with _opened(unit.path) as opened:
+    with _opened(unit.file) as opened:
         types = _planned_types(opened, layout, unit.path)
         layout = planned_layout(layout, types, unit.path)
         position = sum(group.num_rows for group in opened.groups[: unit.start])
@@ -356,5 +358,5 @@ def _width(column: pq.ColumnSchema) -> int | None:
     return max(column.length or 0, _LARGEST_NUMBER)
 
 
-PARQUET = FormatReader(_heads, _split, _read)
+PARQUET = FormatReader(lambda files: _read_head, _heads, _split, _read)
 """Reads Parquet."""

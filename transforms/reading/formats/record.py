@@ -23,6 +23,7 @@ class InputFormat:
         is_typed: Whether its columns have types, so that a column of numbers is not text.
         may_be_compressed: Whether a file may be compressed as a whole, for example as `.gz`.
         flags: The flags that say how its characters are written, fields of a `Dialect`.
+        end: What its files end in, if what names their columns stands at their end.
     """
 
     name: str
@@ -32,6 +33,7 @@ class InputFormat:
     is_typed: bool = False
     may_be_compressed: bool = True
     flags: tuple[str, ...] = ()
+    end: bytes = b""
 
     def load(self) -> "FormatReader":
         """Returns the reader of the format."""
@@ -64,6 +66,7 @@ INPUT_FORMATS = {
             "Parquet",
             is_typed=True,
             may_be_compressed=False,
+            end=b"PAR1",
         ),
         InputFormat(
             "avro",

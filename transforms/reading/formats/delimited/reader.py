@@ -30,14 +30,14 @@ from transforms.reading.layout import (
     read_batch,
 )
 from transforms.reading.lines import line_blocks
-from transforms.reading.readers import FileRange, FormatReader, Head, look_at_each, whole_file
+from transforms.reading.readers import FileRange, FormatReader, Head, whole_file
 
 _HEADER_BLOCK_BYTES = 64 << 10
 
 
 def _csv_dialect(file: CorpusFile, asked: Dialect) -> Dialect:
     """Finds out how a CSV file is written, by its head and, for the encoding, more of it."""
-    sample = take_sample(file.path, file.size)
+    sample = take_sample(file)
     encoding = find_encoding(sample, asked.encoding)
     head = without_mark(sample.head, encoding)
     text = head if encoding == UTF_8 else to_utf_8(head, encoding)
@@ -47,14 +47,11 @@ def _csv_dialect(file: CorpusFile, asked: Dialect) -> Dialect:
 
 def _tsv_dialect(file: CorpusFile, asked: Dialect) -> Dialect:
     """Finds out the encoding of a TSV file; its fields are parted by tabs and not quoted."""
-    encoding = find_encoding(take_sample(file.path, file.size), asked.encoding)
+    encoding = find_encoding(take_sample(file), asked.encoding)
     return Dialect(encoding).over(asked).over(Dialect(None, "\t", ""))
 
 
-def _heads(files: Sequence[CorpusFile]) -> list[Head]:
-    headers = look_at_each(
-        files, lambda file: _read_header(FileRange(file.path, dialect=file.dialect))
-    )
+def _heads(files: Sequence[CorpusFile], headers: Sequence[list[str] | None]) -> list[Head]:
     return [
         Head(file.path, dict.fromkeys(names, pa.string()), hint=hint_of(names, file.dialect))
         for file, names in zip(files, headers, strict=True)
@@ -62,11 +59,11 @@ def _heads(files: Sequence[CorpusFile]) -> list[Head]:
     ]
 
 
-def _read_header(part: FileRange) -> list[str] | None:
+def _read_header(file: CorpusFile) -> list[str] | None:
     """Reads the column names of a file.
 
     Args:
-        part: The file, with its dialect.
+        file: The file, with its dialect.
 
     Returns:
         The names, or None if the file has only blank lines.
@@ -74,6 +71,7 @@ def _read_header(part: FileRange) -> list[str] | None:
     Raises:
         InputError: There is no whole header, or its names are not text or not unique.
     """
+    part = FileRange(file)
     header = Records(part, _HEADER_BLOCK_BYTES).header()
     return None if header is None else _column_names(part, header)
 
@@ -87,17 +85,17 @@ def _split(file: CorpusFile, range_bytes: int) -> Iterator[FileRange]:
     if compression_suffix(file.path) or not (dialect.delimiter or ",").isascii():
         yield from whole_file(file, range_bytes)
         return
-    head = Records(FileRange(file.path, dialect=dialect), _HEADER_BLOCK_BYTES)
+    head = Records(FileRange(file), _HEADER_BLOCK_BYTES)
     head.header()
-    blocks = line_blocks(file.path, encoding=dialect.encoding or UTF_8)
+    blocks = line_blocks(file, encoding=dialect.encoding or UTF_8)
     longest = min(records.FIELD_CHARACTERS, records.RECORD_CHARACTERS)
     limits = Limits(longest, records.MOST_FIELDS)
     start, first_row = 0, 0
     for found in boundaries(blocks, dialect, range_bytes, limits):
         if found.records >= head.num_before_rows:
-            yield FileRange(file.path, start, found.offset, first_row, dialect)
+            yield FileRange(file, start, found.offset, first_row)
             start, first_row = found.offset, found.records - head.num_before_rows
-    yield FileRange(file.path, start, None, first_row, dialect)
+    yield FileRange(file, start, None, first_row)
 
 
 def _read(layout: Layout, part: FileRange) -> Iterator[ReadBatch]:
@@ -117,7 +115,7 @@ def _read(layout: Layout, part: FileRange) -> Iterator[ReadBatch]:
     """
     records = Records(part)
     if part.start:
-        names = _read_header(FileRange(part.path, dialect=part.dialect))
+        names = _read_header(part.file)
     else:
         header = records.header()
         names = None if header is None else _column_names(part, header)
@@ -240,8 +238,8 @@ def _raw(lines: list[str]) -> bytes:
     return record.encode("utf-8", "surrogateescape")
 
 
-CSV = FormatReader(_heads, _split, _read, dialect=_csv_dialect)
+CSV = FormatReader(lambda files: _read_header, _heads, _split, _read, dialect=_csv_dialect)
 """Reads CSV."""
 
-TSV = FormatReader(_heads, _split, _read, dialect=_tsv_dialect)
+TSV = FormatReader(lambda files: _read_header, _heads, _split, _read, dialect=_tsv_dialect)
 """Reads TSV."""

@@ -50,7 +50,7 @@ class Records:
         csv.field_size_limit(FIELD_CHARACTERS)
         self._dialect = part.dialect
         encoding = part.dialect.encoding or UTF_8
-        self._blocks = line_blocks(part.path, part.start, part.stop, block_bytes, encoding)
+        self._blocks = line_blocks(part.file, part.start, part.stop, block_bytes, encoding)
         self.num_before_rows = 1
         """Records before the first row, once the header was read."""
         self._lines: Iterator[str] = iter(())
