@@ -50,7 +50,8 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     args, beam_flags = parser.parse(argv)
     if not args.preset:
         raise UserError("--preset is required: the name of a preset or its folder")
-    if args.input and not args.output:
+    options.check_plan_flags(args)
+    if args.input and not args.output and not args.plan:
         raise UserError("--output is required with --input: the folder to write to")
     if args.limit and args.if_exists == "update":
         raise UserError("--limit is for a trial, and --if_exists=update for all of the input")
@@ -63,6 +64,11 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         )
 
     # Imported here, so that --help and a mistyped flag are answered at once.
+    if args.plan:
+        from pipelines.planning.command import plan_job
+
+        return plan_job(args, make_job, args.input or [str(SAMPLE)])
+
     from pipelines.running import check_reach, check_store_flags, is_local, runner_of
     from transforms.reading.corpus import find_files
     from transforms.writing.output import reserve_output
