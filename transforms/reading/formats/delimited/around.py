@@ -51,9 +51,9 @@ def _first_record(lines: "_Lines", dialect: Dialect, width: int) -> int:
         line, checked = first, 0
         while checked < _RECORDS_CHECKED and lines.place(line) is not None:
             fields, after = _record(lines, dialect, line)
-            is_blank = not fields and after == line + 1
             quotes = lines.count(dialect.quote, line, after) if dialect.quote else 0
-            if not is_blank and (len(fields) != width or quotes % 2):
+            is_blank = fields == []
+            if fields is None or quotes % 2 or not (is_blank or len(fields) == width):
                 break
             line, checked = after, checked + 1
         else:
@@ -61,14 +61,14 @@ def _first_record(lines: "_Lines", dialect: Dialect, width: int) -> int:
     return 0
 
 
-def _record(lines: "_Lines", dialect: Dialect, line: int) -> tuple[list[str], int]:
-    """Returns the fields of the record that begins with a line, and the line after it."""
+def _record(lines: "_Lines", dialect: Dialect, line: int) -> tuple[list[str] | None, int]:
+    """Returns the fields of the record that begins with a line, or None, and the line after it."""
     source = lines.from_line(line)
     try:
         fields = next(split_records(source, dialect), [])
         return fields, max(source.line, line + 1)
     except csv.Error:
-        return [], line + 1
+        return None, line + 1
 
 
 class _Lines:
