@@ -40,7 +40,7 @@ def library_of(preset: Preset) -> tokenizers.Tokenizer:
         if preset.tokenizer_kind == "byte_pair":
             pairs = [tuple(merge.split(" ", 1)) for merge in arguments["merges"]]
             return byte_pairs(byte_pair_model(vocabulary, pairs))
-        lowercase = arguments["lowercase"]
+        lowercase = arguments.get("lowercase", False)
         strips = arguments.get("strip_accents")
         ids = {token: index for index, token in enumerate(vocabulary)}
         return wordpiece(ids, lowercase, lowercase if strips is None else strips)

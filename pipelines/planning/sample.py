@@ -148,7 +148,8 @@ def _first_rows(corpus: Corpus, limit: int) -> Sample:
     if known is None and not is_whole:
         known = round(corpus.size * found / max(stored, 1))
     num_rows = found if is_whole else min(limit, known or 0)
-    return Sample(_of_batches([read]), corpus.size, is_whole, num_rows, 0, int(not is_whole))
+    clusters = [Cluster(read.pieces, stored)] if is_whole else _of_batches([read])
+    return Sample(clusters, corpus.size, is_whole, num_rows, 0, int(not is_whole))
 
 
 def _all_rows(corpus: Corpus, num_rows: int | None) -> Sample | None:

@@ -3,8 +3,9 @@
 import csv
 import gzip
 import io
+import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,11 +64,13 @@ def texts(generator: np.random.Generator, count: int, mean: float, spread: float
     lengths = np.maximum(1, generator.lognormal(np.log(mean), spread, count)).astype(int)
     words = generator.choice(_WORDS, lengths.sum())
     bounds = np.concatenate([[0], np.cumsum(lengths)])
-    return [" ".join(words[a:b]) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [" ".join(words[a:b]) for a, b in itertools.pairwise(bounds)]
 
 
 def _jsonl(rows: Sequence[str]) -> bytes:
-    return "".join(f"{json.dumps({'id': n, 'text': text})}\n" for n, text in enumerate(rows)).encode()
+    return "".join(
+        f"{json.dumps({'id': n, 'text': text})}\n" for n, text in enumerate(rows)
+    ).encode()
 
 
 def many_small(folder: Path) -> None:
@@ -92,7 +95,7 @@ def in_utf_16(folder: Path) -> None:
 def gzipped(folder: Path) -> None:
     generator = np.random.default_rng(4)
     for number, mean in enumerate((20, 30, 50)):
-        rows = texts(generator, 36_000, mean, 0.7)
+        rows = texts(generator, 24_000, mean, 0.7)
         (folder / f"{number}.jsonl.gz").write_bytes(gzip.compress(_jsonl(rows), 1))
 
 
@@ -159,7 +162,7 @@ def half_rejected(folder: Path) -> None:
 def long_documents(folder: Path) -> None:
     generator = np.random.default_rng(12)
     for number in range(3):
-        rows = texts(generator, 700, 4_000, 0.7)
+        rows = texts(generator, 250, 4_000, 0.7)
         (folder / f"{number}.jsonl").write_bytes(_jsonl(rows))
 
 

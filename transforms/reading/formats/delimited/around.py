@@ -17,7 +17,8 @@ from transforms.reading.lines import line_blocks
 from transforms.reading.readers import FileRange
 
 _BLOCK_BYTES = 64 << 10
-_LINES_TRIED = 256  # for the beginning of a record
+# For the beginning of a record: fewer if there are records that no line begins well.
+_LINES_TRIED, _LINES_TRIED_FIRST = 1 << 14, 256
 _RECORDS_CHECKED = 16  # after each
 
 
@@ -44,21 +45,40 @@ def records_around(file: CorpusFile, start: int, stop: int, width: int) -> FileR
 
 
 def _first_record(lines: "_Lines", dialect: Dialect, width: int) -> int:
-    """Returns the first line from which all records look whole."""
+    """Returns the first line from which all records look whole, or else most of them."""
+    best, most = 0, _RECORDS_CHECKED // 2
     for first in range(_LINES_TRIED):
-        if lines.place(first) is None:
+        if lines.place(first) is None or (first >= _LINES_TRIED_FIRST and best):
             break
-        line, checked = first, 0
-        while checked < _RECORDS_CHECKED and lines.place(line) is not None:
-            fields, after = _record(lines, dialect, line)
-            quotes = lines.count(dialect.quote, line, after) if dialect.quote else 0
-            is_blank = fields == []
-            if fields is None or quotes % 2 or not (is_blank or len(fields) == width):
-                break
-            line, checked = after, checked + 1
-        else:
+        whole, checked = _num_whole(lines, dialect, width, first)
+        if whole == checked:
             return first
-    return 0
+        if whole > most:
+            best, most = first, whole
+    return best
+
+
+def _num_whole(lines: "_Lines", dialect: Dialect, width: int, first: int) -> tuple[int, int]:
+    """Returns how many records from a line on look whole, and of how many; of one if it does not.
+
+    Args:
+        lines: The lines.
+        dialect: What parts and quotes fields.
+        width: Fields of a record.
+        first: The line.
+    """
+    line, whole, checked = first, 0, 0
+    while checked < _RECORDS_CHECKED and lines.place(line) is not None:
+        fields, after = _record(lines, dialect, line)
+        quotes = lines.count(dialect.quote, line, after) if dialect.quote else 0
+        is_blank = fields == []
+        if fields is not None and quotes % 2 == 0 and (is_blank or len(fields) == width):
+            whole += 1
+        checked += 1
+        if not whole:
+            break
+        line = after
+    return whole, checked
 
 
 def _record(lines: "_Lines", dialect: Dialect, line: int) -> tuple[list[str] | None, int]:
