@@ -170,13 +170,13 @@ def _print_lengths(console: Console, lengths: Lengths, sequence_length: int) -> 
 def _machines(plan: RunEstimate) -> Table:
     args = plan.asked.args
     table = Table.grid(padding=(0, 2))
-    titles = ["machine", "computes in", "bound by", "tokens/s", "one takes"]
+    titles = ["machine", "in", "bound by", "tokens/s", "alone"]
     if args.deadline is not None:
-        titles += [f"workers for {_hours(args.deadline)}", "takes"]
+        titles += ["workers", "together"]
     if args.price:
         titles.append("cost")
     for title in titles:
-        is_text = title in ("machine", "computes in", "bound by")
+        is_text = title in ("machine", "in", "bound by")
         table.add_column(justify="left" if is_text else "right")
     table.add_row(*(f"[bold]{title}[/bold]" for title in titles))
     for offer in plan.offers:
@@ -186,7 +186,7 @@ def _machines(plan: RunEstimate) -> Table:
             f"{offer.machine.name}{mark}",
             offer.precision,
             _BOUNDS[offer.bound],
-            _about(Estimate(rate, 1)),
+            _in_units(rate).strip(),
             _hours(offer.machine.start_seconds + offer.seconds),
         ]
         if args.deadline is not None:
@@ -216,11 +216,11 @@ def _notes(plan: RunEstimate) -> list[str]:
     )
     if any(offer.machine.start_seconds for offer in plan.offers):
         notes.append("Times include a start, which is assumed: minutes in a cloud.")
-    if args.deadline is not None and any(offer.workers is None for offer in plan.offers):
-        notes.append(
-            f"–: not in {_hours(args.deadline)}, however many: there are {plan.num_units:,} units, "
-            "and a start."
-        )
+    if args.deadline is not None:
+        said = f"Workers are those that make it in {_hours(args.deadline)}"
+        if any(offer.workers is None for offer in plan.offers):
+            said += f"; –: no number does, with {plan.num_units:,} units and a start"
+        notes.append(f"{said}.")
     if not args.price:
         notes.append("With --price=MACHINE=PRICE, what an hour of it costs, costs are shown.")
     return notes

@@ -29,7 +29,7 @@ _LEAST_TEXT_BYTES = 4 << 20  # of a place that cannot be cut: what a reader read
 _PRECISE = 0.01  # standard error of rows and of text that is good enough, as a share
 _MOST_CELL_BYTES = 4 << 20
 _ROWS_A_CELL = 8  # or more
-_ROWS_KEPT = 1024  # of a batch, to be tokenized
+_ROWS_KEPT = 4096  # of a batch, to be tokenized
 _FEW_PLACES = 32  # of which the batches tell more than the places
 
 

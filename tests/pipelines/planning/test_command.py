@@ -95,7 +95,12 @@ def test_a_person_sees_rows_tokens_lengths_and_machines(corpus):
     found = run(classify_command.main, ROOT, *flags)
     assert found.code == 0, found.err
     assert found.out.startswith("1,200 rows, ")
-    for said in ("30 files of JSON Lines", "nothing was written", "workers for 8 h", "too long"):
+    for said in (
+        "30 files of JSON Lines",
+        "nothing was written",
+        "those that make it in 8 h",
+        "too long",
+    ):
         assert said in found.out
     (line,) = (line for line in found.out.splitlines() if line.startswith("g2-standard-8 *"))
     assert line.split()[-1] == "0.17"  # ten minutes to start
@@ -163,3 +168,14 @@ def test_a_preset_that_is_not_here_is_not_fetched(monkeypatch, corpus, cache):
         "pipelines.presets fetch hf://someone/model"
     )
     assert not cache.exists()
+
+
+def test_a_corpus_in_a_bucket_is_planned_by_reading_little_of_it(gcs_bucket, gcs_proxy):
+    from apache_beam.io.filesystems import FileSystems
+
+    content = "a fine day, and a very long one\n" * (20 << 15)
+    with FileSystems.create(f"{gcs_bucket}/a.txt") as file:
+        file.write(content.encode())
+    plan = planned(classify_command.main, f"--input={gcs_bucket}/a.txt")
+    assert plan["rows"]["estimate"] == pytest.approx(content.count("\n"), rel=0.02)
+    assert plan["sample"]["rows"] < content.count("\n") / 3
