@@ -226,7 +226,7 @@ def scene_of(size: int, shape: Shape, machine: Machine, unit_bytes: int | None =
     work = Work(rows, tokens, tokens, operations, shape.hidden_dim, "wordpiece", "auto")
     took = machine.seconds(work)
     assert took is not None
-    slots = machine.accelerators * _THREADS or machine.vcpus
+    slots = machine.slots * (_THREADS if machine.accelerators else 1)
     files = max(1, size // _FILE_BYTES)
     corpus = Corpus((), "text", None, False, files=(CorpusFile("", size),))
     return Scene(

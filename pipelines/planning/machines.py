@@ -8,7 +8,7 @@ import functools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,7 @@ class Machine:
         host: What a core does beside the model.
         is_measured: Whether its speed was measured on it, rather than derived from another's.
         accelerators: Its GPUs.
+        processes: Processes that work there, if not one a GPU or core.
         start_seconds: From its order to its first row: assumed.
     """
 
@@ -119,7 +120,13 @@ class Machine:
     host: Host
     is_measured: bool = False
     accelerators: int = 0
+    processes: int = 0
     start_seconds: float = 0
+
+    @property
+    def slots(self) -> int:
+        """Units that it works on at a time: one a process, of which there is one a GPU or core."""
+        return self.processes or self.accelerators or self.vcpus
 
     def precision(self, work: Work) -> str | None:
         """Returns what a model computes in; None if its speed in that is not known."""
@@ -186,6 +193,7 @@ class Offer:
         precision: What the model computes in.
         seconds: How long one of them works.
         bound: What bounds it.
+        num_units: Units that the work is cut into.
         workers: How many make the deadline, if there is one and they can.
         cost: What all of them cost, if the price is known.
     """
@@ -194,13 +202,28 @@ class Offer:
     precision: str
     seconds: float
     bound: str
-    workers: int | None
-    cost: float | None
+    num_units: int
+    workers: int | None = None
+    cost: float | None = None
 
-    @property
-    def elapsed(self) -> float:
-        """Seconds until the work is done: by one machine, or by as many as make the deadline."""
-        return self.machine.start_seconds + self.seconds / (self.workers or 1)
+    def elapsed(self, workers: int) -> float:
+        """Returns the seconds until some workers are done, from their order on.
+
+        The last to be done have a unit more than others where units do not divide evenly.
+        """
+        slots = self.machine.slots
+        rounds = math.ceil(math.ceil(self.num_units / workers) / slots)
+        return self.machine.start_seconds + rounds * slots * self.seconds / self.num_units
+
+    def workers_for(self, deadline: float) -> int | None:
+        """Returns how many workers make a deadline, in seconds; None if no number does."""
+        left = deadline - self.machine.start_seconds
+        if left <= 0:
+            return None
+        workers = max(1, math.ceil(self.seconds / left))
+        while workers < self.num_units and self.elapsed(workers) > deadline:
+            workers += 1
+        return workers if self.elapsed(workers) <= deadline else None
 
 
 def offers(
@@ -210,7 +233,7 @@ def offers(
 
     Args:
         work: The run.
-        num_units: Units that the work is cut into: more workers have nothing to do.
+        num_units: Units that the work is cut into, at least one.
         deadline: Seconds that it may take.
         prices: What an hour of a machine costs, by name.
 
@@ -225,27 +248,14 @@ def offers(
         if took is None or precision is None:
             continue
         seconds, bound = took
-        workers = None
-        if deadline is not None:
-            workers = _workers(machine, seconds, deadline, num_units)
+        offer = Offer(machine, precision, seconds, bound, num_units)
+        workers = None if deadline is None else offer.workers_for(deadline)
         cost = None
         if machine.name in prices:
             count = workers or 1
-            cost = prices[machine.name] * (seconds + count * machine.start_seconds) / 3600
-        found.append(Offer(machine, precision, seconds, bound, workers, cost))
+            cost = prices[machine.name] * count * offer.elapsed(count) / 3600
+        found.append(replace(offer, workers=workers, cost=cost))
     return found
-
-
-def _workers(machine: Machine, seconds: float, deadline: float, num_units: int) -> int | None:
-    """Returns how many workers make a deadline; None if no number does."""
-    left = deadline - machine.start_seconds
-    if left <= 0:
-        return None
-    workers = max(1, math.ceil(seconds / left))
-    # The last to end has a unit more than others where units do not divide evenly.
-    while workers <= num_units and math.ceil(num_units / workers) * seconds / num_units > left:
-        workers += 1
-    return workers if workers <= max(num_units, 1) else None
 
 
 def check_prices(prices: Mapping[str, float]) -> None:

@@ -99,14 +99,15 @@ def _offer(plan: RunEstimate, offer: Offer) -> dict[str, Any]:
         "source": offer.machine.speed.source,
         "bound": offer.bound,
         "tokens_per_second": plan.counts.computed.value / offer.seconds if offer.seconds else None,
-        "hours": offer.seconds / 3600,
+        "hours": offer.elapsed(1) / 3600,
         "workers": offer.workers,
+        "hours_together": None if offer.workers is None else offer.elapsed(offer.workers) / 3600,
         "cost": offer.cost,
     }
 
 
 def _facts(plan: RunEstimate) -> Table:
-    counts, sample, asked = plan.counts, plan.sample, plan.asked
+    counts, asked = plan.counts, plan.asked
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -122,15 +123,16 @@ def _facts(plan: RunEstimate) -> Table:
     table.add_row("tokens", f"{_with_error(counts.tokens)}{mean}")
     unit = "window" if asked.args.long_text == "windows" else "text"
     share, error = 100 * counts.truncated.value, 100 * counts.truncated.error
-    about = "" if sample.is_whole and not error else f" ± {error:.1f}"
-    table.add_row("truncated", f"{share:.1f}%{about} of the rows")
+    digits = 1 if share >= 1 or not share else 2
+    about = f" ± {error:.{digits}f}" if error else ""
+    table.add_row("truncated", f"{share:.{digits}f}%{about} of the rows")
     table.add_row(
         "model",
         f"{escape(visible(asked.preset.name))}, {asked.sequence_length} tokens a {unit}: "
         f"{_in_units(plan.operations)}FLOP in all, "
         f"{_in_units(plan.operations / max(good, 1))}FLOP a row",
     )
-    table.add_row("units", f"{plan.num_units:,}: so many workers have something to do")
+    table.add_row("units", f"{plan.num_units:,}, of which each process takes one after another")
     return table
 
 
@@ -187,11 +189,11 @@ def _machines(plan: RunEstimate) -> Table:
             offer.precision,
             _BOUNDS[offer.bound],
             _in_units(rate).strip(),
-            _hours(offer.machine.start_seconds + offer.seconds),
+            _hours(offer.elapsed(1)),
         ]
         if args.deadline is not None:
-            makes_it = offer.workers is not None
-            row += [f"{offer.workers:,}" if makes_it else "–", _hours(offer.elapsed)]
+            many = offer.workers
+            row += ["–", ""] if many is None else [f"{many:,}", _hours(offer.elapsed(many))]
         if args.price:
             row.append("" if offer.cost is None else f"{offer.cost:,.2f}")
         table.add_row(*row)
@@ -248,8 +250,13 @@ def _in_units(number: float) -> str:
 
 
 def _hours(seconds: float) -> str:
-    """Returns a duration: `40 s`, `12 min`, `8 h`, `3.5 days`."""
-    for unit, size, most in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 48 * 3600)):
+    """Returns a duration: `40 s`, `12 min`, `1.5 h`, `3.5 days`."""
+    for unit, size, most in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 48 * 3600)):
         if seconds < most:
-            return f"{seconds / size:,.3g} {unit}"
-    return f"{seconds / 86400:,.3g} days"
+            return _short(seconds / size, unit)
+    return _short(seconds / 86_400, "days")
+
+
+def _short(value: float, unit: str) -> str:
+    digits = 0 if value >= 10 else 1
+    return f"{value:,.{digits}f}".removesuffix(".0") + f" {unit}"

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,9 +87,7 @@ def test_as_many_workers_as_make_a_deadline():
     found = offer_of("g2-standard-8", work, deadline=2 * HOUR)
     assert alone.workers is None
     assert found.seconds == alone.seconds > 2 * HOUR
-    assert found.elapsed <= 2 * HOUR
-    fewer = replace(found, workers=found.workers - 1)
-    assert fewer.elapsed > 2 * HOUR
+    assert found.elapsed(found.workers) <= 2 * HOUR < found.elapsed(found.workers - 1)
 
 
 def test_a_deadline_that_no_number_of_workers_makes_has_none():
@@ -101,16 +98,25 @@ def test_a_deadline_that_no_number_of_workers_makes_has_none():
 
 def test_few_units_that_do_not_divide_evenly_need_more_workers():
     work = work_of(BERT_BASE, rows=10**7)
-    seconds = offer_of("n2-standard-8", work).seconds
-    start = offer_of("n2-standard-8", work).machine.start_seconds
+    alone = offer_of("g2-standard-8", work, num_units=10)
+    start = alone.machine.start_seconds
     # Three of ten units on a worker take longer than a quarter of the work.
-    assert offer_of("n2-standard-8", work, 10, start + seconds / 4).workers == 5
+    assert offer_of("g2-standard-8", work, 10, start + alone.seconds / 4).workers == 5
+
+
+def test_a_process_a_core_takes_units_of_its_own():
+    work = work_of(BERT_BASE, rows=10**6)
+    found = offer_of("n2-standard-8", work, num_units=20)
+    assert found.machine.slots == 8
+    assert found.elapsed(1) - found.machine.start_seconds == pytest.approx(24 / 20 * found.seconds)
+    assert found.elapsed(2) == pytest.approx(found.elapsed(1) - 8 / 20 * found.seconds)
+    assert found.elapsed(20) == found.elapsed(3)
 
 
 def test_a_cost_is_hours_times_price():
     work = work_of(BERT_BASE, rows=10**8)
     found = offer_of("n2-standard-8", work, prices={"n2-standard-8": 0.4})
-    assert found.cost == pytest.approx(0.4 * (found.seconds + found.machine.start_seconds) / HOUR)
+    assert found.cost == pytest.approx(0.4 * found.elapsed(1) / HOUR)
     assert offer_of("c4d-standard-8", work, prices={"n2-standard-8": 0.4}).cost is None
 
 
