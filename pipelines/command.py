@@ -63,12 +63,12 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
             "bfloat16, float32 or fast"
         )
 
-    # Imported here, so that --help and a mistyped flag are answered at once.
     if args.plan:
         from pipelines.planning.command import plan_job
 
         return plan_job(args, make_job, args.input or [str(SAMPLE)])
 
+    # Imported here, so that --help and a mistyped flag are answered at once.
     from pipelines.running import check_reach, check_store_flags, is_local, runner_of
     from transforms.reading.corpus import find_files
     from transforms.writing.output import reserve_output

@@ -95,6 +95,7 @@ def test_no_text_has_no_counts(preset, length):
     assert len(found.tokens) == len(found.truncated) == 0
 
 
+@pytest.mark.parity
 @pytest.mark.parametrize("kind", ["uncased", "cased", "byte pairs", "pieces"])
 def test_counts_of_real_texts_with_published_vocabularies_are_those_of_a_run(kind, tmp_path):
     from models import BertTokenizer, RobertaTokenizer, XLMRobertaTokenizer
