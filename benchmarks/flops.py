@@ -1,28 +1,14 @@
 """How many floating-point operations an encoder takes, counted exactly, and how many bytes."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from models.inference.cost import EncoderShape
 
-@dataclass(frozen=True)
-class Shape:
-    """The size of an encoder.
 
-    Attributes:
-        num_layers: Encoder layers.
-        hidden_dim: Width of a token's vector.
-        num_heads: Attention heads of a layer.
-        intermediate_dim: Width inside the feed-forward networks.
-        vocabulary_size: Number of token ids.
-    """
-
-    num_layers: int
-    hidden_dim: int
-    num_heads: int
-    intermediate_dim: int
-    vocabulary_size: int = 30_522
+class Shape(EncoderShape):
+    """The size of an encoder that is measured."""
 
     def config(self) -> dict[str, Any]:
         """Returns the arguments of `BertBackbone`."""
@@ -36,23 +22,13 @@ class Shape:
         }
 
     def flops(self, lengths: np.ndarray) -> int:
-        """Returns the operations of all layers for rows of tokens, two for each multiply-add.
-
-        A token goes through four products of `hidden_dim` by `hidden_dim` (query, key, value and
-        the output of attention) and two of `hidden_dim` by `intermediate_dim`. For a row of L
-        tokens attention takes L × L scores of `hidden_dim` multiply-adds over all heads, and as
-        many to weight the values. Nothing else is counted: no biases, normalizations, softmax or
-        gelu.
+        """Returns the operations of all layers for rows, exactly; see `operations`.
 
         Args:
             lengths: int64 `[rows]`: tokens of each row, padding included if it is computed.
         """
         lengths = np.asarray(lengths, np.int64)
-        width = self.hidden_dim
-        token = 4 * width * width + 2 * width * self.intermediate_dim
-        pair = 2 * width
-        multiply_adds = int(lengths.sum()) * token + int((lengths**2).sum()) * pair
-        return 2 * self.num_layers * multiply_adds
+        return int(self.operations(int(lengths.sum()), int((lengths**2).sum())))
 
     def bytes_moved(self, num_tokens: int, passes: int, itemsize: int) -> int:
         """Returns the bytes that tokens move if every step reads and writes memory once.

@@ -63,6 +63,7 @@ def make_parser() -> options.Parser:
         help="a text has every label with at least this score; for presets whose labels do not "
         f"exclude each other; default: {DEFAULT_THRESHOLD}",
     )
+    options.add_plan_flags(parser)
     options.add_beam_flags(parser)
     return parser
 

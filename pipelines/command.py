@@ -50,7 +50,8 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     args, beam_flags = parser.parse(argv)
     if not args.preset:
         raise UserError("--preset is required: the name of a preset or its folder")
-    if args.input and not args.output:
+    options.check_plan_flags(args)
+    if args.input and not args.output and not args.plan:
         raise UserError("--output is required with --input: the folder to write to")
     if args.limit and args.if_exists == "update":
         raise UserError("--limit is for a trial, and --if_exists=update for all of the input")
@@ -61,6 +62,11 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
             f"--precision=int8 is for TensorFlow, and the backend is {backends.name()}: choose "
             "bfloat16, float32 or fast"
         )
+
+    if args.plan:
+        from pipelines.planning.command import plan_job
+
+        return plan_job(args, make_job, args.input or [str(SAMPLE)])
 
     # Imported here, so that --help and a mistyped flag are answered at once.
     from pipelines.running import check_reach, check_store_flags, is_local, runner_of

@@ -86,6 +86,7 @@ def make_parser() -> options.Parser:
         metavar="TEXT",
         help="a text for the model to read there instead, such as 'query: '; '' for none",
     )
+    options.add_plan_flags(parser)
     options.add_beam_flags(parser)
     return parser
 

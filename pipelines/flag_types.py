@@ -7,6 +7,8 @@ import os
 import re
 from dataclasses import dataclass
 
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
 
 def positive(value: str) -> int:
     """Returns a positive integer; for `type=` of a flag."""
@@ -47,6 +49,29 @@ def above_zero(value: str) -> float:
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number above 0, not {value!r}")
     return number
+
+
+def duration(value: str) -> float:
+    """Returns the seconds of a duration such as `90m` or `8h`; for `type=` of a flag."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", value)
+    seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
+    if not seconds:
+        raise argparse.ArgumentTypeError(
+            f"must be a number above 0 and s, m, h or d, such as 90m or 8h, not {value!r}"
+        )
+    return seconds
+
+
+def price(value: str) -> tuple[str, float]:
+    """Returns a machine and what an hour of it costs, of `NAME=PRICE`; for `type=` of a flag."""
+    name, _, number = value.rpartition("=")
+    cost = _number(number)
+    if not name or not 0 <= cost < math.inf:
+        raise argparse.ArgumentTypeError(
+            "must be a machine and its price for an hour, such as n2-standard-8=0.39, not "
+            f"{value!r}"
+        )
+    return name, cost
 
 
 def probability(value: str) -> float:

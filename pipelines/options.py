@@ -275,6 +275,38 @@ def add_model_flags(parser: Parser, default_preset: str | None) -> None:
     add_backend_flag(group)
 
 
+def add_plan_flags(parser: Parser) -> None:
+    """Adds the flags about what a run would take."""
+    group = parser.add_argument_group("plan")
+    group.add_argument(
+        "--plan",
+        action="store_true",
+        help="do not run: read a sample of the input, write nothing, and print how many rows and "
+        "tokens there are and how long machines would take",
+    )
+    group.add_argument(
+        "--deadline",
+        type=flag_types.duration,
+        metavar="TIME",
+        help="with --plan, how many workers are done in so much time, such as 90m, 8h or 2d",
+    )
+    group.add_argument(
+        "--price",
+        action="append",
+        type=flag_types.price,
+        metavar="MACHINE=PRICE",
+        help="with --plan, what an hour of a machine costs, such as n2-standard-8=0.39; may be "
+        "given for several",
+    )
+
+
+def check_plan_flags(args: argparse.Namespace) -> None:
+    """Raises `UserError` for flags of a plan that is not asked for."""
+    for flag in ("deadline", "price"):
+        if getattr(args, flag) is not None and not args.plan:
+            raise UserError(f"--{flag} is for --plan, which says what a run would take")
+
+
 def add_backend_flag(group: argparse._ArgumentGroup) -> None:
     """Adds the flag about what computes."""
     group.add_argument(

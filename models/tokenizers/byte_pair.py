@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import tokenizers
 
 from models.packing import Tokens
 from models.presets.keras_hub_preset import BYTE_PAIR_MERGES, BYTE_PAIR_VOCABULARY
 from models.presets.vocabulary_files import read_merges, read_vocabulary
 from models.tokenizers.library import library_tokens, tokens_by_two
+from models.tokenizers.library_tokenizers import byte_pair_model, byte_pairs
 from models.tokenizers.ranked_merges import RankedMerges
 from models.tokenizers.splitting import split
 from models.tokenizers.tokenizer import Tokenizer
@@ -81,10 +81,8 @@ class BytePairTokenizer(Tokenizer):
         self.start_token_id = self._ids[self.start_token]
         self.end_token_id = self._ids[self.end_token]
         pairs = self._pairs()
-        bpe = tokenizers.models.BPE(self._ids, pairs, unk_token=self.unk_token)
-        self._bpe = tokenizers.Tokenizer(bpe)
-        self._bpe.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-        self._bpe.decoder = tokenizers.decoders.ByteLevel()
+        bpe = byte_pair_model(self._ids, pairs, self.unk_token)
+        self._bpe = byte_pairs(bpe)
         self._ranked = RankedMerges.of(self._ids, self._ids[self.unk_token], pairs, bpe)
 
     def _pairs(self) -> list[tuple[str, str]]:

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import tokenizers
 from typing_extensions import Self, override
 
 from models.errors import PresetError, UserError
 from models.packing import Tokens
 from models.serialization import register
-from models.tokenizers.library import library_tokens, unspelled
+from models.tokenizers.library import library_tokens
+from models.tokenizers.library_tokenizers import pipeline as pipeline_of
+from models.tokenizers.library_tokenizers import uncontrolled_pipeline
 from models.tokenizers.tokenizer import Tokenizer
 
 
@@ -46,7 +47,7 @@ class PipelineTokenizer(Tokenizer):
         self._pipeline = pipeline
         self.special_tokens = tuple(control_tokens)
         self.pad_token, self.unk_token, self.mask_token = pad_token, unk_token, mask_token
-        original = from_description(description)
+        original = pipeline_of(description)
         self._ids = original.get_vocab(with_added_tokens=True)
         if pad_token not in self._ids:
             raise ValueError(f"the vocabulary lacks the token for padding, {pad_token!r}")
@@ -56,8 +57,7 @@ class PipelineTokenizer(Tokenizer):
         self.unk_token_id = self._ids.get(str(unk_token))
         self.mask_token_id = self._ids.get(str(mask_token))
         self._decoder = original
-        self._library = from_description(_without_control(description, set(control_tokens)))
-        self._library.encode_special_tokens = True
+        self._library = uncontrolled_pipeline(description, control_tokens)
 
     @classmethod
     @override
@@ -127,47 +127,3 @@ class PipelineTokenizer(Tokenizer):
 
 
 register(PipelineTokenizer)
-
-
-def from_description(description: Mapping[str, Any]) -> tokenizers.Tokenizer:
-    """Returns the library's tokenizer.
-
-    Args:
-        description: What its JSON holds.
-
-    Raises:
-        ValueError: It cannot be made.
-    """
-    try:
-        return tokenizers.Tokenizer.from_str(json.dumps(description))
-    except BaseException as error:  # a panic of the library's is no Exception
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            raise
-        raise ValueError(f"no tokenizer can be made of it ({str(error)[:200]})") from None
-
-
-def _without_control(description: Mapping[str, Any], control: set[str]) -> dict[str, Any]:
-    """Returns a pipeline by which no text becomes a control token.
-
-    Args:
-        description: The pipeline.
-        control: The control tokens.
-    """
-    model = dict(description["model"])
-    vocabulary = model["vocab"]
-    if isinstance(vocabulary, dict):
-        known = set(vocabulary)
-        model["vocab"] = {unspelled(t) if t in control else t: i for t, i in vocabulary.items()}
-    else:
-        known = {token for token, _ in vocabulary}
-        model["vocab"] = [[unspelled(t) if t in control else t, score] for t, score in vocabulary]
-    if model.get("unk_token") in control:
-        model["unk_token"] = unspelled(model["unk_token"])
-    # The other added tokens are numbered anew, after the model's own: so these keep their places.
-    added = [
-        {**token, "special": token["content"] in control}
-        for token in description["added_tokens"]
-        if token["content"] not in control & known
-    ]
-    others = dict.fromkeys(("truncation", "padding", "post_processor", "decoder"))
-    return {**description, **others, "model": model, "added_tokens": added}

@@ -27,15 +27,14 @@ from models.tokenizers.library import (
     repeats,
     tokens_by_two,
     unsettled,
-    unspelled,
 )
+from models.tokenizers.library_tokenizers import MODEL_SPECIALS, sentence_piece
 from models.tokenizers.tokenizer import Tokenizer
-from models.tokenizers.unigram import character_map_of, pieces_of
+from models.tokenizers.unigram import pieces_of
 
 # The first pieces of the SentencePiece model. The ids of those after them are one higher here.
-_MODEL_SPECIALS = ("<unk>", "<s>", "</s>")
 _OFFSET = 1
-_MODEL_UNKNOWN = _MODEL_SPECIALS.index("<unk>")
+_MODEL_UNKNOWN = MODEL_SPECIALS.index("<unk>")
 
 # Letters that are one character to readers with what stands before them: vowels of Thai and Lao,
 # marks of half-width kana, the letters that make up Korean syllables. And the sign for a space.
@@ -70,13 +69,13 @@ class SentencePieceTokenizer(Tokenizer):
         self._proto = proto if isinstance(proto, bytes) else Path(proto).read_bytes()
         check_character_maps(self._proto)
         tokens = self._pieces()
-        if (found := tuple(tokens[: len(_MODEL_SPECIALS)])) != _MODEL_SPECIALS:
+        if (found := tuple(tokens[: len(MODEL_SPECIALS)])) != MODEL_SPECIALS:
             raise ValueError(
-                f"the SentencePiece model must begin with {', '.join(_MODEL_SPECIALS)}, not with "
+                f"the SentencePiece model must begin with {', '.join(MODEL_SPECIALS)}, not with "
                 f"{', '.join(found)}"
             )
         first = (self.start_token, self.pad_token, self.end_token, self.unk_token)
-        super().__init__([*first, *tokens[len(_MODEL_SPECIALS) :], self.mask_token])
+        super().__init__([*first, *tokens[len(MODEL_SPECIALS) :], self.mask_token])
         self.start_token_id = self._ids[self.start_token]
         self.end_token_id = self._ids[self.end_token]
         has_library = importing.has_tensorflow_text()
@@ -156,21 +155,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     @cached_property
     def _library(self) -> tokenizers.Tokenizer:
-        model = pieces_of(self._proto)[len(_MODEL_SPECIALS) :]
-        first = [
-            (unspelled(token), 0.0) for token in self._tokens[: len(_MODEL_SPECIALS) + _OFFSET]
-        ]
-        pieces = [*first, *((text, score) for text, score, _ in model)]
-        library = tokenizers.Tokenizer(
-            tokenizers.models.Unigram(pieces, unk_id=self.unk_token_id, byte_fallback=False)
-        )
-        if characters := character_map_of(self._proto):
-            library.normalizer = tokenizers.normalizers.Precompiled(characters)
-        words = tokenizers.pre_tokenizers.Metaspace(prepend_scheme="always")
-        library.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
-            [tokenizers.pre_tokenizers.WhitespaceSplit(), words]
-        )
-        return library
+        return sentence_piece(self._proto)
 
     def _encode(self, texts: pa.Array | Sequence[str]) -> Tokens:
         tf = importing.tensorflow()

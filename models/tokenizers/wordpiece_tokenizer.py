@@ -20,6 +20,7 @@ from models.tokenizers.library import (
     tokens_by_two,
     unsettled,
 )
+from models.tokenizers.library_tokenizers import wordpiece
 from models.tokenizers.tokenizer import Tokenizer
 from models.tokenizers.wordpiece import WordPiece
 
@@ -145,13 +146,7 @@ class WordPieceTokenizer(Tokenizer):
 
     @cached_property
     def _library(self) -> tokenizers.Tokenizer:
-        model = tokenizers.models.WordPiece(self._ids, unk_token=self.unk_token)
-        library = tokenizers.Tokenizer(model)
-        library.normalizer = tokenizers.normalizers.BertNormalizer(
-            lowercase=self.lowercase, strip_accents=self.strip_accents
-        )
-        library.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-        return library
+        return wordpiece(self._ids, self.lowercase, self.strip_accents, self.unk_token)
 
     def spell(self, token_ids: Sequence[int]) -> str:
         """Returns the text that ids spell, with one space between words."""

@@ -56,6 +56,15 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def in_bytes(size: float) -> str:
+    """Returns a number of bytes with its unit: `120 bytes`, `1.2 MB`."""
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"
+
+
 def _spelled_out(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.reporting.console import report_console
-from pipelines.reporting.shown import counted, printable, visible
+from pipelines.reporting.shown import counted, in_bytes, printable, visible
 from transforms.reading.dialect import Dialect
 from transforms.writing.formats.record import OUTPUT_FORMATS
 
@@ -140,7 +140,7 @@ def _facts_table(
     parts = manifest["parts"]
     size = sum(part["bytes"] for part in parts)
     title = OUTPUT_FORMATS[manifest["output_format"]].title
-    files = f"{counted(len(parts), f'{title} file')}, {_size(size)}"
+    files = f"{counted(len(parts), f'{title} file')}, {in_bytes(size)}"
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -236,11 +236,3 @@ def _describe_ranges(manifest: Mapping[str, Any]) -> str:
     if share > _MUCH_CLIPPED:
         said += ": --if_exists=overwrite finds new ones"
     return said
-
-
-def _size(size: float) -> str:
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} TB"

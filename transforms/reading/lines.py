@@ -119,6 +119,17 @@ def split_lines(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
         yield from whole_file(file, unit_bytes)
 
 
+def lines_around(file: CorpusFile, start: int, stop: int) -> FileRange:
+    """Returns the range of the lines that begin in a range of bytes.
+
+    Args:
+        file: A file of lines that is not compressed.
+        start: First byte; a multiple of the bytes of a character where all have several.
+        stop: The one after the last.
+    """
+    return FileRange(file, start, stop)
+
+
 def _split_frames(file: CorpusFile, unit_bytes: int) -> Iterator[FileRange]:
     """Cuts a file into ranges of whole frames.
 

@@ -83,6 +83,11 @@ class FormatReader:
         dialect: Finds out how the characters of a file are written, given what the user said of
             it; None for formats that need not ask. Raises `InputError` when in doubt, or if the
             file is something else.
+        around: Finds the rows that begin in a range of bytes of a file that is not compressed, as
+            far as can be told without reading what is before them: for samples. It is given the
+            file, the first byte and the one after the last; None where rows can be found only from
+            the beginning of a file, or of what `split` cuts it into.
+        num_rows: Returns how many rows a file says that it has; None for formats that do not.
     """
 
     looker: Callable[[Sequence[CorpusFile]], Callable[[CorpusFile], Any]]
@@ -91,6 +96,8 @@ class FormatReader:
     read: Callable[[Layout, FileRange], Iterator[ReadBatch]]
     settled: Callable[[pa.DataType], pa.DataType] = _as_found
     dialect: Callable[[CorpusFile, Dialect], Dialect] | None = None
+    around: Callable[[CorpusFile, int, int], FileRange] | None = None
+    num_rows: Callable[[CorpusFile], int] | None = None
 
 
 def whole_file(file: CorpusFile, range_bytes: int) -> Iterator[FileRange]:

@@ -14,11 +14,14 @@ from transforms.reading.formats.record import INPUT_FORMATS
 from transforms.reading.layout import ReadBatch
 from transforms.reading.readers import FileRange
 
-# A unit is this share of the corpus, within limits: large enough for few and large parts, small
-# enough for little to be done again when a worker dies, and for many workers to have some.
+# A unit is this share of the corpus, within limits: large enough for large parts, small enough for
+# many workers to have some and for none to be waited for. 16 MiB take a core with MiniLM a quarter
+# of an hour, a large GPU a second (benchmarks/fleet_simulation.py). A very large corpus has so many
+# units at most.
 _SHARE = 64
 _LEAST_BYTES = 8 << 20
-_MOST_BYTES = 256 << 20
+_MOST_BYTES = 16 << 20
+_MOST_UNITS = 1 << 15
 
 # Of the files in a store that come next in a unit, so many, and so much, are at hand.
 _AHEAD_FILES = 8
@@ -70,7 +73,8 @@ class Unit:
 
 def unit_bytes_of(corpus: Corpus) -> int:
     """Returns how many bytes of the files of a corpus, as stored, make a unit."""
-    return min(max(corpus.size // _SHARE, _LEAST_BYTES), _MOST_BYTES)
+    share = min(max(corpus.size // _SHARE, _LEAST_BYTES), _MOST_BYTES)
+    return max(share, -(-corpus.size // _MOST_UNITS))
 
 
 def plan_units(

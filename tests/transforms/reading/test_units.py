@@ -44,9 +44,9 @@ def test_units_are_a_share_of_the_corpus_within_limits(tmp_path):
     planned = plan_corpus([str(tmp_path / "a.txt")])
     found = [
         unit_bytes_of(Corpus(**{**vars(planned), "files": (CorpusFile("a.txt", size),)}))
-        for size in (1, 1 << 30, 1 << 40)
+        for size in (1, 768 << 20, 1 << 36, 1 << 40)
     ]
-    assert found == [8 << 20, 16 << 20, 256 << 20]
+    assert found == [8 << 20, 12 << 20, 16 << 20, 32 << 20]
 
 
 def test_a_unit_is_named_by_what_it_reads():

@@ -37,7 +37,7 @@ from transforms.reading.layout import (
     Rejects,
     read_batch,
 )
-from transforms.reading.lines import LineBlock, line_blocks, split_lines
+from transforms.reading.lines import LineBlock, line_blocks, lines_around, split_lines
 from transforms.reading.readers import FileRange, FormatReader, Head, look_at_each
 
 _Line = tuple[int, bytes]
@@ -300,5 +300,5 @@ def _described(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-JSONL = FormatReader(_looker, _heads, split_lines, _read, settled_type, _dialect)
+JSONL = FormatReader(_looker, _heads, split_lines, _read, settled_type, _dialect, lines_around)
 """Reads JSON Lines."""

@@ -200,6 +200,12 @@ def _read(layout: Layout, unit: FileRange) -> Iterator[ReadBatch]:
             position = after
 
 
+def _num_rows(file: CorpusFile) -> int:
+    """Returns how many rows the footer of a file says that it has."""
+    with _opened(file) as opened:
+        return sum(group.num_rows for group in opened.groups)
+
+
 def _length(unit: FileRange) -> int | None:
     return None if unit.stop is None else unit.stop - unit.start
 
@@ -358,5 +364,5 @@ def _width(column: pq.ColumnSchema) -> int | None:
     return max(column.length or 0, _LARGEST_NUMBER)
 
 
-PARQUET = FormatReader(lambda files: _read_head, _heads, _split, _read)
+PARQUET = FormatReader(lambda files: _read_head, _heads, _split, _read, num_rows=_num_rows)
 """Reads Parquet."""

@@ -19,7 +19,7 @@ from transforms.reading.layout import (
     batch_bounds,
     read_batch,
 )
-from transforms.reading.lines import LineBlock, split_lines
+from transforms.reading.lines import LineBlock, lines_around, split_lines
 from transforms.reading.readers import FileRange, FormatReader, Head
 
 TEXT_COLUMN = "text"
@@ -90,5 +90,5 @@ def _batch(layout: Layout, lines: pa.Array, positions: np.ndarray, rejects: Reje
     return read_batch(layout, [valid_lines], positions[is_valid], rejects)
 
 
-TEXT = FormatReader(_looker, _heads, split_lines, _read, dialect=_dialect)
+TEXT = FormatReader(_looker, _heads, split_lines, _read, dialect=_dialect, around=lines_around)
 """Reads plain text."""

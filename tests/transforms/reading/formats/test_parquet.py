@@ -5,7 +5,8 @@ import pytest
 
 from tests.transforms.reading.reading import Found, read
 from transforms.errors import InputError
-from transforms.reading.corpus import plan_corpus
+from transforms.reading.corpus import find_files, plan_corpus
+from transforms.reading.formats.parquet import PARQUET
 from transforms.reading.layout import BATCH_BYTES
 from transforms.reading.units import split_file
 
@@ -174,6 +175,14 @@ def test_long_texts_in_parquet_make_small_batches(tmp_path):
 def test_parquet_without_rows_is_a_corpus_without_rows(tmp_path):
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "a.parquet")
     assert read(tmp_path).batches == []
+
+
+@pytest.mark.parametrize("rows", [0, 7])
+def test_rows_of_parquet_are_counted_by_its_footer(tmp_path, rows):
+    table = pa.table({"text": pa.array(["a"] * rows, pa.string())})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=3)
+    (file,) = find_files([str(tmp_path / "a.parquet")])
+    assert PARQUET.num_rows(file) == rows
 
 
 def test_a_file_without_row_groups_is_planned_whatever_its_size(tmp_path):

@@ -18,6 +18,7 @@ from transforms.reading.dialect import UTF_8, Dialect
 from transforms.reading.encoding import not_text, to_utf_8, without_mark
 from transforms.reading.encoding_evidence import find_encoding, take_sample
 from transforms.reading.formats.delimited import records
+from transforms.reading.formats.delimited.around import records_around
 from transforms.reading.formats.delimited.boundaries import Limits, boundaries
 from transforms.reading.formats.delimited.dialect import find_dialect, hint_of
 from transforms.reading.formats.delimited.records import NUL, NUL_STAND_IN, Record, Records
@@ -129,6 +130,12 @@ def _read(layout: Layout, part: FileRange) -> Iterator[ReadBatch]:
         yield table.take().of_bytes(records.take_stored_bytes())
 
 
+def _around(file: CorpusFile, start: int, stop: int) -> FileRange:
+    """Returns the range of the records that begin in a range of bytes; see `records_around`."""
+    names = _read_header(file)
+    return records_around(file, start, stop, len(names or ()))
+
+
 def _column_names(part: FileRange, record: Record) -> list[str]:
     """Returns the names in a header; a column without one is called by its number, from 0."""
     fields, _, error = record
@@ -238,8 +245,12 @@ def _raw(lines: list[str]) -> bytes:
     return record.encode("utf-8", "surrogateescape")
 
 
-CSV = FormatReader(lambda files: _read_header, _heads, _split, _read, dialect=_csv_dialect)
+CSV = FormatReader(
+    lambda files: _read_header, _heads, _split, _read, dialect=_csv_dialect, around=_around
+)
 """Reads CSV."""
 
-TSV = FormatReader(lambda files: _read_header, _heads, _split, _read, dialect=_tsv_dialect)
+TSV = FormatReader(
+    lambda files: _read_header, _heads, _split, _read, dialect=_tsv_dialect, around=_around
+)
 """Reads TSV."""
