@@ -20,6 +20,7 @@ from models.faults import FailuresInSuccession
 from models.inference import runtime
 from models.inference.attempts import NOT_FINITE, Attempts
 from models.inference.computation import Computation, computation_of
+from models.inference.cores import CorePool
 from models.inference.cost import seconds_per_token
 from models.inference.distinct import distinct_rows
 from models.inference.lines import line_lengths, shared_lines
@@ -50,6 +51,17 @@ On a CPU, what a micro-batch needs stays in its core's caches; `benchmarks/predi
 areas. On a GPU, it is large enough that its matrix products fill the device, and small enough that
 what one layer hands to the next stays in its cache.
 """
+
+
+STREAMS = 2
+"""How many micro-batches a GPU, or each core, has in flight: while one is computed, the next is
+padded and handed over."""
+
+
+def streams(device: str) -> ThreadPoolExecutor:
+    """Returns the threads that keep a device busy."""
+    name = "predictor"
+    return ThreadPoolExecutor(STREAMS, name) if device == "GPU" else CorePool(name, STREAMS)
 
 
 @dataclass
@@ -140,8 +152,7 @@ class Predictor:
         if batch_tokens is None:
             batch_tokens = BATCH_TOKENS[device]
         self._attempts = Attempts(compute, self.width, check_size("batch_tokens", batch_tokens))
-        streams = runtime.num_streams(device)
-        self._pool = ThreadPoolExecutor(streams, thread_name_prefix="predictor")
+        self._pool = streams(device)
         self._lock = threading.Lock()
 
     @classmethod

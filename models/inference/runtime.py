@@ -84,16 +84,3 @@ def _card() -> Path | None:
     is_hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     is_hidden |= "cuda" not in (os.environ.get("JAX_PLATFORMS") or "cuda")
     return None if is_hidden else next(iter(sorted(_DEVICES.glob("nvidia[0-9]*"))), None)
-
-
-def num_cores() -> int:
-    """Returns how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def num_streams(device: str) -> int:
-    """Returns how many micro-batches a device should have in flight at a time.
-
-    Two for each GPU or core: while one is computed, the next is padded and handed over.
-    """
-    return 2 if device == "GPU" else 2 * num_cores()
