@@ -17,7 +17,8 @@ import numpy as np
 
 from benchmarks.flops import SHAPES, Shape
 from benchmarks.measuring import median
-from models.inference import runtime
+from models.inference import cores, runtime
+from models.inference.predictor import STREAMS
 
 LENGTH = 128
 SIZES = ((1024, 768, 3072), (1024, 3072, 768), (1024, 384, 1536), (1024, 1024, 1024), (2048,) * 3)
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--batch_tokens", type=int, default=1024, help="area of micro-batches")
     args = parser.parse_args()
     runtime.start()
-    streams = runtime.num_streams("CPU")
+    streams = STREAMS["CPU"] * cores.own()
     works: dict[str, Work] = {"x".join(map(str, size)): matmul(*size) for size in SIZES}
     products = list(works)
     works |= {name: encoder(shape, args.batch_tokens) for name, shape in SHAPES.items()}

@@ -10,12 +10,13 @@ operations take one.
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.measuring import median, news_lines
-from models.inference import runtime
+from models.inference import cores, runtime
 
 AREAS = (512, 1024, 2048, 4096)
-STREAMS = (1, runtime.num_cores(), 2 * runtime.num_cores())
+STREAMS = (1, cores.own(), 2 * cores.own())
 TEXTS = 4096
 REPEATS = 5
 
@@ -42,9 +43,10 @@ def measure(preset: str, area: int, streams: int) -> None:
     """Prints the median of several passes."""
     runtime.start(streams=streams > 1)
     # The number of streams is not an option of the product: it is what is compared here.
-    runtime.num_streams = lambda device: streams
+    from models.inference import predictor as predictors
     from models.inference.predictor import Predictor
 
+    predictors.streams = lambda device: ThreadPoolExecutor(streams)
     predictor = Predictor.from_preset(preset, batch_tokens=area)
     tokens, _ = predictor.preprocessor.encode(news_lines()[:TEXTS])
     speeds = []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from apache_beam.utils.shared import Shared
 
 from models.presets.lookup import PlannedPreset, open_preset
+from transforms.worker_processes import hidden_processes
 
 if TYPE_CHECKING:
     from models.preprocessor import Preprocessor
@@ -44,8 +45,9 @@ class SharedPreprocessor:
 
     def _load(self) -> "Preprocessor":
         from models import backends
-        from models.inference import runtime
+        from models.inference import cores, runtime
 
+        cores.divide(hidden_processes())
         if self._backend is not None:
             backends.choose(self._backend)
         runtime.start()

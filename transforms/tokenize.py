@@ -1,7 +1,6 @@
 """From texts to token ids, a record batch at a time."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import apache_beam as beam
 import numpy as np
@@ -96,11 +95,11 @@ class _TokenizeBatch(beam.DoFn):
         self._embedding = embedding or EmbeddingSettings()
 
     def setup(self) -> None:
-        from models.inference import runtime
+        from models.inference.cores import CorePool
 
         self._failures = FailuresInSuccession("the tokenizer")
         self._preprocessor = self._shared.acquire()
-        self._pool = ThreadPoolExecutor(runtime.num_cores(), thread_name_prefix="tokenize")
+        self._pool = CorePool("tokenize")
 
     def teardown(self) -> None:
         self._pool.shutdown()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.inference import runtime
+from models.inference import cores
 
 OURS = ("tensorflow", "keras", "numpy", "apache-beam", "pyarrow")
 RIVALS = ("onnxruntime", "openvino", "nncf", "tokenizers", "numpy")
@@ -29,7 +29,7 @@ def machine() -> dict[str, Any]:
         flags = [flag for flag in known if flag in _FLAGS or flag.startswith("amx_")]
     return {
         "processor": name,
-        "cores": runtime.num_cores(),
+        "cores": cores.own(),
         "flags": sorted(flags),
         "load": os.getloadavg()[0],
     }

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from models.backends import Compiled, Outputs, kernels, onednn, processor
 from models.backends.kernels import Kernels
+from models.inference import cores
 
 if TYPE_CHECKING:
     import keras
@@ -21,6 +22,7 @@ def start(streams: bool) -> str:
     if streams and not tf.config.list_physical_devices("GPU"):
         with contextlib.suppress(RuntimeError):  # TensorFlow is already running
             tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.threading.set_inter_op_parallelism_threads(cores.own())
     return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
 
 

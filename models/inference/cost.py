@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
-from models.inference import runtime
+from models.inference import cores
 
 if TYPE_CHECKING:
     from models.backbone import Backbone
@@ -29,7 +29,7 @@ def seconds_per_token(backbone: "Backbone", device: str) -> float:
     products = 2 * sum(math.prod(weight.shape) for weight in weights)
     speed = _USUAL_SPEED_OF_A_GPU
     if device == "CPU":
-        speed = _USUAL_SPEED_OF_A_CORE * runtime.num_cores()
+        speed = _USUAL_SPEED_OF_A_CORE * cores.own()
     return products / speed
 
 

@@ -20,6 +20,7 @@ from models.faults import FailuresInSuccession
 from models.inference import runtime
 from models.inference.attempts import NOT_FINITE, Attempts
 from models.inference.computation import Computation, computation_of
+from models.inference.cores import CorePool
 from models.inference.cost import seconds_per_token
 from models.inference.distinct import distinct_rows
 from models.inference.lines import line_lengths, shared_lines
@@ -50,6 +51,20 @@ On a CPU, what a micro-batch needs stays in its core's caches; `benchmarks/predi
 areas. On a GPU, it is large enough that its matrix products fill the device, and small enough that
 what one layer hands to the next stays in its cache.
 """
+
+
+STREAMS = {"CPU": 2, "GPU": 4}
+"""How many micro-batches each core, or a GPU, has in flight.
+
+While one is computed, the next is padded and handed over; a GPU also has results brought back.
+"""
+
+
+def streams(device: str) -> ThreadPoolExecutor:
+    """Returns the threads that keep a device busy."""
+    if device == "GPU":
+        return ThreadPoolExecutor(STREAMS[device], "predictor")
+    return CorePool("predictor", STREAMS[device])
 
 
 @dataclass
@@ -140,8 +155,7 @@ class Predictor:
         if batch_tokens is None:
             batch_tokens = BATCH_TOKENS[device]
         self._attempts = Attempts(compute, self.width, check_size("batch_tokens", batch_tokens))
-        streams = runtime.num_streams(device)
-        self._pool = ThreadPoolExecutor(streams, thread_name_prefix="predictor")
+        self._pool = streams(device)
         self._lock = threading.Lock()
 
     @classmethod

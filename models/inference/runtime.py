@@ -84,17 +84,3 @@ def _card() -> Path | None:
     is_hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     is_hidden |= "cuda" not in (os.environ.get("JAX_PLATFORMS") or "cuda")
     return None if is_hidden else next(iter(sorted(_DEVICES.glob("nvidia[0-9]*"))), None)
-
-
-def num_cores() -> int:
-    """Returns how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def num_streams(device: str) -> int:
-    """Returns how many micro-batches a device should have in flight at a time.
-
-    Two for each core, four for a GPU: while one is computed, the next are made and handed over, and
-    the results of the last are brought back.
-    """
-    return 4 if device == "GPU" else 2 * num_cores()

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from models.backends import onednn, processor
 from models.backends.kernels import Kernels, Product, affine, using
-from models.inference import runtime
+from models.inference import cores
 from models.inference.int8.products import Inputs, of_activations, of_vectors
 from models.inference.int8.texts import TEXTS, encoded
 from models.packing import Tokens
@@ -104,7 +104,7 @@ def _inputs(model: "Classifier | Embedder") -> dict[keras.layers.Dense, Inputs]:
     They are the same ones every time, so that every process computes the same.
     """
     batches = [_random_rows(model), encoded(model, TEXTS[::2])]
-    with ThreadPoolExecutor(runtime.num_cores()) as pool:
+    with ThreadPoolExecutor(cores.own()) as pool:
         of_random, of_texts = pool.map(partial(_inputs_of, model), batches)
     return {layer: inputs.with_more(of_texts[layer]) for layer, inputs in of_random.items()}
 

@@ -1,7 +1,7 @@
 import pytest
 
 from models import BertBackbone
-from models.inference import runtime
+from models.inference import cores, runtime
 from models.inference.cost import seconds_per_token
 
 
@@ -16,4 +16,4 @@ def test_the_cost_of_a_token_grows_with_the_layers_and_not_with_the_vocabulary()
     assert cost["deep"] > 5 * cost["small"]
     assert seconds_per_token(small, "GPU") < cost["small"]
     # 4 products of 8 x 8 and 2 of 8 x 16, with biases and norms beside them.
-    assert cost["small"] * 100e9 * runtime.num_cores() == pytest.approx(2 * 600, rel=0.3)
+    assert cost["small"] * 100e9 * cores.own() == pytest.approx(2 * 600, rel=0.3)

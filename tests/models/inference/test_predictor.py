@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import BertClassifier, Predictor, PresetError, UserError
+from models.inference import cores
 from models.inference.distinct import distinct_rows
 from models.inference.micro_batches import padded_rows
+from models.inference.predictor import streams
 from models.packing import Tokens
 from tests.models.inference.predicting import (
     AREA,
@@ -245,6 +247,23 @@ def test_several_threads_may_use_one_predictor(predictor, classifier, texts):
         found = list(pool.map(predictor, batches))
     for batch, outputs in zip(batches, found, strict=True):
         np.testing.assert_allclose(outputs, expected_probabilities(classifier, batch), atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.5, 8.0])
+def test_results_are_the_same_however_many_cores_are_this_process_s(
+    share, predictor, classifier, texts, monkeypatch
+):
+    alone = predictor(texts)
+    monkeypatch.setattr(cores, "own", lambda: 8)
+    monkeypatch.setattr(cores, "now", lambda: share)
+    np.testing.assert_array_equal(Predictor(classifier, "CPU", AREA)(texts), alone)
+
+
+def test_two_micro_batches_are_in_flight_for_each_core_and_for_a_gpu(monkeypatch):
+    monkeypatch.setattr(cores, "own", lambda: 3)
+    monkeypatch.setattr(cores, "now", lambda: 3.0)
+    assert streams("CPU").width() == 6
+    assert streams("GPU")._max_workers == 4
 
 
 def test_it_loads_from_a_preset(preset, classifier, texts):
