@@ -6,17 +6,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from google.api_core.exceptions import (
-    Forbidden,
-    GoogleAPIError,
-    NotFound,
-    PreconditionFailed,
-    Unauthorized,
-)
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.api_core.exceptions import NotFound, PreconditionFailed
+from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 
+from models.hubs.google_errors import explained
 from models.hubs.remote import in_short
 from transforms.errors import InputError
 from transforms.files import CorpusFile
@@ -42,14 +37,14 @@ class GoogleStore:
     def find(self, path: str) -> CorpusFile | None:
         """Returns an object, or None."""
         bucket, name = _bucket(path)
-        with _explained():
+        with _explained(bucket.name):
             blob = bucket.get_blob(name, retry=_RETRY) if name else None
         return None if blob is None else _file(path, blob)
 
     def files_under(self, prefix: str, deep: bool) -> Iterable[CorpusFile]:
         """Returns objects; those whose names end in a slash stand for folders, and are none."""
         bucket, name = _bucket(prefix)
-        with _explained():
+        with _explained(bucket.name):
             for blob in bucket.list_blobs(
                 prefix=name, delimiter=None if deep else "/", fields=_FIELDS, retry=_RETRY
             ):
@@ -61,12 +56,13 @@ class GoogleStore:
         from apache_beam.io.filesystem import CompressionTypes
         from apache_beam.io.filesystems import FileSystems
 
-        return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+        with _explained(_bucket(path)[0].name):
+            return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
     def head(self, file: CorpusFile, count: int) -> bytes:
         """Returns the first bytes."""
         bucket, name = _bucket(file.path)
-        with _explained():
+        with _explained(bucket.name):
             content: bytes = bucket.blob(name).download_as_bytes(
                 start=0, end=count - 1, raw_download=True, checksum=None, retry=_RETRY
             )
@@ -74,18 +70,17 @@ class GoogleStore:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(bucket: str) -> Iterator[None]:
     try:
         yield
-    except NotFound:
-        raise FileNotFoundError("no such bucket") from None
-    except (Forbidden, Unauthorized, GoogleAuthError) as error:
-        raise PermissionError(
-            "Cloud Storage denies access: run gcloud auth application-default login, or set "
-            f"GOOGLE_APPLICATION_CREDENTIALS to a file with credentials ({in_short(str(error))})"
-        ) from None
-    except (GoogleAPIError, OSError) as error:
-        raise StoreError(f"Cloud Storage does not answer: {in_short(str(error))}") from None
+    except Exception as error:
+        found = explained(error, bucket)
+        if found is None and not isinstance(error, OSError):
+            raise
+        kind, sentence = found or ("unavailable", f"cannot be read: {in_short(str(error))}")
+        if kind == "missing":
+            raise FileNotFoundError(sentence) from None
+        raise (PermissionError if kind == "refused" else StoreError)(sentence) from None
 
 
 @functools.cache
