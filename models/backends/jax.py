@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from models.backends import Compiled, Outputs, kernels
+from models.backends import Compiled, Outputs, cards, kernels
 from models.backends.kernels import Kernels
 from models.errors import UserError
 from models.faults import reason_of
@@ -21,9 +21,14 @@ _Implementation = Literal["cudnn", "xla"]
 def start(streams: bool) -> str:
     """Starts JAX, whose operations share their threads.
 
+    It computes on one card, and takes of its memory what it needs.
+
     Raises:
         UserError: It finds no device that `JAX_PLATFORMS` lets it use.
     """
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    if (number := cards.claimed()) is not None:
+        jax.config.update("jax_cuda_visible_devices", str(number))
     try:
         return "CPU" if jax.default_backend() == "cpu" else "GPU"
     except (AssertionError, RuntimeError) as error:
