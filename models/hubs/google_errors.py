@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Literal
 
 from models.hubs.remote import in_short
@@ -43,15 +44,14 @@ def explained(error: BaseException, bucket: str = "") -> tuple[Kind, str] | None
     found = _BUCKET.search(asked)
     bucket = bucket or (found[1] if found else "")
     the_bucket = f"the bucket {bucket!r}" if bucket else "the bucket"
-    code = getattr(cause, "code", None) or getattr(response, "status_code", None)
-    text = _text(cause, code)
+    code, text = _code(cause), told(cause)
     kinds = {kind.__name__ for kind in type(cause).__mro__}
     if "DefaultCredentialsError" in kinds or (code == 401 and "nonymous" in text):
         return "refused", f"no credentials for {the_bucket}: {LOG_IN}"
     if "RefreshError" in kinds or code == 401:
         return "refused", (
             f"the login that asks for {the_bucket} has expired, or is not accepted "
-            f"({in_short(text)}): {LOG_IN}"
+            f"({text}): {LOG_IN}"
         )
     if "requester pays" in text.lower():
         return "refused", (
@@ -67,19 +67,19 @@ def explained(error: BaseException, bucket: str = "") -> tuple[Kind, str] | None
             f"there is no bucket {bucket!r}: correct its name, or make it with gcloud storage "
             f"buckets create gs://{bucket}"
         )
-    if code == 429 or (isinstance(code, int) and code >= 500) or kinds & set(_NETWORK):
+    if code == 429 or ((code or 0) >= 500) or kinds & set(_NETWORK):
         return "unavailable", (
-            f"Cloud Storage does not answer for {the_bucket} ({in_short(text)}): look at the "
+            f"Cloud Storage does not answer for {the_bucket} ({text}): look at the "
             "network, and try again"
         )
-    return "other", f"Cloud Storage refuses a request to {the_bucket} ({in_short(text)})"
+    return "other", f"Cloud Storage refuses a request to {the_bucket} ({text})"
 
 
 def _denied(text: str, the_bucket: str, bucket: str) -> str:
     """Returns what is said of a permission that is missing."""
     match = _DENIED.search(text)
     if match is None:
-        return f"Cloud Storage denies access to {the_bucket} ({in_short(text)})"
+        return f"Cloud Storage denies access to {the_bucket} ({text})"
     who = match[1] or "this account"
     return (
         f"{who} lacks the permission {match[2].rstrip('.')} on {the_bucket}: grant it with gcloud "
@@ -113,9 +113,20 @@ def _last(error: BaseException) -> BaseException:
     return cause if isinstance(cause, Exception) else error
 
 
-def _text(error: BaseException, code: int | None) -> str:
-    """Returns the message of an error without the request that it repeats."""
-    text = " ".join(_REQUEST.sub("", str(error)).split())
+def told(error: BaseException) -> str:
+    """Returns what a service says in an error, without the request that its message repeats."""
+    response = getattr(error, "response", None)
+    with suppress(AttributeError, LookupError, TypeError, ValueError):  # no JSON, or another's
+        return in_short(str(response.json()["error"]["message"]))  # type: ignore[union-attr]
+    text = _REQUEST.sub("", " ".join(str(error).split()))
+    code = _code(error)
     if code is not None and (_STATUS in text or not text):
         return f"status {code}"
-    return text or type(error).__name__
+    return in_short(text) or type(error).__name__
+
+
+def _code(error: BaseException) -> int | None:
+    """Returns the HTTP status of an error, if it has one."""
+    response = getattr(error, "response", None)
+    code = getattr(error, "code", None) or getattr(response, "status_code", None)
+    return int(code) if isinstance(code, int) else None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from models.errors import MistakesError, UserError
-from models.hubs.google_errors import LOG_IN, explained
+from models.hubs.google_errors import LOG_IN, explained, told
 from models.hubs.remote import in_short
 from models.presets.lookup import find_preset
 from pipelines.dataflow.accelerators import pool_flags
@@ -289,17 +289,17 @@ class _Asking:
             request = {"project_id": given.project, "location": given.region, "page_size": 1}
             next(iter(client.list_jobs(request, timeout=_REQUEST_SECONDS, retry=None)), None)
         except failures.Forbidden as error:
-            return _refused(str(error), given)
+            return _refused(told(error), given)
         except (failures.NotFound, failures.BadRequest) as error:
             return (
                 f"Dataflow knows no --project={given.project} in --region={given.region} "
-                f"({in_short(error.message)})"
+                f"({told(error)})"
             )
         except Exception as error:
             found = explained(error)
             if found is not None and found[0] == "refused":
                 return found[1]
-            return f"Dataflow does not answer ({in_short(str(error))}): look at the network"
+            return f"Dataflow does not answer ({told(error)}): look at the network"
         return None
 
 

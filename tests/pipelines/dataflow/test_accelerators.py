@@ -2,7 +2,8 @@ import pytest
 
 from pipelines import classify as classify_command
 from pipelines import embed as embed_command
-from pipelines.dataflow.accelerators import MACHINES
+from pipelines.dataflow.accelerators import MACHINES, Accelerator, pool_flags
+from pipelines.options import beam_options
 from tests.pipelines.dataflow.templates import IMAGE, Template
 
 
@@ -39,11 +40,14 @@ def test_no_step_asks_for_a_gpu_of_its_own(template):
 
 
 @pytest.mark.parametrize(("kind", "machines"), MACHINES.items(), ids=MACHINES)
-def test_every_type_comes_with_a_machine(template, kind, machines):
-    template.run(f"--accelerator={kind}:1", IMAGE)
-    assert template.environment["serviceOptions"][0].startswith(f"worker_accelerator=type:{kind};")
-    assert template.pool["machineType"] == machines.default
-    assert template.pool["numThreadsPerWorker"] == machines.threads
+def test_every_type_comes_with_a_machine(kind, machines):
+    flags = pool_flags(Accelerator.parse(f"{kind}:1"), beam_options([IMAGE]))
+    assert f"--machine_type={machines.default}" in flags
+    assert f"--number_of_worker_harness_threads={machines.threads}" in flags
+    assert any(f"=type:{kind};count:1;" in flag for flag in flags)
+    # What is chosen is among what may be given.
+    given = beam_options([IMAGE, f"--machine_type={machines.default}"])
+    assert len(pool_flags(Accelerator(kind), given)) == len(flags) - 1
 
 
 @pytest.mark.parametrize(
