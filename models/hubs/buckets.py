@@ -123,8 +123,10 @@ def _client() -> storage.Client:
 def _explain(remote: RemoteUri, error: Exception) -> PresetError:
     if isinstance(error, DataCorruption):
         return remote.error("a file was damaged in transit: its checksum does not match")
-    kind, sentence = google_errors.explained(error, remote.parts["bucket"]) or ("other", "")
-    return remote.error(sentence) if kind in ("missing", "refused") else remote.unreachable(error)
+    found = google_errors.explained(error, remote.parts["bucket"])
+    if found is None or found[0] == "unavailable":
+        return remote.unreachable(google_errors.told(error))
+    return remote.error(found[1])
 
 
 def _explain_upload(remote: RemoteUri, error: Exception) -> PresetError:

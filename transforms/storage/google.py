@@ -37,14 +37,14 @@ class GoogleStore:
     def find(self, path: str) -> CorpusFile | None:
         """Returns an object, or None."""
         bucket, name = _bucket(path)
-        with _explained(bucket.name):
+        with _explained():
             blob = bucket.get_blob(name, retry=_RETRY) if name else None
         return None if blob is None else _file(path, blob)
 
     def files_under(self, prefix: str, deep: bool) -> Iterable[CorpusFile]:
         """Returns objects; those whose names end in a slash stand for folders, and are none."""
         bucket, name = _bucket(prefix)
-        with _explained(bucket.name):
+        with _explained():
             for blob in bucket.list_blobs(
                 prefix=name, delimiter=None if deep else "/", fields=_FIELDS, retry=_RETRY
             ):
@@ -56,13 +56,12 @@ class GoogleStore:
         from apache_beam.io.filesystem import CompressionTypes
         from apache_beam.io.filesystems import FileSystems
 
-        with _explained(_bucket(path)[0].name):
-            return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+        return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
     def head(self, file: CorpusFile, count: int) -> bytes:
         """Returns the first bytes."""
         bucket, name = _bucket(file.path)
-        with _explained(bucket.name):
+        with _explained():
             content: bytes = bucket.blob(name).download_as_bytes(
                 start=0, end=count - 1, raw_download=True, checksum=None, retry=_RETRY
             )
@@ -70,11 +69,11 @@ class GoogleStore:
 
 
 @contextmanager
-def _explained(bucket: str) -> Iterator[None]:
+def _explained() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        found = explained(error, bucket)
+        found = explained(error)
         if found is None and not isinstance(error, OSError):
             raise
         kind, sentence = found or ("unavailable", f"cannot be read: {in_short(str(error))}")
