@@ -79,7 +79,7 @@ def _denied(text: str, the_bucket: str, bucket: str) -> str:
     """Returns what is said of a permission that is missing."""
     match = _DENIED.search(text)
     if match is None:
-        return f"Cloud Storage denies access to {the_bucket} ({text})"
+        return f"Cloud Storage denies access to {the_bucket} ({text}): {LOG_IN}"
     who = match[1] or "this account"
     return (
         f"{who} lacks the permission {match[2].rstrip('.')} on {the_bucket}: grant it with gcloud "
