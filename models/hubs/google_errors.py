@@ -113,12 +113,17 @@ def _last(error: BaseException) -> BaseException:
     return cause if isinstance(cause, Exception) else error
 
 
+def without_request(message: str) -> str:
+    """Returns a message of Google's clients without the request that it begins with."""
+    return _REQUEST.sub("", message)
+
+
 def told(error: BaseException) -> str:
     """Returns what a service says in an error, without the request that its message repeats."""
     response = getattr(error, "response", None)
     with suppress(AttributeError, LookupError, TypeError, ValueError):  # no JSON, or another's
         return in_short(str(response.json()["error"]["message"]))  # type: ignore[union-attr]
-    text = _REQUEST.sub("", " ".join(str(error).split()))
+    text = without_request(" ".join(str(error).split()))
     code = _code(error)
     if code is not None and (_STATUS in text or not text):
         return f"status {code}"
