@@ -1,7 +1,7 @@
 """Errors that a user can fix, and the hints that they give for an unknown name."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
@@ -25,6 +25,18 @@ class UserError(ValueError):
 
     The command line prints the message alone and exits with code 2.
     """
+
+
+class MistakesError(UserError):
+    """Mistakes that were found together, each of which a line is printed of.
+
+    Attributes:
+        mistakes: Their messages.
+    """
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        super().__init__("; ".join(mistakes))
+        self.mistakes = tuple(mistakes)
 
 
 class PresetError(UserError):

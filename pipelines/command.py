@@ -69,13 +69,20 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         return plan_job(args, make_job, args.input or [str(SAMPLE)])
 
     # Imported here, so that --help and a mistyped flag are answered at once.
-    from pipelines.running import check_reach, check_store_flags, is_local, runner_of
+    from pipelines.dataflow.checks import DATAFLOW, check_submission
+    from pipelines.running import check_store_flags, is_local, runner_of
     from transforms.reading.corpus import find_files
     from transforms.writing.output import reserve_output
 
     runner = runner_of(beam_flags)
-    check_reach(runner, args.preset, args.input or [], args.output)
     check_store_flags(beam_flags, [*(args.input or []), args.output])
+    if runner == DATAFLOW:
+        beam_flags = check_submission(args, beam_flags)
+    elif args.accelerator:
+        raise UserError(
+            f"--accelerator is for --runner={DATAFLOW}; other runners use the GPUs that their "
+            "machines have"
+        )
     asked = ask(args, make_job)
     files = find_files(args.input or [str(SAMPLE)])
     reservation = reserve_output(
@@ -101,6 +108,7 @@ def _run(
     beam_flags: Sequence[str],
 ) -> int:
     """Does what a reserved folder lacks, gives the folder back and prints the summary."""
+    from pipelines.dataflow.staging import with_staged_preset
     from pipelines.running import JobState
     from transforms.progress import RunProgress
     from transforms.writing.interrupts import wait_for_work
@@ -117,7 +125,7 @@ def _run(
             return _report_nothing_to_do(asked.args, reservation.earlier, todo)
         plan = make_plan(asked, todo, reservation)
         if plan is not None:
-            _execute(plan, beam_flags, progress, job)
+            _execute(with_staged_preset(plan, beam_flags), beam_flags, progress, job)
     except BaseException as error:
         wait_for_work()
         explained = _explained(error, reservation, job)
@@ -256,7 +264,7 @@ def _build(
     text_columns = [corpus.output_text_column, *([pair_column] if pair_column else [])]
 
     preprocessor = SharedPreprocessor(
-        PlannedPreset.of(asked.preset), asked.sequence_length, backends.name()
+        PlannedPreset.of(asked.preset, asked.staged), asked.sequence_length, backends.name()
     )
     handler = PredictorHandler(
         preprocessor,

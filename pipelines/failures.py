@@ -8,6 +8,7 @@ import importlib
 import re
 
 from models.errors import RunError, UserError
+from models.hubs.google_errors import without_request
 
 # Characters shown of the message of an error that is not ours; the log has all of it.
 _MESSAGE_CHARACTERS = 500
@@ -101,7 +102,7 @@ def _our_kind(name: str) -> type[UserError | RunError] | None:
 
 def _describe(type_name: str, message: str) -> str:
     name = type_name.rpartition(".")[2]
-    line = _one_line(message) or _MEANINGS.get(name, "")
+    line = without_request(_one_line(message)) or _MEANINGS.get(name, "")
     if len(line) > _MESSAGE_CHARACTERS:
         line = line[:_MESSAGE_CHARACTERS] + "…"
     return f"{name}: {line}" if line else name

@@ -63,12 +63,15 @@ class Asked:
         preset: The model.
         sequence_length: Tokens of a row.
         job: What the command does.
+        staged: The folder of a bucket from which workers elsewhere open the model, if it is not
+            where its name says.
     """
 
     args: argparse.Namespace
     preset: "Preset"
     sequence_length: int
     job: Job
+    staged: str | None = None
 
     @property
     def shared(self) -> dict[str, str]:

@@ -8,6 +8,7 @@ from models import backends
 from models.backends import BACKENDS
 from models.errors import UserError, nearest
 from pipelines import flag_types
+from pipelines.dataflow.accelerators import Accelerator
 from transforms.reading.dialect import Dialect
 from transforms.reading.formats.record import FORMATS
 from transforms.writing.formats.record import DEFAULT_FORMAT, OUTPUT_FORMATS
@@ -101,6 +102,15 @@ def _beam_parser() -> argparse.ArgumentParser:
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(parser)
     return parser
+
+
+def beam_options(argv: Sequence[str]) -> argparse.Namespace:
+    """Returns the values of Beam's options, those that are not given with their defaults.
+
+    Raises:
+        UserError: A wrong value.
+    """
+    return _beam_parser().parse_known_args(argv)[0]
 
 
 class HelpBeam(argparse.Action):
@@ -326,8 +336,15 @@ def choose_backend(args: argparse.Namespace) -> None:
 
 
 def add_beam_flags(parser: Parser) -> None:
-    """Adds the flag that lists Beam's own flags."""
+    """Adds the flags about where the work is done, and the one that lists Beam's own flags."""
     group = parser.add_argument_group("Apache Beam")
+    group.add_argument(
+        "--accelerator",
+        type=Accelerator.parse,
+        metavar="TYPE",
+        help="a GPU for every worker of Dataflow, such as nvidia-l4 or nvidia-tesla-t4; needs an "
+        "--sdk_container_image with CUDA",
+    )
     group.add_argument(
         "--help_beam",
         nargs=0,

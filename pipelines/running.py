@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from models.errors import RunError, UserError
 from models.inference import runtime
-from models.presets.lookup import find_preset
+from pipelines.dataflow.checks import DATAFLOW
 from pipelines.failures import root_cause
 from pipelines.reporting.console import progress_bar
-from transforms.files import is_remote
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -29,7 +28,6 @@ _LOCAL_RUNNERS = (
     "BundleBasedDirectRunner",
     "SwitchingDirectRunner",
 )
-_DATAFLOW = "DataflowRunner"
 
 # Options of Beam's own ways to stores, by the schemes for which Textbeam has another.
 _STORE_FLAGS = (
@@ -57,7 +55,7 @@ def runner_of(beam_flags: Sequence[str]) -> str:
     parser.add_argument("--runner")
     given = parser.parse_known_args(beam_flags)[0].runner or _LOCAL_RUNNER
     name = given.rpartition(".")[2]
-    for known in (*_LOCAL_RUNNERS, _DATAFLOW):
+    for known in (*_LOCAL_RUNNERS, DATAFLOW):
         if name.lower() in (known.lower(), known.removesuffix("Runner").lower()):
             return known
     return name
@@ -79,35 +77,6 @@ def check_store_flags(beam_flags: Sequence[str], paths: Sequence[str]) -> None:
         given = [flag.partition("=")[0] for flag in beam_flags if flag.startswith(start)]
         if given and any(path.startswith(scheme) for path in paths):
             raise UserError(f"{given[0]} has no effect on {scheme[0]}… paths: set {instead}")
-
-
-def check_reach(runner: str, preset: str, inputs: Sequence[str], output: str) -> None:
-    """Raises `UserError` for what Dataflow workers cannot reach, or would each fetch.
-
-    Args:
-        runner: Class name of the runner.
-        preset: Name of a bundled or registered preset, a folder, or a URI.
-        inputs: Files, globs and folders; none for the bundled sample.
-        output: Folder to write to.
-    """
-    if runner != _DATAFLOW:
-        return
-    known = find_preset(preset)
-    is_in_bucket = known.uri is not None and known.uri.startswith("gs://")
-    if known.state != "bundled" and not is_in_bucket:
-        where = "at a hub, which every worker would ask" if known.uri else "on this machine only"
-        raise UserError(
-            f"--preset={preset} is {where}; put it into a bucket once: python -m pipelines.presets "
-            f"fetch {preset} --output=gs://BUCKET/presets/NAME"
-        )
-    if not inputs:
-        raise UserError(f"the bundled sample is on this machine only; give {_DATAFLOW} an --input")
-    for flag, path in (*(("--input", path) for path in inputs), ("--output", output)):
-        if not is_remote(path):
-            raise UserError(
-                f"{flag}={path} is on this machine only, and Dataflow workers are on others; "
-                "give a path in a bucket, gs://…"
-            )
 
 
 @dataclass
@@ -197,11 +166,7 @@ def run_pipeline(
 
 def _check_runner(options: "PipelineOptions") -> None:
     """Raises `UserError` unless there is such a runner and it has the options that it needs."""
-    from apache_beam.options.pipeline_options import (
-        SetupOptions,
-        StandardOptions,
-        WorkerOptions,
-    )
+    from apache_beam.options.pipeline_options import StandardOptions
     from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
     from apache_beam.runners import create_runner
 
@@ -212,13 +177,6 @@ def _check_runner(options: "PipelineOptions") -> None:
         raise UserError(f"--runner={name}: {error}") from None
     if problems := PipelineOptionsValidator(options, runner).validate():
         raise UserError(f"--runner={name}: {' '.join(problems)}")
-    setup, workers = options.view_as(SetupOptions), options.view_as(WorkerOptions)
-    packages = (setup.setup_file, setup.extra_packages, setup.requirements_file)
-    if type(runner).__name__ == _DATAFLOW and not any((*packages, workers.sdk_container_image)):
-        raise UserError(
-            f"--runner={name}: nothing brings this program to the workers; give "
-            "--setup_file=./setup.py, or an --sdk_container_image in which it is installed"
-        )
 
 
 class _QuietLogs:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from models.backends import Compiled, Outputs, kernels
+from models.backends import Compiled, Outputs, cards, kernels
 from models.backends.kernels import Kernels
 from models.errors import UserError
 from models.faults import reason_of
@@ -25,9 +25,14 @@ _FEW = 4
 def start(streams: bool) -> str:
     """Starts JAX, whose operations share their threads.
 
+    It computes on one card, and takes of its memory what it needs.
+
     Raises:
         UserError: It finds no device that `JAX_PLATFORMS` lets it use.
     """
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    if (number := cards.claimed()) is not None:
+        jax.config.update("jax_cuda_visible_devices", str(number))
     try:
         return "CPU" if jax.default_backend() == "cpu" else "GPU"
     except (AssertionError, RuntimeError) as error:

@@ -1,13 +1,14 @@
 """TensorFlow: graphs that its rewriter recognizes, and on a CPU what it would not find."""
 
 import contextlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
-from models.backends import Compiled, Outputs, kernels, onednn, processor
+from models.backends import Compiled, Outputs, cards, kernels, onednn, processor
 from models.backends.kernels import Kernels
 from models.inference import cores
 
@@ -18,8 +19,16 @@ if TYPE_CHECKING:
 
 
 def start(streams: bool) -> str:
-    """Starts TensorFlow; on a CPU, with one thread for each operation if there are streams."""
-    if streams and not tf.config.list_physical_devices("GPU"):
+    """Starts TensorFlow; on a CPU, with one thread for each operation if there are streams.
+
+    It computes on one card, and takes of its memory what it needs.
+    """
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    gpus = tf.config.list_physical_devices("GPU")
+    if len(gpus) > 1 and (number := cards.claimed()) is not None:
+        with contextlib.suppress(RuntimeError):  # TensorFlow is already running
+            tf.config.set_visible_devices(gpus[number % len(gpus)], "GPU")
+    if streams and not gpus:
         with contextlib.suppress(RuntimeError):  # TensorFlow is already running
             tf.config.threading.set_intra_op_parallelism_threads(1)
             tf.config.threading.set_inter_op_parallelism_threads(cores.own())

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from google.api_core.exceptions import Forbidden, GoogleAPICallError, NotFound, Unauthorized
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import storage
 from google.cloud.storage import transfer_manager
@@ -11,6 +10,7 @@ from google.cloud.storage.exceptions import DataCorruption
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from models.errors import PresetError
+from models.hubs import google_errors
 from models.hubs.remote import RemoteFile, RemoteUri, Snapshot, explained
 
 _WORKERS = 8
@@ -98,7 +98,7 @@ def upload(remote: RemoteUri, files: dict[str, Path]) -> None:
     Raises:
         PresetError: There is no such bucket, no access to it, or a file was damaged in transit.
     """
-    with explained(remote, _explain):
+    with explained(remote, _explain_upload):
         bucket = _client().bucket(remote.parts["bucket"])
         transfer_manager.upload_many(
             [
@@ -121,15 +121,14 @@ def _client() -> storage.Client:
 
 
 def _explain(remote: RemoteUri, error: Exception) -> PresetError:
-    if isinstance(error, NotFound):
-        return remote.error("no such bucket or file")
-    if isinstance(error, (Forbidden, Unauthorized)):
-        return remote.error(
-            "Cloud Storage denies access: run gcloud auth application-default login, or set "
-            "GOOGLE_APPLICATION_CREDENTIALS to a file with credentials"
-        )
     if isinstance(error, DataCorruption):
         return remote.error("a file was damaged in transit: its checksum does not match")
-    if isinstance(error, GoogleAPICallError):
-        return remote.unreachable(f"Cloud Storage answered {error.code}")
-    return remote.unreachable(error)
+    found = google_errors.explained(error, remote.parts["bucket"])
+    if found is None or found[0] == "unavailable":
+        return remote.unreachable(google_errors.told(error))
+    return remote.error(found[1])
+
+
+def _explain_upload(remote: RemoteUri, error: Exception) -> PresetError:
+    found = google_errors.explained(error, remote.parts["bucket"])
+    return remote.error(found[1]) if found else _explain(remote, error)

@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 from models import backends
+from models.backends import cards
 from models.backends.importing import quiet_stderr
 from models.errors import Advice
 
@@ -83,4 +84,4 @@ def _card() -> Path | None:
     """Returns the device of an NVIDIA card that a backend may use, if there is one."""
     is_hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     is_hidden |= "cuda" not in (os.environ.get("JAX_PLATFORMS") or "cuda")
-    return None if is_hidden else next(iter(sorted(_DEVICES.glob("nvidia[0-9]*"))), None)
+    return None if is_hidden else next(iter(cards.cards(_DEVICES)), None)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -129,16 +130,20 @@ class PlannedPreset:
     Attributes:
         name: What opens it on a worker: a name, a URI, or the absolute path of a folder.
         digest: `Preset.digest` when the run was planned.
+        staged: The folder of a bucket that it was copied to, for workers that do not have it;
+            `None` if it is opened by its name.
     """
 
     name: str
     digest: str
+    staged: str | None = None
 
     @classmethod
-    def of(cls, preset: Preset) -> "PlannedPreset":
+    def of(cls, preset: Preset, staged: str | None = None) -> "PlannedPreset":
         """Returns the planned form of an opened preset."""
         is_path = preset.folder == Path(preset.name)
-        return cls(os.path.abspath(preset.name) if is_path else preset.name, preset.digest)
+        name = os.path.abspath(preset.name) if is_path else preset.name
+        return cls(name, preset.digest, staged)
 
     def open(self) -> Preset:
         """Opens it.
@@ -146,12 +151,22 @@ class PlannedPreset:
         Raises:
             PresetError: It is missing, or has changed since the run was planned.
         """
-        preset = find_preset(self.name).open()
+        preset = find_preset(self.name).open() if self.staged is None else self._open_staged()
         if preset.digest != self.digest:
             raise PresetError(
                 f"preset {self.name!r} has changed since the run was planned; start the run again"
             )
         return preset
+
+    def _open_staged(self) -> Preset:
+        """Opens the copy, unless this machine has the preset, as an image may."""
+        with suppress(PresetError):
+            known = find_preset(self.name)
+            if known.stored is not None and known.stored.digest == self.digest:
+                return known.stored
+        registered = registry.find(self.name)
+        labels = registered.labels if registered else None
+        return open_preset_folder(self.name, store.fetch(str(self.staged)), labels)
 
 
 def bundled_presets() -> list[str]:

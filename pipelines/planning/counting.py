@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.inference import runtime
+from models.inference import cores
 from models.packing import Tokens, pack
 from models.presets.embedding import EmbeddingSettings
 from models.presets.preset import Preset
@@ -84,7 +84,7 @@ class TokenCounter:
                 texts of pairs.
         """
         spans = range(0, len(segments[0]), _TEXTS_A_TASK)
-        with ThreadPoolExecutor(runtime.num_cores()) as pool:
+        with ThreadPoolExecutor(cores.own()) as pool:
             parts = list(
                 pool.map(
                     lambda start: self._count([s.slice(start, _TEXTS_A_TASK) for s in segments]),

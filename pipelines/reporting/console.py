@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from models.errors import Advice, RunError, UserError
+from models.errors import Advice, MistakesError, RunError, UserError
 from models.inference import runtime
 from pipelines.reporting.shown import printable, safe_logs, show_bug, visible
 
@@ -40,6 +40,10 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
                 warnings.simplefilter("once", Advice)
                 warnings.showwarning = _show_advice
             return command(sys.argv[1:] if argv is None else argv)
+    except MistakesError as error:
+        for mistake in error.mistakes:
+            print_error(mistake)
+        return 2
     except UserError as error:
         print_error(str(error))
         return 2

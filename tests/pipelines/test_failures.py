@@ -129,3 +129,13 @@ def test_a_class_that_only_looks_like_ours_is_not_imported():
 
 def test_a_long_message_is_cut():
     assert len(failure_in(ValueError("x" * 10_000))) < 600
+
+
+def be_refused_by_google(_):
+    from google.api_core.exceptions import Forbidden
+
+    raise Forbidden("POST https://dataflow.googleapis.com/v1b3/projects/p/jobs?x=1: No quota left.")
+
+
+def test_what_google_refuses_is_told_without_the_request():
+    assert failure_in(failure_of(be_refused_by_google)) == "Forbidden: No quota left."

@@ -191,22 +191,6 @@ def test_a_runner_that_cannot_work_is_refused_before_any_work(classify, tmp_path
     assert not found.folder.exists()
 
 
-def test_options_that_a_runner_lacks_are_named_before_any_work(classify, gcs_bucket):
-    from apache_beam.io.filesystems import FileSystems
-
-    with FileSystems.create(f"{gcs_bucket}/a.txt") as file:
-        file.write(b"x")
-    given = ("--preset=sentiment_tiny_en", f"--input={gcs_bucket}/a.txt")
-    output = f"--output={gcs_bucket}/out"
-    found = classify(*given, output, "--runner=DataflowRunner", "--region=r")
-    assert "--runner=DataflowRunner: " in found.error
-    assert "project" in found.error
-    project = ("--project=p-roject", "--region=r", f"--temp_location={gcs_bucket}/tmp", "--no_auth")
-    found = classify(*given, output, "--runner=DataflowRunner", *project)
-    assert "nothing brings this program to the workers; give --setup_file" in found.error
-    assert not FileSystems.match([f"{gcs_bucket}/out/**"])[0].metadata_list
-
-
 def test_the_flags_know_the_choices_that_there_are():
     flags = classify.make_parser()._option_string_actions
     assert flags["--input_format"].choices == FORMATS

@@ -5,9 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from apache_beam.runners.runner import PipelineRunner, PipelineState
 
-from models.errors import UserError
 from pipelines import running
-from pipelines.running import check_reach, is_local, runner_of
+from pipelines.running import is_local, runner_of
 
 
 class _Job:
@@ -66,36 +65,6 @@ def test_runners_of_this_process_are_told_from_others():
     assert is_local("DirectRunner")
     assert not is_local("DataflowRunner")
     assert not is_local("PortableRunner")
-
-
-IN_A_BUCKET = (["gs://b/a.txt"], "gs://b/out")
-
-
-def test_dataflow_takes_presets_that_its_workers_read_from_a_bucket_or_have(tiny_preset):
-    for name in ("sentiment_tiny_en", "gs://b/presets/mine"):
-        check_reach("DataflowRunner", name, *IN_A_BUCKET)
-    with pytest.raises(UserError, match=r"is on this machine only; .*presets fetch .* --output=gs"):
-        check_reach("DataflowRunner", str(tiny_preset), *IN_A_BUCKET)
-    for name in ("bert_tiny_en_uncased_sst2", "hf://owner/name"):
-        with pytest.raises(UserError, match="is at a hub, which every worker would ask"):
-            check_reach("DataflowRunner", name, *IN_A_BUCKET)
-
-
-@pytest.mark.parametrize(
-    ("inputs", "output", "message"),
-    [
-        (["gs://b/a.txt", "b.txt"], "gs://b/out", "--input=b.txt is on this machine only"),
-        (["gs://b/a.txt"], "output/", "--output=output/ is on this machine only"),
-        ([], "gs://b/out", "the bundled sample is on this machine only"),
-    ],
-)
-def test_dataflow_takes_no_paths_of_this_machine(inputs, output, message):
-    with pytest.raises(UserError, match=message):
-        check_reach("DataflowRunner", "sentiment_tiny_en", inputs, output)
-
-
-def test_on_this_machine_everything_is_in_reach(tiny_preset):
-    check_reach("FnApiRunner", str(tiny_preset), [], "output/")
 
 
 @pytest.fixture

@@ -330,7 +330,8 @@ def test_globs_in_cloud_storage_have_the_rules_of_local_ones(gcs_bucket):
     assert names(match(f"{gcs_bucket}/data [1]/*"), gcs_bucket) == ["data [1]/a.txt"]
     assert names(match(f"{gcs_bucket}/data [12]/*"), gcs_bucket) == ["data 1/a.txt"]
     with pytest.raises(
-        InputError, match=r"cannot look up 'gs://no-such-bucket/\*': no such bucket"
+        InputError,
+        match=r"cannot look up 'gs://no-such-bucket/\*': there is no bucket 'no-such-bucket'",
     ):
         match("gs://no-such-bucket/*")
 

@@ -7,18 +7,16 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from google.api_core.exceptions import (
-    Forbidden,
-    GoogleAPIError,
     NotFound,
     PreconditionFailed,
     RequestRangeNotSatisfiable,
-    Unauthorized,
 )
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 
+from models.hubs.google_errors import explained
 from models.hubs.remote import in_short
 from transforms.errors import InputError
 from transforms.files import CorpusFile
@@ -89,15 +87,14 @@ def in_words() -> Iterator[None]:
     """Turns what the client raises into an `OSError` that says what can be done."""
     try:
         yield
-    except NotFound:
-        raise FileNotFoundError("no such bucket") from None
-    except (Forbidden, Unauthorized, GoogleAuthError) as error:
-        raise PermissionError(
-            "Cloud Storage denies access: run gcloud auth application-default login, or set "
-            f"GOOGLE_APPLICATION_CREDENTIALS to a file with credentials ({in_short(str(error))})"
-        ) from None
-    except (GoogleAPIError, OSError) as error:
-        raise StoreError(f"Cloud Storage does not answer: {in_short(str(error))}") from None
+    except Exception as error:
+        found = explained(error)
+        if found is None and not isinstance(error, OSError):
+            raise
+        kind, sentence = found or ("unavailable", f"cannot be read: {in_short(str(error))}")
+        if kind == "missing":
+            raise FileNotFoundError(sentence) from None
+        raise (PermissionError if kind == "refused" else StoreError)(sentence) from None
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
+from models.hubs.google_errors import explained
 from transforms.errors import OutputError, WriteError
 
 RUN_ID = r"\d{8}t\d{6}-[0-9a-f]{6}"
@@ -144,6 +145,8 @@ def storage_errors(
 
 
 def _reason(error: BaseException) -> str:
+    if (found := explained(error)) is not None:
+        return found[1]
     details = getattr(error, "exception_details", None)  # BeamIOError: one entry per file
     if isinstance(details, dict) and details:
         first = next(iter(details.values()))

@@ -202,7 +202,7 @@ def test_a_model_that_kaggle_does_not_have_is_named(kaggle):
 def test_a_folder_that_is_not_in_the_bucket_is_named(gcs_bucket):
     with pytest.raises(PresetError, match="no such folder, or an empty one"):
         store.fetch(f"{gcs_bucket}/none")
-    with pytest.raises(PresetError, match="no such bucket"):
+    with pytest.raises(PresetError, match="there is no bucket"):
         store.fetch("gs://textbeam-none/preset")
 
 
