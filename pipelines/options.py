@@ -294,8 +294,14 @@ def choose_backend(args: argparse.Namespace) -> None:
 
 
 def add_beam_flags(parser: Parser) -> None:
-    """Adds the flag that lists Beam's own flags."""
+    """Adds the flags about what Beam runs the pipeline on."""
     group = parser.add_argument_group("Apache Beam")
+    group.add_argument(
+        "--detach",
+        action="store_true",
+        help="submit a job of --runner=DataflowRunner and leave it alone; python -m pipelines.jobs "
+        "says how it is going",
+    )
     group.add_argument(
         "--help_beam",
         nargs=0,

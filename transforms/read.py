@@ -135,7 +135,7 @@ class _ReadUnit(beam.DoFn):
             if path in local:
                 check_unchanged([local[path]])
             if start >= done:
-                self._progress.bytes_read += batch.stored_bytes
+                self._progress.add_read(batch.stored_bytes)
                 self._rows_read.inc(batch.num_rows)
                 count_rejected(batch.rejected.num_rows)
                 yield UnitBatch(

@@ -1,0 +1,1 @@
+"""Jobs on Google Cloud Dataflow: what becomes of a run once it is elsewhere."""
