@@ -14,11 +14,11 @@ from apache_beam.utils.shared import Shared
 
 from models.errors import RunError
 from models.inference.predictor import Prediction, Task
-from transforms.progress import RunProgress, count_done
+from transforms.progress import RunProgress
 from transforms.schemas import label_fields, vector_field
 from transforms.shared_preprocessor import SharedPreprocessor
 from transforms.tokenize import tokens_of
-from transforms.unit_batch import UnitBatch
+from transforms.unit_batch import UnitBatch, count_done
 
 if TYPE_CHECKING:
     from models.inference.predictor import Predictor

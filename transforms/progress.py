@@ -5,12 +5,8 @@ import uuid
 from typing import Any
 from weakref import WeakValueDictionary
 
-from apache_beam.metrics import Metrics
-
 BYTES_READ, ROWS_DONE = "bytes_read", "rows_done"
 """The counters of a runner's monitoring that say how far a job elsewhere is."""
-
-_BYTES_READ, _ROWS_DONE = (Metrics.counter("textbeam", name) for name in (BYTES_READ, ROWS_DONE))
 _RUNS: "WeakValueDictionary[str, RunProgress]" = WeakValueDictionary()
 
 
@@ -40,11 +36,6 @@ class RunProgress:
         """Records that the model is loaded and the work begins."""
         self.model_ready = time.monotonic()
 
-    def add_read(self, size: float) -> None:
-        """Counts bytes read from the input files, here and for the runner's monitoring."""
-        self.bytes_read += size
-        _BYTES_READ.inc(round(size))
-
     def add_done(self, rows: int) -> None:
         """Counts rows that have been through the model."""
         self.rows_done += rows
@@ -57,11 +48,3 @@ def _find(identity: str) -> RunProgress:
     """Returns the progress of a run in this process, or a new one for a run in another."""
     found = _RUNS.get(identity)
     return RunProgress(identity) if found is None else found
-
-
-def count_done(rows: int) -> None:
-    """Counts rows that have been through the model for the runner's monitoring.
-
-    It knows the thread that a step is called in, and no other.
-    """
-    _ROWS_DONE.inc(rows)
