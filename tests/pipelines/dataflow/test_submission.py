@@ -86,8 +86,9 @@ def test_what_may_be_at_work_is_not_touched(stub, bucket, fault):
     stub.fault = at_creation(fault)
     found = bucket.classify(*stub.flags(bucket.path))
     assert found.code == 1
-    assert f"may have been submitted, and its files stay: python -m pipelines.jobs --project={P}" in (
-        found.err
+    assert (
+        f"may have been submitted, and its files stay: python -m pipelines.jobs --project={P}"
+        in (found.err)
     )
     assert any(name.endswith("plan.json") for name in bucket.files())
 
