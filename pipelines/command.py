@@ -231,17 +231,18 @@ def _execute(
         if not pending:  # a run that died had done it all
             publish(output, plan.schemas, facts)
             return
+        limit = plan.asked.args.max_rejected
         run_pipeline(
             functools.partial(_build, plan, work, facts, progress),
             beam_flags,
-            math.fsum(unit.size for unit in pending),
             progress,
             job,
             RunOfJob(
                 plan.asked.job.command,
                 output.folder,
                 output.run_id,
-                str(plan.asked.args.max_rejected) if plan.asked.args.max_rejected else None,
+                None if limit is None else str(limit),
+                math.fsum(unit.size for unit in pending),
             ),
             output.lock.token,
         )

@@ -100,6 +100,7 @@ def _list(service: "Service") -> int:
 
     from pipelines.dataflow.service import ServiceError, state_of
     from pipelines.dataflow.submission import COMMAND_LABEL
+    from transforms.progress import ROWS_DONE
 
     def is_ours(job: "Job") -> bool:
         return COMMAND_LABEL in job.labels or job.name.startswith("textbeam-")
@@ -108,7 +109,7 @@ def _list(service: "Service") -> int:
 
     def rows_of(job: "Job") -> str:
         try:
-            return f"{_rows(service, job.id):,}"
+            return f"{int(service.counters(job.id).get(ROWS_DONE, 0)):,}"
         except ServiceError:  # counters are kept for some weeks
             return ""
 
@@ -150,10 +151,16 @@ def _report_going(service: "Service", job: "Job", state: str, run: "RunOfJob | N
     from rich.markup import escape
     from rich.table import Table
 
+    from transforms.progress import BYTES_READ, ROWS_DONE
+
+    counters = service.counters(job.id)
+    rows = f"{int(counters.get(ROWS_DONE, 0)):,}"
+    if run is not None and run.size:
+        rows += f", {min(counters.get(BYTES_READ, 0) / run.size, 1):.0%} of the input"
     facts = {
         "job": f"{job.id} ({job.name})",
         "state": f"{state}, started {_started(job)}",
-        "rows": f"{_rows(service, job.id):,}",
+        "rows": rows,
         "output": run.output if run else "not known: the job is not of classify or embed",
         "console": service.place.console(job.id),
     }
@@ -183,7 +190,7 @@ def _end(service: "Service", job: "Job", run: "RunOfJob | None") -> int:
     from pipelines.dataflow.watch import LostSightError, Watch
 
     try:
-        ended = Watch(service, job.id, 0).until_end()
+        ended = Watch(service, job.id, run.size if run else 0).until_end()
     except LostSightError as error:
         raise RunError(f"{error}; job {job.id} may go on") from None
     except KeyboardInterrupt:
@@ -240,12 +247,6 @@ def _report_done(job: "Job", run: "RunOfJob") -> int:
             print_error(problem)
             return 1
     return 0
-
-
-def _rows(service: "Service", identity: str) -> int:
-    from transforms.progress import ROWS_DONE
-
-    return int(service.counters(identity).get(ROWS_DONE, 0))
 
 
 def _started(job: "Job") -> str:

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +46,12 @@ _STORE_FLAGS = (
 
 # What Beam's local runner says when it hears no more of a worker process.
 _WORKER_DIED = "Channel closed prematurely"
+
+# Where Beam speaks with a job server: it prepares, stages, and in `run` starts a job.
+_PORTABLE_RUNNER = "portable_runner.py"
+
+# Its thread that reads what a job server says, which ends soon after its connection.
+_READER, _READER_SECONDS = "wait_until_finish_read", 5.0
 
 # How long a job that was cancelled is waited for.
 _CANCEL_MILLISECONDS = 60_000
@@ -127,7 +133,10 @@ class JobState:
 
     has_ended: bool = True
     is_detached: bool = False
-    said: str = "the job may go on elsewhere, and its files stay"
+    said: str = (
+        "the job may go on elsewhere, and its files stay: when it has ended, --if_exists=update "
+        "goes on from them"
+    )
     identity: str | None = None
     watch: str = ""
 
@@ -142,7 +151,6 @@ def check_detach(runner: str) -> None:
 def run_pipeline(
     build: "Callable[[beam.Pipeline], None]",
     beam_flags: Sequence[str],
-    total_bytes: float,
     progress: "RunProgress",
     job: JobState,
     run: "RunOfJob",
@@ -156,7 +164,6 @@ def run_pipeline(
     Args:
         build: Applies the transforms.
         beam_flags: Options of Beam.
-        total_bytes: Bytes to read, for the progress bar.
         progress: Where the pipeline counts what it has done.
         job: Is told whether the pipeline has ended, however this function does.
         run: What the pipeline works on.
@@ -183,7 +190,7 @@ def run_pipeline(
     # Other processes keep their progress to themselves.
     is_here = runs_here and options.view_as(DirectOptions).direct_running_mode != "multi_processing"
     bar = (
-        progress_bar(total_bytes, lambda: (progress.bytes_read, progress.rows_done))
+        progress_bar(run.size, lambda: (progress.bytes_read, progress.rows_done))
         if is_here
         else contextlib.nullcontext()
     )
@@ -200,7 +207,7 @@ def run_pipeline(
             from pipelines.dataflow.run import run_on_dataflow
 
             with _quiet_logs:
-                run_on_dataflow(build_pipeline, options, total_bytes, run, lock, job)
+                run_on_dataflow(build_pipeline, options, run, lock, job)
         elif runs_here:
             with _quiet_logs, bar:
                 build_pipeline().run().wait_until_finish()
@@ -219,6 +226,7 @@ def _run_elsewhere(pipeline: "beam.Pipeline", options: "PipelineOptions", job: J
     """Runs a pipeline on a runner of which only the interface of Beam is known."""
     import grpc
     from apache_beam.options.pipeline_options import PortableOptions
+    from apache_beam.runners.portability.portable_runner import PortableRunner
     from apache_beam.runners.runner import PipelineState
 
     # Changes of the job's state.
@@ -229,10 +237,12 @@ def _run_elsewhere(pipeline: "beam.Pipeline", options: "PipelineOptions", job: J
     try:
         result = pipeline.run()
     except Exception as error:
-        job.has_ended = _was_not_asked_for(error)
+        is_known = isinstance(pipeline.runner, PortableRunner)
+        job.has_ended = is_known and not _was_asked_for(error)
         raise
     try:
-        result.wait_until_finish()
+        with _quiet_connections():
+            result.wait_until_finish()
     except KeyboardInterrupt:
         if needs_us:  # the job or its workers are in this process, and end with it
             result.cancel()
@@ -249,14 +259,12 @@ def _run_elsewhere(pipeline: "beam.Pipeline", options: "PipelineOptions", job: J
             job.has_ended = PipelineState.is_terminal(result.state)
 
 
-def _was_not_asked_for(error: BaseException) -> bool:
-    """Returns whether a submission to a job server failed before the request that starts a job."""
-    steps = [
-        frame.f_code.co_name
+def _was_asked_for(error: BaseException) -> bool:
+    """Returns whether a submission failed at the request by which a job server starts a job."""
+    return any(
+        frame.f_code.co_name == "run" and Path(frame.f_code.co_filename).name == _PORTABLE_RUNNER
         for frame, _ in traceback.walk_tb(error.__traceback__)
-        if Path(frame.f_code.co_filename).name == "portable_runner.py"
-    ]
-    return bool(steps) and "run" not in steps
+    )
 
 
 def _check_runner(options: "PipelineOptions") -> None:
@@ -319,6 +327,25 @@ class _QuietLogs:
 
 
 _quiet_logs = _QuietLogs()
+
+
+@contextlib.contextmanager
+def _quiet_connections() -> Iterator[None]:
+    """Lets threads that read from a job server fail in silence: who waits for it says why."""
+    show = threading.excepthook
+
+    def show_others(failed: threading.ExceptHookArgs) -> None:
+        if not _is_of_a_worker(failed):
+            show(failed)
+
+    threading.excepthook = show_others
+    try:
+        yield
+    finally:
+        for thread in threading.enumerate():
+            if thread.name == _READER:
+                thread.join(_READER_SECONDS)
+        threading.excepthook = show
 
 
 def _is_of_a_worker(failed: threading.ExceptHookArgs) -> bool:

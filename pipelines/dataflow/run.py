@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 def run_on_dataflow(
     build: "Callable[[], beam.Pipeline]",
     options: "PipelineOptions",
-    total_bytes: float,
     run: RunOfJob,
     lock: str,
     job: "JobState",
@@ -29,7 +28,6 @@ def run_on_dataflow(
     Args:
         build: Makes the pipeline.
         options: Options of Beam.
-        total_bytes: Bytes to read.
         run: What the job works on.
         lock: Token of the lock of its output folder.
         job: Says whether it is left alone; is told what is known of it.
@@ -48,7 +46,7 @@ def run_on_dataflow(
     if job.is_detached:
         return
     try:
-        ended = Watch(service, identity, total_bytes).until_end()
+        ended = Watch(service, identity, run.size).until_end()
     except LostSightError as error:
         raise RunError(f"{error}") from None
     job.has_ended = True

@@ -47,12 +47,14 @@ class RunOfJob:
         output: The output folder.
         run_id: The run.
         max_rejected: How many rows may be rejected, as the flag has it.
+        size: Bytes of input that the job has to read.
     """
 
     command: str
     output: str
     run_id: str
     max_rejected: str | None = None
+    size: float = 0.0
 
     @classmethod
     def of(cls, job: "Job") -> "RunOfJob | None":

@@ -38,13 +38,13 @@ def test_a_project_without_jobs_says_so(jobs):
 def test_a_job_that_is_going_says_how_far_it_is(stub, bucket, jobs):
     bucket.classify(*stub.flags(bucket.path), "--detach")
     job = stub.last
-    job.state, job.counters = "JOB_STATE_RUNNING", {"rows_done": 2000}
+    job.state, job.counters = "JOB_STATE_RUNNING", {"rows_done": 2000, "bytes_read": 5}
     found = jobs(job.id)
     assert (found.code, found.err) == (0, "")
     facts = dict(re.split("  +", line.strip(), maxsplit=1) for line in found.out.splitlines())
     assert facts["job"] == f"{job.id} ({job.request['name']})"
     assert facts["state"].startswith("running, started 20")
-    assert (facts["rows"], facts["output"]) == ("2,000", bucket.output)
+    assert (facts["rows"], facts["output"]) == ("2,000, 25% of the input", bucket.output)
     assert facts["console"].endswith(f"/{REGION}/{job.id}?project={PROJECT}")
 
 

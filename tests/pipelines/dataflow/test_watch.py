@@ -55,7 +55,9 @@ def test_a_job_has_a_name_and_labels_by_which_its_run_is_found(stub, bucket, qui
     request = stub.last.request
     told = json.loads(stub.last.options["textbeam_run"])
     run_id = told.pop("run_id")
-    assert told == {"command": "classify", "output": bucket.output, "max_rejected": "1%"}
+    assert told == {
+        "command": "classify", "output": bucket.output, "max_rejected": "1%", "size": 20,
+    }  # fmt: skip
     assert request["name"] == f"textbeam-classify-{run_id}"
     assert request["labels"] == {
         "team": "search", "textbeam-command": "classify", "textbeam-run": run_id,
