@@ -129,7 +129,7 @@ def _run(
         if explained is error:
             raise
         raise explained from error
-    if not job.has_ended:
+    if job.is_detached and not job.has_ended:
         return _report_submitted(asked.args, reservation.plan.run_id, job)
     manifest = read_manifest(output)
     is_done = plan is None or last_run(manifest) == reservation.plan.run_id

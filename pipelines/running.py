@@ -243,6 +243,7 @@ def _run_elsewhere(pipeline: "beam.Pipeline", options: "PipelineOptions", job: J
     try:
         with _quiet_connections():
             result.wait_until_finish()
+        job.has_ended = True
     except KeyboardInterrupt:
         if needs_us:  # the job or its workers are in this process, and end with it
             result.cancel()
@@ -256,7 +257,7 @@ def _run_elsewhere(pipeline: "beam.Pipeline", options: "PipelineOptions", job: J
     finally:
         # What cannot be asked may be at work still.
         with contextlib.suppress(Exception):
-            job.has_ended = PipelineState.is_terminal(result.state)
+            job.has_ended = job.has_ended or PipelineState.is_terminal(result.state)
 
 
 def _was_asked_for(error: BaseException) -> bool:

@@ -94,8 +94,8 @@ def take_folder(
         OutputError: Another run or job writes there, or may do so.
     """
     ended = set()
-    for other in folder.run_ids() if ask_job else ():
-        record = load_job_record(folder, other)
+    records = {other: load_job_record(folder, other) for other in folder.run_ids()}
+    for record in records.values():
         if record is None or ask_job is None:
             continue
         answer = ask_job(record)
@@ -104,8 +104,9 @@ def take_folder(
         elif answer.has_ended is False:
             raise OutputError(f"--output={folder.path} is being written by {answer.said}")
     lock = take_lock(folder, run_id, elsewhere, ended)
-    for other in folder.run_ids():
-        forget_job(folder, other)
+    for other, record in records.items():
+        if record is not None:
+            forget_job(folder, other)
     return lock
 
 

@@ -20,16 +20,18 @@ def rows_in(output: str) -> list[dict]:
 
 @pytest.mark.parametrize("main", [classify_command.main, embed_command.main])
 def test_what_a_job_writes_is_what_a_run_on_this_machine_writes(
-    main, working_stub, gcs_bucket, tmp_path
+    main, working_stub, gcs_bucket, tmp_path, quick
 ):
-    for i in range(3):
-        text = "\n".join(TEXTS[i::3]).encode()
-        open_folder(gcs_bucket).write_whole(f"in/{i}.txt", text)
+    texts = ["\n".join(TEXTS[i::3]) for i in range(3)]
+    for i, text in enumerate(texts):
+        open_folder(gcs_bucket).write_whole(f"in/{i}.txt", text.encode())
     given = (f"--input={gcs_bucket}/in/*.txt", "--preset=sentiment_tiny_en")
     here, there = f"{gcs_bucket}/here", f"{gcs_bucket}/there"
     assert run(main, tmp_path, *given, f"--output={here}").code == 0
     found = run(main, tmp_path, *given, f"--output={there}", *working_stub.flags(gcs_bucket))
     assert (found.code, working_stub.last.state) == (0, "JOB_STATE_DONE")
+    assert working_stub.last.counters["rows_done"] == len(TEXTS)
+    assert working_stub.last.counters["bytes_read"] == sum(len(text.encode()) for text in texts)
     assert len(rows_in(there)) == len(TEXTS)
     assert rows_in(there) == rows_in(here)
     assert open_folder(there).files("_runs") == {}
