@@ -204,15 +204,11 @@ class Service:
         from google.api_core.client_options import ClientOptions
         from google.cloud import dataflow
 
-        endpoint = self.place.endpoint or DEFAULT_ENDPOINT
-        # As Beam: a service for tests speaks REST.
-        transport = "rest" if "localhost" in endpoint or "sandbox" in endpoint else None
-        if transport is None:
-            endpoint = endpoint.partition("://")[2] or endpoint
+        # Not gRPC, in whose errors an expired login looks like a network that is gone.
         return getattr(dataflow, kind)(
             credentials=_credentials(self._options),
-            client_options=ClientOptions(api_endpoint=endpoint),
-            transport=transport,
+            client_options=ClientOptions(api_endpoint=self.place.endpoint or DEFAULT_ENDPOINT),
+            transport="rest",
         )
 
 
@@ -246,6 +242,7 @@ def service_error(error: BaseException) -> ServiceError | None:
     import requests
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError, TransportError
+    from google.protobuf.json_format import ParseError
 
     if isinstance(error, GoogleAPICallError):
         code = error.code
@@ -258,6 +255,8 @@ def service_error(error: BaseException) -> ServiceError | None:
         return ServiceError(_LOGIN, is_login=True)
     if isinstance(error, (OSError, requests.RequestException, TransportError)):
         return ServiceError(_lost(error))
+    if isinstance(error, ParseError):  # of a network that wants a person to log in first
+        return ServiceError("another server answers in its place")
     return None
 
 

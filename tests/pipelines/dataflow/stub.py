@@ -145,8 +145,9 @@ class DataflowStub:
     Attributes:
         jobs: The jobs that were submitted, by their ids.
         fault: Called with the method and the path of each request; returns what to do instead of
-            answering it: a status such as 403, `cut` (nothing is done and the connection ends), or
-            `lost` (it is done, and the connection ends); None for nothing.
+            answering it: a status such as 403, `page` (a page is answered as by the login of a
+            hotel), `cut` (nothing is done and the connection ends), or `lost` (it is done, and the
+            connection ends); None for nothing.
         requests: The method and the path of each request.
     """
 
@@ -242,6 +243,9 @@ class DataflowStub:
         if isinstance(fault, int):
             _answer(request, fault, {"error": {"code": fault, "message": "injected"}})
             return
+        if fault == "page":
+            _answer(request, 200, "<html>Welcome</html>")
+            return
         if fault == "cut":
             request.close_connection = True
             return
@@ -332,8 +336,8 @@ def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _answer(request: BaseHTTPRequestHandler, status: int, content: Mapping[str, Any]) -> None:
-    encoded = json.dumps(content).encode()
+def _answer(request: BaseHTTPRequestHandler, status: int, content: Mapping[str, Any] | str) -> None:
+    encoded = (content if isinstance(content, str) else json.dumps(content)).encode()
     request.send_response(status)
     request.send_header("Content-Type", "application/json")
     request.send_header("Content-Length", str(len(encoded)))

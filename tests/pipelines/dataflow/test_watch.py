@@ -74,7 +74,8 @@ def test_a_job_has_a_name_and_labels_by_which_its_run_is_found(stub, bucket, qui
         (404, "404 injected"),
         (429, "429 injected"),
         (503, "503 injected"),
-        ("cut", "no answer"),
+        ("cut", "the connection was lost"),
+        ("page", "another server answers in its place"),
     ],
 )
 def test_a_poll_that_fails_harms_nothing(stub, bucket, quick, on_poll, fault, reason):
