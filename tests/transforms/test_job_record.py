@@ -6,6 +6,7 @@ from transforms.errors import OutputError
 from transforms.job_record import JobAnswer, JobRecord, forget_job, load_job_record, take_folder
 from transforms.writing.folder import OutputFolder, open_folder
 from transforms.writing.lock import Lock, has_lock, take_lock
+from transforms.writing.output import reserve_output
 from transforms.writing.run_plan import run_folder
 
 RUN, NEXT = "20260101t000000-000001", "20260101t000000-000002"
@@ -78,3 +79,15 @@ def test_of_a_job_that_nobody_knows_the_lock_decides(folder, ask):
     at_work(folder)
     with pytest.raises(OutputError, match="being written by another run"):
         take_folder(folder, NEXT, ask_job=ask)
+
+
+def test_who_gives_a_folder_back_that_was_taken_over_removes_nothing_of_the_run_there(folder):
+    reservation = reserve_output(folder.path, elsewhere=True)
+    plan = reservation.plan
+    # Another run goes on from what is there, under the same id.
+    record = JobRecord("name", "8", "p", "r", "https://example.com", "another")
+    record.save(folder, plan.run_id)
+    other = take_lock(folder, plan.run_id, given_up={plan.lock.token})
+    assert reservation.close(finished=False) == 0
+    assert load_job_record(folder, plan.run_id) == record
+    assert has_lock(folder, other)
