@@ -1,6 +1,7 @@
 """What the commands that read a corpus, run a model and write results have in common."""
 
 import functools
+import json
 import math
 import platform
 import time
@@ -69,12 +70,15 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         return plan_job(args, make_job, args.input or [str(SAMPLE)])
 
     # Imported here, so that --help and a mistyped flag are answered at once.
+    from pipelines.dataflow.asking import asks
     from pipelines.dataflow.checks import DATAFLOW, check_submission
-    from pipelines.running import check_store_flags, is_local, runner_of
+    from pipelines.running import check_detach, check_store_flags, is_local, runner_of
     from transforms.reading.corpus import find_files
     from transforms.writing.output import reserve_output
 
     runner = runner_of(beam_flags)
+    if args.detach:
+        check_detach(runner)
     check_store_flags(beam_flags, [*(args.input or []), args.output])
     if runner == DATAFLOW:
         beam_flags = check_submission(args, beam_flags)
@@ -94,6 +98,7 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         replace_if=None if args.input else _is_sample_run,
         elsewhere=not is_local(runner),
         files=files,
+        ask_job=asks(beam_flags),
     )
     return _run(asked, files, reservation, beam_flags)
 
@@ -117,7 +122,7 @@ def _run(
     output = asked.args.output
     progress = RunProgress()
     began = time.monotonic()
-    job = JobState()
+    job = JobState(is_detached=asked.args.detach)
     try:
         todo = reservation.compare(files)
         if not todo.files and reservation.earlier is not None:
@@ -132,6 +137,8 @@ def _run(
         if explained is error:
             raise
         raise explained from error
+    if job.is_detached and not job.has_ended:
+        return _report_submitted(asked.args, reservation.plan.run_id, job)
     manifest = read_manifest(output)
     is_done = plan is None or last_run(manifest) == reservation.plan.run_id
     reservation.close(finished=is_done)
@@ -148,7 +155,7 @@ def _run(
 def _explained(error: BaseException, reservation: "Reservation", job: "JobState") -> BaseException:
     """Gives a folder back after a run that stopped; returns the error, with what is left of it."""
     if not job.has_ended:
-        return _with(error, "the job may go on elsewhere, and its files stay")
+        return _with(error, job.said)
     if reservation.is_published():
         reservation.close(finished=True)
         return _with(error, "the results were published before, and are whole")
@@ -160,6 +167,17 @@ def _explained(error: BaseException, reservation: "Reservation", job: "JobState"
 
 def _with(error: BaseException, more: str) -> BaseException:
     return type(error)(f"{error}; {more}" if str(error) else more)
+
+
+def _report_submitted(args: "argparse.Namespace", run_id: str, job: "JobState") -> int:
+    """Says how to watch a job that is left alone; returns the exit code."""
+    with report():
+        if args.json:
+            said = {"status": "submitted", "output": args.output, "run_id": run_id}
+            print(json.dumps({**said, "job": job.identity}))
+        else:
+            print(f"watch it with: {visible(job.watch)}")
+    return 0
 
 
 def _report_nothing_to_do(
@@ -191,11 +209,9 @@ def _report(
         else:
             print_summary(manifest, output=args.output, todo=update, start_seconds=start)
     rows = manifest["runs"][-1]["rows"]
-    if args.max_rejected and not args.max_rejected.allows(rows["rejected"], rows["read"]):
-        print_error(
-            f"{rows['rejected']:,} of {rows['read']:,} rows were rejected, more than "
-            f"--max_rejected={args.max_rejected} allows"
-        )
+    limit = args.max_rejected
+    if limit and (problem := limit.problem(rows["rejected"], rows["read"])):
+        print_error(problem)
         return 1
     return 0
 
@@ -209,6 +225,7 @@ def _execute(
     plan: Plan, beam_flags: Sequence[str], progress: "RunProgress", job: "JobState"
 ) -> None:
     """Does the work that is not done yet, and publishes it."""
+    from pipelines.dataflow.submission import RunOfJob
     from pipelines.running import run_pipeline
     from transforms.writing.lock import kept_fresh
     from transforms.writing.publish import publish
@@ -222,12 +239,20 @@ def _execute(
         if not pending:  # a run that died had done it all
             publish(output, plan.schemas, facts)
             return
+        limit = plan.asked.args.max_rejected
         run_pipeline(
             functools.partial(_build, plan, work, facts, progress),
             beam_flags,
-            math.fsum(unit.size for unit in pending),
             progress,
             job,
+            RunOfJob(
+                plan.asked.job.command,
+                output.folder,
+                output.run_id,
+                None if limit is None else str(limit),
+                math.fsum(unit.size for unit in pending),
+            ),
+            output.lock.token,
         )
 
 

@@ -6,6 +6,7 @@ message holds the tracebacks that Python printed there, with Beam's own frames a
 
 import importlib
 import re
+from collections.abc import Sequence
 
 from models.errors import RunError, UserError
 from models.hubs.google_errors import without_request
@@ -47,6 +48,22 @@ def root_cause(error: BaseException) -> UserError | RunError:
         if (ours := _our_kind(name)) is not None:
             return ours(_one_line(message))
     return RunError(_last_raised(raised))
+
+
+def cause_in_texts(texts: Sequence[str]) -> str:
+    """Returns in one line what made a job elsewhere fail.
+
+    Args:
+        texts: What its service says of errors, the likeliest cause last.
+
+    Returns:
+        What the worker's program raised, or what the service says; empty if it says nothing.
+    """
+    if not texts:
+        return ""
+    if _TRACEBACK in texts[-1]:
+        return str(root_cause(RuntimeError(texts[-1])))
+    return _shortened(_one_line(texts[-1]))
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -102,10 +119,12 @@ def _our_kind(name: str) -> type[UserError | RunError] | None:
 
 def _describe(type_name: str, message: str) -> str:
     name = type_name.rpartition(".")[2]
-    line = without_request(_one_line(message)) or _MEANINGS.get(name, "")
-    if len(line) > _MESSAGE_CHARACTERS:
-        line = line[:_MESSAGE_CHARACTERS] + "…"
+    line = _shortened(without_request(_one_line(message)) or _MEANINGS.get(name, ""))
     return f"{name}: {line}" if line else name
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= _MESSAGE_CHARACTERS else line[:_MESSAGE_CHARACTERS] + "…"
 
 
 def _one_line(message: str) -> str:

@@ -176,3 +176,11 @@ class Limit:
         """Returns whether this many rejected rows, of those read, are within the limit."""
         most = self.rows if self.rows is not None else (self.share or 0.0) * read
         return rejected <= most
+
+    def problem(self, rejected: int, read: int) -> str:
+        """Returns what to say if more rows were rejected; nothing if they are within the limit."""
+        if self.allows(rejected, read):
+            return ""
+        return (
+            f"{rejected:,} of {read:,} rows were rejected, more than --max_rejected={self} allows"
+        )

@@ -346,6 +346,12 @@ def add_beam_flags(parser: Parser) -> None:
         "--sdk_container_image with CUDA",
     )
     group.add_argument(
+        "--detach",
+        action="store_true",
+        help="submit a job of --runner=DataflowRunner and leave it alone; python -m pipelines.jobs "
+        "says how it is going",
+    )
+    group.add_argument(
         "--help_beam",
         nargs=0,
         action=HelpBeam,

@@ -4,8 +4,10 @@ import argparse
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import RunError, UserError
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    from pipelines.dataflow.submission import RunOfJob
     from transforms.progress import RunProgress
 
 # The runner on this machine. Beam's DirectRunner would first try to download another.
@@ -41,6 +44,12 @@ _STORE_FLAGS = (
 
 # What Beam's local runner says when it hears no more of a worker process.
 _WORKER_DIED = "Channel closed prematurely"
+
+# Where Beam speaks with a job server: it prepares, stages, and in `run` starts a job.
+_PORTABLE_RUNNER = "portable_runner.py"
+
+# Its thread that reads what a job server says, which ends soon after its connection.
+_READER, _READER_SECONDS = "wait_until_finish_read", 5.0
 
 # How long a job that was cancelled is waited for.
 _CANCEL_MILLISECONDS = 60_000
@@ -84,30 +93,50 @@ class JobState:
     """What is known of a pipeline.
 
     Attributes:
-        has_ended: Whether nobody works on it: it has not begun, or has come to an end.
+        has_ended: Whether nobody works on it: it has not begun, or is known to have ended.
+        is_detached: Whether a job elsewhere is only submitted, and not waited for.
+        said: What to say of a job that may go on.
+        identity: What its service calls it, if it has one.
+        watch: The command that says how it is going, if there is one.
     """
 
     has_ended: bool = True
+    is_detached: bool = False
+    said: str = (
+        "the job may go on elsewhere, and its files stay: when it has ended, --if_exists=update "
+        "goes on from them"
+    )
+    identity: str | None = None
+    watch: str = ""
+
+
+def check_detach(runner: str) -> None:
+    """Raises `UserError` unless a runner's jobs can be left alone, and found again."""
+    if runner != _DATAFLOW:
+        where = "the work is done in this process" if is_local(runner) else f"and not for {runner}"
+        raise UserError(f"--detach is for jobs of --runner={_DATAFLOW}; {where}")
 
 
 def run_pipeline(
     build: "Callable[[beam.Pipeline], None]",
     beam_flags: Sequence[str],
-    total_bytes: float,
     progress: "RunProgress",
     job: JobState,
+    run: "RunOfJob",
+    lock: str,
 ) -> None:
     """Builds a pipeline and runs it to its end.
 
     Without a `--runner` it runs in this process and shows a progress bar on a terminal. A job that
-    runs elsewhere is cancelled if the wait for its end is interrupted.
+    runs elsewhere goes on if the wait for its end is interrupted.
 
     Args:
         build: Applies the transforms.
         beam_flags: Options of Beam.
-        total_bytes: Bytes to read, for the progress bar.
         progress: Where the pipeline counts what it has done.
         job: Is told whether the pipeline has ended, however this function does.
+        run: What the pipeline works on.
+        lock: Token of the lock under which it works.
 
     Raises:
         UserError: The options do not fit together, or a step failed through a user's mistake.
@@ -119,10 +148,10 @@ def run_pipeline(
         PipelineOptions,
         StandardOptions,
     )
-    from apache_beam.runners.runner import PipelineState
 
     options = PipelineOptions(list(beam_flags))
-    runs_here = is_local(runner_of(beam_flags))
+    runner = runner_of(beam_flags)
+    runs_here = is_local(runner)
     if runs_here:
         options.view_as(StandardOptions).runner = _LOCAL_RUNNER
     else:
@@ -130,31 +159,29 @@ def run_pipeline(
     # Other processes keep their progress to themselves.
     is_here = runs_here and options.view_as(DirectOptions).direct_running_mode != "multi_processing"
     bar = (
-        progress_bar(total_bytes, lambda: (progress.bytes_read, progress.rows_done))
+        progress_bar(run.size, lambda: (progress.bytes_read, progress.rows_done))
         if is_here
         else contextlib.nullcontext()
     )
+
+    def build_pipeline() -> beam.Pipeline:
+        pipeline = beam.Pipeline(options=options)
+        build(pipeline)
+        if not is_here:
+            runtime.resume_collection()  # TensorFlow will not start in this process
+        return pipeline
+
     try:
-        if not runs_here:  # what they say is where to watch the job
-            logging.basicConfig(level=logging.INFO, format="%(message)s")
-        with _quiet_logs if runs_here else contextlib.nullcontext(), bar:
-            pipeline = beam.Pipeline(options=options)
-            build(pipeline)
-            if not is_here:
-                runtime.resume_collection()  # TensorFlow will not start in this process
-            job.has_ended = runs_here
-            result = pipeline.run()
-            try:
-                result.wait_until_finish()
-            except KeyboardInterrupt:
-                if not runs_here:
-                    result.cancel()
-                    result.wait_until_finish(duration=_CANCEL_MILLISECONDS)
-                raise
-            finally:
-                # What cannot be asked may be at work still.
-                with contextlib.suppress(Exception):
-                    job.has_ended = job.has_ended or PipelineState.is_terminal(result.state)
+        if runner == _DATAFLOW:
+            from pipelines.dataflow.run import run_on_dataflow
+
+            with _quiet_logs:
+                run_on_dataflow(build_pipeline, options, run, lock, job)
+        elif runs_here:
+            with _quiet_logs, bar:
+                build_pipeline().run().wait_until_finish()
+        else:
+            _run_elsewhere(build_pipeline(), options, job)
     except Exception as error:
         cause = root_cause(error)
         if _WORKER_DIED in str(cause):
@@ -162,6 +189,52 @@ def run_pipeline(
         if str(cause) == "KeyboardInterrupt":  # the local runner wraps it like any other
             raise KeyboardInterrupt from None
         raise cause from error
+
+
+def _run_elsewhere(pipeline: "beam.Pipeline", options: "PipelineOptions", job: JobState) -> None:
+    """Runs a pipeline on a runner of which only the interface of Beam is known."""
+    import grpc
+    from apache_beam.options.pipeline_options import PortableOptions
+    from apache_beam.runners.portability.portable_runner import PortableRunner
+    from apache_beam.runners.runner import PipelineState
+
+    # Changes of the job's state.
+    logging.getLogger("apache_beam.runners.portability.portable_runner").setLevel(logging.INFO)
+    portable = options.view_as(PortableOptions)
+    needs_us = portable.job_endpoint == "embed" or portable.environment_type == "LOOPBACK"
+    job.has_ended = False
+    try:
+        result = pipeline.run()
+    except Exception as error:
+        is_known = isinstance(pipeline.runner, PortableRunner)
+        job.has_ended = is_known and not _was_asked_for(error)
+        raise
+    try:
+        with _quiet_connections():
+            result.wait_until_finish()
+        job.has_ended = True
+    except KeyboardInterrupt:
+        if needs_us:  # the job or its workers are in this process, and end with it
+            result.cancel()
+            result.wait_until_finish(duration=_CANCEL_MILLISECONDS)
+        raise
+    except grpc.RpcError as error:
+        code = error.code().name if isinstance(error, grpc.Call) else "no answer"
+        raise RunError(
+            f"the job server at {portable.job_endpoint} does not answer any more ({code})"
+        ) from error
+    finally:
+        # What cannot be asked may be at work still.
+        with contextlib.suppress(Exception):
+            job.has_ended = job.has_ended or PipelineState.is_terminal(result.state)
+
+
+def _was_asked_for(error: BaseException) -> bool:
+    """Returns whether a submission failed at the request by which a job server starts a job."""
+    return any(
+        frame.f_code.co_name == "run" and Path(frame.f_code.co_filename).name == _PORTABLE_RUNNER
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
 
 
 def _check_runner(options: "PipelineOptions") -> None:
@@ -213,6 +286,25 @@ class _QuietLogs:
 
 
 _quiet_logs = _QuietLogs()
+
+
+@contextlib.contextmanager
+def _quiet_connections() -> Iterator[None]:
+    """Lets threads that read from a job server fail in silence: who waits for it says why."""
+    show = threading.excepthook
+
+    def show_others(failed: threading.ExceptHookArgs) -> None:
+        if not _is_of_a_worker(failed):
+            show(failed)
+
+    threading.excepthook = show_others
+    try:
+        yield
+    finally:
+        for thread in threading.enumerate():
+            if thread.name == _READER:
+                thread.join(_READER_SECONDS)
+        threading.excepthook = show
 
 
 def _is_of_a_worker(failed: threading.ExceptHookArgs) -> bool:

@@ -39,9 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _verify(argv: Sequence[str]) -> int:
     args = make_parser().parse_own(argv)
+    from pipelines.dataflow.asking import asks
     from transforms.verification import repair, verify
 
-    if args.repair and (done := repair(args.output)):
+    if args.repair and (done := repair(args.output, asks([]))):
         print(f"{visible(args.output)}: {done}")
     found = verify(args.output, args.input)
     for line in (*found.problems, *found.notes):

@@ -18,7 +18,7 @@ from transforms.progress import RunProgress
 from transforms.schemas import label_fields, vector_field
 from transforms.shared_preprocessor import SharedPreprocessor
 from transforms.tokenize import tokens_of
-from transforms.unit_batch import UnitBatch
+from transforms.unit_batch import UnitBatch, count_done
 
 if TYPE_CHECKING:
     from models.inference.predictor import Predictor
@@ -88,6 +88,7 @@ class PredictorHandler(ModelHandler[UnitBatch, Predicted, "Predictor"]):
         tokens = tokens_of(batch.rows)
         seconds = model.seconds_per_token * len(tokens.ids)
         prediction = model.predict(tokens, self._progress.add_done)
+        count_done(batch.rows.num_rows)
         return [(replace(batch, model_seconds=seconds), prediction)]
 
     def get_num_bytes(self, batch: UnitBatch) -> int:  # type: ignore[override]

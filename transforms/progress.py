@@ -5,6 +5,8 @@ import uuid
 from typing import Any
 from weakref import WeakValueDictionary
 
+BYTES_READ, ROWS_DONE = "bytes_read", "rows_done"
+"""The counters of a runner's monitoring that say how far a job elsewhere is."""
 _RUNS: "WeakValueDictionary[str, RunProgress]" = WeakValueDictionary()
 
 
@@ -13,8 +15,9 @@ class RunProgress:
 
     The copies that a runner makes for its steps are the object itself as long as they stay in the
     process, so the local runner's work shows on the command's progress bar. In a worker process
-    elsewhere the copy is a separate object, which nobody reads. It is only for display: there is
-    no lock, and workers in threads may lose a count.
+    elsewhere the copy is a separate object, which nobody reads: the runner's counters of the same
+    names are read instead. It is only for display: there is no lock, and workers in threads may
+    lose a count.
 
     Attributes:
         bytes_read: Bytes read from the input files.

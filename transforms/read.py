@@ -16,7 +16,7 @@ from transforms.files import is_remote
 from transforms.progress import RunProgress
 from transforms.reading.corpus import Corpus
 from transforms.reading.units import Unit, plan_units, read_unit
-from transforms.unit_batch import UnitBatch, count_rejected
+from transforms.unit_batch import UnitBatch, count_read, count_rejected
 from transforms.versions import ChangedInputError, check_before_reading, check_unchanged
 
 
@@ -139,6 +139,7 @@ class _ReadUnit(beam.DoFn):
                 check_unchanged([local[path]])
             if start >= done:
                 self._progress.bytes_read += batch.stored_bytes
+                count_read(batch.stored_bytes)
                 self._rows_read.inc(batch.num_rows)
                 count_rejected(batch.rejected.num_rows)
                 yield UnitBatch(

@@ -9,6 +9,7 @@ import pyarrow as pa
 from apache_beam.metrics import Metrics
 
 from transforms.counters import Counters
+from transforms.progress import BYTES_READ, ROWS_DONE
 from transforms.reading.units import Unit
 from transforms.rejected import REJECTED, reject_rows
 
@@ -81,6 +82,19 @@ def count_rejected(rows: int) -> None:
     """Counts rejected rows for the runner's monitoring."""
     if rows:
         Metrics.counter("textbeam", "rows_rejected").inc(rows)
+
+
+def count_read(size: float) -> None:
+    """Counts bytes of input for the runner's monitoring."""
+    Metrics.counter("textbeam", BYTES_READ).inc(round(size))
+
+
+def count_done(rows: int) -> None:
+    """Counts rows that have been through the model for the runner's monitoring.
+
+    It knows the thread that a step is called in, and none that the model has.
+    """
+    Metrics.counter("textbeam", ROWS_DONE).inc(rows)
 
 
 class UnitBatchCoder(beam.coders.Coder):

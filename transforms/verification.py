@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from transforms.ahead import in_order
 from transforms.errors import OutputError
 from transforms.files import CorpusFile, is_remote
+from transforms.job_record import AskJob, take_folder
 from transforms.reading.corpus import find_files, plan_corpus
 from transforms.reading.dialect import Dialect
 from transforms.reading.units import plan_units, read_unit
@@ -19,7 +20,7 @@ from transforms.schemas import POSITION, SOURCE
 from transforms.versions import is_unchanged
 from transforms.writing.finishing import finish_publishing
 from transforms.writing.folder import OutputFolder, open_folder, storage_errors
-from transforms.writing.lock import release_lock, take_lock
+from transforms.writing.lock import release_lock
 from transforms.writing.manifest import (
     FORMAT_VERSION,
     MANIFEST,
@@ -125,11 +126,12 @@ def verify(output: str, inputs: Sequence[str] | None = None) -> Verification:
     return found
 
 
-def repair(output: str) -> str | None:
+def repair(output: str, ask_job: AskJob | None = None) -> str | None:
     """Finishes a publishing that died, and removes what no manifest lists.
 
     Args:
         output: Folder, local or on any of Beam's file systems.
+        ask_job: See `transforms.job_record.take_folder`.
 
     Returns:
         What was done, or None if there was nothing to do.
@@ -143,7 +145,7 @@ def repair(output: str) -> str | None:
             return None
         before = {*result_files(folder), *folder.run_ids()}
         manifest = load_manifest(folder)
-        lock = take_lock(folder, "repair")
+        lock = take_folder(folder, "repair", ask_job=ask_job)
         try:
             found = recover(folder)
             ended = [found.finished] if found.finished is not None else []

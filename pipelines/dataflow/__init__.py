@@ -1,1 +1,1 @@
-"""Jobs on Google Cloud Dataflow."""
+"""Jobs on Google Cloud Dataflow: checked before they are submitted, and watched from then on."""

@@ -137,21 +137,31 @@ def _prepare_streams() -> None:
         sys.stdout.reconfigure(errors="replace")  # its encoding may lack characters of a text
 
 
+def tell(line: str) -> None:
+    """Writes a line about work that goes on to standard error, if anybody can read it."""
+    with telling():
+        print(visible(line), file=sys.stderr, flush=True)
+
+
 @contextlib.contextmanager
 def progress_bar(
     total: float, read: Callable[[], tuple[float, int]], seconds: float = 0.2
-) -> Iterator[None]:
+) -> Iterator[Callable[[str], None]]:
     """Shows rows, rows a second and the time left while the body runs, on a terminal only.
 
     Args:
         total: The work, in any unit.
         read: Returns how much of the work is done, and how many rows.
         seconds: Seconds between two updates.
+
+    Yields:
+        What writes a line: `tell`, or on a terminal what keeps it above the bar.
     """
     if not sys.stderr.isatty():
-        yield
+        yield tell
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
     # Its own descriptor: while TensorFlow starts, what goes to standard error is held back.
@@ -181,14 +191,18 @@ def progress_bar(
             if spent > 1 and rows > began[2]:
                 speed = f"{(rows - began[2]) / spent:,.0f} rows/s"
                 if done > began[1]:
-                    left = f"{_duration((total - done) * spent / (done - began[1]))} left"
+                    left = f"{duration((total - done) * spent / (done - began[1]))} left"
             bar.update(task, completed=done, rows=rows, speed=speed, left=left)
+
+    def tell_above(line: str) -> None:
+        with telling():
+            bar.console.print(escape(visible(line)), highlight=False, soft_wrap=True)
 
     thread = threading.Thread(target=show, daemon=True)
     with terminal, bar:
         thread.start()
         try:
-            yield
+            yield tell_above
         finally:
             stop.set()
             thread.join()
@@ -232,7 +246,8 @@ def transfer_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Returns hours, minutes and seconds as a clock shows them."""
     minutes, seconds = divmod(round(max(0.0, seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

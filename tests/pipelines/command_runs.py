@@ -101,13 +101,13 @@ def run_process(module: str, folder: Path, *flags: str, **environment: str) -> R
 class TerminalProcess:
     """A process whose standard error is a terminal, of which all that was written is kept."""
 
-    def __init__(self, *command: str) -> None:
+    def __init__(self, *command: str, **environment: str) -> None:
         self._controller, terminal = pty.openpty()
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 120, 0, 0))
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**ENVIRONMENT, "TERM": "xterm-256color"},
+            env={**ENVIRONMENT, **environment, "TERM": "xterm-256color"},
             stdout=subprocess.PIPE,
             stderr=terminal,
             text=True,

@@ -78,13 +78,25 @@ def files_in(folder):
     return {path: path.read_bytes() for path in folder.rglob("*.*")}
 
 
-def test_a_job_elsewhere_is_cancelled_when_the_wait_for_it_is_interrupted(
+def test_a_job_elsewhere_goes_on_when_the_wait_for_it_is_interrupted(
+    classify, earlier, tmp_path, monkeypatch
+):
+    job = _Job(interrupted=True, is_lost=True)
+    monkeypatch.setattr(Elsewhere, "job", job)
+    found = classify(f"--input={tmp_path}/a.txt", ELSEWHERE, "--if_exists=overwrite")
+    assert (found.code, found.out) == (130, "")
+    assert found.error_line.startswith("interrupted; the job may go on elsewhere, and its files")
+    assert not job.is_cancelled
+
+
+def test_a_job_that_needs_this_process_is_cancelled_when_the_wait_for_it_is_interrupted(
     classify, earlier, tmp_path, monkeypatch
 ):
     job = _Job(interrupted=True)
     monkeypatch.setattr(Elsewhere, "job", job)
     before = files_in(earlier.folder)
-    found = classify(f"--input={tmp_path}/a.txt", ELSEWHERE, "--if_exists=overwrite")
+    flags = (ELSEWHERE, "--environment_type=LOOPBACK", "--if_exists=overwrite")
+    found = classify(f"--input={tmp_path}/a.txt", *flags)
     assert (found.code, found.out) == (130, "")
     assert found.error_line == "interrupted; nothing was added to the output"
     assert job.is_cancelled
@@ -97,7 +109,7 @@ def test_what_a_job_has_written_stays_if_nobody_knows_whether_it_goes_on(
     monkeypatch.setattr(Elsewhere, "job", _Job(interrupted=True, is_lost=True))
     found = classify(f"--input={tmp_path}/a.txt", ELSEWHERE, "--if_exists=overwrite")
     assert (found.code, found.out) == (130, "")
-    assert found.error_line == "interrupted; the job may go on elsewhere, and its files stay"
+    assert found.error_line.startswith("interrupted; the job may go on elsewhere, and its files")
     assert list(earlier.folder.glob("_runs/*/plan.json"))
     again = classify(f"--input={tmp_path}/a.txt", "--if_exists=overwrite")
     assert "is being written by another run" in again.error

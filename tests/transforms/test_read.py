@@ -132,12 +132,14 @@ def counters_of_a_run(
 def test_a_pipeline_reads_every_row_and_counts_them(mixed_folder):
     corpus = plan_corpus([str(mixed_folder)])
     counters = counters_of_a_run(corpus, rows=9000, rejected=3)
+    assert counters.pop("bytes_read") == pytest.approx(corpus.size, rel=0.01)
     assert counters == {"rows_read": 9003, "rows_rejected": 3}
 
 
 def test_a_limit_takes_the_first_rows(mixed_folder):
     corpus = plan_corpus([str(mixed_folder)])
     counters = counters_of_a_run(corpus, rows=3001, rejected=1, limit=3002)
+    assert 0 < counters.pop("bytes_read") < corpus.size
     assert counters == {"rows_read": 3002, "rows_rejected": 1}
 
 

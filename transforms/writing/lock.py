@@ -12,7 +12,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,13 +47,19 @@ class Lock:
     token: str
 
 
-def take_lock(folder: OutputFolder, run_id: str, elsewhere: bool = False) -> Lock:
+def take_lock(
+    folder: OutputFolder,
+    run_id: str,
+    elsewhere: bool = False,
+    given_up: Collection[str] = (),
+) -> Lock:
     """Takes the lock of a folder.
 
     Args:
         folder: The output folder.
         run_id: The run that will write to it.
         elsewhere: Whether the run may go on when this process has ended.
+        given_up: Tokens of locks whose owners are known to have ended.
 
     Raises:
         OutputError: Another run has it.
@@ -69,7 +75,7 @@ def take_lock(folder: OutputFolder, run_id: str, elsewhere: bool = False) -> Loc
     }
     for _ in range(_TRIES):
         numbers = _numbers(folder)
-        if numbers and _owner(folder, numbers[-1]) == "alive":
+        if numbers and _owner(folder, numbers[-1], given_up) == "alive":
             raise OutputError(
                 f"--output={folder.path} is being written by another run: wait for it, or give "
                 "another folder"
@@ -163,13 +169,17 @@ def _numbers(folder: OutputFolder) -> list[int]:
     return sorted(int(match[1]) for match in found if match)
 
 
-def _owner(folder: OutputFolder, number: int) -> Literal["alive", "dead"]:
+def _owner(
+    folder: OutputFolder, number: int, given_up: Collection[str]
+) -> Literal["alive", "dead"]:
     age = folder.age(_name(number))
     content = folder.read(_name(number))
     if age is None or content is None:
         return "dead"  # it has just given the lock back
     try:
         owner = json.loads(content)
+        if owner["token"] in given_up:
+            return "dead"
         if owner["token"] in _HELD:
             return "alive"
         if owner["host"] == _host() and owner["pid"] is not None and owner["birth"] is not None:

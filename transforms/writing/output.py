@@ -17,13 +17,14 @@ import pyarrow as pa
 
 from transforms.errors import OutputError
 from transforms.files import CorpusFile, is_remote, secret_in
+from transforms.job_record import AskJob, forget_job, take_folder
 from transforms.quantizing.stored import begin_ranges, load_ranges
 from transforms.reading.units import Unit
 from transforms.versions import is_unchanged, with_fingerprints
 from transforms.writing.finishing import finish_publishing
 from transforms.writing.folder import OutputFolder, open_folder, storage_errors
 from transforms.writing.formats.record import DEFAULT_FORMAT
-from transforms.writing.lock import Lock, release_lock, take_lock
+from transforms.writing.lock import Lock, has_lock, release_lock
 from transforms.writing.manifest import (
     describe_columns,
     last_run,
@@ -279,7 +280,7 @@ class Reservation:
         return False
 
     def close(self, finished: bool) -> float:
-        """Gives the folder back.
+        """Gives the folder back; nobody must be at work on the run any more.
 
         Args:
             finished: Whether the run's results are published. If they are not and nothing is done,
@@ -293,6 +294,10 @@ class Reservation:
             if not finished:
                 share = share_done(self._folder, load_run_plan(self._folder, self.plan.run_id))
             ended = [] if share else [self.plan.run_id]
+            if not finished and has_lock(self._folder, self.plan.lock):
+                forget_job(self._folder, self.plan.run_id)
+            elif not finished:  # another run has taken over, and goes on from what is there
+                ended = []
             if finished and self._found.finished is not None:
                 ended.append(self._found.finished.run_id)
             for run_id in ended:
@@ -313,6 +318,7 @@ def reserve_output(
     replace_if: Callable[[Mapping[str, Any]], bool] | None = None,
     elsewhere: bool = False,
     files: Sequence[CorpusFile] = (),
+    ask_job: AskJob | None = None,
 ) -> Reservation:
     """Takes a folder for a run, and goes forward from where an earlier one died.
 
@@ -329,6 +335,7 @@ def reserve_output(
             True replaces that result.
         elsewhere: Whether the run may go on when this process has ended.
         files: The files that are there to be read.
+        ask_job: See `transforms.job_record.take_folder`.
 
     Raises:
         OutputError: The folder holds results, cannot be written to, is in use by another run, or
@@ -354,7 +361,7 @@ def reserve_output(
             asked.resolve(folder, load_manifest(folder), None)
         created = folder.first_missing()
         run_id = f"{datetime.now(timezone.utc):%Y%m%dt%H%M%S}-{secrets.token_hex(3)}"
-        lock = take_lock(folder, run_id, elsewhere)
+        lock = take_folder(folder, run_id, elsewhere, ask_job)
     try:
         with storage_errors(f"use --output={output}"):
             found = recover(folder, broken_as_empty=if_exists == "overwrite")

@@ -1,67 +1,133 @@
-"""What a process does that submits a job, from its start on."""
+"""What is known of a job when its submission does not go well, and jobs that are left alone."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 
 import pytest
+from apache_beam.runners.dataflow.internal import apiclient
+from apache_beam.utils import retry
 
-from tests.pipelines.command_runs import ROOT
-from tests.pipelines.dataflow.templates import IMAGE, Template
-
-RUN = """
-import json, sys
-from pipelines import {command}
-{command}.main(sys.argv[2:])
-with open(sys.argv[1], "w") as file:
-    json.dump(sorted(sys.modules), file)
-"""
+from tests.pipelines.dataflow.stub import PROJECT, REGION
 
 
-@pytest.fixture
-def template(tmp_path, gcs_bucket) -> Template:
-    return Template(tmp_path, gcs_bucket)
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch):
+    """Lets Beam's client try again at once."""
+    monkeypatch.setattr(retry.Clock, "sleep", lambda self, seconds: None)
 
 
-@pytest.mark.slow
+def at_creation(fault):
+    """Lets requests for a job fail."""
+    return lambda method, path: fault if method == "POST" else None
+
+
+def test_a_job_that_is_left_alone_is_submitted_and_nothing_else(stub, bucket):
+    found = bucket.classify(*stub.flags(bucket.path), "--detach")
+    job = stub.last
+    assert (found.code, job.state) == (0, "JOB_STATE_PENDING")
+    service = f"--project={PROJECT} --region={REGION} --dataflow_endpoint={stub.url}"
+    assert found.out == f"watch it with: python -m pipelines.jobs {job.id} {service}\n"
+    assert [line.split(" ")[0] for line in found.err.splitlines()] == ["job", "console:"]
+    assert [method for method, _ in stub.requests] == ["POST"]
+    record = next(content for name, content in bucket.files().items() if "job.json" in name)
+    assert json.loads(record)["id"] == job.id
+
+
+def test_a_program_is_told_which_job_is_left_alone(stub, bucket):
+    found = bucket.classify(*stub.flags(bucket.path), "--detach", "--json")
+    run_id = stub.last.request["labels"]["textbeam-run"]
+    assert json.loads(found.out) == {
+        "status": "submitted", "output": bucket.output, "run_id": run_id, "job": stub.last.id,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("command", "backend", "brings"),
+    ("flags", "where"),
     [
-        ("classify", "tensorflow", "image"),
-        ("embed", "jax", "image"),
-        ("embed", "tensorflow", "setup_file"),
-        ("classify", "jax", "setup_file"),
+        ((), "the work is done in this process"),
+        (("--runner=DirectRunner",), "the work is done in this process"),
+        (("--runner=PortableRunner", "--job_endpoint=localhost:1"), "and not for PortableRunner"),
     ],
+    ids=["none", "direct", "portable"],
 )
-def test_a_submitter_starts_no_backend(template, tiny_preset, tmp_path, command, backend, brings):
-    preset = tmp_path / "mine"
-    shutil.copytree(tiny_preset, preset)
-    flags = [
-        *("--runner=DataflowRunner", "--project=p-roject", "--region=us-central1", "--no_auth"),
-        *("--dataflow_endpoint=http://localhost:1", f"--template_location={template.file}"),
-        f"--input={template.bucket}/a.txt",
-        f"--output={template.bucket}/out",
-        f"--temp_location={template.bucket}/tmp",
-        f"--preset={preset}",
-        f"--backend={backend}",
-        IMAGE if brings == "image" else f"--setup_file={ROOT}/setup.py",
-    ]
-    modules = tmp_path / "modules.json"
-    code = RUN.format(command=command)
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(modules), *flags],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},  # with the bucket of the test
-        capture_output=True,
-        text=True,
-        timeout=300,
+def test_only_a_job_that_can_be_found_again_is_left_alone(bucket, flags, where):
+    found = bucket.classify("--detach", *flags)
+    assert found.error == f"--detach is for jobs of --runner=DataflowRunner; {where}"
+    assert bucket.files() == {}
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_job_that_the_service_refuses_is_a_mistake(stub, bucket, status):
+    stub.fault = at_creation(status)
+    found = bucket.classify(*stub.flags(bucket.path))
+    assert found.error.startswith(f"Dataflow in {REGION} of project {PROJECT} did not take the job")
+    assert "injected" in found.error or "gcloud auth application-default login" in found.error
+    assert bucket.files() == {}
+
+
+def test_a_second_job_of_a_name_is_a_mistake(stub, bucket):
+    stub.add("mine")
+    found = bucket.classify(*stub.flags(bucket.path), "--job_name=mine")
+    assert "There is already active job named mine" in found.error
+    assert bucket.files() == {}
+
+
+def test_a_job_is_followed_though_the_answer_that_named_it_was_lost(stub, bucket):
+    stub.fault = at_creation("lost")
+    found = bucket.classify(*stub.flags(bucket.path), "--detach")
+    assert found.code == 0
+    assert len(stub.jobs) == 1
+    assert f"job {stub.last.id} is submitted" in found.err
+    record = next(content for name, content in bucket.files().items() if "job.json" in name)
+    assert json.loads(record)["id"] == stub.last.id
+
+
+@pytest.mark.parametrize("fault", [503, "cut"])
+def test_what_may_be_at_work_is_not_touched(stub, bucket, fault):
+    stub.fault = at_creation(fault)
+    found = bucket.classify(*stub.flags(bucket.path))
+    assert found.code == 1
+    assert (
+        f"may have been submitted, and its files stay: python -m pipelines.jobs --project={P}"
+        in (found.err)
     )
-    assert template.file.exists(), done.stderr
-    loaded = {name.partition(".")[0] for name in json.loads(modules.read_text())}
-    assert not loaded & {"tensorflow", "tensorflow_text", "jax", "jaxlib", "keras", "torch"}
-    staged = template.staged()
-    assert ("workflow.tar.gz" in staged) == (brings == "setup_file")
-    is_brought = backend == "jax" and brings == "setup_file"
-    assert ("requirements.txt" in staged) == is_brought
+    assert any(name.endswith("plan.json") for name in bucket.files())
+
+
+P = PROJECT
+
+
+def test_files_that_cannot_be_staged_leave_nothing(stub, bucket, monkeypatch):
+    def refuse(*_):
+        raise OSError("no space")
+
+    monkeypatch.setattr(apiclient.DataflowApplicationClient, "stage_file", refuse)
+    found = bucket.classify(*stub.flags(bucket.path))
+    assert (found.code, found.out) == (1, "")
+    assert "no space" in found.error_line
+    assert bucket.files() == {}
+    assert not stub.jobs
+
+
+def test_an_interrupt_before_the_job_is_asked_for_leaves_nothing(stub, bucket, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(apiclient.DataflowApplicationClient, "stage_file", interrupt)
+    found = bucket.classify(*stub.flags(bucket.path))
+    assert found.code == 130
+    assert found.error_line == "interrupted; nothing was added to the output"
+    assert bucket.files() == {}
+    assert not stub.jobs
+
+
+def test_an_interrupt_after_the_job_is_made_leaves_it_alone(stub, bucket, monkeypatch):
+    from apache_beam.runners.dataflow import dataflow_runner
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dataflow_runner.DataflowPipelineResult, "__init__", interrupt)
+    found = bucket.classify(*stub.flags(bucket.path))
+    assert found.code == 130
+    assert f"interrupted; job {stub.last.id} goes on" in found.err
+    assert any(name.endswith("job.json") for name in bucket.files())
