@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from models.errors import RunError, UserError
 from models.inference import runtime
 from models.presets.lookup import find_preset
+from pipelines import portable
 from pipelines.failures import root_cause
 from pipelines.reporting.console import progress_bar
 from transforms.files import is_remote
@@ -219,6 +220,7 @@ def _check_runner(options: "PipelineOptions") -> None:
             f"--runner={name}: nothing brings this program to the workers; give "
             "--setup_file=./setup.py, or an --sdk_container_image in which it is installed"
         )
+    portable.check_portable(runner, options)
 
 
 class _QuietLogs:
