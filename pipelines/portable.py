@@ -46,19 +46,24 @@ _WORKER_SECONDS = 60  # a worker imports Beam first, maybe on a machine that is 
 _POOL_COMMAND = "python -m apache_beam.runners.worker.worker_pool_main --service_port="
 
 
+def check_is_taken(runner: str) -> None:
+    """Raises `UserError` if the runner of a name, as Beam takes them, is not for this work."""
+    asked = runner.rpartition(".")[2].lower()
+    for name, reason in _REFUSED.items():
+        if asked in (name.lower(), name.removesuffix("Runner").lower()):
+            raise UserError(f"--runner={runner}: {reason}; choose {_TAKEN}")
+
+
 def check_portable(runner: "PipelineRunner", options: "PipelineOptions") -> None:
-    """Raises `UserError` if a runner is not for this work, or what it needs is not there.
+    """Raises `UserError` unless what a portable runner needs is there.
 
     Args:
-        runner: The runner; all but portable ones pass, if they are not refused by name.
+        runner: The runner; one that is not portable passes.
         options: Options of Beam, which stay as they are.
     """
     from apache_beam.options.pipeline_options import PortableOptions
     from apache_beam.runners.portability.portable_runner import PortableRunner
 
-    for kind in type(runner).__mro__:
-        if reason := _REFUSED.get(kind.__name__):
-            raise UserError(f"--runner={kind.__name__}: {reason}; choose {_TAKEN}")
     if not isinstance(runner, PortableRunner):
         return
     endpoint = options.view_as(PortableOptions).job_endpoint
@@ -79,9 +84,14 @@ def check_portable(runner: "PipelineRunner", options: "PipelineOptions") -> None
 
 def _environment(runner: "PortableRunner", options: "PipelineOptions") -> "Environment":
     """Returns what workers are to run in, without what the submitter would send to them."""
-    from apache_beam.options.pipeline_options import PortableOptions, SetupOptions
+    from apache_beam.options.pipeline_options import (
+        PortableOptions,
+        SetupOptions,
+        StandardOptions,
+    )
 
     bare = copy.deepcopy(options)
+    bare.view_as(StandardOptions).runner = None  # whose workers would be told all packages here
     setup = bare.view_as(SetupOptions)
     setup.setup_file = setup.requirements_file = setup.extra_packages = None
     asked = bare.view_as(PortableOptions)

@@ -207,6 +207,7 @@ def _check_runner(options: "PipelineOptions") -> None:
     from apache_beam.runners import create_runner
 
     name = options.view_as(StandardOptions).runner
+    portable.check_is_taken(name)
     try:
         runner = create_runner(name)
     except (ValueError, ImportError, AttributeError) as error:
