@@ -88,12 +88,12 @@ class Site:
             file.unlink()
 
     def wait_for_worker(self, seconds: float = 90) -> int:
-        """Returns the process id of a worker that was started since, once there is one."""
+        """Returns the process id of the worker that was started last, once there is one."""
         deadline = time.monotonic() + seconds
-        while not (started := sorted((self._folder / "started").iterdir())):
+        while not (started := list((self._folder / "started").iterdir())):
             assert time.monotonic() < deadline, "no worker was started"
             time.sleep(0.02)
-        return int(started[0].name)
+        return int(max(started, key=lambda file: file.stat().st_mtime_ns).name)
 
     @contextmanager
     def pool(self) -> Iterator[str]:
@@ -118,7 +118,9 @@ class Site:
         assert process.stdout is not None
         with process.stdout:
             try:
-                yield process.stdout.readline().strip()
+                address = process.stdout.readline().strip()
+                self.forget()  # it is none of its workers
+                yield address
             finally:
                 process.terminate()
                 process.wait()
