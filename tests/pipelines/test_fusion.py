@@ -81,6 +81,12 @@ def test_an_update_is_the_same_pipeline(classify, tmp_path):
         check_crossings(crossings(Planned.pipeline, runner))
 
 
+def test_a_pipeline_names_no_file(classify, tmp_path):
+    flags = write_texts(tmp_path, "unmistakable")
+    assert "did not finish" in classify(*flags, PLANNED).error_line
+    assert b"unmistakable" not in Planned.pipeline.SerializeToString()
+
+
 @pytest.mark.parametrize(
     ("main", "flags"),
     [(classify_command.main, []), (embed_command.main, ["--embedding_dtype=int8"])],
