@@ -25,6 +25,9 @@ _EXCEPTION = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?\Z", re
 _STEP = re.compile(r" \[while running '.*?'\]")
 _OURS: tuple[type[UserError], type[RunError]] = (UserError, RunError)
 _OUR_PACKAGES = ("models", "pipelines", "transforms")
+_LACKS_US = re.compile(
+    rf"ModuleNotFoundError: No module named '(?:{'|'.join(_OUR_PACKAGES)})[^']*'"
+)
 
 
 def root_cause(error: BaseException) -> UserError | RunError:
@@ -44,6 +47,11 @@ def root_cause(error: BaseException) -> UserError | RunError:
             if isinstance(exception, kind):
                 return kind(_one_line(str(exception)))
     raised = [item for exception in reversed(chain) for item in _raised_by(exception)]
+    if any(_LACKS_US.fullmatch(f"{name}: {_one_line(message)}") for name, message in raised):
+        return UserError(
+            "the workers lack this program: install it where they run, or give "
+            "--setup_file=./setup.py"
+        )
     for name, message in reversed(raised):
         if (ours := _our_kind(name)) is not None:
             return ours(_one_line(message))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import RunError, UserError
 from models.inference import runtime
+from pipelines import portable
 from pipelines.dataflow.checks import DATAFLOW
 from pipelines.failures import root_cause
 from pipelines.reporting.console import progress_bar
@@ -112,9 +113,9 @@ class JobState:
 
 def check_detach(runner: str) -> None:
     """Raises `UserError` unless a runner's jobs can be left alone, and found again."""
-    if runner != _DATAFLOW:
+    if runner != DATAFLOW:
         where = "the work is done in this process" if is_local(runner) else f"and not for {runner}"
-        raise UserError(f"--detach is for jobs of --runner={_DATAFLOW}; {where}")
+        raise UserError(f"--detach is for jobs of --runner={DATAFLOW}; {where}")
 
 
 def run_pipeline(
@@ -172,7 +173,7 @@ def run_pipeline(
         return pipeline
 
     try:
-        if runner == _DATAFLOW:
+        if runner == DATAFLOW:
             from pipelines.dataflow.run import run_on_dataflow
 
             with _quiet_logs:
@@ -244,12 +245,14 @@ def _check_runner(options: "PipelineOptions") -> None:
     from apache_beam.runners import create_runner
 
     name = options.view_as(StandardOptions).runner
+    portable.check_is_taken(name)
     try:
         runner = create_runner(name)
     except (ValueError, ImportError, AttributeError) as error:
         raise UserError(f"--runner={name}: {error}") from None
     if problems := PipelineOptionsValidator(options, runner).validate():
         raise UserError(f"--runner={name}: {' '.join(problems)}")
+    portable.check_portable(runner, options)
 
 
 class _QuietLogs:

@@ -37,6 +37,10 @@ def fail_while_cleaning_up(_):
         raise RuntimeError("could not clean up")
 
 
+def fail_for_want_of_this_program(_):
+    raise ModuleNotFoundError("No module named 'transforms'")
+
+
 def failure_of(function, *arguments: str) -> Exception:
     with pytest.raises(Exception) as caught:  # noqa: PT011, PT012 - any, at any step
         options = PipelineOptions(arguments)
@@ -58,6 +62,13 @@ def failure_in(error: BaseException) -> str:
 
 
 WORKERS = [(), ("--direct_num_workers=2", "--direct_running_mode=multi_threading")]
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_workers_that_lack_this_program_are_said_to(workers):
+    assert mistake_in(failure_of(fail_for_want_of_this_program, *workers)) == (
+        "the workers lack this program: install it where they run, or give --setup_file=./setup.py"
+    )
 
 
 @pytest.mark.parametrize("workers", WORKERS)
