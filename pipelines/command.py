@@ -63,11 +63,18 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         )
 
     # Imported here, so that --help and a mistyped flag are answered at once.
-    from pipelines.running import check_reach, check_store_flags, is_local, runner_of
+    from pipelines.running import (
+        check_reach,
+        check_store_flags,
+        check_template,
+        is_local,
+        runner_of,
+    )
     from transforms.reading.corpus import find_files
     from transforms.writing.output import reserve_output
 
     runner = runner_of(beam_flags)
+    check_template(runner, beam_flags)
     check_reach(runner, args.preset, args.input or [], args.output)
     check_store_flags(beam_flags, [*(args.input or []), args.output])
     asked = ask(args, make_job)
@@ -118,6 +125,10 @@ def _run(
         if explained is error:
             raise
         raise explained from error
+    if job.template is not None:  # nobody waits for what somebody else will start
+        with report():
+            print(f"wrote the job to {visible(job.template)}; {visible(output)} is reserved for it")
+        return 0
     manifest = read_manifest(output)
     is_done = plan is None or last_run(manifest) == reservation.plan.run_id
     reservation.close(finished=is_done)

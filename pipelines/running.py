@@ -48,14 +48,20 @@ _WORKER_DIED = "Channel closed prematurely"
 _CANCEL_MILLISECONDS = 60_000
 
 
+def _value_of(flag: str, beam_flags: Sequence[str]) -> str | None:
+    """Returns the value of an option of Beam, without importing Beam."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(flag, dest="value")
+    value: str | None = parser.parse_known_args(beam_flags)[0].value
+    return value
+
+
 def runner_of(beam_flags: Sequence[str]) -> str:
     """Returns the class name of the runner that Beam options ask for, without importing Beam.
 
     Beam takes the name of a runner in any case, with its module, and without `Runner` at the end.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--runner")
-    given = parser.parse_known_args(beam_flags)[0].runner or _LOCAL_RUNNER
+    given = _value_of("--runner", beam_flags) or _LOCAL_RUNNER
     name = given.rpartition(".")[2]
     for known in (*_LOCAL_RUNNERS, _DATAFLOW):
         if name.lower() in (known.lower(), known.removesuffix("Runner").lower()):
@@ -66,6 +72,18 @@ def runner_of(beam_flags: Sequence[str]) -> str:
 def is_local(runner: str) -> bool:
     """Returns whether a runner, by its class name, does the work on this machine."""
     return runner in _LOCAL_RUNNERS
+
+
+def check_template(runner: str, beam_flags: Sequence[str]) -> None:
+    """Raises `UserError` if a job shall be written that the runner cannot write.
+
+    Args:
+        runner: Class name of the runner.
+        beam_flags: Options of Beam.
+    """
+    location = _value_of("--template_location", beam_flags)
+    if location and runner != _DATAFLOW:
+        raise UserError(f"--template_location={location} is for --runner={_DATAFLOW}")
 
 
 def check_store_flags(beam_flags: Sequence[str], paths: Sequence[str]) -> None:
@@ -116,9 +134,11 @@ class JobState:
 
     Attributes:
         has_ended: Whether nobody works on it: it has not begun, or has come to an end.
+        template: Where it was written for somebody who will start it, instead of being started.
     """
 
     has_ended: bool = True
+    template: str | None = None
 
 
 def run_pipeline(
@@ -131,7 +151,8 @@ def run_pipeline(
     """Builds a pipeline and runs it to its end.
 
     Without a `--runner` it runs in this process and shows a progress bar on a terminal. A job that
-    runs elsewhere is cancelled if the wait for its end is interrupted.
+    runs elsewhere is cancelled if the wait for its end is interrupted. With `--template_location`
+    it is written and not run.
 
     Args:
         build: Applies the transforms.
@@ -147,6 +168,7 @@ def run_pipeline(
     import apache_beam as beam
     from apache_beam.options.pipeline_options import (
         DirectOptions,
+        GoogleCloudOptions,
         PipelineOptions,
         StandardOptions,
     )
@@ -154,6 +176,7 @@ def run_pipeline(
 
     options = PipelineOptions(list(beam_flags))
     runs_here = is_local(runner_of(beam_flags))
+    template = options.view_as(GoogleCloudOptions).template_location
     if runs_here:
         options.view_as(StandardOptions).runner = _LOCAL_RUNNER
     else:
@@ -173,8 +196,11 @@ def run_pipeline(
             build(pipeline)
             if not is_here:
                 runtime.resume_collection()  # TensorFlow will not start in this process
-            job.has_ended = runs_here
+            job.has_ended = runs_here or bool(template)
             result = pipeline.run()
+            if template:
+                job.has_ended, job.template = False, template
+                return
             try:
                 result.wait_until_finish()
             except KeyboardInterrupt:
