@@ -1,6 +1,7 @@
 """The files of `deploy/`, read."""
 
 from pathlib import Path
+from string import Template
 
 from dockerfile_parse import DockerfileParser
 
@@ -28,10 +29,15 @@ def base_of(stage: str) -> str:
 def environment_of(target: str) -> dict[str, str]:
     """Returns the variables that the image of a target sets, without its search path."""
     found: dict[str, str] = {}
+    arguments: dict[str, str] = {}
     if base_of(target) in stages():
         found.update(environment_of(base_of(target)))
     for instruction, value in stages()[target]:
-        if instruction == "ENV":
-            found.update(pair.split("=", 1) for pair in value.split())
+        if instruction == "ARG":
+            name, _, default = value.partition("=")
+            arguments[name] = default
+        elif instruction == "ENV":
+            pairs = (Template(pair).safe_substitute(arguments) for pair in value.split())
+            found.update(pair.split("=", 1) for pair in pairs)
     found.pop("PATH", None)
     return found

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from models.presets import lookup
+from pipelines.running import check_reach
 from tests.deploy.files import DEPLOY, ROOT, base_of, environment_of, stages
+from tests.pipelines.command_runs import run_process
 
 # A version with its digits, or a date: not `latest`, nor `3`.
 _PINNED = re.compile(r":\d+(\.\d+)+[\w.-]*$|:\d{8}[\w-]*$")
@@ -70,12 +73,13 @@ def test_packages_are_those_of_the_project_and_cudas_of_the_backend():
     from deploy.requirements import requirements
 
     project = (ROOT / "pyproject.toml").read_text()
-    plain = requirements("none", project)
+    plain = requirements("tensorflow", "none", project)
     assert any(each.startswith("apache-beam[gcp]") for each in plain)
-    assert requirements("jax", project) == [*plain, "jax[cuda12]"]
-    assert requirements("tensorflow", project) == [*plain, "tensorflow[and-cuda]"]
-    with pytest.raises(SystemExit, match="ACCELERATOR=cuda is none of none, tensorflow, jax"):
-        requirements("cuda", project)
+    assert requirements("jax", "none", project) == [*plain, "jax"]
+    assert requirements("jax", "gpu", project) == [*plain, "jax[cuda12]"]
+    assert requirements("tensorflow", "gpu", project) == [*plain, "tensorflow[and-cuda]"]
+    with pytest.raises(SystemExit, match="give tensorflow or jax, and none or gpu"):
+        requirements("jax", "tpu", project)
 
 
 def test_pip_installs_nothing_without_constraints():
@@ -124,6 +128,20 @@ def test_what_is_copied_is_there_and_let_through():
     }
     assert copied == let_through
     assert all((ROOT / source).exists() for source in copied)
+
+
+def test_a_preset_that_an_image_brings_along_is_in_reach_of_workers(
+    tiny_preset, tmp_path, monkeypatch
+):
+    name = dict(re.findall(r"^ARG (\w+)=(\S+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE))
+    copied = run_process(
+        "presets", tmp_path, "fetch", str(tiny_preset), f"--output={tmp_path}/baked"
+    )
+    assert copied.code == 0, copied.err
+    monkeypatch.setattr(lookup, "BUNDLED", tmp_path)
+    check_reach("DataflowRunner", name["PRESET_NAME"], ["gs://b/a.txt"], "gs://b/out")
+    planned = lookup.PlannedPreset.of(lookup.open_preset("baked"))
+    assert (planned.name, planned.open().labels) == ("baked", ["negative", "positive"])
 
 
 def worker(folder: Path, *arguments: str, user: str = "nobody") -> list[str]:
