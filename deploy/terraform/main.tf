@@ -22,10 +22,11 @@ resource "google_storage_bucket" "textbeam" {
   public_access_prevention    = "enforced"
   force_destroy               = false
 
+  # The rest of tmp/ may be in use for longer: presets that many jobs read.
   lifecycle_rule {
     condition {
       age            = var.temporary_days
-      matches_prefix = ["tmp/", "staging/", "source/"]
+      matches_prefix = ["staging/", "source/", "tmp/template_launches/"]
     }
     action {
       type = "Delete"

@@ -35,7 +35,7 @@ variable "bucket_location" {
 }
 
 variable "temporary_days" {
-  description = "After how many days files under tmp/, staging/ and source/ are deleted: more than the longest job takes."
+  description = "After how many days what jobs and builds have staged is deleted: more than the longest job takes."
   type        = number
   default     = 30
 

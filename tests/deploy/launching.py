@@ -1,12 +1,10 @@
 """A template launched as in its image: Google's launcher starts one file there, with flags."""
 
-import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tests.deploy.files import DEPLOY, ROOT, environment_of
 from transforms.writing.folder import open_folder
@@ -33,21 +31,9 @@ class Launched:
         return [line for line in self.err.splitlines() if line.startswith("error: ")]
 
     @property
-    def job(self) -> dict[str, Any]:
-        """The graph, as the service reads it."""
-        return json.loads(read(self.location))
-
-    @property
     def is_written(self) -> bool:
         folder, _, name = self.location.rpartition("/")
         return open_folder(folder).read(name) is not None
-
-
-def read(path: str) -> bytes:
-    folder, _, name = path.rpartition("/")
-    content = open_folder(folder).read(name)
-    assert content is not None, path
-    return content
 
 
 def launch(target: str, bucket: str, place: Path, **parameters: str) -> Launched:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import threading
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from deploy.make_metadata import TEMPLATES, metadata, path_of
+from tests.deploy.documents import block_with
 
 pytestmark = pytest.mark.skipif(
     shutil.which("gcloud") is None, reason="needs Google's command line"
@@ -25,7 +28,7 @@ def gcloud(tmp_path):
 
     def run(*arguments: str, **environment: str) -> Any:
         done = subprocess.run(
-            ["gcloud", *arguments, "--project=p-roject", "--format=json"],
+            ["gcloud", *arguments, "--format=json"],
             env={
                 "PATH": os.environ["PATH"],
                 "HOME": str(tmp_path),
@@ -73,6 +76,7 @@ def test_a_template_is_built_with_all_that_its_file_says(gcloud, command):
     said = gcloud(
         *("dataflow", "flex-template", "build", "gs://b/t.json", "--print-only"),
         *("--image=us-docker.pkg.dev/p/r/i:1", "--sdk-language=PYTHON"),
+        "--project=my-project",
         f"--metadata-file={path_of(command)}",
     )
     said = json.loads(said) if isinstance(said, str) else said
@@ -81,22 +85,19 @@ def test_a_template_is_built_with_all_that_its_file_says(gcloud, command):
 
 def test_a_launch_sends_the_parameters_as_they_were_given(gcloud, dataflow):
     endpoint, launches = dataflow
-    columns = "id,stars"
-    gcloud(
-        *("dataflow", "flex-template", "run", "labels-0500", "--region=us-central1"),
-        "--template-file-gcs-location=gs://b/templates/classify-1.json",
-        f"--parameters=^;^input=gs://b/in/*.jsonl gs://b/more/;output=gs://b/out;columns={columns}",
-        *("--max-workers=4", "--temp-location=gs://b/tmp", "--staging-location=gs://b/staging"),
-        "--service-account-email=textbeam-worker@p-roject.iam.gserviceaccount.com",
-        CLOUDSDK_API_ENDPOINT_OVERRIDES_DATAFLOW=endpoint,
-    )
+    command = shlex.split(block_with("gcloud dataflow flex-template run"))
+    gcloud(*command[1:], CLOUDSDK_API_ENDPOINT_OVERRIDES_DATAFLOW=endpoint)
     ((path, body),) = launches
-    assert path == "/v1b3/projects/p-roject/locations/us-central1/flexTemplates:launch"
+    assert path == "/v1b3/projects/my-project/locations/us-central1/flexTemplates:launch"
     asked = body["launchParameter"]
-    assert asked["containerSpecGcsPath"] == "gs://b/templates/classify-1.json"
+    assert asked["containerSpecGcsPath"] == "gs://my-bucket/templates/classify-1.json"
     assert asked["parameters"] == {
-        "input": "gs://b/in/*.jsonl gs://b/more/",
-        "output": "gs://b/out",
-        "columns": columns,
+        "input": "gs://my-bucket/in/*.jsonl gs://my-bucket/more/",
+        "output": "gs://my-bucket/labels/",
+        "text_column": "body",
+        "probabilities": "true",
     }
+    known = {each["name"]: each for each in metadata("classify")["parameters"]}
+    for name, value in asked["parameters"].items():
+        assert all(re.search(pattern, value) for pattern in known[name].get("regexes", [])), name
     assert asked["environment"]["maxWorkers"] == 4

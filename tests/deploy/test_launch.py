@@ -3,17 +3,14 @@
 import json
 
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.portability.api import beam_runner_api_pb2
-from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineState
-from apache_beam.transforms.environments import EmbeddedPythonEnvironment
 
 from deploy import launch as launch_file
 from deploy.launch import flags_of
 from models.errors import UserError
 from pipelines import classify, embed
-from tests.deploy.launching import IMAGE, Launched, launch, read
+from tests.deploy.jobs import job_at, run_as_the_service_does
+from tests.deploy.launching import IMAGE, launch
 from transforms.writing.folder import open_folder
 from transforms.writing.manifest import read_manifest
 
@@ -27,19 +24,6 @@ def bucket(gcs_bucket):
     return gcs_bucket
 
 
-def options_of(launched: Launched) -> dict:
-    return launched.job["environment"]["sdkPipelineOptions"]["options"]
-
-
-def run_as_the_service_does(launched: Launched) -> str:
-    """Runs the job that was written; its workers are in this process."""
-    graph = beam_runner_api_pb2.Pipeline.FromString(read(options_of(launched)["pipelineUrl"]))
-    for environment in graph.components.environments.values():
-        environment.CopyFrom(EmbeddedPythonEnvironment().to_runner_api(None))
-    result = FnApiRunner().run_via_runner_api(graph, PipelineOptions([]))
-    return result.wait_until_finish()
-
-
 def test_a_template_plans_at_its_launch_and_its_job_publishes_with_nobody_waiting(bucket, tmp_path):
     output = f"{bucket}/labels"
     found = launch(
@@ -51,8 +35,8 @@ def test_a_template_plans_at_its_launch_and_its_job_publishes_with_nobody_waitin
     )
     assert (found.code, found.error_lines) == (0, [])
     assert f"wrote the job to {found.location}; {output} is reserved for it" in found.out
-    assert found.job["name"] == "labels-0500"
-    images = found.job["environment"]["workerPools"][0]["sdkHarnessContainerImages"]
+    assert job_at(found.location)["name"] == "labels-0500"
+    images = job_at(found.location)["environment"]["workerPools"][0]["sdkHarnessContainerImages"]
     assert [image["containerImage"] for image in images] == [IMAGE]
     # Nobody has done anything yet, and nobody else may.
     assert read_manifest(output) is None
@@ -60,7 +44,7 @@ def test_a_template_plans_at_its_launch_and_its_job_publishes_with_nobody_waitin
     assert again.code == 2
     assert "is being written by another run" in again.error_lines[0]
 
-    assert run_as_the_service_does(found) == PipelineState.DONE
+    assert run_as_the_service_does(found.location) == PipelineState.DONE
     manifest = read_manifest(output)
     assert manifest is not None
     assert manifest["rows"]["written"] == len(TEXTS)
@@ -81,11 +65,11 @@ def test_a_template_plans_at_its_launch_and_its_job_publishes_with_nobody_waitin
     after.location = f"{bucket}/staging/template_launches/2/job_object"
     assert after.code == 0
     assert "is up to date: 3 rows of 1 input file" in after.out
-    (pool,) = after.job["environment"]["workerPools"]
+    (pool,) = job_at(after.location)["environment"]["workerPools"]
     assert pool.get("numWorkers") is None
     assert pool.get("machineType") is None
     assert pool["autoscalingSettings"]["maxNumWorkers"] == 1
-    assert run_as_the_service_does(after) == PipelineState.DONE
+    assert run_as_the_service_does(after.location) == PipelineState.DONE
     assert read_manifest(output) == manifest
 
 
@@ -108,7 +92,7 @@ def test_embed_takes_several_paths_and_flags_that_are_off(bucket, tiny_preset, t
     )
     assert (found.code, found.error_lines) == (0, [])
     assert "note: --new_flag_of_the_launcher=1 is no option of this version" in found.err
-    assert run_as_the_service_does(found) == PipelineState.DONE
+    assert run_as_the_service_does(found.location) == PipelineState.DONE
     manifest = read_manifest(output)
     assert manifest is not None
     assert manifest["rows"]["written"] == len(TEXTS) + 1

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from deploy.make_metadata import metadata
+from tests.deploy.documents import block_with
 from tests.deploy.files import DEPLOY
 
 FOLDER = DEPLOY / "terraform"
@@ -97,7 +98,7 @@ def test_the_bucket_is_not_public_and_forgets_what_is_temporary_alone():
         for rule in bucket["lifecycle_rule"]
         if rule["action"][0]["type"] == "Delete"
     ]
-    assert deleted == [["tmp/", "staging/", "source/"]]
+    assert deleted == [["staging/", "source/", "tmp/template_launches/"]]
 
 
 def test_the_schedule_asks_dataflow_with_a_token_of_its_own_account():
@@ -177,6 +178,15 @@ def test_the_launch_is_an_update_that_the_template_takes(evaluate):
     known = {each["name"]: each for each in metadata("classify")["parameters"]}
     for name, value in found["parameters"].items():
         assert all(re.search(pattern, value) for pattern in known[name].get("regexes", [])), name
+
+
+@needs_terraform
+def test_the_schedule_of_the_page_is_taken(evaluate, tmp_path):
+    (tmp_path / "page.auto.tfvars").write_text(block_with("template   ="))
+    given = {name: GIVEN[name] for name in ("project", "region", "bucket")}
+    found = evaluate(**given)["launchParameter"]
+    assert found["parameters"]["text_column"] == "body"
+    assert found["environment"]["maxWorkers"] == 4
 
 
 @needs_terraform
