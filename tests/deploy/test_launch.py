@@ -73,6 +73,7 @@ def test_a_template_plans_at_its_launch_and_its_job_publishes_with_nobody_waitin
     assert read_manifest(output) == manifest
 
 
+@pytest.mark.slow
 def test_embed_takes_several_paths_and_flags_that_are_off(bucket, tiny_preset, tmp_path):
     folder = open_folder(bucket)
     folder.write_whole("more of it/b.txt", b"One more.")
