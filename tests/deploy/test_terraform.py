@@ -92,7 +92,7 @@ def test_workers_write_to_the_bucket_that_is_made_and_only_read_others():
 def test_the_bucket_is_not_public_and_forgets_what_is_temporary_alone():
     (bucket,) = resources("google_storage_bucket").values()
     assert bucket["public_access_prevention"] == "enforced"
-    assert bucket["uniform_bucket_level_access"] is True
+    assert str(bucket["uniform_bucket_level_access"]).lower() == "true"  # by the parser's version
     deleted = [
         rule["condition"][0]["matches_prefix"]
         for rule in bucket["lifecycle_rule"]
