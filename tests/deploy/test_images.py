@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 from models.presets import lookup
-from pipelines.running import check_reach
 from tests.deploy.files import DEPLOY, ROOT, base_of, environment_of, stages
 from tests.pipelines.command_runs import run_process
 
