@@ -72,13 +72,20 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     # Imported here, so that --help and a mistyped flag are answered at once.
     from pipelines.dataflow.asking import asks
     from pipelines.dataflow.checks import DATAFLOW, check_submission
-    from pipelines.running import check_detach, check_store_flags, is_local, runner_of
+    from pipelines.running import (
+        check_detach,
+        check_store_flags,
+        check_template,
+        is_local,
+        runner_of,
+    )
     from transforms.reading.corpus import find_files
     from transforms.writing.output import reserve_output
 
     runner = runner_of(beam_flags)
     if args.detach:
         check_detach(runner)
+    check_template(runner, beam_flags)
     check_store_flags(beam_flags, [*(args.input or []), args.output])
     if runner == DATAFLOW:
         beam_flags = check_submission(args, beam_flags)
@@ -137,6 +144,10 @@ def _run(
         if explained is error:
             raise
         raise explained from error
+    if job.template is not None:  # nobody waits for what somebody else will start
+        with report():
+            print(f"wrote the job to {visible(job.template)}; {visible(output)} is reserved for it")
+        return 0
     if job.is_detached and not job.has_ended:
         return _report_submitted(asked.args, reservation.plan.run_id, job)
     manifest = read_manifest(output)

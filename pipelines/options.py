@@ -69,11 +69,18 @@ class Parser(argparse.ArgumentParser):
 
 def _check_beam_flags(argv: Sequence[str], ours: Sequence[str]) -> None:
     """Raises `UserError` unless Beam knows every flag; imports Beam."""
-    parser = _beam_parser()
-    _, unknown = parser.parse_known_args(argv)
-    if unknown:
+    if unknown := unknown_to_beam(argv):
         where = "--help lists the options, --help_beam those of Beam"
-        raise _unknown(unknown[0], [*ours, *parser._option_string_actions], where)
+        raise _unknown(unknown[0], [*ours, *_beam_parser()._option_string_actions], where)
+
+
+def unknown_to_beam(argv: Sequence[str]) -> list[str]:
+    """Returns the arguments that are no options of Beam's; imports Beam.
+
+    Raises:
+        UserError: One of Beam's options has a wrong value.
+    """
+    return _beam_parser().parse_known_args(argv)[1]
 
 
 def _unknown(argument: str, flags: Sequence[str], where: str) -> UserError:

@@ -56,14 +56,20 @@ _READER, _READER_SECONDS = "wait_until_finish_read", 5.0
 _CANCEL_MILLISECONDS = 60_000
 
 
+def _value_of(flag: str, beam_flags: Sequence[str]) -> str | None:
+    """Returns the value of an option of Beam, without importing Beam."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(flag, dest="value")
+    value: str | None = parser.parse_known_args(beam_flags)[0].value
+    return value
+
+
 def runner_of(beam_flags: Sequence[str]) -> str:
     """Returns the class name of the runner that Beam options ask for, without importing Beam.
 
     Beam takes the name of a runner in any case, with its module, and without `Runner` at the end.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--runner")
-    given = parser.parse_known_args(beam_flags)[0].runner or _LOCAL_RUNNER
+    given = _value_of("--runner", beam_flags) or _LOCAL_RUNNER
     name = given.rpartition(".")[2]
     for known in (*_LOCAL_RUNNERS, DATAFLOW):
         if name.lower() in (known.lower(), known.removesuffix("Runner").lower()):
@@ -74,6 +80,18 @@ def runner_of(beam_flags: Sequence[str]) -> str:
 def is_local(runner: str) -> bool:
     """Returns whether a runner, by its class name, does the work on this machine."""
     return runner in _LOCAL_RUNNERS
+
+
+def check_template(runner: str, beam_flags: Sequence[str]) -> None:
+    """Raises `UserError` if a job shall be written that the runner cannot write.
+
+    Args:
+        runner: Class name of the runner.
+        beam_flags: Options of Beam.
+    """
+    location = _value_of("--template_location", beam_flags)
+    if location and runner != DATAFLOW:
+        raise UserError(f"--template_location={location} is for --runner={DATAFLOW}")
 
 
 def check_store_flags(beam_flags: Sequence[str], paths: Sequence[str]) -> None:
@@ -96,6 +114,7 @@ class JobState:
     Attributes:
         has_ended: Whether nobody works on it: it has not begun, or is known to have ended.
         is_detached: Whether a job elsewhere is only submitted, and not waited for.
+        template: Where it was written for somebody who will start it, instead of being started.
         said: What to say of a job that may go on.
         identity: What its service calls it, if it has one.
         watch: The command that says how it is going, if there is one.
@@ -103,6 +122,7 @@ class JobState:
 
     has_ended: bool = True
     is_detached: bool = False
+    template: str | None = None
     said: str = (
         "the job may go on elsewhere, and its files stay: when it has ended, --if_exists=update "
         "goes on from them"
@@ -129,7 +149,8 @@ def run_pipeline(
     """Builds a pipeline and runs it to its end.
 
     Without a `--runner` it runs in this process and shows a progress bar on a terminal. A job that
-    runs elsewhere goes on if the wait for its end is interrupted.
+    runs elsewhere goes on if the wait for its end is interrupted. With `--template_location` it is
+    written and not run.
 
     Args:
         build: Applies the transforms.

@@ -77,10 +77,11 @@ def submit(
         service: Where the job will run.
         run: What it works on.
         lock: Token of the lock under which it works.
-        job: Is told whether there is a job, however this function ends.
+        job: Is told whether there is a job, however this function ends, or a template.
 
     Returns:
-        The job's id, also if the service's answer was lost; None if the options ask for no job.
+        The job's id, also if the service's answer was lost; None if the options ask for a template,
+        or for no job.
 
     Raises:
         UserError: The service refused the job.
@@ -91,6 +92,12 @@ def submit(
     labels = {COMMAND_LABEL: run.command, RUN_LABEL: run.run_id}
     cloud.labels = [*(cloud.labels or []), *(f"{key}={value}" for key, value in labels.items())]
     options.view_as(RunOptions).textbeam_run = json.dumps(asdict(run))
+    if cloud.template_location:
+        # It is written, or nobody will start it; until then there is no job to ask for.
+        with _silent_client():
+            pipeline.run()
+        job.has_ended, job.template = False, cloud.template_location
+        return None
     place, name = service.place, cloud.job_name
     record = JobRecord(name, None, place.project, place.region, place.endpoint, lock)
     folder = open_folder(run.output)
@@ -105,7 +112,7 @@ def submit(
     try:
         with _silent_client():
             result: Any = pipeline.run()
-        # A template or a dry run gives none.
+        # A dry run gives none.
         identity = result.job_id() if getattr(result, "has_job", False) else None
         if identity is None:
             job.has_ended = True

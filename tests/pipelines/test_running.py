@@ -3,10 +3,15 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from apache_beam.runners.runner import PipelineRunner, PipelineState
 
+from models.errors import RunError
+from pipelines import classify as classify_command
 from pipelines import running
 from pipelines.running import is_local, runner_of
+from tests.pipelines.command_runs import run
+from transforms.writing.folder import open_folder
 
 
 class _Job:
@@ -122,6 +127,47 @@ def test_the_results_of_an_earlier_run_are_not_taken_for_those_of_a_job_that_did
     assert (found.code, found.out) == (1, "")
     assert "holds no results of this run" in found.error_line
     assert not Elsewhere.job.is_cancelled
+
+
+def test_a_job_is_written_for_dataflow_alone(classify, tmp_path):
+    (tmp_path / "a.txt").write_text("x")
+    found = classify(f"--input={tmp_path}/a.txt", "--template_location=gs://b/t/job")
+    assert found.error == "--template_location=gs://b/t/job is for --runner=DataflowRunner"
+    assert not found.folder.exists()
+
+
+@pytest.fixture
+def write_job(gcs_bucket, tmp_path):
+    """Writes a job for Dataflow."""
+    open_folder(gcs_bucket).write_whole("in/a.txt", b"x")
+    flags = (
+        *(f"--input={gcs_bucket}/in/a.txt", f"--output={gcs_bucket}/out"),
+        *("--runner=DataflowRunner", "--project=p-roject", "--region=r"),
+        *(f"--temp_location={gcs_bucket}/t", f"--template_location={gcs_bucket}/job"),
+        "--sdk_container_image=i:1",
+    )
+    return lambda: run(classify_command.main, tmp_path, *flags)
+
+
+def test_a_job_that_is_written_keeps_its_output_without_anybody_waiting(write_job, monkeypatch):
+    job = _Job(interrupted=True)
+    monkeypatch.setattr(DataflowRunner, "run_pipeline", lambda *_, **__: job)
+    found = write_job()
+    assert (found.code, found.err) == (0, "")
+    assert found.out.startswith("wrote the job to gs://textbeam-test/")
+    assert not job.is_cancelled
+    assert "is being written by another run" in write_job().error
+
+
+def test_a_job_that_cannot_be_written_gives_its_output_back(write_job, gcs_bucket, monkeypatch):
+    def fail(*_: object, **__: object):
+        raise RunError("no such bucket")
+
+    monkeypatch.setattr(DataflowRunner, "run_pipeline", fail)
+    found = write_job()
+    assert (found.code, found.out) == (1, "")
+    assert "no such bucket" in found.error_line
+    assert open_folder(f"{gcs_bucket}/out").files() == {}
 
 
 def test_runs_at_the_same_time_leave_the_logs_as_they_were():

@@ -1,0 +1,1 @@
+from tests.pipelines.conftest import tiny_preset  # noqa: F401
