@@ -2,13 +2,13 @@
 
     python -m benchmarks.scaling_cores [--model_us=194]
 
-Record batches go through a process as they do in a run: one is read and tokenized, its micro-batches
-go through the streams, then it is written, and the next one begins. Two things are scarce: the
-cores, and Python's interpreter, which one thread of a process has at a time. What each step takes of
-them was measured on two cores, and is given by flags in microseconds: of a text through the model
-(`benchmarks.predictor`), of a text in Python, of a call of TensorFlow that does nothing, of reading
-and writing (`benchmarks.pipeline_cost`) and of tokenizing (`benchmarks.tokenizers`). What no
-simulation here knows: caches and memory that many cores share.
+Record batches go through a process as they do in a run: one is read and tokenized, its
+micro-batches go through the streams, then it is written, and the next one begins. Two things are
+scarce: the cores, and Python's interpreter, which one thread of a process has at a time. What each
+step takes of them was measured on two cores, and is given by flags in microseconds: of a text
+through the model (`benchmarks.predictor`), of a text in Python, of a call of TensorFlow that does
+nothing, of reading and writing (`benchmarks.pipeline_cost`) and of tokenizing
+(`benchmarks.tokenizers`). It does not know of caches and memory that many cores share.
 """
 
 import argparse

@@ -14,16 +14,18 @@ from models.backends import Compiled, Outputs, kernels
 from models.backends.kernels import Kernels
 from models.errors import UserError
 from models.faults import reason_of
+from models.inference import cores
 
 _Implementation = Literal["cudnn", "xla"]
 
 
 def start(streams: bool) -> str:
-    """Starts JAX, whose operations share their threads.
+    """Starts JAX, whose operations share their threads, as many as this process has cores.
 
     Raises:
         UserError: It finds no device that `JAX_PLATFORMS` lets it use.
     """
+    os.environ.setdefault("NPROC", str(cores.own()))  # threads of XLA; the machine's cores without
     try:
         return "CPU" if jax.default_backend() == "cpu" else "GPU"
     except (AssertionError, RuntimeError) as error:
