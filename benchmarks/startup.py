@@ -3,7 +3,8 @@
     python -m benchmarks.startup [--embed=FOLDER]
 
 A command over one text, from its start to Parquet on disk, against processes that import
-TensorFlow, that import it and Beam, and that import it and load the weights into the backbone.
+TensorFlow, that import it and Beam, and that import it and load the weights into the backbone; and
+the same command with a worker process, whose own start comes after the command's.
 Labels with the bundled preset, or embeds with the preset in a folder; whole processes, alternating.
 """
 
@@ -39,6 +40,11 @@ def main() -> None:
             command: [
                 *(sys.executable, "-m", f"pipelines.{command}", f"--preset={preset}"),
                 *(f"--input={corpus}", f"--output={name}/out", "--if_exists=overwrite"),
+            ],
+            "in a worker process": [
+                *(sys.executable, "-m", f"pipelines.{command}", f"--preset={preset}"),
+                *(f"--input={corpus}", f"--output={name}/out", "--if_exists=overwrite"),
+                "--direct_running_mode=multi_processing",
             ],
             "TensorFlow": [sys.executable, "-c", "import tensorflow"],
             "TensorFlow and Beam": [sys.executable, "-c", "import apache_beam, tensorflow"],

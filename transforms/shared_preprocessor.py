@@ -1,5 +1,6 @@
 """A preprocessor that the steps of a pipeline share."""
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,12 @@ class SharedPreprocessor:
         cores.divide(hidden_processes())
         if self._backend is not None:
             backends.choose(self._backend)
-        runtime.start()
+        if gc.isenabled():  # in a command it is paused already
+            runtime.pause_collection()
+        try:
+            runtime.start()
+        finally:
+            runtime.resume_collection()
         from models.families.classes import preprocessor_class
 
         preset = open_preset(self.preset)

@@ -15,6 +15,7 @@ from models.backends import Compiled, Outputs, cards, kernels
 from models.backends.kernels import Kernels
 from models.errors import UserError
 from models.faults import reason_of
+from models.inference import cores
 
 _Implementation = Literal["cudnn", "xla"]
 
@@ -23,7 +24,7 @@ _FEW = 4
 
 
 def start(streams: bool) -> str:
-    """Starts JAX, whose operations share their threads.
+    """Starts JAX, whose operations share their threads, as many as this process has cores.
 
     It computes on one card, and takes of its memory what it needs.
 
@@ -31,6 +32,7 @@ def start(streams: bool) -> str:
         UserError: It finds no device that `JAX_PLATFORMS` lets it use.
     """
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    os.environ.setdefault("NPROC", str(cores.own()))  # threads of XLA; the machine's cores without
     if (number := cards.claimed()) is not None:
         jax.config.update("jax_cuda_visible_devices", str(number))
     try:

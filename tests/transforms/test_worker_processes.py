@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,34 @@ def test_a_worker_of_dataflow_takes_its_share_of_a_machine_of_64_cores(
     )
     found = [float(number) for number in done.stdout.split()]
     assert found == [expected, expected, 2 * expected], done.stderr
+
+
+THREADS = """
+import os
+from models.inference import cores, runtime
+os.cpu_count = lambda: 8
+cores.usable = lambda: frozenset(range(8))
+cores.divide(4)
+runtime.start()
+import keras
+keras.ops.ones((500, 500)) @ keras.ops.ones((500, 500))
+names = (open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task"))
+print(sum(name.startswith("tf_XLAEigen") for name in names))
+"""
+
+
+@pytest.mark.skipif(
+    not (find_spec("jax") and os.path.isdir("/proc/self/task")), reason="needs JAX and /proc"
+)
+def test_jax_starts_threads_for_the_cores_of_its_process():
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    environment.pop("NPROC", None)
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "2\n", done.stderr
