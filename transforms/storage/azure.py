@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
+import requests
 from azure.core import MatchConditions
 from azure.core.exceptions import (
     AzureError,
@@ -19,14 +20,18 @@ from azure.core.exceptions import (
     ResourceModifiedError,
     ResourceNotFoundError,
 )
+from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobPrefix, BlobServiceClient
+from requests.adapters import HTTPAdapter
 
 from models.hubs.remote import in_short
 from transforms.errors import InputError
 from transforms.files import CorpusFile
 from transforms.storage.stores import SCHEMES, StoreError, open_ranges
 from transforms.versions import ChangedInputError
+
+_CONNECTIONS = 64
 
 _ROOT = re.compile(r"(?:az|abfss?)://(?P<container>[^/@]+)(?:@(?P<account>[^/.@]+)[^/@]*)?/")
 
@@ -130,8 +135,9 @@ def _container(place: _Place) -> Any:
 def _service(pid: int, account: str) -> BlobServiceClient:
     connection = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
     described = re.search(r"AccountName=([^;]*)", connection, re.IGNORECASE)
+    transport = _transport()
     if described and account in ("", described[1]):
-        return BlobServiceClient.from_connection_string(connection)
+        return BlobServiceClient.from_connection_string(connection, transport=transport)
     if not account:
         raise InputError(
             "the path names no account: set AZURE_STORAGE_ACCOUNT or "
@@ -139,8 +145,18 @@ def _service(pid: int, account: str) -> BlobServiceClient:
         )
     key = os.environ.get("AZURE_STORAGE_KEY") or os.environ.get("AZURE_STORAGE_SAS_TOKEN")
     return BlobServiceClient(
-        f"https://{account}.blob.core.windows.net", key or DefaultAzureCredential()
+        f"https://{account}.blob.core.windows.net",
+        key or DefaultAzureCredential(),
+        transport=transport,
     )
+
+
+def _transport() -> RequestsTransport:
+    """Returns what threads may share; the client's own has room for ten."""
+    session = requests.Session()
+    session.mount("https://", HTTPAdapter(pool_maxsize=_CONNECTIONS))
+    session.mount("http://", HTTPAdapter(pool_maxsize=_CONNECTIONS))
+    return RequestsTransport(session=session, session_owner=False)
 
 
 @contextmanager

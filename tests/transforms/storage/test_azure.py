@@ -89,3 +89,12 @@ def test_without_an_account_what_to_set_is_told(monkeypatch):
     monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING")
     with pytest.raises(InputError, match="names no account: set AZURE_STORAGE_ACCOUNT or"):
         match("az://texts/in")
+
+
+def test_many_blobs_are_asked_for_together_once_to_plan_and_once_to_read(blobs, caplog):
+    blobs.files = {f"in/{number:03}.csv": b"text\nx\n" for number in range(200)}
+    corpus = plan_corpus(find_files(["az://texts/in"]))
+    assert len(blobs.sent) == 200
+    assert len(Found(corpus).rows) == 200
+    assert len(blobs.sent) == 400
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
