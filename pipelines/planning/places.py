@@ -65,6 +65,11 @@ class Places:
         """How many files have content."""
         return len(self._files)
 
+    @property
+    def are_cut(self) -> bool:
+        """Whether there are files that are cut into cells."""
+        return any(map(self._has_cells, self._files))
+
     def whole_files(self) -> list[Place]:
         """Returns all files, each a place."""
         return [_whole(file) for file in self._files]
@@ -85,7 +90,7 @@ class Places:
         within = byte - (int(self._ends[number]) - file.size)
         if file.size <= _WHOLE_CELLS * self._cell_bytes or not is_divisible(file.path):
             return _whole(file)
-        if self._reader.around is not None and not compression_suffix(file.path):
+        if self._reader.around is not None and self._has_cells(file):
             start = within // self._cell_bytes * self._cell_bytes
             stop = min(start + self._cell_bytes, file.size)
             return _place(file, self._reader.around(file, start, stop), stop - start)
@@ -96,6 +101,9 @@ class Places:
             return _whole(file)
         part = ranges[int(within / file.size * len(ranges))]
         return _place(file, part, file.size / len(ranges))
+
+    def _has_cells(self, file: CorpusFile) -> bool:
+        return self._reader.around is not None and not compression_suffix(file.path)
 
 
 def _whole(file: CorpusFile) -> Place:

@@ -30,7 +30,7 @@ _PRECISE = 0.01  # standard error of rows and of text that is good enough, as a 
 _MOST_CELL_BYTES = 4 << 20
 _ROWS_A_CELL = 8  # or more
 _ROWS_KEPT = 4096  # of a batch, to be tokenized
-_FEW_PLACES = 32  # of which the batches tell more than the places
+_FEW_PLACES = 8  # of which the batches tell more than the places
 
 
 @dataclass(frozen=True)
@@ -201,6 +201,8 @@ def _scattered_rows(corpus: Corpus, num_rows: int | None) -> Sample:
 def _cell_bytes(corpus: Corpus, narrow: Corpus) -> int:
     """Returns how large places in files of text should be, for some rows to begin in each."""
     places = Places(corpus)
+    if not places.are_cut:
+        return CELL_BYTES
     few = [places.at(share) for share in islice(shares(), _AT_ONCE)]
     reads = _read_at_once(narrow, few, CELL_BYTES)
     rows = sum(piece.rows for read in reads for piece in read.pieces)
@@ -211,9 +213,8 @@ def _cell_bytes(corpus: Corpus, narrow: Corpus) -> int:
 def _with_texts_alone(corpus: Corpus) -> Corpus:
     """Returns a corpus of which as few columns are read as can be."""
     if not INPUT_FORMATS[corpus.format].is_typed:
-        return replace(
-            corpus, files=()
-        )  # whose rows are parsed whole, and rejected by other columns
+        # Rows are parsed whole, and rejected for what is in other columns too.
+        return replace(corpus, files=())
     texts = tuple(column for column in corpus.fields if column.name in corpus.text_columns)
     return replace(corpus, fields=texts, files=())
 
