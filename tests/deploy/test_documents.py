@@ -44,7 +44,6 @@ def test_the_commands_of_the_page_do_what_it_says(gcs_bucket, tmp_path):
     manifest = read_manifest(f"{gcs_bucket}/labels")
     assert manifest is not None
     assert (manifest["rows"]["written"], len(manifest["runs"])) == (2, 1)
-    assert folder.read("presets/sentiment/config.json") is not None
 
 
 def test_its_links_lead_somewhere():
