@@ -41,7 +41,7 @@ _TEMPORARY = "textbeam-tmp"
 _PROJECT = re.compile(r"(?:[a-z][-a-z0-9.]*:)?[a-z][-a-z0-9]*[a-z0-9]")
 _REGION = re.compile(r"[a-z]+(?:-[a-z]+)+[0-9]+")
 _JOB_NAME = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?")
-_LOCATION = re.compile(r"gs://[a-z0-9][-_.a-z0-9]+[a-z0-9](?:/[^\r\n]*)?")
+_LOCATION = re.compile(r"gs://[a-z0-9][-_.a-z0-9]+[a-z0-9]/[^\r\n]*")
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 

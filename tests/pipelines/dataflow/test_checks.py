@@ -67,8 +67,9 @@ def test_folders_of_this_machine_are_for_a_service_on_it(template, tmp_path):
     local = f"--temp_location={tmp_path}"
     template.run(IMAGE, local)
     assert template.options["temp_location"].startswith(str(tmp_path))
-    found = template.run(IMAGE, local, "--dataflow_endpoint=https://dataflow.googleapis.com")
-    assert mistakes(found) == [f"{local} is not a folder in a bucket: give gs://BUCKET/…"]
+    for location in (local, "--temp_location=gs://textbeam-test", "--temp_location=s3://a/b"):
+        found = template.run(IMAGE, location, "--dataflow_endpoint=https://dataflow.googleapis.com")
+        assert mistakes(found) == [f"{location} is not a folder in a bucket: give gs://BUCKET/…"]
 
 
 def test_a_bucket_that_is_not_there_is_asked_for_once(template, gcs_proxy):
