@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 from models.errors import nearest
 from models.redaction import has_secret, redacted
-from transforms.ahead import in_order
 from transforms.errors import InputError
 from transforms.reading.dialect import UNKNOWN, Dialect
+from transforms.storage.ahead import in_order
 from transforms.storage.globs import (
     beside_partitions,
     expand,

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.ahead import in_order
 from transforms.errors import OutputError
 from transforms.files import CorpusFile, is_remote
 from transforms.job_record import AskJob, take_folder
@@ -17,6 +16,7 @@ from transforms.reading.corpus import find_files, plan_corpus
 from transforms.reading.dialect import Dialect
 from transforms.reading.units import plan_units, read_unit
 from transforms.schemas import POSITION, SOURCE
+from transforms.storage.ahead import in_order
 from transforms.versions import is_unchanged
 from transforms.writing.finishing import finish_publishing
 from transforms.writing.folder import OutputFolder, open_folder, storage_errors

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -145,6 +146,9 @@ def test_a_preset_that_an_image_brings_along_is_in_reach_of_workers(
 
 def worker(folder: Path, *arguments: str, user: str = "nobody") -> list[str]:
     """Starts the entry point with a `boot` that says who runs it, with what."""
+    for parent in [folder, *folder.parents]:  # pytest's are its user's alone
+        if not (mode := stat.S_IMODE(parent.stat().st_mode)) & stat.S_IXOTH:
+            parent.chmod(mode | stat.S_IXOTH)
     boot = folder / "boot"
     boot.write_text('#!/bin/sh\nid -un\nprintf "%s\\n" "$HOME" "$@"\ntouch "$STAGED/file"\n')
     boot.chmod(0o755)

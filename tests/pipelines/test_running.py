@@ -142,7 +142,7 @@ def write_job(gcs_bucket, tmp_path):
     open_folder(gcs_bucket).write_whole("in/a.txt", b"x")
     flags = (
         *(f"--input={gcs_bucket}/in/a.txt", f"--output={gcs_bucket}/out"),
-        *("--runner=DataflowRunner", "--project=p-roject", "--region=r"),
+        *("--runner=DataflowRunner", "--project=p-roject", "--region=us-central1"),
         *(f"--temp_location={gcs_bucket}/t", f"--template_location={gcs_bucket}/job"),
         "--sdk_container_image=i:1",
     )

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from models.faults import try_again
-from transforms.ahead import in_order
 from transforms.files import is_remote
 from transforms.reading.corpus import Corpus
 from transforms.reading.units import Unit, read_unit
 from transforms.schemas import POSITION, SOURCE
+from transforms.storage.ahead import in_order
 from transforms.versions import check_before_reading
 
 SAMPLE_ROWS = 4096

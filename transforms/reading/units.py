@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from transforms.ahead import in_order
 from transforms.files import CorpusFile, hold, is_divisible, is_remote, map_files
 from transforms.reading.corpus import Corpus
 from transforms.reading.dialect import Dialect
 from transforms.reading.formats.record import INPUT_FORMATS
 from transforms.reading.layout import ReadBatch
 from transforms.reading.readers import FileRange
+from transforms.storage.ahead import in_order
 
 # A unit is this share of the corpus, within limits: large enough for large parts, small enough for
 # many workers to have some and for none to be waited for. 16 MiB take a core with MiniLM a quarter

@@ -14,9 +14,9 @@ from typing import Any, BinaryIO
 from google.api_core.exceptions import GoogleAPIError, NotFound
 from google.cloud import storage
 
-from transforms.ahead import in_order
 from transforms.errors import OutputError
 from transforms.files import open_binary
+from transforms.storage.ahead import in_order
 from transforms.storage.google import RETRY, GoogleStore, bucket_of, create_new, in_words
 from transforms.writing.folder import RUN_ID, RUNS
 

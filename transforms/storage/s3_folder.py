@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 
 from botocore.exceptions import ClientError
 
-from transforms.ahead import in_order
 from transforms.errors import OutputError
 from transforms.files import open_binary
+from transforms.storage.ahead import in_order
 from transforms.storage.s3 import S3Store, client, explained, pages, split, status_of
 from transforms.storage.stores import again
 from transforms.writing.folder import RUN_ID, RUNS

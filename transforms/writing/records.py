@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from transforms.ahead import in_order
 from transforms.counters import Counters
 from transforms.reading.units import Unit
+from transforms.storage.ahead import in_order
 from transforms.writing.folder import OutputFolder, open_folder
 from transforms.writing.parts import Part
 from transforms.writing.run_plan import load_run_plan, run_folder

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from tests.pipelines.command_runs import ENVIRONMENT, ROOT
-from transforms.ahead import in_order
+from transforms.storage.ahead import in_order
 
 
 class Meeting:
@@ -78,7 +78,7 @@ def test_no_more_is_held_than_may_be():
 
 _INTERRUPTED = """
 import os, signal, threading
-from transforms.ahead import in_order
+from transforms.storage.ahead import in_order
 def wait(item):
     if item == 7:
         os.kill(os.getpid(), signal.SIGINT)
