@@ -162,8 +162,6 @@ def worker(folder: Path, *arguments: str, user: str = "nobody") -> list[str]:
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="root becomes nobody")
 def test_a_worker_is_nobody_and_may_write_what_a_job_stages(tmp_path):
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)  # which pytest keeps to itself
     mounted = tmp_path / "google"
     mounted.mkdir(mode=0o755)
     flags = ["--id=1-1", f"--semi_persist_dir={mounted}", "--logging_endpoint=a b"]
