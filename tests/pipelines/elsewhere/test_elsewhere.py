@@ -129,6 +129,8 @@ def one_killed(site, output, proxy):
     thread.join()
 
 
+# Threads of Beam fail one after another when a worker dies.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("kind", ["2", "pool", "dataflow"])
 def test_a_worker_that_is_killed_costs_no_row(kind, workers_site, commands, output, gcs_proxy):
     embed = commands["embed"]
