@@ -20,7 +20,7 @@ from apache_beam.ml.inference.base import ModelHandler
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from benchmarks.measuring import median, news_lines
-from models.inference.predictor import Prediction
+from models.inference.prediction import Pending, Prediction
 from transforms.infer import Classify, Predicted
 from transforms.read import ReadCorpus
 from transforms.reading.corpus import Corpus, plan_corpus
@@ -49,7 +49,7 @@ class NullHandler(ModelHandler[UnitBatch, Predicted, Any]):
     ) -> list[Predicted]:
         """Returns the batch with the same prediction for every row."""
         outputs = np.full((len(batch), len(LABELS)), 0.5, np.float32)
-        return [(batch, Prediction(outputs))]
+        return [(batch, Pending.of(Prediction(outputs)))]
 
     def get_num_bytes(self, batch: UnitBatch) -> int:
         """Returns the memory of the batch."""

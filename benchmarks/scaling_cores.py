@@ -3,18 +3,20 @@
     python -m benchmarks.scaling_cores [--model_us=194]
 
 Record batches go through a process as they do in a run: one is read and tokenized, its
-micro-batches go through the streams, then it is written, and the next one begins. Two things are
-scarce: the cores, and Python's interpreter, which one thread of a process has at a time. What each
-step takes of them was measured on two cores, and is given by flags in microseconds: of a text
-through the model (`benchmarks.predictor`), of a text in Python, of a call of TensorFlow that does
-nothing, of reading and writing (`benchmarks.pipeline_cost`) and of tokenizing
-(`benchmarks.tokenizers`). It does not know of caches and memory that many cores share.
+micro-batches are handed to the streams, the results of the one before are taken and written, and
+the next one begins. Two things are scarce: the cores, and Python's interpreter, which one thread of
+a process has at a time, on a core. What each step takes of them was measured on two cores, and is
+given by flags in microseconds: of a text through the model (`benchmarks.predictor`), of a text in
+Python, of a call of TensorFlow that does nothing, of reading and writing
+(`benchmarks.pipeline_cost`) and of tokenizing (`benchmarks.tokenizers`). It does not know of caches
+and memory that many cores share.
 """
 
 import argparse
 import heapq
 import itertools
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
 _MACHINES = (8, 32, 96)
@@ -44,44 +46,96 @@ class Costs:
     tokenize: float
 
 
-_Step = tuple[str, float]
-_Steps = Generator[_Step, None, None]
+_Work = Generator["_Use | _Until", None, None]
 
 
-class _Process:
-    """A process: its interpreter, its cores and its streams, each a queue that serves in order."""
+@dataclass
+class _Use:
+    """Takes a core for a while, and with it the interpreter if it is Python that works."""
+
+    duration: float
+    is_python: bool = False
+
+
+@dataclass
+class _Until:
+    """Waits for a number of things to happen."""
+
+    missing: int
+    waiting: _Work | None = None
+
+
+class _Clock:
+    """Lets works go on at the same time, on as many cores as there are."""
 
     def __init__(self, cores: int) -> None:
-        self._free = {"interpreter": [0.0], "core": [0.0] * cores}
-        self._streams = [0.0] * (_STREAMS * cores)
+        self.now = 0.0
+        self._free = cores
+        self._is_python_free = True
+        self._for_python: deque[tuple[_Work, _Use]] = deque()
+        self._for_a_core: deque[tuple[_Work, _Use]] = deque()
+        self._ends: list[tuple[float, int, _Work, _Use]] = []
+        self._numbers = itertools.count()
 
-    def use(self, what: str, begin: float, duration: float) -> float:
-        """Returns when a use ends that wants to begin at a time."""
-        end = max(begin, heapq.heappop(self._free[what])) + duration
-        heapq.heappush(self._free[what], end)
-        return end
+    def go_on(self, work: _Work) -> None:
+        """Takes a work to where it waits next."""
+        for step in work:
+            if isinstance(step, _Use):
+                (self._for_python if step.is_python else self._for_a_core).append((work, step))
+                self._serve()
+                return
+            if step.missing:
+                step.waiting = work
+                return
 
-    def predict(self, begin: float, batches: list[tuple[float, float]]) -> float:
-        """Returns when micro-batches are done, each the interpreter's and then a core's time."""
-        done = begin
-        ready: list[tuple[float, int, float]] = []  # those that wait for a core
-        number = itertools.count()
-        waiting = list(reversed(batches))
-        streams = [max(begin, free) for free in self._streams]
-        heapq.heapify(streams)
-        while waiting or ready:
-            start = max(streams[0], self._free["interpreter"][0]) if waiting and streams else None
-            if start is not None and (not ready or start <= ready[0][0]):
-                python, model = waiting.pop()
-                at = self.use("interpreter", heapq.heappop(streams), python)
-                heapq.heappush(ready, (at, next(number), model))
+    def happened(self, until: _Until) -> None:
+        """Counts one of the things that somebody waits for."""
+        until.missing -= 1
+        if not until.missing and until.waiting is not None:
+            self.go_on(until.waiting)
+
+    def run(self) -> None:
+        """Lets time pass until nothing is left to do."""
+        while self._ends:
+            self.now, _, work, use = heapq.heappop(self._ends)
+            self._free += 1
+            self._is_python_free |= use.is_python
+            self._serve()
+            self.go_on(work)
+
+    def _serve(self) -> None:
+        while self._free:
+            if self._is_python_free and self._for_python:
+                self._is_python_free = False
+                work, use = self._for_python.popleft()
+            elif self._for_a_core:
+                work, use = self._for_a_core.popleft()
             else:
-                at, _, model = heapq.heappop(ready)
-                end = self.use("core", at, model)
-                heapq.heappush(streams, end)
-                done = max(done, end)
-        self._streams = streams
-        return done
+                return
+            self._free -= 1
+            end = self.now + use.duration
+            heapq.heappush(self._ends, (end, next(self._numbers), work, use))
+
+
+class _Streams:
+    """Begins works in order, as many at a time as there are streams."""
+
+    def __init__(self, clock: _Clock, number: int) -> None:
+        self._clock = clock
+        self._free = number
+        self._waiting: deque[_Work] = deque()
+
+    def begin(self, works: Iterable[_Work]) -> None:
+        """Begins works when it is their turn."""
+        self._waiting.extend(works)
+        while self._free and self._waiting:
+            self._free -= 1
+            self._clock.go_on(self._waiting.popleft())
+
+    def end_one(self) -> None:
+        """Makes room for the next."""
+        self._free += 1
+        self.begin(())
 
 
 def rows_a_second(costs: Costs, cores: int, area: int) -> float:
@@ -92,17 +146,39 @@ def rows_a_second(costs: Costs, cores: int, area: int) -> float:
         cores: Cores of the process.
         area: Token area of a micro-batch.
     """
-    process = _Process(cores)
+    clock = _Clock(cores)
+    streams = _Streams(clock, _STREAMS * cores)
     texts = max(1, area // _TOKENS)
-    now = 0.0
-    for _ in range(_BATCHES):
-        now = process.use("interpreter", now, _ROWS * costs.serial)
-        tasks = _ROWS // _TOKENIZED
-        now = max(process.use("core", now, _TOKENIZED * costs.tokenize) for _ in range(tasks))
-        sizes = [min(texts, _ROWS - start) for start in range(0, _ROWS, texts)]
-        batches = [(costs.call + n * costs.python, n * costs.model) for n in sizes]
-        now = process.predict(now, batches)
-    return 1e6 * _BATCHES * _ROWS / now
+    sizes = [min(texts, _ROWS - start) for start in range(0, _ROWS, texts)]
+
+    def tokenized(done: _Until) -> _Work:
+        yield _Use(_TOKENIZED * costs.tokenize)
+        clock.happened(done)
+
+    def computed(size: int, done: _Until) -> _Work:
+        yield _Use(costs.call + size * costs.python, is_python=True)
+        yield _Use(size * costs.model)
+        streams.end_one()
+        clock.happened(done)
+
+    def passed() -> _Work:
+        before = _Until(0)
+        for _ in range(_BATCHES):
+            yield _Use(_ROWS * costs.serial / 2, is_python=True)
+            tasks = _Until(_ROWS // _TOKENIZED)
+            for _ in range(tasks.missing):
+                clock.go_on(tokenized(tasks))
+            yield tasks
+            done = _Until(len(sizes))
+            streams.begin(computed(size, done) for size in sizes)
+            yield before
+            yield _Use(_ROWS * costs.serial / 2, is_python=True)
+            before = done
+        yield before
+
+    clock.go_on(passed())
+    clock.run()
+    return 1e6 * _BATCHES * _ROWS / clock.now
 
 
 def main() -> None:

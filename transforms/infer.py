@@ -11,9 +11,11 @@ import pyarrow as pa
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.typehints.decorators import no_annotations
 from apache_beam.utils.shared import Shared
+from apache_beam.utils.windowed_value import WindowedValue
 
 from models.errors import RunError
-from models.inference.predictor import Prediction, Task
+from models.inference.prediction import Pending, Prediction
+from models.inference.predictor import Task
 from transforms.progress import RunProgress
 from transforms.schemas import label_fields, vector_field
 from transforms.shared_preprocessor import SharedPreprocessor
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     from models.inference.predictor import Predictor
 
 
-Predicted = tuple[UnitBatch, Prediction | None]
-"""A batch and the model's results for its rows; None for one without rows."""
+Predicted = tuple[UnitBatch, Pending | None]
+"""A batch and what will be the model's results for its rows; None for one without rows."""
 
 AddResults = Callable[[pa.RecordBatch, np.ndarray], pa.RecordBatch]
 """Adds the columns of a task, from the rows and their results `[rows, width]`."""
@@ -82,14 +84,13 @@ class PredictorHandler(ModelHandler[UnitBatch, Predicted, "Predictor"]):
         model: "Predictor",
         inference_args: dict[str, Any] | None = None,
     ) -> list[Predicted]:
-        """Returns the batch with its prediction."""
+        """Returns the batch, and the prediction for it that has begun."""
         if not batch.rows.num_rows:
             return [(batch, None)]
         tokens = tokens_of(batch.rows)
         seconds = model.seconds_per_token * len(tokens.ids)
-        prediction = model.predict(tokens, self._progress.add_done)
-        count_done(batch.rows.num_rows)
-        return [(replace(batch, model_seconds=seconds), prediction)]
+        pending = model.begin(tokens, self._progress.add_done)
+        return [(replace(batch, model_seconds=seconds), pending)]
 
     def get_num_bytes(self, batch: UnitBatch) -> int:  # type: ignore[override]
         """Returns the memory of the batch."""
@@ -195,16 +196,51 @@ class Embed(_Infer):
 
 
 class _AddResults(beam.DoFn):
+    """Adds a batch's results when the next one comes, which the model then has already.
+
+    So it never waits for a batch to be read, tokenized or written. A unit's last batch has no rows,
+    and takes the one that waits along.
+    """
+
     def __init__(self, text_columns: list[str], add: AddResults, dtype: str) -> None:
         self._text_columns = text_columns
         self._add = add
         self._dtype = dtype
+        self._waiting: tuple[UnitBatch, Pending, Any, Any] | None = None
 
-    def process(self, predicted: Predicted) -> Iterator[UnitBatch]:
-        batch, prediction = predicted
-        if prediction is None:
+    def start_bundle(self) -> None:
+        self._forget()  # what an earlier one left that failed
+
+    def process(
+        self,
+        predicted: Predicted,
+        timestamp: Any = beam.DoFn.TimestampParam,
+        window: Any = beam.DoFn.WindowParam,
+    ) -> Iterator[UnitBatch | WindowedValue]:
+        batch, pending = predicted
+        yield from self.finish_bundle()
+        if pending is None:
             yield batch
-            return
+        else:
+            self._waiting = batch, pending, timestamp, window
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        if self._waiting is not None:
+            batch, pending, timestamp, window = self._waiting
+            self._waiting = None
+            prediction = pending.result()
+            count_done(batch.rows.num_rows)
+            yield WindowedValue(self._added(batch, prediction), timestamp, (window,))
+
+    def teardown(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._waiting is not None:
+            self._waiting[1].cancel()
+            self._waiting = None
+
+    def _added(self, batch: UnitBatch, prediction: Prediction) -> UnitBatch:
         if len(prediction.outputs) != batch.rows.num_rows:
             raise RunError(
                 f"the model gave {len(prediction.outputs):,} results for "
@@ -221,7 +257,7 @@ class _AddResults(beam.DoFn):
             outputs = np.delete(outputs, list(errors), axis=0)
         if batch.rows.num_rows:
             batch = batch.with_rows(self._add(batch.rows, outputs))
-        yield batch.count(
+        return batch.count(
             {
                 "padded_tokens": prediction.padded_tokens,
                 "precision": {prediction.precision: batch.rows.num_rows},

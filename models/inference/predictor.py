@@ -5,8 +5,7 @@ The hot loop of the project, usable without Beam.
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -27,6 +26,7 @@ from models.inference.lines import line_lengths, shared_lines
 from models.inference.loading import load
 from models.inference.micro_batches import MicroBatch, Work, padded_rows
 from models.inference.precision import Precision
+from models.inference.prediction import Pending, Prediction
 from models.inference.recent import RecentResults
 from models.inputs import as_texts
 from models.packing import Tokens
@@ -53,6 +53,20 @@ what one layer hands to the next stays in its cache.
 """
 
 
+def _batch_tokens(device: str, width: int) -> int:
+    """Returns the token area of a micro-batch for a model.
+
+    Small models have larger ones on a CPU, four times as large at most: Python takes as long for
+    each as the model on one core in twelve, and they fit into the caches all the same
+    (`benchmarks/scaling_cores.py`).
+
+    Args:
+        device: `"CPU"` or `"GPU"`.
+        width: The model's hidden width.
+    """
+    return BATCH_TOKENS[device] * (max(1, min(4, 512 // width)) if device == "CPU" else 1)
+
+
 STREAMS = {"CPU": 2, "GPU": 4}
 """How many micro-batches each core, or a GPU, has in flight.
 
@@ -65,24 +79,6 @@ def streams(device: str) -> ThreadPoolExecutor:
     if device == "GPU":
         return ThreadPoolExecutor(STREAMS[device], "predictor")
     return CorePool("predictor", STREAMS[device])
-
-
-@dataclass
-class Prediction:
-    """The results of a batch.
-
-    Attributes:
-        outputs: float32 `[rows, width]`: the probability of each class, or a vector; NaN in failed
-            rows.
-        errors: What went wrong with a row, by its index.
-        padded_tokens: Positions in the micro-batches that held padding, not a token.
-        precision: The compute type.
-    """
-
-    outputs: np.ndarray
-    errors: dict[int, str] = field(default_factory=dict)
-    padded_tokens: int = 0
-    precision: str = "float32"
 
 
 class Predictor:
@@ -153,7 +149,7 @@ class Predictor:
         self._recent = RecentResults(self.width)
         self._failures = FailuresInSuccession("the model")
         if batch_tokens is None:
-            batch_tokens = BATCH_TOKENS[device]
+            batch_tokens = _batch_tokens(device, model.backbone.hidden_dim)
         self._attempts = Attempts(compute, self.width, check_size("batch_tokens", batch_tokens))
         self._pool = streams(device)
         self._lock = threading.Lock()
@@ -275,20 +271,33 @@ class Predictor:
                 were more than a handful, or it gave another number of results than it was asked
                 for.
         """
+        return self.begin(tokens, on_rows).result()
+
+    def begin(self, tokens: Tokens, on_rows: Callable[[int], None] | None = None) -> Pending:
+        """Begins to compute what `predict` returns, so that something else can be done meanwhile.
+
+        Args:
+            tokens: As of `predict`.
+            on_rows: As of `predict`; called from other threads.
+        """
         skipped = self._num_skipped
         if self.long_text == "truncate":
             rows = np.arange(len(tokens))
-            return self._predict(tokens, rows, on_rows, np.full(len(tokens), skipped))
+            return self._begin(tokens, rows, on_rows, np.full(len(tokens), skipped))
         windows = self.preprocessor.split_windows(tokens)
         rows = windows.bounds[:-1]  # a row counts as done with its first window
-        found = self._predict(windows.tokens, rows, on_rows, windows.num_skipped(skipped))
-        long_rows = windows.long_rows
-        outputs = windows.combine(found.outputs)
-        if isinstance(self.model, Embedder):
-            outputs[long_rows] = self.model.normalized(outputs[long_rows])
-        row_of = np.repeat(np.arange(len(tokens)), np.diff(windows.bounds))
-        errors = {int(row_of[window]): error for window, error in found.errors.items()}
-        return Prediction(outputs, errors, found.padded_tokens, found.precision)
+
+        def combined(found: Prediction) -> Prediction:
+            long_rows = windows.long_rows
+            outputs = windows.combine(found.outputs)
+            if isinstance(self.model, Embedder):
+                outputs[long_rows] = self.model.normalized(outputs[long_rows])
+            row_of = np.repeat(np.arange(len(tokens)), np.diff(windows.bounds))
+            errors = {int(row_of[window]): error for window, error in found.errors.items()}
+            return Prediction(outputs, errors, found.padded_tokens, found.precision)
+
+        pending = self._begin(windows.tokens, rows, on_rows, windows.num_skipped(skipped))
+        return pending.then(combined)
 
     @property
     def batch_tokens(self) -> int:
@@ -299,14 +308,14 @@ class Predictor:
         """Forgets the results of recent rows, so that the same rows are computed again."""
         self._recent.clear()
 
-    def _predict(
+    def _begin(
         self,
         tokens: Tokens,
         counted: np.ndarray,
         on_rows: Callable[[int], None] | None,
         num_skipped: np.ndarray,
-    ) -> Prediction:
-        """Computes the outputs of packed rows as they are.
+    ) -> Pending:
+        """Begins to compute the outputs of packed rows as they are.
 
         Args:
             tokens: The rows.
@@ -345,25 +354,23 @@ class Predictor:
         count(new[is_long])
         batches = self._micro_batches(work, new[~is_long])
         tasks = [self._pool.submit(run, batch) for batch in batches]
-        try:
-            padded_tokens = sum(task.result() for task in tasks)
-        finally:  # nothing is computed any more when an error is told
-            for task in tasks:
-                task.cancel()
-            wait(tasks)
-        computed = [index for index in new.tolist() if index not in work.errors]
-        self._recent.add([keys[index] for index in computed], outputs[computed])
-        errors = {}
-        if computed:
-            self._failures.clear()
-        if work.errors:
-            if not computed:
-                # The windows of a row count as one row.
-                rows = [index for index in inverse[counted].tolist() if index in work.errors]
-                self._add_failures(work, {keys[index] for index in rows})
-            failed = np.flatnonzero(np.isin(inverse, list(work.errors)))
-            errors = {int(row): work.errors[int(inverse[row])] for row in failed}
-        return Prediction(outputs[inverse], errors, padded_tokens, self.precision)
+
+        def finish(padded_tokens: int) -> Prediction:
+            computed = [index for index in new.tolist() if index not in work.errors]
+            self._recent.add([keys[index] for index in computed], outputs[computed])
+            errors = {}
+            if computed:
+                self._failures.clear()
+            if work.errors:
+                if not computed:
+                    # The windows of a row count as one row.
+                    rows = [index for index in inverse[counted].tolist() if index in work.errors]
+                    self._add_failures(work, {keys[index] for index in rows})
+                failed = np.flatnonzero(np.isin(inverse, list(work.errors)))
+                errors = {int(row): work.errors[int(inverse[row])] for row in failed}
+            return Prediction(outputs[inverse], errors, padded_tokens, self.precision)
+
+        return Pending(tasks, finish)
 
     def _micro_batches(self, work: Work, new: np.ndarray) -> Iterator[MicroBatch]:
         """Returns the micro-batches of distinct rows."""

@@ -1,3 +1,4 @@
+import pickle
 from typing import Any
 
 import apache_beam as beam
@@ -6,10 +7,10 @@ import pyarrow as pa
 import pytest
 from apache_beam.ml.inference.base import ModelHandler
 from apache_beam.testing.test_pipeline import TestPipeline as Pipeline
-from apache_beam.testing.util import assert_that
+from apache_beam.testing.util import assert_that, equal_to
 
 from models.errors import RunError
-from models.inference.predictor import Prediction
+from models.inference.prediction import Pending, Prediction
 from models.packing import Tokens
 from transforms.infer import Classify, Embed, Predicted, add_labels, add_vectors
 from transforms.rejected import REJECTED
@@ -31,7 +32,7 @@ class ByLength(ModelHandler[UnitBatch, Predicted, Any]):
         outputs = np.full((len(batch), 3), 0.1, np.float32)
         outputs[np.arange(len(batch)), np.minimum(lengths // 3, 2)] = 0.8
         errors = {int(row): "seven" for row in np.flatnonzero(lengths == 7)}
-        return [(batch, Prediction(outputs, errors, padded_tokens=5))]
+        return [(batch, Pending.of(Prediction(outputs, errors, padded_tokens=5)))]
 
     def get_num_bytes(self, batch):
         return batch.rows.nbytes
@@ -147,7 +148,7 @@ class Vectors(ByLength):
         outputs = np.stack([lengths, 10.0**lengths], axis=1).astype(np.float32)
         errors = {int(row): "seven" for row in np.flatnonzero(lengths == 7)}
         outputs[list(errors)] = np.nan
-        return [(batch, Prediction(outputs, errors))]
+        return [(batch, Pending.of(Prediction(outputs, errors)))]
 
 
 @pytest.mark.parametrize(
@@ -172,8 +173,8 @@ class Losing(ByLength):
     """Gives no result for the last row."""
 
     def run_inference(self, batch, model, inference_args=None):
-        ((batch, prediction),) = super().run_inference(batch, model)
-        return [(batch, Prediction(prediction.outputs[:-1]))]
+        ((batch, pending),) = super().run_inference(batch, model)
+        return [(batch, Pending.of(Prediction(pending.result().outputs[:-1])))]
 
 
 def test_another_number_of_results_than_rows_ends_the_run():
@@ -182,3 +183,87 @@ def test_another_number_of_results_than_rows_ends_the_run():
     _ = batches | Classify(Losing(), LABELS, ["text"])
     with pytest.raises(RunError, match="the model gave 2 results for 3 rows"):
         pipeline.run()
+
+
+class Overlapping(ByLength):
+    """Notes when a batch begins to be computed, and when its results are taken."""
+
+    def __init__(self, noted: list[str]) -> None:
+        self._noted = noted
+
+    def run_inference(self, batch, model, inference_args=None):
+        if not len(batch):
+            return [(batch, None)]
+        name = batch.rows.column("text")[0].as_py()
+        self._noted.append(f"begin {name}")
+        ((_, pending),) = super().run_inference(batch, model)
+
+        def taken(prediction):
+            self._noted.append(f"take {name}")
+            return prediction
+
+        return [(batch, pending.then(taken))]
+
+
+def steps_of(transform, batches):
+    """What the steps of inference give for batches, one after another, in one bundle."""
+    handler, add = transform._handler, transform._add_results
+    add.start_bundle()
+    given = []
+    for batch in batches:
+        for predicted in handler.run_inference(batch, None):
+            given += add.process(predicted, 0, None)
+    return [getattr(each, "value", each) for each in [*given, *add.finish_bundle()]]
+
+
+def test_the_next_batch_begins_before_the_results_of_one_are_taken():
+    noted: list[str] = []
+    batches = [UnitBatch(batch_of_lengths(length)) for length in (1, 4, 9)]
+    end = UnitBatch(batch_of_lengths(1).slice(0, 0), is_last=True)
+    found = steps_of(Classify(Overlapping(noted), LABELS, ["text"]), [*batches, end])
+    assert noted == [
+        *("begin text 1", "begin text 4", "take text 1"),
+        *("begin text 9", "take text 4", "take text 9"),
+    ]
+    assert [batch.is_last for batch in found] == [False, False, False, True]
+    assert [batch.rows["label"].to_pylist() for batch in found[:3]] == [
+        ["low"],
+        ["middle"],
+        ["high"],
+    ]
+
+
+def test_a_batch_that_waits_comes_with_the_end_of_its_bundle():
+    noted: list[str] = []
+    transform = Classify(Overlapping(noted), LABELS, ["text"])
+    (found,) = steps_of(transform, [UnitBatch(batch_of_lengths(1))])
+    assert found.rows["label"].to_pylist() == ["low"]
+
+
+def test_what_a_bundle_that_failed_has_left_is_not_of_the_next():
+    transform = Classify(Overlapping([]), LABELS, ["text"])
+    handler, add = transform._handler, transform._add_results
+    (left,) = handler.run_inference(UnitBatch(batch_of_lengths(1)), None)
+    assert list(add.process(left, 0, None)) == []
+    (found,) = steps_of(transform, [UnitBatch(batch_of_lengths(4))])
+    assert found.rows["label"].to_pylist() == ["middle"]
+
+
+def test_rows_keep_their_time_and_window():
+    with Pipeline() as pipeline:
+        batches = pipeline | beam.Create([UnitBatch(batch_of_lengths(n)) for n in (1, 4)])
+        late = batches | beam.Map(
+            lambda batch: beam.window.TimestampedValue(batch, len(batch) * 70)
+        )
+        labelled = (
+            late
+            | beam.WindowInto(beam.window.FixedWindows(60))
+            | Classify(ByLength(), LABELS, ["text"])
+            | beam.Map(lambda batch, window=beam.DoFn.WindowParam: int(window.start))
+        )
+        assert_that(labelled, equal_to([60, 60]))
+
+
+def test_a_runner_that_takes_steps_apart_gets_results():
+    pending = Pending.of(Prediction(np.ones((1, 2), np.float32)))
+    assert pickle.loads(pickle.dumps(pending)).result().outputs.tolist() == [[1, 1]]

@@ -7,7 +7,7 @@ import pytest
 from apache_beam.testing.test_pipeline import TestPipeline as Pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-from models.inference.predictor import Prediction
+from models.inference.prediction import Prediction
 from models.packing import Tokens
 from models.quantization import Ranges
 from tests.transforms.writing.runs import SmallRun
