@@ -322,6 +322,7 @@ class Predictor:
         new = np.delete(np.arange(len(first)), known)
         pad_id = self.preprocessor.tokenizer.pad_token_id
         work = Work(tokens, first, outputs, num_skipped, pad_id)
+        is_over = threading.Event()
 
         def count(chosen: np.ndarray) -> None:
             """Reports distinct rows that are done."""
@@ -332,6 +333,8 @@ class Predictor:
 
         def run(batch: MicroBatch) -> int:
             """Computes distinct rows; returns how many positions were padding."""
+            if is_over.is_set():  # it waited for its turn, and could not be cancelled any more
+                return 0
             padded = self._attempts.run(work, batch)
             count(batch.chosen)
             return padded
@@ -348,6 +351,7 @@ class Predictor:
         try:
             padded_tokens = sum(task.result() for task in tasks)
         finally:  # nothing is computed any more when an error is told
+            is_over.set()
             for task in tasks:
                 task.cancel()
             wait(tasks)

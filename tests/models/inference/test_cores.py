@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -157,10 +158,12 @@ def test_one_that_is_idle_or_was_killed_does_not_count_and_is_forgotten(alone):
     assert not other.exists()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"cores": 3, "group": ""}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"machine": "MACHINE", "cores": 3, "group": ""}']
+)
 def test_a_sign_that_cannot_be_read_does_not_count(content, alone):
     cores.now()
-    (alone / "1-a.json").write_text(content)
+    (alone / "1-a.json").write_text(content.replace("MACHINE", cores._machine()))
     assert cores.now() == 8
 
 
@@ -173,8 +176,37 @@ def test_a_folder_that_others_may_write_to_is_not_believed(tmp_path):
     assert list(folder.iterdir()) == []
 
 
+def test_a_folder_that_inherits_its_group_is_ones_own(tmp_path):
+    tmp_path.chmod(0o2770)
+    Signs(tmp_path / "signs").renew(Process(ALL))
+    assert Signs(tmp_path / "signs").renew(Process(ALL)) == [Process(ALL)]
+
+
+def test_processes_of_other_machines_that_have_the_same_folder_do_not_count(tmp_path, monkeypatch):
+    boot = tmp_path / "boot"
+    monkeypatch.setattr(cores, "_BOOT", boot)
+    boot.write_text("another\n")
+    Signs(tmp_path / "signs").renew(Process(ALL))
+    boot.write_text("this one\n")
+    ours = Signs(tmp_path / "signs")
+    assert ours.renew(Process(ALL)) == []
+    assert Signs(tmp_path / "signs").renew(Process(ALL)) == [Process(ALL)]
+    assert len(list((tmp_path / "signs").glob("*.json"))) == 3
+
+
 def test_without_a_folder_a_process_is_alone(tmp_path):
     assert Signs(tmp_path / "none" / "signs").renew(Process(ALL)) == []
+
+
+def test_where_nothing_may_be_written_a_process_is_alone(alone, monkeypatch):
+    def none() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    monkeypatch.setattr(cores, "_state", cores._State())
+    assert cores.now() == cores.own()
+    assert CorePool("nowhere").submit(int, "7").result(timeout=60) == 7
 
 
 PROCESS = """
