@@ -173,7 +173,8 @@ def _fetched_ahead(unit: Unit) -> Iterator[CorpusFile]:
     def weigh(file: CorpusFile) -> int:
         return file.size if _is_small(file) else 0
 
-    return in_order(unit.files, begin, _AHEAD_FILES, weigh, _AHEAD_BYTES)
+    threads = _AHEAD_FILES if any(map(_is_small, unit.files)) else 1
+    return in_order(unit.files, begin, threads, weigh, _AHEAD_BYTES)
 
 
 def _is_small(file: CorpusFile) -> bool:
