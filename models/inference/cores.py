@@ -46,10 +46,15 @@ def quota() -> float | None:
     It is the least of the quotas of the group and of those that it is in, of either version
     (https://docs.kernel.org/admin-guide/cgroup-v2.html, cpu.max).
     """
+    lines = _groups_of_process().splitlines()
+    return min((value for line in lines for value in _quotas(line)), default=None)
+
+
+def _groups_of_process() -> str:
+    """Returns what the kernel says of the control groups of this process, whose names are bytes."""
     with contextlib.suppress(OSError):
-        lines = _GROUP_OF_PROCESS.read_text().splitlines()
-        return min((value for line in lines for value in _quotas(line)), default=None)
-    return None
+        return _GROUP_OF_PROCESS.read_text("utf-8", "surrogateescape")
+    return ""
 
 
 def _quotas(line: str) -> Iterator[float]:
@@ -88,10 +93,7 @@ class Process:
     @classmethod
     def this(cls) -> "Process":
         """Returns the one that this is."""
-        group = ""
-        with contextlib.suppress(OSError):
-            group = _GROUP_OF_PROCESS.read_text()
-        return cls(usable(), group)
+        return cls(usable(), _groups_of_process())
 
 
 def share(process: Process, others: list[Process], limit: float | None = None) -> float:
@@ -158,8 +160,12 @@ class Signs:
             "cores": sorted(process.cores),
             "group": process.group,
         }
-        written.write_text(json.dumps(sign))
-        written.rename(self._own)
+        try:
+            written.write_text(json.dumps(sign))
+            written.rename(self._own)
+        except OSError:  # the disk may be full
+            written.unlink(missing_ok=True)
+            raise
         atexit.unregister(self.remove)  # it is back after a suspension
         atexit.register(self.remove)
 

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -63,6 +64,11 @@ QUOTAS = {
         {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"},
         None,
     ),
+    "a name of any bytes": (
+        "0::/caf\udce9/b",
+        {"caf\udce9/cpu.max": "max 100000", "caf\udce9/b/cpu.max": "50000 100000"},
+        0.5,
+    ),
     "no groups": ("", {}, None),
     "nothing to read": ("0::/a", {}, None),
 }
@@ -73,13 +79,15 @@ def groups(tmp_path, monkeypatch):
     """Lets a test write what the kernel says of control groups."""
 
     def write(membership: str, files: dict[str, str]) -> None:
-        (tmp_path / "membership").write_text(membership + "\n" * bool(membership))
+        lines = membership + "\n" * bool(membership)
+        (tmp_path / "membership").write_text(lines, "utf-8", "surrogateescape")
         for name, content in files.items():
             (tmp_path / "groups" / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "groups" / name).write_text(content + "\n")
 
     monkeypatch.setattr(cores, "_GROUPS", tmp_path / "groups")
     monkeypatch.setattr(cores, "_GROUP_OF_PROCESS", tmp_path / "membership")
+    write.folder = tmp_path
     return write
 
 
@@ -88,6 +96,8 @@ def test_the_quota_of_a_control_group_is_found(name, groups):
     membership, files, expected = QUOTAS[name]
     groups(membership, files)
     assert quota() == expected
+    assert Signs(groups.folder / "signs").renew(Process.this()) == []
+    assert Signs(groups.folder / "signs").renew(Process.this()) == [Process.this()]
 
 
 def test_a_system_without_control_groups_has_no_quota(tmp_path, monkeypatch):
@@ -196,6 +206,20 @@ def test_processes_of_other_machines_that_have_the_same_folder_do_not_count(tmp_
 
 def test_without_a_folder_a_process_is_alone(tmp_path):
     assert Signs(tmp_path / "none" / "signs").renew(Process(ALL)) == []
+
+
+def test_a_full_disk_keeps_no_beginning_of_a_sign(tmp_path, monkeypatch):
+    def fail(path: Path, content: str) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    signs = Signs(tmp_path / "signs")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", fail)
+        assert signs.renew(Process(ALL)) == []
+    assert list((tmp_path / "signs").iterdir()) == []
+    signs.renew(Process(ALL))
+    assert Signs(tmp_path / "signs").renew(Process(ALL)) == [Process(ALL)]
 
 
 def test_where_nothing_may_be_written_a_process_is_alone(alone, monkeypatch):
