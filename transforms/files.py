@@ -216,11 +216,13 @@ def read_head(file: CorpusFile, count: int) -> bytes:
 def hold(file: CorpusFile, start: int, stop: int) -> CorpusFile:
     """Returns a file with some of its bytes at hand, fetched at once, if it is in a store.
 
+    Of a file that its server sends only whole, these are none but its first ones.
+
     Raises:
         ChangedInputError: It is not of this version any more.
         OSError: The store failed.
     """
-    if is_remote(file.path) and start < stop:
+    if is_remote(file.path) and start < stop and (not start or is_divisible(file.path)):
         from transforms.storage import stores
 
         store = stores.store_of(file.path)

@@ -1,7 +1,7 @@
 """Reading a corpus into batches."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
@@ -108,9 +108,10 @@ class _ReadUnit(beam.DoFn):
     def process(self, unit: Unit) -> Iterator[UnitBatch]:
         check_before_reading(unit.files)
         start = done = self._work.rows_done(unit)
+        reading: list[str] = []
         for pause in (*PAUSES, None):
             try:
-                for batch in self._read(unit, start):
+                for batch in self._read(unit, start, reading.append):
                     start = batch.start + batch.num_read
                     yield batch
                 break
@@ -122,19 +123,19 @@ class _ReadUnit(beam.DoFn):
             except OSError as error:
                 if pause is None:
                     raise RunError(
-                        f"reading {unit.files[0].path!r} failed {len(PAUSES) + 1} times on this "
+                        f"reading {reading[-1]!r} failed {len(PAUSES) + 1} times on this "
                         f"machine: {reason_of(error)}"
                     ) from error
             time.sleep(pause)
         nothing = pa.RecordBatch.from_pylist([], self._corpus.schema)
         yield UnitBatch(nothing, unit=unit, start=max(start, done), is_last=True)
 
-    def _read(self, unit: Unit, done: int) -> Iterator[UnitBatch]:
+    def _read(self, unit: Unit, done: int, on_file: Callable[[str], None]) -> Iterator[UnitBatch]:
         """Yields the batches after some rows: they are the same each time that a unit is read."""
         # A look at a local file costs nothing; one that grows would else be read for ever.
         local = {file.path: file for file in unit.files if not is_remote(file.path)}
         start = 0
-        for path, batch in read_unit(self._corpus, unit):
+        for path, batch in read_unit(self._corpus, unit, on_file):
             if path in local:
                 check_unchanged([local[path]])
             if start >= done:

@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import json
 import os
+import stat
 import tempfile
 import threading
 import time
@@ -22,6 +23,7 @@ from typing import Any
 
 _GROUPS = Path("/sys/fs/cgroup")
 _GROUP_OF_PROCESS = Path("/proc/self/cgroup")
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 # How often a process at work says so, and looks for others, in seconds.
 _EVERY = 1.0
@@ -44,10 +46,15 @@ def quota() -> float | None:
     It is the least of the quotas of the group and of those that it is in, of either version
     (https://docs.kernel.org/admin-guide/cgroup-v2.html, cpu.max).
     """
+    lines = _groups_of_process().splitlines()
+    return min((value for line in lines for value in _quotas(line)), default=None)
+
+
+def _groups_of_process() -> str:
+    """Returns what the kernel says of the control groups of this process, whose names are bytes."""
     with contextlib.suppress(OSError):
-        lines = _GROUP_OF_PROCESS.read_text().splitlines()
-        return min((value for line in lines for value in _quotas(line)), default=None)
-    return None
+        return _GROUP_OF_PROCESS.read_text("utf-8", "surrogateescape")
+    return ""
 
 
 def _quotas(line: str) -> Iterator[float]:
@@ -86,10 +93,7 @@ class Process:
     @classmethod
     def this(cls) -> "Process":
         """Returns the one that this is."""
-        group = ""
-        with contextlib.suppress(OSError):
-            group = _GROUP_OF_PROCESS.read_text()
-        return cls(usable(), group)
+        return cls(usable(), _groups_of_process())
 
 
 def share(process: Process, others: list[Process], limit: float | None = None) -> float:
@@ -114,11 +118,13 @@ class Signs:
     that it is alone.
 
     Args:
-        folder: Where the files are, on a file system of this machine.
+        folder: Where the files are. Other machines may have it too, as they may a `TMPDIR` on a
+            cluster's storage, and those of their processes do not count.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._machine = _machine()
         self._pid = os.getpid()
         self._own = folder / f"{self._pid}-{uuid.uuid4().hex[:8]}.json"
 
@@ -126,8 +132,7 @@ class Signs:
         """Says that this process is at work, and returns the others that are."""
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            found = self._folder.lstat()
-            if hasattr(os, "getuid") and (found.st_uid, found.st_mode) != (os.getuid(), 0o40700):
+            if not _is_own(self._folder.lstat()):
                 return []
             self._write(process)
             return list(self._others())
@@ -149,10 +154,20 @@ class Signs:
         if self._own.exists():
             os.utime(self._own)
             return
-        atexit.register(self.remove)
         written = self._own.with_suffix(".new")
-        written.write_text(json.dumps({"cores": sorted(process.cores), "group": process.group}))
-        written.rename(self._own)
+        sign = {
+            "machine": self._machine,
+            "cores": sorted(process.cores),
+            "group": process.group,
+        }
+        try:
+            written.write_text(json.dumps(sign))
+            written.rename(self._own)
+        except OSError:  # the disk may be full
+            written.unlink(missing_ok=True)
+            raise
+        atexit.unregister(self.remove)  # it is back after a suspension
+        atexit.register(self.remove)
 
     def _others(self) -> Iterator[Process]:
         now = time.time()
@@ -163,9 +178,23 @@ class Signs:
                     continue
                 if abs(now - path.stat().st_mtime) < _AT_WORK:
                     saved = json.loads(path.read_text())
-                    yield Process(frozenset(saved["cores"]), saved["group"])
+                    if saved["machine"] == self._machine:
+                        yield Process(frozenset(saved["cores"]), saved["group"])
                 else:
                     path.unlink()
+
+
+def _is_own(folder: os.stat_result) -> bool:
+    """Returns whether a folder is this user's, and nobody else's; the group it may inherit."""
+    is_private = folder.st_mode & ~stat.S_ISGID == stat.S_IFDIR | 0o700
+    return not hasattr(os, "getuid") or (is_private and folder.st_uid == os.getuid())
+
+
+def _machine() -> str:
+    """Returns what tells this machine from others, and its containers not from each other."""
+    with contextlib.suppress(OSError):
+        return _BOOT.read_text().strip()
+    return ""
 
 
 @dataclass
@@ -220,8 +249,13 @@ def now() -> float:
 
 
 def _folder() -> Path:
+    """Returns where the signs are; where none can be if nothing may be written anywhere."""
     user = f"-{os.getuid()}" if hasattr(os, "getuid") else ""
-    return Path(tempfile.gettempdir()) / f"textbeam-cores{user}"
+    try:
+        temporary = tempfile.gettempdir()
+    except FileNotFoundError:  # each is read-only, or full
+        temporary = os.devnull
+    return Path(temporary) / f"textbeam-cores{user}"
 
 
 class CorePool(ThreadPoolExecutor):

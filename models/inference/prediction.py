@@ -1,5 +1,6 @@
 """What a predictor gives for a batch, at once or later."""
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
@@ -32,11 +33,18 @@ class Pending:
     Args:
         tasks: What computes it; each gives how many positions were padding.
         finish: Makes the prediction of the sum.
+        is_over: Tells tasks that wait for their turn that nothing more is to be computed.
     """
 
-    def __init__(self, tasks: Sequence[Future[int]], finish: Callable[[int], Prediction]) -> None:
+    def __init__(
+        self,
+        tasks: Sequence[Future[int]],
+        finish: Callable[[int], Prediction],
+        is_over: threading.Event,
+    ) -> None:
         self._tasks = tasks
         self._finish = finish
+        self._is_over = is_over
 
     def result(self) -> Prediction:
         """Waits for the prediction and returns it; to be called once.
@@ -52,13 +60,16 @@ class Pending:
 
     def cancel(self) -> None:
         """Computes nothing more of it than what is under way, and waits for that."""
+        self._is_over.set()
         for task in self._tasks:
             task.cancel()
         wait(self._tasks)
 
     def then(self, change: Callable[[Prediction], Prediction]) -> "Pending":
         """Returns what will be something else made of the prediction, in place of this one."""
-        return Pending(self._tasks, lambda padded_tokens: change(self._finish(padded_tokens)))
+        return Pending(
+            self._tasks, lambda padded_tokens: change(self._finish(padded_tokens)), self._is_over
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Only a runner that takes its steps apart stores one.
@@ -67,4 +78,4 @@ class Pending:
     @classmethod
     def of(cls, prediction: Prediction) -> "Pending":
         """Returns one that is there already."""
-        return cls((), lambda padded_tokens: prediction)
+        return cls((), lambda padded_tokens: prediction, threading.Event())

@@ -331,6 +331,7 @@ class Predictor:
         new = np.delete(np.arange(len(first)), known)
         pad_id = self.preprocessor.tokenizer.pad_token_id
         work = Work(tokens, first, outputs, num_skipped, pad_id)
+        is_over = threading.Event()
 
         def count(chosen: np.ndarray) -> None:
             """Reports distinct rows that are done."""
@@ -341,6 +342,8 @@ class Predictor:
 
         def run(batch: MicroBatch) -> int:
             """Computes distinct rows; returns how many positions were padding."""
+            if is_over.is_set():  # it waited for its turn, and could not be cancelled any more
+                return 0
             padded = self._attempts.run(work, batch)
             count(batch.chosen)
             return padded
@@ -370,7 +373,7 @@ class Predictor:
                 errors = {int(row): work.errors[int(inverse[row])] for row in failed}
             return Prediction(outputs[inverse], errors, padded_tokens, self.precision)
 
-        return Pending(tasks, finish)
+        return Pending(tasks, finish, is_over)
 
     def _micro_batches(self, work: Work, new: np.ndarray) -> Iterator[MicroBatch]:
         """Returns the micro-batches of distinct rows."""

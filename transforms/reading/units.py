@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,12 +129,15 @@ def split_file(corpus: Corpus, file: CorpusFile, range_bytes: int) -> Iterable[F
     return INPUT_FORMATS[corpus.format].load().split(file, range_bytes)
 
 
-def read_unit(corpus: Corpus, unit: Unit) -> Iterator[tuple[str, ReadBatch]]:
+def read_unit(
+    corpus: Corpus, unit: Unit, on_file: Callable[[str], None] = lambda path: None
+) -> Iterator[tuple[str, ReadBatch]]:
     """Reads the rows of a unit, in file order; the same batches each time.
 
     Args:
         corpus: The plan.
         unit: A part of it.
+        on_file: Called with the path of each file whose turn comes, before it can fail.
 
     Yields:
         The path of a file, and a batch from it; every row of the unit is in its rows or rejected.
@@ -144,9 +147,12 @@ def read_unit(corpus: Corpus, unit: Unit) -> Iterator[tuple[str, ReadBatch]]:
     """
     read = INPUT_FORMATS[corpus.format].load().read
     rows_left = unit.limit
-    for file in _fetched_ahead(unit):
+    fetched = _fetched_ahead(unit)
+    for path in (file.path for file in unit.files):
         if rows_left == 0:
             return
+        on_file(path)
+        file = next(fetched)
         layout, given = corpus.beside_folders(file.path)
         part = FileRange(file, unit.start, unit.stop, unit.first_row, unit.stored_start)
         for batch in read(layout, part):
@@ -167,7 +173,8 @@ def _fetched_ahead(unit: Unit) -> Iterator[CorpusFile]:
     def weigh(file: CorpusFile) -> int:
         return file.size if _is_small(file) else 0
 
-    return in_order(unit.files, begin, _AHEAD_FILES, weigh, _AHEAD_BYTES)
+    threads = _AHEAD_FILES if any(map(_is_small, unit.files)) else 1
+    return in_order(unit.files, begin, threads, weigh, _AHEAD_BYTES)
 
 
 def _is_small(file: CorpusFile) -> bool:

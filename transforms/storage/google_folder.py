@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO
 
-from google.api_core.exceptions import GoogleAPIError, NotFound
+from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed
 from google.cloud import storage
 
 from transforms.errors import OutputError
@@ -89,9 +89,14 @@ class GoogleFolder:
             self._blob(name).upload_from_string(content, retry=RETRY)
 
     def touch(self, name: str) -> None:
-        content = self.read(name)
-        if content is not None:
-            self.write_whole(name, content)
+        with in_words(), suppress(NotFound, PreconditionFailed):
+            blob = self._bucket.get_blob(self._prefix + name, retry=RETRY)
+            if blob is None:
+                return
+            # What another has removed or replaced meanwhile does not come back.
+            same = blob.generation
+            content = blob.download_as_bytes(if_generation_match=same, retry=RETRY)
+            blob.upload_from_string(content, if_generation_match=same, retry=RETRY)
 
     def link(self, names: Mapping[str, str]) -> None:
         _each(list(names), lambda new: self._copy(names[new], new))

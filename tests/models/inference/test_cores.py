@@ -1,6 +1,8 @@
+import errno
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -62,6 +64,11 @@ QUOTAS = {
         {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"},
         None,
     ),
+    "a name of any bytes": (
+        "0::/caf\udce9/b",
+        {"caf\udce9/cpu.max": "max 100000", "caf\udce9/b/cpu.max": "50000 100000"},
+        0.5,
+    ),
     "no groups": ("", {}, None),
     "nothing to read": ("0::/a", {}, None),
 }
@@ -72,13 +79,15 @@ def groups(tmp_path, monkeypatch):
     """Lets a test write what the kernel says of control groups."""
 
     def write(membership: str, files: dict[str, str]) -> None:
-        (tmp_path / "membership").write_text(membership + "\n" * bool(membership))
+        lines = membership + "\n" * bool(membership)
+        (tmp_path / "membership").write_text(lines, "utf-8", "surrogateescape")
         for name, content in files.items():
             (tmp_path / "groups" / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "groups" / name).write_text(content + "\n")
 
     monkeypatch.setattr(cores, "_GROUPS", tmp_path / "groups")
     monkeypatch.setattr(cores, "_GROUP_OF_PROCESS", tmp_path / "membership")
+    write.folder = tmp_path
     return write
 
 
@@ -87,6 +96,8 @@ def test_the_quota_of_a_control_group_is_found(name, groups):
     membership, files, expected = QUOTAS[name]
     groups(membership, files)
     assert quota() == expected
+    assert Signs(groups.folder / "signs").renew(Process.this()) == []
+    assert Signs(groups.folder / "signs").renew(Process.this()) == [Process.this()]
 
 
 def test_a_system_without_control_groups_has_no_quota(tmp_path, monkeypatch):
@@ -157,10 +168,12 @@ def test_one_that_is_idle_or_was_killed_does_not_count_and_is_forgotten(alone):
     assert not other.exists()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"cores": 3, "group": ""}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"machine": "MACHINE", "cores": 3, "group": ""}']
+)
 def test_a_sign_that_cannot_be_read_does_not_count(content, alone):
     cores.now()
-    (alone / "1-a.json").write_text(content)
+    (alone / "1-a.json").write_text(content.replace("MACHINE", cores._machine()))
     assert cores.now() == 8
 
 
@@ -173,8 +186,51 @@ def test_a_folder_that_others_may_write_to_is_not_believed(tmp_path):
     assert list(folder.iterdir()) == []
 
 
+def test_a_folder_that_inherits_its_group_is_ones_own(tmp_path):
+    tmp_path.chmod(0o2770)
+    Signs(tmp_path / "signs").renew(Process(ALL))
+    assert Signs(tmp_path / "signs").renew(Process(ALL)) == [Process(ALL)]
+
+
+def test_processes_of_other_machines_that_have_the_same_folder_do_not_count(tmp_path, monkeypatch):
+    boot = tmp_path / "boot"
+    monkeypatch.setattr(cores, "_BOOT", boot)
+    boot.write_text("another\n")
+    Signs(tmp_path / "signs").renew(Process(ALL))
+    boot.write_text("this one\n")
+    ours = Signs(tmp_path / "signs")
+    assert ours.renew(Process(ALL)) == []
+    assert Signs(tmp_path / "signs").renew(Process(ALL)) == [Process(ALL)]
+    assert len(list((tmp_path / "signs").glob("*.json"))) == 3
+
+
 def test_without_a_folder_a_process_is_alone(tmp_path):
     assert Signs(tmp_path / "none" / "signs").renew(Process(ALL)) == []
+
+
+def test_a_full_disk_keeps_no_beginning_of_a_sign(tmp_path, monkeypatch):
+    def fail(path: Path, content: str) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    signs = Signs(tmp_path / "signs")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", fail)
+        assert signs.renew(Process(ALL)) == []
+    assert list((tmp_path / "signs").iterdir()) == []
+    signs.renew(Process(ALL))
+    assert Signs(tmp_path / "signs").renew(Process(ALL)) == [Process(ALL)]
+
+
+def test_where_nothing_may_be_written_a_process_is_alone(alone, monkeypatch):
+    def none() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    monkeypatch.setattr(cores, "_state", cores._State())
+    assert cores.now() == cores.own()
+    assert CorePool("nowhere").submit(int, "7").result(timeout=60) == 7
 
 
 PROCESS = """

@@ -3,6 +3,7 @@
 import errno
 import os
 import threading
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import tensorflow as tf
 
 from models import faults
 from models.errors import RunError
+from models.inference import cores
+from models.inference import predictor as predictors
 from models.inference.predictor import Predictor
 from tests.models.inference.predicting import (
     AREA,
@@ -73,6 +76,34 @@ def test_a_fault_that_stays_ends_the_run_and_rejects_nothing(
     with pytest.raises(RunError, match=told):
         predictor.predict(encode(predictor, texts[:num_texts]))
     assert len(pauses) >= 3
+
+
+def test_what_waits_for_its_turn_is_not_computed_once_the_run_has_ended(
+    classifier, texts, monkeypatch
+):
+    monkeypatch.setattr(cores, "own", lambda: 16)
+    monkeypatch.setattr(cores, "now", lambda: 0.5)  # one at a time, of 32 threads
+    predictor, computed = watched(classifier, area=1)  # a micro-batch is a row
+    tokens = encode(predictor, texts)
+    begun, is_over = [], threading.Event()
+
+    def fail(features):
+        begun.append(features)
+        if len(begun) == 1:
+            threading.Event().wait(0.3)  # meanwhile the others come to wait for their turn
+            raise RunError("the first fails")
+        is_over.wait(60)
+        return computed.computation(features)
+
+    def wait(tasks):
+        is_over.set()
+        return futures.wait(tasks)
+
+    monkeypatch.setattr(predictor._attempts, "_compute", fail)
+    monkeypatch.setattr(predictors, "wait", wait)
+    with pytest.raises(RunError, match="the first fails"):
+        predictor.predict(tokens)
+    assert len(begun) <= 2 < len(tokens)
 
 
 def test_a_single_row_without_memory_ends_the_run(classifier):

@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 from transforms.files import CorpusFile
@@ -99,3 +101,12 @@ def test_the_first_rows_count_rejected_ones_and_open_no_file_too_many(tmp_path):
     ]
     (unit,) = plan_units(corpus, 8)
     assert sum(batch.num_rows for _, batch in read_unit(corpus, unit)) == 8
+
+
+def test_files_of_this_machine_are_read_without_threads(tmp_path, monkeypatch):
+    for number in range(20):
+        (tmp_path / f"{number:02}.txt").write_text(f"{number}\n")
+    corpus = plan_corpus([str(tmp_path)])
+    (unit,) = plan_units(corpus)
+    monkeypatch.setattr(threading.Thread, "start", None)  # whoever starts one fails
+    assert texts_of(corpus, unit) == [str(number) for number in range(20)]

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from models.errors import RunError
 from tests.faults import null_run as null_runs
 from tests.faults.null_run import null_run
 from tests.storage_proxy import StorageProxy
@@ -270,3 +271,21 @@ def test_a_file_of_which_the_text_of_another_version_has_been_fetched_is_not_wri
     with pytest.raises(ChangedInputError, match=r"02.txt' changed after the run was planned"):
         null_run([f"{bucket}/in"], str(tmp_path / "out"))
     assert not (tmp_path / "out" / "_MANIFEST.json").exists()
+
+
+def test_the_file_is_named_whose_turn_it_is_when_storage_fails(proxy, bucket, monkeypatch):
+    monkeypatch.setattr("transforms.read.PAUSES", (0.0,))
+    for number in range(FILES):
+        put(f"{bucket}/in/{number:02}.txt", as_lines(texts_of(number)))
+    corpus = plan_corpus(find_files([f"{bucket}/in"]))
+    (unit,) = plan_units(corpus)
+    reader = _ReadUnit(corpus, _All(corpus, None), RunProgress())
+    proxy.fault = lambda method, path: 400 if "07.txt" in path or "09.txt" in path else None
+    read: list[UnitBatch] = []
+    try:
+        with pytest.raises(RunError, match=r"^reading '.*/in/07.txt' failed 2 times"):
+            read.extend(reader.process(unit))
+    finally:
+        proxy.fault = lambda method, path: None
+    found = [text for batch in read for text in batch.rows.column("text").to_pylist()]
+    assert found == [text for number in range(7) for text in texts_of(number)]

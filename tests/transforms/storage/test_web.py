@@ -19,17 +19,24 @@ LINES = [f"line {number}" for number in range(500)]
 TEXT = "\n".join(LINES).encode()
 
 
-def parquet() -> bytes:
+def parquet(more: int = 0) -> bytes:
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table({"text": LINES}), sink, row_group_size=100)
+    padding = [number.to_bytes(2, "big") * (more // 2) for number in range(len(LINES))]
+    table = pa.table({"text": LINES, "padding": padding})
+    pq.write_table(table, sink, row_group_size=100, compression="none", use_dictionary=False)
     return sink.getvalue().to_pybytes()
 
 
 @pytest.mark.parametrize("has_ranges", [True, False])
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("a.txt", TEXT), ("a.txt.gz", gzip.compress(TEXT, mtime=0)), ("a.parquet", parquet())],
-    ids=["lines", "gzip", "parquet"],
+    [
+        ("a.txt", TEXT),
+        ("a.txt.gz", gzip.compress(TEXT, mtime=0)),
+        ("a.parquet", parquet()),
+        ("a.parquet", parquet(1000)),  # whose footer is looked at first
+    ],
+    ids=["lines", "gzip", "parquet", "large parquet"],
 )
 def test_a_file_is_read_with_and_without_ranges(web, has_ranges, name, content):
     web.has_ranges = has_ranges
