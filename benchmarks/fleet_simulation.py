@@ -218,7 +218,8 @@ def scene_of(size: int, shape: Shape, machine: Machine, unit_bytes: int | None =
         size: Bytes of the input.
         shape: The model.
         machine: Each of the workers.
-        unit_bytes: Bytes of a unit; what a run would choose if None.
+        unit_bytes: Bytes that a unit has at most; what a run would choose if None. It has as many
+            whole files as fit.
     """
     rows = size / _TEXT_BYTES
     tokens = rows * _TEXT_TOKENS
@@ -229,10 +230,11 @@ def scene_of(size: int, shape: Shape, machine: Machine, unit_bytes: int | None =
     slots = machine.slots * (_THREADS if machine.accelerators else 1)
     files = max(1, size // _FILE_BYTES)
     corpus = Corpus((), "text", None, False, files=(CorpusFile("", size),))
+    most = unit_bytes or unit_bytes_of(corpus)
     return Scene(
         size,
         files,
-        unit_bytes or unit_bytes_of(corpus),
+        most // _FILE_BYTES * _FILE_BYTES or most,
         size / took[0] / slots,
         slots,
         machine.start_seconds - COSTS.process_start,

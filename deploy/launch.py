@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from models.errors import UserError
-from pipelines.options import Parser, unknown_to_beam
+from pipelines.options import Parser, unknown_to_beam, value_of
 from pipelines.reporting.console import run_command, run_process
 
 # Between the paths of the input: white space before a scheme, since a name may hold some, too.
@@ -84,22 +84,16 @@ def launch(parameters: Sequence[str]) -> int:
     parser = command.make_parser()
     flags = flags_of(parameters, parser)
     flags = _without_unknown(flags, parser)
-    location = _value_of("--template_location", flags)
+    location = value_of("--template_location", flags)
     if location is None:
         raise UserError("--template_location is missing: this file is what a launcher runs")
     image = os.environ.get("TEXTBEAM_IMAGE")
-    if image and _value_of("--sdk_container_image", flags) is None:
+    if image and value_of("--sdk_container_image", flags) is None:
         flags.append(f"--sdk_container_image={image}")
     code = command.main(flags)
     if code == 0 and not _is_written(location):
         _write_job_of_nothing(flags, parser)
     return code
-
-
-def _value_of(name: str, flags: Sequence[str]) -> str | None:
-    """Returns the last value of a flag, if it has any."""
-    values = [flag.partition("=")[2] for flag in flags if flag.startswith(f"{name}=")]
-    return values[-1] if values else None
 
 
 def _without_unknown(flags: Sequence[str], parser: Parser) -> list[str]:

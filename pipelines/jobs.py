@@ -8,7 +8,6 @@ that is done it prints the summary that its run would have printed.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from models.errors import RunError, UserError
@@ -101,6 +100,7 @@ def _list(service: "Service") -> int:
     from pipelines.dataflow.service import ServiceError, state_of
     from pipelines.dataflow.submission import COMMAND_LABEL
     from transforms.progress import ROWS_DONE
+    from transforms.storage.ahead import in_order
 
     def is_ours(job: "Job") -> bool:
         return COMMAND_LABEL in job.labels or job.name.startswith("textbeam-")
@@ -113,17 +113,17 @@ def _list(service: "Service") -> int:
         except ServiceError:  # counters are kept for some weeks
             return ""
 
-    with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        rows = list(pool.map(rows_of, found))
+    rows = list(in_order(found, rows_of, _AT_A_TIME))
     with report():
         if not found:
             place = service.place
             print(f"no jobs of Textbeam in {place.region} of project {place.project}")
             return 0
         table = Table.grid(padding=(0, 2))
-        for title in ("job", "state", "rows", "started", "name"):
+        titles = ("job", "state", "rows", "started", "name")
+        for title in titles:
             table.add_column(justify="right" if title == "rows" else "left")
-        table.add_row(*(f"[bold]{title}" for title in ("job", "state", "rows", "started", "name")))
+        table.add_row(*(f"[bold]{title}" for title in titles))
         for job, done in zip(found, rows, strict=True):
             cells = (job.id, state_of(job), done, _started(job), job.name)
             table.add_row(*(escape(visible(cell)) for cell in cells))

@@ -120,6 +120,14 @@ def beam_options(argv: Sequence[str]) -> argparse.Namespace:
     return _beam_parser().parse_known_args(argv)[0]
 
 
+def value_of(flag: str, argv: Sequence[str]) -> str | None:
+    """Returns the last value of a flag, if it is given; imports no Beam."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(flag, dest="value")
+    value: str | None = parser.parse_known_args(argv)[0].value
+    return value
+
+
 class HelpBeam(argparse.Action):
     """Prints the options of Apache Beam."""
 

@@ -252,7 +252,7 @@ class _Control:
         check = self
 
         class Servicer(beam_fn_api_pb2_grpc.BeamFnControlServicer):
-            def Control(self, requests: Any, context: Any) -> Iterator[Any]:  # noqa: N802
+            def Control(self, requests: Any, context: Any) -> Iterator[Any]:  # noqa: N802 - gRPC calls it so
                 check.has_worker.set()
                 check._is_over.wait()
                 return iter(())

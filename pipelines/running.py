@@ -1,6 +1,5 @@
 """Running a Beam pipeline, on this machine or elsewhere."""
 
-import argparse
 import contextlib
 import logging
 import threading
@@ -15,6 +14,7 @@ from models.inference import runtime
 from pipelines import portable
 from pipelines.dataflow.checks import DATAFLOW
 from pipelines.failures import root_cause
+from pipelines.options import value_of
 from pipelines.reporting.console import progress_bar
 
 if TYPE_CHECKING:
@@ -56,20 +56,12 @@ _READER, _READER_SECONDS = "wait_until_finish_read", 5.0
 _CANCEL_MILLISECONDS = 60_000
 
 
-def _value_of(flag: str, beam_flags: Sequence[str]) -> str | None:
-    """Returns the value of an option of Beam, without importing Beam."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument(flag, dest="value")
-    value: str | None = parser.parse_known_args(beam_flags)[0].value
-    return value
-
-
 def runner_of(beam_flags: Sequence[str]) -> str:
     """Returns the class name of the runner that Beam options ask for, without importing Beam.
 
     Beam takes the name of a runner in any case, with its module, and without `Runner` at the end.
     """
-    given = _value_of("--runner", beam_flags) or _LOCAL_RUNNER
+    given = value_of("--runner", beam_flags) or _LOCAL_RUNNER
     name = given.rpartition(".")[2]
     for known in (*_LOCAL_RUNNERS, DATAFLOW):
         if name.lower() in (known.lower(), known.removesuffix("Runner").lower()):
@@ -89,7 +81,7 @@ def check_template(runner: str, beam_flags: Sequence[str]) -> None:
         runner: Class name of the runner.
         beam_flags: Options of Beam.
     """
-    location = _value_of("--template_location", beam_flags)
+    location = value_of("--template_location", beam_flags)
     if location and runner != DATAFLOW:
         raise UserError(f"--template_location={location} is for --runner={DATAFLOW}")
 

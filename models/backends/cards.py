@@ -25,8 +25,8 @@ def claimed(devices: Path = _DEVICES, folder: Path | None = None) -> int | None:
     """Returns the number of the card that this process should compute on.
 
     Each process of a user takes one that no other has, for as long as it lives; when all are
-    taken, cards are shared. Otherwise all would compute on the first, and the libraries would take
-    memory on each.
+    taken, or nobody can say which are, cards are shared. Otherwise all would compute on the first,
+    and the libraries would take memory on each.
 
     Args:
         devices: The folder of devices.
@@ -40,8 +40,7 @@ def claimed(devices: Path = _DEVICES, folder: Path | None = None) -> int | None:
     if count < 2 or "CUDA_VISIBLE_DEVICES" in os.environ:
         return None
     folder = folder or Path(tempfile.gettempdir()) / f"textbeam-cards-{os.getuid()}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for number in range(count):
+    for number in range(count if _is_private(folder) else 0):
         lock = FileLock(folder / f"{number}.lock")
         try:
             lock.acquire(blocking=False)
@@ -50,3 +49,13 @@ def claimed(devices: Path = _DEVICES, folder: Path | None = None) -> int | None:
         _held.append(lock)
         return number
     return os.getpid() % count
+
+
+def _is_private(folder: Path) -> bool:
+    """Returns whether a folder, which is made if it is not there, is this user's alone."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return False
+    return (found.st_uid, found.st_mode) == (os.getuid(), 0o40700)

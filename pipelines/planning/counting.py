@@ -1,7 +1,6 @@
 """Counting the tokens of texts as a run would, without starting TensorFlow."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from models.presets.preset import Preset
 from models.tokenizers.library import library_tokens
 from models.tokenizers.library_tokenizers import library_of
 from models.windows import LongText, pack_windows
+from transforms.storage.ahead import in_order
 
 _TEXTS_A_TASK = 128
 
@@ -84,13 +84,13 @@ class TokenCounter:
                 texts of pairs.
         """
         spans = range(0, len(segments[0]), _TEXTS_A_TASK)
-        with ThreadPoolExecutor(cores.own()) as pool:
-            parts = list(
-                pool.map(
-                    lambda start: self._count([s.slice(start, _TEXTS_A_TASK) for s in segments]),
-                    spans,
-                )
+        parts = list(
+            in_order(
+                spans,
+                lambda start: self._count([s.slice(start, _TEXTS_A_TASK) for s in segments]),
+                cores.own(),
             )
+        )
         nothing = np.zeros(0, np.int64)
         return Counts.concatenate(parts or [Counts(nothing, nothing, nothing, nothing)])
 

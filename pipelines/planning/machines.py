@@ -235,12 +235,8 @@ def offers(
         work: The run.
         num_units: Units that the work is cut into, at least one.
         deadline: Seconds that it may take.
-        prices: What an hour of a machine costs, by name.
-
-    Raises:
-        UserError: A price is that of a machine that is not known.
+        prices: What an hour of a machine costs, by name, of those that `check_prices` allows.
     """
-    check_prices(prices)
     found = []
     for machine in machines():
         took = machine.seconds(work)

@@ -9,7 +9,10 @@ from pipelines.planning.counting import TokenCounter
 from pipelines.planning.estimate import CorpusEstimate, estimate
 from pipelines.planning.machines import Offer, Work, check_prices, offers
 from pipelines.planning.sample import Sample, take_sample
-from pipelines.planning.units import expected_units
+from transforms.files import CorpusFile, is_divisible
+from transforms.reading.decompress import compression_suffix
+from transforms.reading.readers import FileRange
+from transforms.reading.units import plan_units
 
 if TYPE_CHECKING:
     from pipelines.job import Asked
@@ -27,7 +30,7 @@ class RunEstimate:
         counts: What it would count.
         shape: The size of the model.
         operations: Floating-point operations of the model, for all rows, without padding.
-        num_units: Units that the work is cut into.
+        num_units: About how many units the work is cut into.
         offers: What machines would do.
     """
 
@@ -56,7 +59,7 @@ def estimate_run(asked: "Asked", corpus: "Corpus") -> RunEstimate:
     counts = estimate(sample, counter, asked.sequence_length)
     shape = EncoderShape.of_config(asked.preset.backbone_config)
     operations = shape.operations(counts.computed.value, counts.squares.value)
-    num_units = expected_units(corpus, args.limit)
+    num_units = len(plan_units(corpus, args.limit, split=_cut_by_size))
     work = Work(
         counts.rows.value,
         counts.tokens.value,
@@ -68,3 +71,11 @@ def estimate_run(asked: "Asked", corpus: "Corpus") -> RunEstimate:
     )
     found = offers(work, num_units, args.deadline, prices)
     return RunEstimate(asked, corpus, sample, counts, shape, operations, num_units, found)
+
+
+def _cut_by_size(corpus: "Corpus", file: CorpusFile, range_bytes: int) -> Sequence[FileRange]:
+    """Returns about as many ranges as a run would cut a file into, without opening it."""
+    is_frameless = compression_suffix(file.path) in (".gz", ".bz2")
+    if is_frameless or not is_divisible(file.path):
+        return (FileRange(file),)
+    return (FileRange(file),) * max(1, -(-file.size // range_bytes))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from typing import Any
 
 from rich.bar import Bar
@@ -19,6 +20,8 @@ from transforms.reading.formats.record import INPUT_FORMATS
 _BAR_WIDTH = 24
 _DIGITS = 3  # of a number that is estimated
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
+_TEXTS = ("machine", "in", "bound by")
+_EXPENDABLE = ("bound by", "in", "tokens/s")  # columns, where a terminal has no room for all
 _BOUNDS = {"model": "the model", "tokenizing": "tokenizing", "python": "Python"}
 
 
@@ -26,14 +29,14 @@ def print_plan(plan: RunEstimate) -> None:
     """Prints a plan for a person."""
     console = report_console()
     console.print(
-        f"[bold]{_about(plan.counts.rows)} rows[/bold], {_about(plan.counts.tokens)} tokens; "
+        f"[bold]{_about(plan.counts.rows, 'row')}[/bold], {_about(plan.counts.tokens, 'token')}; "
         "nothing was written"
     )
     console.print()
     console.print(_facts(plan))
     _print_lengths(console, plan.counts.lengths, plan.asked.sequence_length)
     console.print()
-    console.print(_machines(plan))
+    console.print(_machines(plan, console))
     console.print()
     for line in _notes(plan):
         console.print(f"[dim]{escape(line)}[/dim]")
@@ -43,8 +46,9 @@ def as_json(plan: RunEstimate) -> str:
     """Returns a plan as one line of JSON.
 
     Its keys are `status` (`planned`), `input`, `sample`, what a run would count (`rows`,
-    `rejected`, `tokens`, `truncated`, `computed_tokens`, each with its `estimate` and an `error`:
-    19 times in 20 it is not farther off), `lengths`, `model`, `units` and `machines`.
+    `rejected`, `tokens`, `computed_tokens`, each with its `estimate`, and `truncated` with the
+    `share` of the rows; all with an `error`: 19 times in 20 it is not farther off), `lengths`,
+    `model`, `units` and `machines`.
     """
     counts, sample = plan.counts, plan.sample
     lengths = counts.lengths
@@ -64,7 +68,7 @@ def as_json(plan: RunEstimate) -> str:
         "rows": _both(counts.rows),
         "rejected": _both(counts.rejected),
         "tokens": _both(counts.tokens),
-        "truncated": counts.truncated._asdict() | {"of": "rows that are not rejected"},
+        "truncated": {"share": counts.truncated.value, "error": counts.truncated.error},
         "computed_tokens": _both(counts.computed),
         "lengths": {
             "median": lengths.median,
@@ -83,7 +87,6 @@ def as_json(plan: RunEstimate) -> str:
         "units": plan.num_units,
         "machines": [_offer(plan, offer) for offer in plan.offers],
     }
-    said["truncated"] = {"share": counts.truncated.value, "error": counts.truncated.error}
     return json.dumps(said)
 
 
@@ -119,7 +122,7 @@ def _facts(plan: RunEstimate) -> Table:
     if counts.rejected.value:
         table.add_row("rejected", f"{_with_error(counts.rejected)} of them")
     good = counts.rows.value - counts.rejected.value
-    mean = f", {counts.tokens.value / good:.0f} a row" if good else ""
+    mean = f", {counts.tokens.value / good:,.0f} a row" if good else ""
     table.add_row("tokens", f"{_with_error(counts.tokens)}{mean}")
     unit = "window" if asked.args.long_text == "windows" else "text"
     share, error = 100 * counts.truncated.value, 100 * counts.truncated.error
@@ -169,33 +172,50 @@ def _print_lengths(console: Console, lengths: Lengths, sequence_length: int) -> 
     console.print(table)
 
 
-def _machines(plan: RunEstimate) -> Table:
-    args = plan.asked.args
-    table = Table.grid(padding=(0, 2))
-    titles = ["machine", "in", "bound by", "tokens/s", "alone"]
+def _machines(plan: RunEstimate, console: Console) -> Table:
+    """Returns what machines would do, in as many columns as the console has room for."""
+    columns = _columns(plan)
+    table = _table_of(columns)
+    unbounded = console.options.update(max_width=sys.maxsize)
+    for title in _EXPENDABLE:
+        if console.measure(table, options=unbounded).maximum <= console.width:
+            break
+        del columns[title]
+        table = _table_of(columns)
+    return table
+
+
+def _columns(plan: RunEstimate) -> dict[str, list[str]]:
+    """Returns what is said of each machine, by the titles of the columns."""
+    args, found = plan.asked.args, plan.offers
+    computed = plan.counts.computed.value
+    columns = {
+        "machine": [
+            offer.machine.name + ("" if offer.machine.is_measured else " *") for offer in found
+        ],
+        "in": [offer.precision for offer in found],
+        "bound by": [_BOUNDS[offer.bound] for offer in found],
+        "tokens/s": [
+            _in_units(computed / offer.seconds if offer.seconds else 0).strip() for offer in found
+        ],
+        "alone": [_hours(offer.elapsed(1)) for offer in found],
+    }
     if args.deadline is not None:
-        titles += ["workers", "together"]
-    if args.price:
-        titles.append("cost")
-    for title in titles:
-        is_text = title in ("machine", "in", "bound by")
-        table.add_column(justify="left" if is_text else "right")
-    table.add_row(*(f"[bold]{title}[/bold]" for title in titles))
-    for offer in plan.offers:
-        mark = "" if offer.machine.is_measured else " *"
-        rate = plan.counts.computed.value / offer.seconds if offer.seconds else 0
-        row = [
-            f"{offer.machine.name}{mark}",
-            offer.precision,
-            _BOUNDS[offer.bound],
-            _in_units(rate).strip(),
-            _hours(offer.elapsed(1)),
+        columns["workers"] = [f"{offer.workers:,}" if offer.workers else "–" for offer in found]
+        columns["together"] = [
+            _hours(offer.elapsed(offer.workers)) if offer.workers else "" for offer in found
         ]
-        if args.deadline is not None:
-            many = offer.workers
-            row += ["–", ""] if many is None else [f"{many:,}", _hours(offer.elapsed(many))]
-        if args.price:
-            row.append("" if offer.cost is None else f"{offer.cost:,.2f}")
+    if args.price:
+        columns["cost"] = ["" if offer.cost is None else f"{offer.cost:,.2f}" for offer in found]
+    return columns
+
+
+def _table_of(columns: dict[str, list[str]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for title in columns:
+        table.add_column(justify="left" if title in _TEXTS else "right", no_wrap=True)
+    table.add_row(*(f"[bold]{title}[/bold]" for title in columns))
+    for row in zip(*columns.values(), strict=True):
         table.add_row(*row)
     return table
 
@@ -204,7 +224,7 @@ def _notes(plan: RunEstimate) -> list[str]:
     """Returns what is to be known of the numbers."""
     args = plan.asked.args
     notes = []
-    if not plan.sample.is_whole:
+    if not plan.sample.is_whole or plan.counts.tokens.error:
         notes.append("± is where the numbers are 19 times in 20, if the sample is like the rest.")
     notes.append(
         "Texts that occur again are computed once by a run, and each time here; padding and heads "
@@ -223,6 +243,9 @@ def _notes(plan: RunEstimate) -> list[str]:
         if any(offer.workers is None for offer in plan.offers):
             said += f"; –: no number does, with {plan.num_units:,} units and a start"
         notes.append(f"{said}.")
+    shown = {offer.machine.name for offer in plan.offers}
+    if gone := [name for name in dict(args.price or ()) if name not in shown]:
+        notes.append(f"Not shown, for want of a speed in {args.precision}: {', '.join(gone)}.")
     if not args.price:
         notes.append("With --price=MACHINE=PRICE, what an hour of it costs, costs are shown.")
     return notes
@@ -234,13 +257,13 @@ def _with_error(number: Estimate) -> str:
     return f"{_about(number)} ± {100 * number.error / number.value:.1f}%"
 
 
-def _about(number: Estimate) -> str:
-    """Returns a number, rounded if it is estimated."""
+def _about(number: Estimate, noun: str = "") -> str:
+    """Returns a number, rounded if it is estimated, of what a noun names."""
     value = number.value
     if number.error and value >= 1:
         digits = math.floor(math.log10(value)) + 1
         value = round(value, min(0, _DIGITS - digits))
-    return f"{value:,.0f}"
+    return counted(round(value), noun) if noun else f"{value:,.0f}"
 
 
 def _in_units(number: float) -> str:

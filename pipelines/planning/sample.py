@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -18,6 +17,7 @@ from transforms.files import map_files
 from transforms.reading.corpus import Corpus
 from transforms.reading.formats.record import INPUT_FORMATS
 from transforms.reading.units import Unit, read_unit
+from transforms.storage.ahead import in_order
 
 SMALL_BYTES = 8 << 20
 """A corpus of no more bytes, as stored, is read whole, if it does not hold far more."""
@@ -178,8 +178,7 @@ def _scattered_rows(corpus: Corpus, num_rows: int | None) -> Sample:
     # Where a few files must be read from their beginnings, the more of each.
     share = max(_LEAST_TEXT_BYTES, _TEXT_BYTES // min(places.num_files, _TEXT_BYTES))
     while draws < _MOST_PLACES:
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            group = list(pool.map(places.at, islice(drawn, _AT_ONCE)))
+        group = list(in_order(list(islice(drawn, _AT_ONCE)), places.at, _AT_ONCE))
         draws += len(group)
         times = Counter(place.unit.name for place in group)
         new = {place.unit.name: place for place in group if place.unit.name not in reads}
@@ -225,8 +224,7 @@ def _groups(places: Sequence[Place]) -> Iterator[Sequence[Place]]:
 
 
 def _read_at_once(corpus: Corpus, places: Sequence[Place], most_bytes: int) -> list[_Read]:
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(lambda place: _read(corpus, place, most_bytes), places))
+    return list(in_order(places, lambda place: _read(corpus, place, most_bytes), _AT_ONCE))
 
 
 def _read(corpus: Corpus, place: Place, most_bytes: int) -> _Read:

@@ -83,17 +83,6 @@ def files_in(folder):
     return {path: path.read_bytes() for path in folder.rglob("*.*")}
 
 
-def test_a_job_elsewhere_goes_on_when_the_wait_for_it_is_interrupted(
-    classify, earlier, tmp_path, monkeypatch
-):
-    job = _Job(interrupted=True, is_lost=True)
-    monkeypatch.setattr(Elsewhere, "job", job)
-    found = classify(f"--input={tmp_path}/a.txt", ELSEWHERE, "--if_exists=overwrite")
-    assert (found.code, found.out) == (130, "")
-    assert found.error_line.startswith("interrupted; the job may go on elsewhere, and its files")
-    assert not job.is_cancelled
-
-
 def test_a_job_that_needs_this_process_is_cancelled_when_the_wait_for_it_is_interrupted(
     classify, earlier, tmp_path, monkeypatch
 ):
@@ -108,13 +97,15 @@ def test_a_job_that_needs_this_process_is_cancelled_when_the_wait_for_it_is_inte
     assert files_in(earlier.folder) == before
 
 
-def test_what_a_job_has_written_stays_if_nobody_knows_whether_it_goes_on(
+def test_a_job_elsewhere_goes_on_and_keeps_its_files_when_the_wait_for_it_is_interrupted(
     classify, earlier, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(Elsewhere, "job", _Job(interrupted=True, is_lost=True))
+    job = _Job(interrupted=True, is_lost=True)
+    monkeypatch.setattr(Elsewhere, "job", job)
     found = classify(f"--input={tmp_path}/a.txt", ELSEWHERE, "--if_exists=overwrite")
     assert (found.code, found.out) == (130, "")
     assert found.error_line.startswith("interrupted; the job may go on elsewhere, and its files")
+    assert not job.is_cancelled
     assert list(earlier.folder.glob("_runs/*/plan.json"))
     again = classify(f"--input={tmp_path}/a.txt", "--if_exists=overwrite")
     assert "is being written by another run" in again.error

@@ -71,6 +71,10 @@ class Unit:
         return cls(**{**saved, "files": tuple(files)})
 
 
+SplitFile = Callable[[Corpus, CorpusFile, int], Iterable[FileRange]]
+"""Cuts a file of a corpus into ranges of about so many bytes."""
+
+
 def unit_bytes_of(corpus: Corpus) -> int:
     """Returns how many bytes of the files of a corpus, as stored, make a unit."""
     share = min(max(corpus.size // _SHARE, _LEAST_BYTES), _MOST_BYTES)
@@ -78,7 +82,10 @@ def unit_bytes_of(corpus: Corpus) -> int:
 
 
 def plan_units(
-    corpus: Corpus, limit: int | None = None, unit_bytes: int | None = None
+    corpus: Corpus,
+    limit: int | None = None,
+    unit_bytes: int | None = None,
+    split: SplitFile | None = None,
 ) -> tuple[Unit, ...]:
     """Cuts a corpus into units, in the order of its files.
 
@@ -87,14 +94,16 @@ def plan_units(
         limit: Read only this many rows, the first in the order of the files, rejected ones
             included: one unit.
         unit_bytes: About how many bytes of the files, as stored, make a unit.
+        split: How files are cut, if not by `split_file`.
     """
+    split = split or split_file
     if limit is not None:
         return (Unit(corpus.files, size=corpus.size, limit=limit),)
     most = unit_bytes or unit_bytes_of(corpus)
     units: list[Unit] = []
     group: list[CorpusFile] = []
     group_bytes = 0
-    ranges_of_all = map_files(corpus.files, lambda file: tuple(split_file(corpus, file, most)))
+    ranges_of_all = map_files(corpus.files, lambda file: tuple(split(corpus, file, most)))
     for file, ranges in zip(corpus.files, ranges_of_all, strict=True):
         if group and group_bytes + file.size > most:
             units.append(Unit(tuple(group), size=group_bytes))

@@ -118,3 +118,16 @@ def test_memory_of_a_card_is_taken_as_it_is_needed_unless_the_user_says_otherwis
             timeout=120,
         )
         assert done.stdout.strip() == expected, done.stderr
+
+
+def test_a_folder_that_others_may_write_to_is_not_used(devices, tmp_path):
+    folder = tmp_path / "cards"
+    folder.mkdir()
+    folder.chmod(0o777)
+    assert cards.claimed(devices, folder) in (0, 1)
+    assert list(folder.iterdir()) == []
+
+
+def test_without_a_folder_cards_are_shared(devices, tmp_path):
+    (tmp_path / "cards").touch()
+    assert cards.claimed(devices, tmp_path / "cards") in (0, 1)

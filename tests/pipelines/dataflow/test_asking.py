@@ -53,9 +53,7 @@ def test_a_repair_leaves_a_job_at_work_alone(bucket, detached, tmp_path):
 
 
 @pytest.mark.parametrize("state", ["FAILED", "CANCELLED", "DONE"])
-def test_a_job_that_has_ended_is_no_longer_waited_for_however_young_its_lock(
-    stub, bucket, state, monkeypatch
-):
+def test_a_job_that_has_ended_is_no_longer_waited_for_however_young_its_lock(stub, bucket, state):
     bucket.classify(*stub.flags(bucket.path), "--detach")
     stub.last.end(f"JOB_STATE_{state}")
     found = bucket.classify(*stub.flags(bucket.path), "--if_exists=update", "--detach")
@@ -107,9 +105,7 @@ def test_a_submission_that_may_be_under_way_is_left_alone(stub, bucket):
     assert bucket.files() == before
 
 
-def test_a_submitter_that_finds_its_folder_taken_over_removes_nothing(
-    stub, bucket, quick, on_poll, monkeypatch
-):
+def test_a_submitter_that_finds_its_folder_taken_over_removes_nothing(stub, bucket, quick, on_poll):
     """The job fails while nobody asks for it; another run goes on before its submitter knows."""
     kept = []
 

@@ -11,8 +11,11 @@ import pytest
 from models.hubs import store
 from pipelines import classify as classify_command
 from pipelines import embed as embed_command
+from pipelines.reporting import console
 from tests.pipelines.command_runs import ENVIRONMENT, ROOT, run
 from tests.pipelines.planning.corpora import many_small, texts
+from transforms.reading import units as reading_units
+from transforms.reading.corpus import find_files, plan_corpus
 
 
 def planned(main, *flags):
@@ -106,7 +109,7 @@ def test_a_person_sees_rows_tokens_lengths_and_machines(corpus):
     assert line.split()[-1] == "0.17"  # ten minutes to start
 
 
-def test_the_bundled_sample_is_planned_without_an_input(capsys):
+def test_the_bundled_sample_is_planned_without_an_input():
     assert planned(classify_command.main)["rows"] == {"estimate": 200, "error": 0}
 
 
@@ -179,3 +182,40 @@ def test_a_corpus_in_a_bucket_is_planned_by_reading_little_of_it(gcs_bucket, gcs
     plan = planned(classify_command.main, f"--input={gcs_bucket}/a.txt")
     assert plan["rows"]["estimate"] == pytest.approx(content.count("\n"), rel=0.02)
     assert plan["sample"]["rows"] < content.count("\n") / 3
+
+
+def test_on_a_narrow_terminal_the_machines_keep_their_names(corpus, monkeypatch):
+    monkeypatch.setattr(console, "_UNBROKEN", 60)
+    flags = ("--plan", f"--input={corpus}", "--deadline=8h", "--price=g2-standard-8=1")
+    found = run(classify_command.main, ROOT, *flags)
+    lines = found.out.splitlines()
+    (title,) = (line for line in lines if line.startswith("machine"))
+    assert title.split() == ["machine", "alone", "workers", "together", "cost"]
+    (line,) = (line for line in lines if line.startswith("n1-standard-8+t4 *"))
+    assert max(len(title), len(line)) <= 60
+
+
+def test_one_long_row_is_planned(tmp_path):
+    (tmp_path / "a.txt").write_text("a very long one " * 200_000 + "\n")
+    found = run(classify_command.main, ROOT, "--plan", f"--input={tmp_path / 'a.txt'}")
+    assert found.out.startswith("1 row, 800,002 tokens; nothing was written")
+    assert "800,002 a row" in found.out
+
+
+def test_of_a_machine_without_a_speed_in_a_precision_it_is_said_that_it_is_not_shown(corpus):
+    flags = ("--plan", f"--input={corpus}", "--precision=int8", "--price=g2-standard-8=1")
+    found = run(classify_command.main, ROOT, *flags)
+    assert "Not shown, for want of a speed in int8: g2-standard-8." in found.out
+
+
+@pytest.mark.parametrize(
+    ("sizes", "units"), [([10] * 6, 6), ([6] * 6, 3), ([50, 1, 1], 5)], ids=["one", "two", "cut"]
+)
+def test_small_files_go_into_units_as_a_run_puts_them(sizes, units, tmp_path, monkeypatch):
+    monkeypatch.setattr(reading_units, "_LEAST_BYTES", 16 << 10)
+    line = "a fine day, and a very long one\n"
+    for number, size in enumerate(sizes):
+        (tmp_path / f"{number}.txt").write_text(line * (size << 10 >> 5))
+    plan = planned(classify_command.main, f"--input={tmp_path}")
+    corpus = plan_corpus(find_files([str(tmp_path)]))
+    assert plan["units"] == len(reading_units.plan_units(corpus)) == units

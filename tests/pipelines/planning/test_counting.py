@@ -97,7 +97,7 @@ def test_no_text_has_no_counts(preset, length):
 
 @pytest.mark.parity
 @pytest.mark.parametrize("kind", ["uncased", "cased", "byte pairs", "pieces"])
-def test_counts_of_real_texts_with_published_vocabularies_are_those_of_a_run(kind, tmp_path):
+def test_counts_of_real_texts_with_published_vocabularies_are_those_of_a_run(kind):
     from models import BertTokenizer, RobertaTokenizer, XLMRobertaTokenizer
     from models.tokenizers.library import library_tokens
     from models.tokenizers.library_tokenizers import (

@@ -6,7 +6,7 @@ import pytest
 from models.errors import UserError
 from models.families.record import FAMILIES
 from models.inference.cost import EncoderShape
-from pipelines.planning.machines import Speed, Work, machines, offers
+from pipelines.planning.machines import Speed, Work, check_prices, machines, offers
 
 BERT_BASE = EncoderShape(12, 768, 12, 3072)
 MINILM = EncoderShape(6, 384, 12, 1536)
@@ -122,7 +122,7 @@ def test_a_cost_is_hours_times_price():
 
 def test_the_price_of_an_unknown_machine_is_refused():
     with pytest.raises(UserError, match="did you mean 'n2-standard-8'") as refused:
-        offers(work_of(MINILM), 1, None, {"n2-standard8": 0.4})
+        check_prices({"n2-standard8": 0.4})
     assert str(refused.value).startswith("--price=n2-standard8=… is of a machine")
 
 

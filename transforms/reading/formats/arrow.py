@@ -4,7 +4,7 @@ A file has a footer that says where its batches are; one that has lost its foote
 stream that it otherwise is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from transforms.reading.formats.typed_columns import (
     unread_rows,
 )
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
-from transforms.reading.readers import FileRange, FormatReader, Head
+from transforms.reading.readers import FileRange, FormatReader, Head, heads_as_found
 from transforms.reading.stored.arrow_footer import MAGIC, stored_batches, stored_dictionaries
 from transforms.reading.stored.arrow_lengths import may_expand, plain_bytes
 from transforms.reading.stored.arrow_messages import (
@@ -104,10 +104,6 @@ def _open(source: Any, options: pa.ipc.IpcReadOptions) -> _Opened:
             raise
         source.seek(_STREAM_OFFSET)
         return _Opened(source, pa.ipc.open_stream(source, options=options), str(error))
-
-
-def _heads(files: Sequence[CorpusFile], heads: Sequence[Head]) -> list[Head]:
-    return list(heads)
 
 
 def _read_head(file: CorpusFile) -> Head:
@@ -255,5 +251,5 @@ def _bounds(batch: pa.RecordBatch, rows: int) -> Iterator[tuple[int, int, int]]:
         start, before = stop, after
 
 
-ARROW = FormatReader(lambda files: _read_head, _heads, _split, _read)
+ARROW = FormatReader(lambda files: _read_head, heads_as_found, _split, _read)
 """Reads Arrow IPC and Feather V2."""

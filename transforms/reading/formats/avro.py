@@ -1,7 +1,7 @@
 """Avro: the rows of blocks."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from transforms.reading.formats.typed_columns import (
     typed_head,
 )
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
-from transforms.reading.readers import FileRange, FormatReader, Head
+from transforms.reading.readers import FileRange, FormatReader, Head, heads_as_found
 from transforms.reading.stored.avro_blocks import (
     Block,
     Header,
@@ -39,10 +39,6 @@ _Record = dict[str, Any]
 # Rows that a damaged block is believed to have, for each byte as stored: a small block that claims
 # a million would make a million rejected rows.
 _ROWS_PER_BYTE = 64
-
-
-def _heads(files: Sequence[CorpusFile], heads: Sequence[Head]) -> list[Head]:
-    return list(heads)
 
 
 def _read_head(file: CorpusFile) -> Head:
@@ -231,5 +227,5 @@ def _escaped(value: Any) -> str:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else repr(value)
 
 
-AVRO = FormatReader(lambda files: _read_head, _heads, _split, _read)
+AVRO = FormatReader(lambda files: _read_head, heads_as_found, _split, _read)
 """Reads Avro."""

@@ -23,7 +23,7 @@ from transforms.reading.formats.typed_columns import (
     unread_rows,
 )
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS, Layout, ReadBatch, Rejects
-from transforms.reading.readers import FileRange, FormatReader, Head
+from transforms.reading.readers import FileRange, FormatReader, Head, heads_as_found
 from transforms.reading.stored.parquet_pages import (
     Group,
     UnboundedColumnError,
@@ -84,10 +84,6 @@ def _opened(file: CorpusFile) -> Iterator[_Opened]:
                 raise
             raise InputError(f"cannot read {path!r} as Parquet: {error}") from error
         yield opened
-
-
-def _heads(files: Sequence[CorpusFile], heads: Sequence[Head]) -> list[Head]:
-    return list(heads)
 
 
 def _read_head(file: CorpusFile) -> Head:
@@ -364,5 +360,5 @@ def _width(column: pq.ColumnSchema) -> int | None:
     return max(column.length or 0, _LARGEST_NUMBER)
 
 
-PARQUET = FormatReader(lambda files: _read_head, _heads, _split, _read, num_rows=_num_rows)
+PARQUET = FormatReader(lambda files: _read_head, heads_as_found, _split, _read, num_rows=_num_rows)
 """Reads Parquet."""

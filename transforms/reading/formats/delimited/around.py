@@ -96,7 +96,7 @@ class _Lines:
 
     def __init__(self, file: CorpusFile, start: int) -> None:
         encoding = file.dialect.encoding or UTF_8
-        self._blocks = line_blocks(file.path, start, None, _BLOCK_BYTES, encoding)
+        self._blocks = line_blocks(file, start, None, _BLOCK_BYTES, encoding)
         self._texts: list[str] = []
         self._places: list[int] = []
 

@@ -7,6 +7,7 @@ from tests.transforms.reading.reading import as_csv
 from transforms.reading.corpus import plan_corpus
 from transforms.reading.formats.delimited.reader import CSV
 from transforms.reading.units import Unit, read_unit
+from transforms.writing.folder import open_folder
 
 WORDS = ["a", "fine, day", 'said "so"', "two\nlines", "three\n\nmore,\nlines", '"\n"', "x" * 200]
 
@@ -51,3 +52,12 @@ def test_records_that_cannot_be_read_are_rejected_as_elsewhere(tmp_path):
     path.write_text("text,n\n" + "a,1\nb,1\nc,1,1\n" * 4000)
     rows, rejected = rows_of(plan_corpus([str(path)]), 16_000, 24_000)
     assert len(rows) == pytest.approx(2 * rejected, abs=2)
+
+
+def test_a_bucket_is_asked_for_a_header_and_a_range_and_no_more(gcs_bucket, gcs_proxy):
+    content = as_csv(["id", "text"], *((str(n), "a word" * 9) for n in range(9000)))
+    open_folder(gcs_bucket).write_whole("a.csv", content.encode())
+    (file,) = plan_corpus([f"{gcs_bucket}/a.csv"]).files
+    before = gcs_proxy.requests
+    CSV.around(file, 300_000, 310_000)
+    assert gcs_proxy.requests - before == 2
