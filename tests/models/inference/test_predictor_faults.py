@@ -11,8 +11,7 @@ import tensorflow as tf
 
 from models import faults
 from models.errors import RunError
-from models.inference import cores
-from models.inference import predictor as predictors
+from models.inference import cores, prediction
 from models.inference.predictor import Predictor
 from tests.models.inference.predicting import (
     AREA,
@@ -100,7 +99,7 @@ def test_what_waits_for_its_turn_is_not_computed_once_the_run_has_ended(
         return futures.wait(tasks)
 
     monkeypatch.setattr(predictor._attempts, "_compute", fail)
-    monkeypatch.setattr(predictors, "wait", wait)
+    monkeypatch.setattr(prediction, "wait", wait)
     with pytest.raises(RunError, match="the first fails"):
         predictor.predict(tokens)
     assert len(begun) <= 2 < len(tokens)
