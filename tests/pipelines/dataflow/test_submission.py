@@ -27,7 +27,7 @@ def test_a_job_that_is_left_alone_is_submitted_and_nothing_else(stub, bucket):
     service = f"--project={PROJECT} --region={REGION} --dataflow_endpoint={stub.url}"
     assert found.out == f"watch it with: python -m pipelines.jobs {job.id} {service}\n"
     assert [line.split(" ")[0] for line in found.err.splitlines()] == ["job", "console:"]
-    assert [method for method, _ in stub.requests] == ["POST"]
+    assert [method for method, _ in stub.requests] == ["GET", "POST"]  # one to check the project
     record = next(content for name, content in bucket.files().items() if "job.json" in name)
     assert json.loads(record)["id"] == job.id
 
