@@ -7,11 +7,12 @@ Without an ID it lists the jobs that classify and embed have submitted, the newe
 that is done it prints the summary that its run would have printed.
 """
 
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from models.errors import RunError, UserError
+from models.errors import MistakesError, RunError, UserError
 from pipelines import options
 from pipelines.reporting.console import (
     print_error,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pipelines.dataflow.service import Service, ServiceError
     from pipelines.dataflow.submission import RunOfJob
 
+_ID = re.compile(r"[-\w]+")
 _LISTED = 20
 _LOOKED_AT = 500  # jobs of a project, of which ours are a part
 _AT_A_TIME = 8
@@ -72,8 +74,14 @@ def _jobs(argv: Sequence[str]) -> int:
         raise UserError(f"{flag} needs the ID of a job; without an ID the jobs are listed")
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    from pipelines.dataflow.checks import wrong_places
     from pipelines.dataflow.service import Place, Service, ServiceError
 
+    mistakes = wrong_places(options.beam_options(beam_flags))
+    if args.id and not _ID.fullmatch(args.id):
+        mistakes.append(f"{args.id!r} is not the id of a job; without an ID the jobs are listed")
+    if mistakes:
+        raise MistakesError(mistakes)
     beam_options = PipelineOptions(list(beam_flags))
     service = Service(Place.of(beam_options), beam_options)
     try:
