@@ -107,13 +107,9 @@ def _list(service: "Service") -> int:
     from rich.table import Table
 
     from pipelines.dataflow.service import ServiceError, state_of
-    from pipelines.dataflow.submission import COMMAND_LABEL
     from transforms.progress import ROWS_DONE
 
-    def is_ours(job: "Job") -> bool:
-        return COMMAND_LABEL in job.labels or job.name.startswith("textbeam-")
-
-    found = [job for job in service.jobs(most=_LOOKED_AT) if is_ours(job)][:_LISTED]
+    found = [job for job in service.jobs(most=_LOOKED_AT) if _is_ours(job)][:_LISTED]
 
     def rows_of(job: "Job") -> str:
         try:
@@ -137,6 +133,12 @@ def _list(service: "Service") -> int:
             table.add_row(*(escape(visible(cell)) for cell in cells))
         report_console().print(table)
     return 0
+
+
+def _is_ours(job: "Job") -> bool:
+    from pipelines.dataflow.submission import COMMAND_LABEL
+
+    return COMMAND_LABEL in job.labels or job.name.startswith("textbeam-")
 
 
 def _one(service: "Service", args: "argparse.Namespace") -> int:
@@ -186,6 +188,11 @@ def _cancel(service: "Service", job: "Job", state: str) -> int:
 
     if has_ended(state):
         raise UserError(f"job {job.id} has ended: it is {state}")
+    if not _is_ours(job):
+        raise UserError(
+            f"job {job.id} ({job.name}) is not of classify or embed, and is left alone: gcloud "
+            "dataflow jobs cancel ends any job"
+        )
     service.cancel(job.id)
     with report():
         print(f"job {job.id} is to end; {service.place.watching(job.id)} --wait says when it has")

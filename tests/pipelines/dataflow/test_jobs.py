@@ -136,6 +136,15 @@ def test_a_job_is_cancelled_when_a_user_says_so(stub, bucket, jobs):
     assert again.error == f"job {stub.last.id} has ended: it is cancelled"
 
 
+def test_a_job_of_another_program_is_not_cancelled(stub, jobs):
+    job = stub.add("somebody-else-s")
+    assert jobs(job.id, "--cancel").error == (
+        f"job {job.id} (somebody-else-s) is not of classify or embed, and is left alone: gcloud "
+        "dataflow jobs cancel ends any job"
+    )
+    assert job.state == "JOB_STATE_RUNNING"
+
+
 def test_a_job_of_another_program_is_told_of_as_far_as_it_is_known(stub, jobs, quick):
     job = stub.add("somebody-else-s")
     assert "not known: the job is not of classify or embed" in jobs(job.id).out
