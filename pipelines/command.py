@@ -145,9 +145,7 @@ def _run(
             raise
         raise explained from error
     if job.template is not None:  # nobody waits for what somebody else will start
-        with report():
-            print(f"wrote the job to {visible(job.template)}; {visible(output)} is reserved for it")
-        return 0
+        return _report_written(asked.args, reservation.plan.run_id, job.template)
     if job.is_detached and not job.has_ended:
         return _report_submitted(asked.args, reservation.plan.run_id, job)
     manifest = read_manifest(output)
@@ -188,6 +186,18 @@ def _report_submitted(args: "argparse.Namespace", run_id: str, job: "JobState") 
             print(json.dumps({**said, "job": job.identity}))
         else:
             print(f"watch it with: {visible(job.watch)}")
+    return 0
+
+
+def _report_written(args: "argparse.Namespace", run_id: str, template: str) -> int:
+    """Says where a job was written that somebody else will start; returns the exit code."""
+    with report():
+        if args.json:
+            said = {"status": "written", "output": args.output, "run_id": run_id}
+            print(json.dumps({**said, "template": template}))
+        else:
+            where = f"wrote the job to {visible(template)}"
+            print(f"{where}; {visible(args.output)} is reserved for it")
     return 0
 
 

@@ -7,10 +7,11 @@ Without an ID it lists the jobs that classify and embed have submitted, the newe
 that is done it prints the summary that its run would have printed.
 """
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from models.errors import RunError, UserError
+from models.errors import MistakesError, RunError, UserError
 from pipelines import options
 from pipelines.reporting.console import (
     print_error,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pipelines.dataflow.service import Service, ServiceError
     from pipelines.dataflow.submission import RunOfJob
 
+_ID = re.compile(r"[-\w]+")
 _LISTED = 20
 _LOOKED_AT = 500  # jobs of a project, of which ours are a part
 _AT_A_TIME = 8
@@ -71,8 +73,14 @@ def _jobs(argv: Sequence[str]) -> int:
         raise UserError(f"{flag} needs the ID of a job; without an ID the jobs are listed")
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    from pipelines.dataflow.checks import wrong_places
     from pipelines.dataflow.service import Place, Service, ServiceError
 
+    mistakes = wrong_places(options.beam_options(beam_flags))
+    if args.id and not _ID.fullmatch(args.id):
+        mistakes.append(f"{args.id!r} is not the id of a job; without an ID the jobs are listed")
+    if mistakes:
+        raise MistakesError(mistakes)
     beam_options = PipelineOptions(list(beam_flags))
     service = Service(Place.of(beam_options), beam_options)
     try:
@@ -98,14 +106,10 @@ def _list(service: "Service") -> int:
     from rich.table import Table
 
     from pipelines.dataflow.service import ServiceError, state_of
-    from pipelines.dataflow.submission import COMMAND_LABEL
     from transforms.progress import ROWS_DONE
     from transforms.storage.ahead import in_order
 
-    def is_ours(job: "Job") -> bool:
-        return COMMAND_LABEL in job.labels or job.name.startswith("textbeam-")
-
-    found = [job for job in service.jobs(most=_LOOKED_AT) if is_ours(job)][:_LISTED]
+    found = [job for job in service.jobs(most=_LOOKED_AT) if _is_ours(job)][:_LISTED]
 
     def rows_of(job: "Job") -> str:
         try:
@@ -129,6 +133,12 @@ def _list(service: "Service") -> int:
             table.add_row(*(escape(visible(cell)) for cell in cells))
         report_console().print(table)
     return 0
+
+
+def _is_ours(job: "Job") -> bool:
+    from pipelines.dataflow.submission import COMMAND_LABEL
+
+    return COMMAND_LABEL in job.labels or job.name.startswith("textbeam-")
 
 
 def _one(service: "Service", args: "argparse.Namespace") -> int:
@@ -178,6 +188,11 @@ def _cancel(service: "Service", job: "Job", state: str) -> int:
 
     if has_ended(state):
         raise UserError(f"job {job.id} has ended: it is {state}")
+    if not _is_ours(job):
+        raise UserError(
+            f"job {job.id} ({job.name}) is not of classify or embed, and is left alone: gcloud "
+            "dataflow jobs cancel ends any job"
+        )
     service.cancel(job.id)
     with report():
         print(f"job {job.id} is to end; {service.place.watching(job.id)} --wait says when it has")

@@ -66,9 +66,11 @@ def load_job_record(folder: OutputFolder, run_id: str) -> JobRecord | None:
     if content is None:
         return None
     try:
-        return JobRecord(**json.loads(content))
+        record = JobRecord(**json.loads(content))
     except (ValueError, TypeError):
         return None
+    values = vars(replace(record, id=record.id or "")).values()
+    return record if all(isinstance(value, str) for value in values) else None
 
 
 def forget_job(folder: OutputFolder, run_id: str) -> None:

@@ -1,23 +1,33 @@
 """Asking whether the job of an earlier run, whose submitter may be gone, is at work still."""
 
+import re
 from collections.abc import Sequence
 
 from pipelines.dataflow.service import Place, Service, ServiceError, has_ended, state_of
 from transforms.job_record import AskJob, JobAnswer, JobRecord
+
+# Whoever can write to a folder can name an endpoint there: Google's alone is sent a login.
+_GOOGLE = re.compile(r"(?:(?:https://)?[-a-z0-9.]+\.googleapis\.com)?")
 
 
 def asks(beam_flags: Sequence[str]) -> AskJob:
     """Returns what asks for the jobs of earlier runs.
 
     Args:
-        beam_flags: Options of Beam that the present run was given: its login counts.
+        beam_flags: Options of Beam that the present run was given: its login counts, at Google's
+            service and at the endpoint that they name.
     """
 
     def ask(record: JobRecord) -> JobAnswer:
-        from apache_beam.options.pipeline_options import PipelineOptions
+        from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
         place = Place(record.project, record.region, record.endpoint)
-        service = Service(place, PipelineOptions(list(beam_flags)))
+        options = PipelineOptions(list(beam_flags))
+        cloud = options.view_as(GoogleCloudOptions)
+        given = (cloud.dataflow_endpoint or "").strip("/ ")
+        if record.endpoint != given and not _GOOGLE.fullmatch(record.endpoint):
+            cloud.no_auth = True
+        service = Service(place, options)
         who = f"job {record.id or record.name}"
         try:
             if record.id is not None:

@@ -113,6 +113,11 @@ def _places(
         location = getattr(given, flag)
         if location and not _LOCATION.fullmatch(location) and not _is_served_here(given):
             mistakes.append(f"--{flag}={location} is not a folder in a bucket: give gs://BUCKET/…")
+        if f"{location}/".startswith(f"{args.output.rstrip('/')}/") and not _is_bucket(args.output):
+            mistakes.append(
+                f"--{flag}={location} is in --output={args.output}: give a folder beside it, since "
+                "a result holds nothing else"
+            )
     if given.temp_location:
         return added
     if given.staging_location:
@@ -126,6 +131,11 @@ def _places(
     return [*added, f"--temp_location={bucket[0]}/{_TEMPORARY}"]
 
 
+def _is_bucket(path: str) -> bool:
+    """Returns whether a path is a whole bucket, which has nothing beside it."""
+    return "/" not in path.removeprefix("gs://").rstrip("/")
+
+
 def _is_served_here(given: "argparse.Namespace") -> bool:
     """Returns whether a program on this machine stands for Dataflow, as Beam judges it."""
     return urlsplit(given.dataflow_endpoint).netloc.startswith("localhost")
@@ -134,10 +144,42 @@ def _is_served_here(given: "argparse.Namespace") -> bool:
 def _of_flags(given: "argparse.Namespace") -> list[str]:
     """Returns what is wrong with options of Beam, as far as they themselves tell."""
     found = []
-    project, region, name = given.project, given.region, given.job_name
-    if not project:
+    name = given.job_name
+    if not given.project:
         found.append("--project is missing: the id of the Google Cloud project that pays")
-    elif project.isdecimal() or not _PROJECT.fullmatch(project):
+    found += wrong_places(given)
+    if name and not _JOB_NAME.fullmatch(name):
+        found.append(
+            f"--job_name={name} may have lower-case letters, digits and hyphens only, and begins "
+            "with a letter"
+        )
+    for flag in ("update", "streaming"):
+        if getattr(given, flag):
+            found.append(
+                f"--{flag} is for jobs without an end: leave it out; --if_exists=update brings a "
+                "result up to date"
+            )
+    files = [(flag, getattr(given, flag)) for flag in ("setup_file", "requirements_file")]
+    files += [("extra_package", path) for path in given.extra_packages or ()]
+    for flag, path in files:
+        if path and not is_remote(path) and not Path(path).is_file():
+            found.append(f"--{flag}={path}: no such file")
+    template = given.template_location or ""
+    if not template.startswith("gs://") and (
+        is_remote(template) or Path(template or "-").is_dir() or not Path(template).parent.is_dir()
+    ):
+        found.append(
+            f"--template_location={template} is not a file that can be written: give one in a "
+            "bucket, gs://BUCKET/…, or in a folder that is there"
+        )
+    return found
+
+
+def wrong_places(given: "argparse.Namespace") -> list[str]:
+    """Returns what is wrong with the project and the region that options of Beam name."""
+    found = []
+    project, region = given.project, given.region
+    if project and (project.isdecimal() or not _PROJECT.fullmatch(project)):
         found.append(
             f"--project={project} is not the id of a project, which has lower-case letters, digits "
             "and hyphens: gcloud projects list shows the ids"
@@ -146,15 +188,6 @@ def _of_flags(given: "argparse.Namespace") -> list[str]:
         zone = re.fullmatch(rf"({_REGION.pattern})-[a-z]", region)
         instead = f"a zone: give its region, {zone[1]}" if zone else "no region, as us-central1 is"
         found.append(f"--region={region} is {instead}")
-    if name and not _JOB_NAME.fullmatch(name):
-        found.append(
-            f"--job_name={name} may have lower-case letters, digits and hyphens only, and begins "
-            "with a letter"
-        )
-    for flag in ("setup_file", "requirements_file"):
-        path = getattr(given, flag)
-        if path and not Path(path).is_file():
-            found.append(f"--{flag}={path}: no such file")
     return found
 
 
@@ -209,6 +242,8 @@ class _Asking:
             self._ask_service()
             for folder, flag in reversed(folders.items()):
                 self._add(f"--{flag}={folder}", self._write, folder)
+            if (template := given.template_location or "").startswith("gs://"):
+                self._add(f"--template_location={template}", self._write, template)
         if args.output.startswith("gs://"):
             self._add(f"--output={args.output}", self._look, args.output)
         if (uri := find_preset(args.preset).uri or "").startswith("gs://"):

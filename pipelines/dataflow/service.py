@@ -6,6 +6,7 @@ call, and `ServiceError` says what came of it.
 """
 
 import re
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -81,12 +82,14 @@ class Place:
     def flags(self) -> str:
         """The options that name it, as they are typed."""
         other = self.endpoint not in ("", DEFAULT_ENDPOINT)
-        endpoint = f" --dataflow_endpoint={self.endpoint}" if other else ""
-        return f"--project={self.project} --region={self.region}{endpoint}"
+        flags = [f"--project={self.project}", f"--region={self.region}"]
+        if other:
+            flags.append(f"--dataflow_endpoint={self.endpoint}")
+        return shlex.join(flags)
 
     def watching(self, job_id: str) -> str:
         """Returns the command that says how a job is going, as it is typed."""
-        return f"python -m pipelines.jobs {job_id} {self.flags}"
+        return f"python -m pipelines.jobs {shlex.quote(job_id)} {self.flags}"
 
     def console(self, job_id: str) -> str:
         """Returns the address of a job's page."""
@@ -255,7 +258,8 @@ def service_error(error: BaseException) -> ServiceError | None:
         return ServiceError(_LOGIN, is_login=True)
     if isinstance(error, (OSError, requests.RequestException, TransportError)):
         return ServiceError(_lost(error))
-    if isinstance(error, ParseError):  # of a network that wants a person to log in first
+    # Of a network that wants a person to log in first, in whatever encoding.
+    if isinstance(error, (ParseError, ValueError)):
         return ServiceError("another server answers in its place")
     return None
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import re
 import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 from models.errors import UserError
 from pipelines.dataflow.service import Service, ServiceError, has_ended, service_error, state_of
 from transforms.job_record import JobRecord
-from transforms.writing.folder import open_folder, storage_errors
+from transforms.writing.folder import RUN_ID, open_folder, storage_errors
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -60,11 +61,12 @@ class RunOfJob:
     def of(cls, job: "Job") -> "RunOfJob | None":
         """Returns the run of a job that was asked for as a whole, or None if it has none."""
         try:
-            return cls(
-                **json.loads(job.environment.sdk_pipeline_options["options"]["textbeam_run"])
-            )
+            run = cls(**json.loads(job.environment.sdk_pipeline_options["options"]["textbeam_run"]))
         except (KeyError, TypeError, ValueError):
             return None
+        texts = (run.command, run.output, run.run_id, run.max_rejected or "")
+        is_ours = all(isinstance(text, str) for text in texts) and re.fullmatch(RUN_ID, run.run_id)
+        return run if is_ours and isinstance(run.size, (int, float)) else None
 
 
 def submit(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from transforms.counters import Counters
+from transforms.errors import WriteError
 from transforms.reading.units import Unit
 from transforms.storage.ahead import in_order
 from transforms.writing.folder import OutputFolder, open_folder
@@ -106,7 +107,10 @@ class UnitsToDo:
         folder = open_folder(self._folder)
         plan = load_run_plan(folder, self._run_id)
         if plan is None:
-            raise RuntimeError(f"the plan of run {self._run_id} is gone from {self._folder}")
+            raise WriteError(
+                f"run {self._run_id} is not planned in {self._folder} any more: it has ended, or "
+                "another took its place"
+            )
         chains = load_records(folder, self._run_id)
         return [unit for unit in plan.units if not is_done(chains.get(unit.name))]
 

@@ -146,8 +146,8 @@ class DataflowStub:
         jobs: The jobs that were submitted, by their ids.
         fault: Called with the method and the path of each request; returns what to do instead of
             answering it: a status such as 403, `page` (a page is answered as by the login of a
-            hotel), `cut` (nothing is done and the connection ends), or `lost` (it is done, and the
-            connection ends); None for nothing.
+            hotel), `latin` (one in another encoding), `cut` (nothing is done and the connection
+            ends), or `lost` (it is done, and the connection ends); None for nothing.
         requests: The method and the path of each request.
     """
 
@@ -246,6 +246,9 @@ class DataflowStub:
         if fault == "page":
             _answer(request, 200, "<html>Welcome</html>")
             return
+        if fault == "latin":
+            _answer(request, 200, "<html>Zimmernummer für Gäste</html>".encode("latin-1"))
+            return
         if fault == "cut":
             request.close_connection = True
             return
@@ -336,8 +339,11 @@ def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _answer(request: BaseHTTPRequestHandler, status: int, content: Mapping[str, Any] | str) -> None:
-    encoded = (content if isinstance(content, str) else json.dumps(content)).encode()
+def _answer(
+    request: BaseHTTPRequestHandler, status: int, content: Mapping[str, Any] | str | bytes
+) -> None:
+    text = json.dumps(content) if isinstance(content, Mapping) else content
+    encoded = text.encode() if isinstance(text, str) else text
     request.send_response(status)
     request.send_header("Content-Type", "application/json")
     request.send_header("Content-Length", str(len(encoded)))

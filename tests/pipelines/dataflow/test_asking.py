@@ -5,6 +5,7 @@ import json
 import pytest
 
 from pipelines import verify as verify_command
+from pipelines.dataflow import asking, service
 from tests.pipelines.command_runs import run
 from tests.pipelines.dataflow.stub import PROJECT, REGION
 from transforms.writing import lock
@@ -75,6 +76,62 @@ def test_a_job_that_cannot_be_asked_for_may_be_at_work(stub, bucket, detached, s
     assert bucket.files() == before
 
 
+def with_record(bucket, **changes):
+    """Changes the record of a job, as anybody can who writes to the bucket."""
+    folder = open_folder(bucket.output)
+    (name,) = [name for name in bucket.files() if name.endswith("job.json")]
+    folder.write_whole(name, json.dumps({**json.loads(folder.read(name)), **changes}).encode())
+
+
+@pytest.mark.parametrize("is_given", [False, True], ids=["found", "given"])
+def test_a_login_is_sent_to_google_or_where_the_user_says(
+    stub, bucket, detached, monkeypatch, is_given
+):
+    from google.auth.credentials import AnonymousCredentials
+
+    sent = []
+    make = asking.Service._client
+
+    def note(self, kind):
+        sent.append(service._credentials(self._options))
+        return make(self, kind)
+
+    monkeypatch.setattr(asking.Service, "_client", note)
+    detached.state = "JOB_STATE_RUNNING"
+    given = [f"--dataflow_endpoint={stub.url}"] if is_given else []
+    found = bucket.classify("--if_exists=overwrite", *given)
+    assert "is being written by job" in found.error
+    assert [isinstance(each, AnonymousCredentials) for each in sent] == [not is_given]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "is_google"),
+    [
+        ("", True),
+        ("https://dataflow.googleapis.com", True),
+        ("dataflow.us-central1.rep.googleapis.com", True),
+        ("http://dataflow.googleapis.com", False),
+        ("https://dataflow.googleapis.com.evil.example", False),
+        ("https://evil.example/dataflow.googleapis.com", False),
+        ("https://evil.example#.googleapis.com", False),
+    ],
+)
+def test_google_is_known_by_its_address(endpoint, is_google):
+    assert bool(asking._GOOGLE.fullmatch(endpoint)) == is_google
+
+
+def test_a_record_that_is_none_is_passed_over(bucket, detached):
+    with_record(bucket, project=3)
+    assert bucket.classify("--if_exists=update").code == 0
+
+
+def test_a_command_to_copy_holds_nothing_that_a_shell_obeys():
+    place = asking.Place("p; rm -rf x", "$(id)", "")
+    assert place.watching("a b") == (
+        "python -m pipelines.jobs 'a b' '--project=p; rm -rf x' '--region=$(id)'"
+    )
+
+
 def test_of_a_job_that_no_service_knows_the_lock_decides(stub, bucket, detached):
     stub.jobs.clear()
     assert bucket.classify("--if_exists=update").code == 0
@@ -82,9 +139,7 @@ def test_of_a_job_that_no_service_knows_the_lock_decides(stub, bucket, detached)
 
 def forget_id(bucket):
     """Leaves what a submitter has written that was killed before the service answered."""
-    folder = open_folder(bucket.output)
-    (name,) = [name for name in bucket.files() if name.endswith("job.json")]
-    folder.write_whole(name, json.dumps({**json.loads(folder.read(name)), "id": None}).encode())
+    with_record(bucket, id=None)
 
 
 def test_a_job_whose_submitter_was_killed_before_it_knew_the_id_is_found_by_its_name(

@@ -37,6 +37,12 @@ BAD_FLAGS = {
     "--input=a.txt": "--input=a.txt is on this machine only, and Dataflow's workers are on others",
     "--output=out/": "--output=out/ is on this machine only, and Dataflow's workers are on others",
     "--setup_file=none/setup.py": "--setup_file=none/setup.py: no such file",
+    "--extra_package=none.tar.gz": "--extra_package=none.tar.gz: no such file",
+    "--update": "--update is for jobs without an end: leave it out; --if_exists=update brings",
+    "--streaming": "--streaming is for jobs without an end: leave it out",
+    "--template_location=none/job": "--template_location=none/job is not a file that can be",
+    "--template_location=tests": "--template_location=tests is not a file that can be written",
+    "--template_location=s3://b/job": "--template_location=s3://b/job is not a file that can be",
     "--preset=sentiment_tiny": "preset 'sentiment_tiny' is not a folder, a URI or a known name",
 }
 
@@ -70,6 +76,41 @@ def test_folders_of_this_machine_are_for_a_service_on_it(template, tmp_path):
     for location in (local, "--temp_location=gs://textbeam-test", "--temp_location=s3://a/b"):
         found = template.run(IMAGE, location, "--dataflow_endpoint=https://dataflow.googleapis.com")
         assert mistakes(found) == [f"{location} is not a folder in a bucket: give gs://BUCKET/…"]
+
+
+@pytest.mark.parametrize("flag", ["temp_location", "staging_location"])
+@pytest.mark.parametrize("place", ["", "/", "/_runs", "/tmp"])
+def test_files_of_a_job_are_kept_out_of_the_result(template, gcs_proxy, flag, place):
+    output = f"{template.bucket}/out"
+    before = gcs_proxy.requests
+    given = f"--{flag}={output}{place}"
+    found = mistakes(template.run(IMAGE, given, f"--output={output}/"))
+    assert found == [
+        f"{given} is in --output={output}/: give a folder beside it, since a result holds nothing "
+        "else"
+    ]
+    assert gcs_proxy.requests == before
+
+
+def test_a_folder_is_beside_another_whose_name_begins_its_own(template):
+    output = f"{template.bucket}/out"
+    temporary = f"--temp_location={output}-tmp"
+    assert template.run(IMAGE, temporary, f"--output={output}").code == 0
+
+
+def test_a_template_is_written_where_a_bucket_is(template):
+    where = "--template_location=gs://textbeam-none/job"
+    (line,) = mistakes(template.run(IMAGE, where))
+    assert line.startswith(f"{where}: there is no bucket 'textbeam-none': correct its name")
+
+
+def test_a_program_is_told_where_a_template_was_written(template):
+    found = template.run(IMAGE, f"--output={template.bucket}/out", "--json")
+    said = json.loads(found.out)
+    assert said.pop("run_id") in template.options["textbeam_run"]
+    assert said == {
+        "status": "written", "output": f"{template.bucket}/out", "template": str(template.file),
+    }  # fmt: skip
 
 
 def test_a_bucket_that_is_not_there_is_asked_for_once(template, gcs_proxy):

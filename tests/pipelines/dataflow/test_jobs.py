@@ -13,6 +13,24 @@ from tests.pipelines.dataflow.stub import PROJECT, REGION
 from transforms.writing.folder import open_folder
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        "[]",
+        '{"command": 1, "output": 5, "run_id": "20261127t000000-abcdef"}',
+        '{"command": "classify", "output": "gs://b/o", "run_id": "../../elsewhere"}',
+        '{"command": "classify", "output": "gs://b/o", "run_id": "20261127t000000-abcdef", '
+        '"size": "big"}',
+    ],
+    ids=["list", "numbers", "path", "size"],
+)
+def test_what_another_program_says_of_its_run_is_not_believed(stub, jobs, quick, told):
+    job = stub.add("x", environment={"sdkPipelineOptions": {"options": {"textbeam_run": told}}})
+    assert "not known: the job is not of classify or embed" in jobs(job.id).out
+    job.end()
+    assert "does not say what it has written" in jobs(job.id).err
+
+
 def test_jobs_are_listed_the_newest_first_without_those_of_others(stub, jobs):
     stub.add("textbeam-embed-1", "JOB_STATE_DONE", labels={"textbeam-command": "embed"})
     stub.add("somebody-else-s")
@@ -118,6 +136,15 @@ def test_a_job_is_cancelled_when_a_user_says_so(stub, bucket, jobs):
     assert again.error == f"job {stub.last.id} has ended: it is cancelled"
 
 
+def test_a_job_of_another_program_is_not_cancelled(stub, jobs):
+    job = stub.add("somebody-else-s")
+    assert jobs(job.id, "--cancel").error == (
+        f"job {job.id} (somebody-else-s) is not of classify or embed, and is left alone: gcloud "
+        "dataflow jobs cancel ends any job"
+    )
+    assert job.state == "JOB_STATE_RUNNING"
+
+
 def test_a_job_of_another_program_is_told_of_as_far_as_it_is_known(stub, jobs, quick):
     job = stub.add("somebody-else-s")
     assert "not known: the job is not of classify or embed" in jobs(job.id).out
@@ -141,21 +168,33 @@ def test_a_job_of_another_program_is_told_of_as_far_as_it_is_known(stub, jobs, q
         (("x", "--wait", "--cancel"), "not allowed with argument"),
         (("x", "y"), "'y' belongs to no option"),
         (("--porject=p",), "unknown option --porject; did you mean --project?"),
+        (("a/b",), "'a/b' is not the id of a job; without an ID the jobs are listed"),
+        (("..",), "'..' is not the id of a job; without an ID the jobs are listed"),
     ],
-    ids=["no job", "cancel", "wait", "both", "two", "typo"],
+    ids=["no job", "cancel", "wait", "both", "two", "typo", "slash", "dots"],
 )
 def test_mistakes_are_one_line(jobs, flags, said):
     assert said in jobs(*flags).error
 
 
 @pytest.mark.parametrize(
-    ("flags", "missing"), [(["--region=r"], "--project"), (["--project=p"], "--region")]
+    ("flags", "missing"),
+    [(["--region=us-central1"], "--project"), (["--project=p-roject"], "--region")],
 )
 def test_where_the_jobs_are_must_be_said(flags, missing, monkeypatch):
     monkeypatch.delenv("CLOUDSDK_COMPUTE_REGION", raising=False)
     monkeypatch.setenv("PATH", "")  # no gcloud that knows a default
     found = run(jobs_command.main, Path("none"), *flags)
     assert found.error == f"{missing} is required: the one in which the jobs run"
+
+
+def test_each_place_that_cannot_be_is_a_line(stub):
+    flags = [*stub.service_flags(), "--project=a/b", "--region=us-central1-b", "a/b"]
+    found = run(jobs_command.main, Path("none"), *flags)
+    assert (found.code, found.out, stub.requests) == (2, "", [])
+    assert [line.split(":")[1].split(" is ")[0] for line in found.err.splitlines()] == [
+        " --project=a/b", " --region=us-central1-b", " 'a/b'",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("status", "code"), [(403, 2), (401, 2), (503, 1)])

@@ -1,12 +1,16 @@
 """What is known of a job when its submission does not go well, and jobs that are left alone."""
 
 import json
+import re
 
 import pytest
 from apache_beam.runners.dataflow.internal import apiclient
 from apache_beam.utils import retry
 
-from tests.pipelines.dataflow.stub import PROJECT, REGION
+from pipelines.failures import cause_in_texts
+from tests.pipelines.dataflow import stub as stub_module
+from tests.pipelines.dataflow.stub import PROJECT, REGION, StubJob, embedded
+from tests.pipelines.dataflow.templates import IMAGE, Template
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +31,7 @@ def test_a_job_that_is_left_alone_is_submitted_and_nothing_else(stub, bucket):
     service = f"--project={PROJECT} --region={REGION} --dataflow_endpoint={stub.url}"
     assert found.out == f"watch it with: python -m pipelines.jobs {job.id} {service}\n"
     assert [line.split(" ")[0] for line in found.err.splitlines()] == ["job", "console:"]
-    assert [method for method, _ in stub.requests] == ["POST"]
+    assert [method for method, _ in stub.requests] == ["GET", "POST"]  # one to check the project
     record = next(content for name, content in bucket.files().items() if "job.json" in name)
     assert json.loads(record)["id"] == job.id
 
@@ -131,3 +135,28 @@ def test_an_interrupt_after_the_job_is_made_leaves_it_alone(stub, bucket, monkey
     assert found.code == 130
     assert f"interrupted; job {stub.last.id} goes on" in found.err
     assert any(name.endswith("job.json") for name in bucket.files())
+
+
+def test_a_written_job_that_is_started_late_or_twice_changes_nothing(bucket, tmp_path, monkeypatch):
+    """Somebody else may start it whenever he likes."""
+    from transforms.writing import lock
+
+    template = Template(tmp_path, bucket.path)
+    written = template.run(IMAGE, f"--output={bucket.output}")
+    assert written.code == 0, written.err
+    first = template.pipeline()
+    assert "is being written by another run" in bucket.classify().error
+    monkeypatch.setattr(lock, "_owner", lambda *_: "dead")  # half an hour later
+    assert bucket.classify("--if_exists=update").code == 0
+    before = bucket.files()
+    job = StubJob(0, {})
+    monkeypatch.setattr(StubJob, "pipeline", lambda self: first)
+    stub_module._run(job, embedded)
+    assert job.state == "JOB_STATE_FAILED"
+    said = cause_in_texts([job.messages[-1]["messageText"]])
+    assert re.fullmatch(
+        rf"run \S+ is not planned in {bucket.output} any more: it has ended, or another took its "
+        "place",
+        said,
+    )
+    assert bucket.files() == before

@@ -2,6 +2,8 @@
 
 import json
 import re
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -76,6 +78,7 @@ def test_a_job_has_a_name_and_labels_by_which_its_run_is_found(stub, bucket, qui
         (503, "503 injected"),
         ("cut", "the connection was lost"),
         ("page", "another server answers in its place"),
+        ("latin", "another server answers in its place"),
     ],
 )
 def test_a_poll_that_fails_harms_nothing(stub, bucket, quick, on_poll, fault, reason):
@@ -129,7 +132,9 @@ def test_an_interrupt_leaves_the_job_alone(stub, bucket, quick, monkeypatch):
     def interrupt(seconds):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(watch.time, "sleep", interrupt)
+    # Of the watching alone: threads of the storage's client sleep, too.
+    clock = SimpleNamespace(sleep=interrupt, monotonic=time.monotonic)
+    monkeypatch.setattr(watch, "time", clock)
     found = bucket.classify(*stub.flags(bucket.path))
     job = stub.last.id
     assert found.code == 130
