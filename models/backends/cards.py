@@ -24,9 +24,9 @@ def cards(devices: Path = _DEVICES) -> list[Path]:
 def claimed(devices: Path = _DEVICES, folder: Path | None = None) -> int | None:
     """Returns the number of the card that this process should compute on.
 
-    Each process of a user takes one that no other has, for as long as it lives; when all are
-    taken, cards are shared. Otherwise all would compute on the first, and the libraries would take
-    memory on each.
+    Each process of a user takes one that no other has, for as long as it lives; when all are taken,
+    or nothing can be written, cards are shared. Otherwise all would compute on the first, and the
+    libraries would take memory on each.
 
     Args:
         devices: The folder of devices.
@@ -39,8 +39,15 @@ def claimed(devices: Path = _DEVICES, folder: Path | None = None) -> int | None:
     count = len(cards(devices))
     if count < 2 or "CUDA_VISIBLE_DEVICES" in os.environ:
         return None
-    folder = folder or Path(tempfile.gettempdir()) / f"textbeam-cards-{os.getuid()}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder = folder or Path(tempfile.gettempdir()) / f"textbeam-cards-{os.getuid()}"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _claimed(count, folder)
+    except OSError:  # nothing may be written there
+        return os.getpid() % count
+
+
+def _claimed(count: int, folder: Path) -> int:
     for number in range(count):
         lock = FileLock(folder / f"{number}.lock")
         try:
