@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 _DEVICES = Path("/dev")
 
@@ -44,7 +44,7 @@ def claimed(devices: Path = _DEVICES, folder: Path | None = None) -> int | None:
         lock = FileLock(folder / f"{number}.lock")
         try:
             lock.acquire(blocking=False)
-        except Timeout:
+        except OSError:  # it is taken (a Timeout is one), or nothing can be written there
             continue
         _held.append(lock)
         return number

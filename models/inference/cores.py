@@ -211,6 +211,15 @@ class _State:
 _state = _State()
 
 
+def _release() -> None:
+    """Lets a forked process look: a thread that it does not have may have been at it."""
+    _state.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_release)
+
+
 def divide(processes: int) -> None:
     """Divides the cores of the machine by the worker processes that are known to share them.
 

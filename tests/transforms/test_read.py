@@ -189,8 +189,8 @@ def read_with_faults(corpus: Corpus, monkeypatch, faults: int) -> list[UnitBatch
     monkeypatch.setattr("transforms.read.PAUSES", (0.0, 0.0))
     left, plain = iter(range(faults)), read_unit
 
-    def fail_midway(corpus: Corpus, unit: Unit):
-        for number, found in enumerate(plain(corpus, unit)):
+    def fail_midway(corpus: Corpus, unit: Unit, on_file):
+        for number, found in enumerate(plain(corpus, unit, on_file)):
             if number == 2 and next(left, None) is not None:
                 raise OSError(errno.EIO, "Input/output error")
             yield found

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,6 +84,11 @@ def test_one_card_and_cards_that_the_user_chose_are_left_alone(devices, tmp_path
     (devices / "nvidia1").unlink()
     assert cards.claimed(devices, tmp_path / "locks") is None
     assert not (tmp_path / "locks").exists()
+
+
+def test_where_nothing_can_be_written_cards_are_shared(devices, tmp_path):
+    (tmp_path / "file").touch()
+    assert cards.claimed(devices, tmp_path / "file" / "cards") == os.getpid() % 2
 
 
 def test_ten_cards_are_in_the_order_of_their_numbers(devices):

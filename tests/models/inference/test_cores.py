@@ -1,5 +1,6 @@
 import errno
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -301,6 +302,16 @@ def test_a_forked_process_is_one_more(alone):
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert cores.now() == 4  # the child has said no farewell
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_process_that_was_forked_while_another_thread_looked_does_not_wait_for_it(alone):
+    with cores._state.lock:
+        child = os.fork()
+        if not child:
+            signal.alarm(60)
+            os._exit(0 if cores.now() == 8 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs affinities")
