@@ -101,7 +101,7 @@ def test_a_file_of_a_bucket_that_is_gone_is_not_found(gcs_bucket):
     store = google.GoogleStore()
     file = CorpusFile(f"{gcs_bucket}/none.txt", 5, "1", "crc32c:x")
     with pytest.raises(FileNotFoundError, match="no such file in the bucket 'textbeam-test'"):
-        store.head(file, 3)
+        store.fetch(file, 0, 3)
 
 
 HTTP_LINE = "GET https://storage.googleapis.com/storage/v1/b/bkt/o?projection=noAcl: "
