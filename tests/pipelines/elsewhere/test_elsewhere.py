@@ -167,6 +167,7 @@ def test_a_preset_that_changes_ends_the_run(workers_site, commands, output, pres
             f"{output}/out", f"--preset={output}/preset", *stub.flags(output)
         )
         thread.join()
-    assert found.code == 2
+    assert found.code == 1
     line = found.err.splitlines()[-1]
-    assert line.startswith(f"error: preset '{output}/preset' has changed since the run was planned")
+    changed = f"preset '{output}/preset' has changed since the run was planned"
+    assert line.startswith(f"error: job {stub.last.id} failed: {changed}")
