@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Literal
+from typing import Any, Literal
 
 from models.hubs.remote import in_short
 
@@ -120,9 +120,9 @@ def without_request(message: str) -> str:
 
 def told(error: BaseException) -> str:
     """Returns what a service says in an error, without the request that its message repeats."""
-    response = getattr(error, "response", None)
+    response: Any = getattr(error, "response", None)
     with suppress(AttributeError, LookupError, TypeError, ValueError):  # no JSON, or another's
-        return in_short(str(response.json()["error"]["message"]))  # type: ignore[union-attr]
+        return in_short(str(response.json()["error"]["message"]))
     text = without_request(" ".join(str(error).split()))
     code = _code(error)
     if code is not None and (_STATUS in text or not text):

@@ -56,9 +56,9 @@ what one layer hands to the next stays in its cache.
 def _batch_tokens(device: str, width: int) -> int:
     """Returns the token area of a micro-batch for a model.
 
-    Small models have larger ones on a CPU, four times as large at most: Python takes as long for
-    each as the model on one core in twelve, and they fit into the caches all the same
-    (`benchmarks/scaling_cores.py`).
+    Small models have larger ones on a CPU, four times as large at most: what Python takes for each
+    is the same for all models, and bounds small ones on many cores (`benchmarks/scaling_cores.py`).
+    They fit into the caches all the same.
 
     Args:
         device: `"CPU"` or `"GPU"`.

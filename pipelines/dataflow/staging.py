@@ -39,11 +39,12 @@ def with_staged_preset(plan: "Plan", beam_flags: Sequence[str]) -> "Plan":
     Raises:
         UserError: The bucket does not take it.
     """
+    from pipelines.dataflow.checks import DATAFLOW
     from pipelines.options import beam_options
     from pipelines.running import runner_of
 
     preset = plan.asked.preset
-    if runner_of(beam_flags) != "DataflowRunner" or is_in_reach(preset.name):
+    if runner_of(beam_flags) != DATAFLOW or is_in_reach(preset.name):
         return plan
     location = beam_options(beam_flags).temp_location
     if not location.startswith("gs://"):  # of a service on this machine

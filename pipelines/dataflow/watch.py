@@ -80,8 +80,11 @@ class Watch:
         Raises:
             LostSightError: The service could not be reached for hours.
         """
-        read = lambda: (self._count.size, self._count.rows)  # noqa: E731 - two numbers
-        with progress_bar(self._total, read) as tell:
+
+        def counted() -> tuple[float, int]:
+            return self._count.size, self._count.rows
+
+        with progress_bar(self._total, counted) as tell:
             self._tell = lambda line: tell(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {line}")
             return self._until_end()
 
