@@ -3,7 +3,6 @@
 Beam's own file system for it copies and removes one object after another.
 """
 
-import errno
 import re
 import time
 from collections import deque
@@ -14,40 +13,23 @@ from typing import Any, BinaryIO
 from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed
 from google.cloud import storage
 
-from transforms.errors import OutputError
 from transforms.files import open_binary
 from transforms.storage.ahead import in_order
 from transforms.storage.google import RETRY, GoogleStore, bucket_of, create_new, in_words
+from transforms.storage.object_folder import ObjectFolder
 from transforms.writing.folder import RUN_ID, RUNS
 
 _PART_BYTES = 16 << 20  # sent at a time of what is longer
 _MOST_REMOVED = 100  # with one request
 
 
-class GoogleFolder:
+class GoogleFolder(ObjectFolder):
     """See `transforms.writing.folder.OutputFolder`."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self._store = GoogleStore()
         self._bucket, name = bucket_of(path)
-        if not self._bucket.name:
-            raise OutputError(f"{path} names no bucket or folder")
+        super().__init__(path, GoogleStore(), self._bucket.name)
         self._prefix = f"{name}/" if name else ""
-
-    def check_no_file(self) -> None:
-        if self._store.find(self.path) is not None:
-            raise NotADirectoryError(errno.ENOTDIR, "it is a file, and must be a folder")
-
-    def first_missing(self) -> str | None:
-        return None  # there are no folders to remove
-
-    def files(self, subfolder: str = "", prefix: str = "") -> dict[str, int]:
-        return self._under(f"{subfolder}/{prefix}" if subfolder else prefix, deep=False)
-
-    def _under(self, prefix: str, deep: bool) -> dict[str, int]:
-        found = self._store.files_under(f"{self.path}/{prefix}", deep)
-        return {file.path[len(self.path) + 1 :]: file.size for file in found}
 
     def run_ids(self) -> list[str]:
         with in_words():

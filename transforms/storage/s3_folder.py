@@ -1,6 +1,5 @@
 """An output folder in Amazon S3, or in what speaks its protocol."""
 
-import errno
 import re
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from botocore.exceptions import ClientError
 from transforms.errors import OutputError
 from transforms.files import open_binary
 from transforms.storage.ahead import in_order
+from transforms.storage.object_folder import ObjectFolder
 from transforms.storage.s3 import S3Store, client, explained, pages, split, status_of
 from transforms.storage.stores import again
 from transforms.writing.folder import RUN_ID, RUNS
@@ -24,28 +24,13 @@ _MOST_REMOVED = 1000  # with one request
 _conditional: set[str] = set()
 
 
-class S3Folder:
+class S3Folder(ObjectFolder):
     """See `transforms.writing.folder.OutputFolder`."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self._store = S3Store()
         self._bucket, key = split(path)
-        if not self._bucket:
-            raise OutputError(f"{path} names no bucket or folder")
+        super().__init__(path, S3Store(), self._bucket)
         self._prefix = f"{key}/" if key else ""
-
-    def check_no_file(self) -> None:
-        if self._store.find(self.path) is not None:
-            raise NotADirectoryError(errno.ENOTDIR, "it is a file, and must be a folder")
-
-    def first_missing(self) -> str | None:
-        return None  # there are no folders to remove
-
-    def files(self, subfolder: str = "", prefix: str = "") -> dict[str, int]:
-        start = f"{subfolder}/{prefix}" if subfolder else prefix
-        found = self._store.files_under(f"{self.path}/{start}", deep=False)
-        return {file.path[len(self.path) + 1 :]: file.size for file in found}
 
     def run_ids(self) -> list[str]:
         found = (
@@ -132,8 +117,7 @@ class S3Folder:
                 raise OSError(f"{failed['Key']} cannot be removed: {failed['Message']}")
 
     def remove_tree(self, name: str) -> None:
-        inside = self._store.files_under(f"{self.path}/{name}/", deep=True)
-        self.remove([name, *(file.path[len(self.path) + 1 :] for file in inside)])
+        self.remove([name, *self._under(f"{name}/", deep=True)])
         for upload in self._unfinished(f"{self._prefix}{name}/"):
             with explained():
                 client().abort_multipart_upload(
