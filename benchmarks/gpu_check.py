@@ -210,8 +210,8 @@ class Models:
     def make(self, task: str, precision: str, batch_tokens: int | None = None) -> Any:
         """Returns a predictor of vectors (`embed`) or classes (`classify`)."""
         from models import Predictor
-        from models.embedder import Embedder
         from models.presets.embedding import EmbeddingSettings
+        from models.tasks.embedder import Embedder
 
         model = self._classifier(precision)
         if task == "embed":

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from deploy.launch import opposite, switches
-from pipelines import classify, embed, flag_types
+from pipelines import classify, embed
 from pipelines.dataflow.accelerators import MACHINES, Accelerator
-from pipelines.options import Parser
+from pipelines.flags import flag_types
+from pipelines.flags.options import Parser
 
 HERE = Path(__file__).parent
 TEMPLATES = {

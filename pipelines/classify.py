@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from models.errors import UserError
-from pipelines import flag_types, options
 from pipelines.command import run_job
+from pipelines.flags import flag_types, options
 from pipelines.job import Job
 from pipelines.reporting.console import run_command, run_process
 

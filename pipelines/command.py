@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from models import backends
 from models.backends import importing
 from models.errors import RunError, UserError
-from pipelines import __version__, options
+from pipelines import __version__
+from pipelines.flags import options
 from pipelines.job import Asked, MakeJob, Plan, ask, make_plan
 from pipelines.reporting.console import print_error, report
 from pipelines.reporting.json_summary import as_json

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from models.errors import UserError
-from pipelines import flag_types, options
 from pipelines.command import run_job
+from pipelines.flags import flag_types, options
 from pipelines.job import Job
 from pipelines.reporting.console import run_command, run_process
 
@@ -98,8 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
     """Returns the command's job."""
-    from models.embedder import check_embeds_pairs, resolve_embedding
     from models.quantization import BITS_A_NUMBER, QUANTIZED
+    from models.tasks.embedder import check_embeds_pairs, resolve_embedding
     from transforms.schemas import vector_field
 
     names = ("pooling", "normalize", "dimensions", "prompt", "prefix")

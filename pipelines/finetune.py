@@ -27,7 +27,7 @@ from models import backends
 from models.errors import RunError, UserError
 from models.presets.keras_hub import write_json
 from models.training.recipe import Recipe, choose_recipe, patience_of
-from pipelines import __version__, options
+from pipelines import __version__
 from pipelines.finetuning.flags import make_parser
 from pipelines.finetuning.labels import OneLabel, OneNumber, class_weights
 from pipelines.finetuning.model import (
@@ -45,13 +45,14 @@ from pipelines.finetuning.new_preset import (
     put_in_place,
     unfinished_folder,
 )
+from pipelines.flags import options
 from pipelines.reporting.console import print_error, report, run_command, run_process, telling
 from pipelines.reporting.shown import printable, visible
 
 if TYPE_CHECKING:
     import keras
 
-    from models.classifier import Classifier
+    from models.tasks.classifier import Classifier
     from models.training.train import Training
     from pipelines.finetuning.data_report import DataReport
     from pipelines.finetuning.figures import Figures

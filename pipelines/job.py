@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipelines import __version__, options
+from pipelines import __version__
+from pipelines.flags import options
 
 if TYPE_CHECKING:
     import apache_beam as beam

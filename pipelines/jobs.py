@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from models.errors import MistakesError, RunError, UserError
-from pipelines import options
+from pipelines.flags import options
 from pipelines.reporting.console import (
     print_error,
     report,
@@ -237,7 +237,7 @@ def _kept(run: "RunOfJob") -> str:
 
 def _report_done(job: "Job", run: "RunOfJob") -> int:
     """Prints the summary of a run that is done; returns the exit code."""
-    from pipelines.flag_types import Limit
+    from pipelines.flags.flag_types import Limit
     from pipelines.reporting.summary import print_summary
     from transforms.writing.manifest import last_run, read_manifest
 

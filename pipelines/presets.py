@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import PresetError, UserError
-from pipelines.flag_types import expand_home
-from pipelines.options import Parser
+from pipelines.flags.flag_types import expand_home
+from pipelines.flags.options import Parser
 from pipelines.reporting.console import report_console, run_command
 from pipelines.reporting.shown import printable, visible
 

@@ -14,7 +14,7 @@ from models.inference import runtime
 from pipelines import portable
 from pipelines.dataflow.checks import DATAFLOW
 from pipelines.failures import root_cause
-from pipelines.options import value_of
+from pipelines.flags.options import value_of
 from pipelines.reporting.console import progress_bar
 
 if TYPE_CHECKING:

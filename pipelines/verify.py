@@ -8,7 +8,7 @@ nothing there that the manifest does not list; with --input, every row of the in
 
 from collections.abc import Sequence
 
-from pipelines import flag_types, options
+from pipelines.flags import flag_types, options
 from pipelines.reporting.console import run_command, run_process
 from pipelines.reporting.shown import counted, visible
 

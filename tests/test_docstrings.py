@@ -15,8 +15,8 @@ WITH_EXAMPLES = [name for name, path in modules().items() if ">>> " in path.read
 def test_the_classes_that_are_used_first_have_examples():
     assert {
         "models.backbone",
-        "models.classifier",
-        "models.embedder",
+        "models.tasks.classifier",
+        "models.tasks.embedder",
         "models.inference.predictor",
         "models.preprocessor",
         "models.tokenizers.tokenizer",

@@ -29,11 +29,11 @@ from benchmarks.gpu.work import (
     with_special,
 )
 from models import BertBackbone, BertPreprocessor, BertTokenizer, Predictor, backends
-from models.embedder import Embedder
 from models.inference import runtime
 from models.inference.computation import Computation, computation_of
 from models.packing import Tokens
 from models.presets.embedding import EmbeddingSettings
+from models.tasks.embedder import Embedder
 
 
 class Counted:

@@ -1,8 +1,8 @@
 """BERT (https://arxiv.org/abs/1810.04805), with the API of KerasNLP."""
 
 from models.backbone import Backbone
-from models.classifier import Classifier
 from models.preprocessor import Preprocessor
+from models.tasks.classifier import Classifier
 from models.tokenizers.wordpiece_tokenizer import WordPieceTokenizer
 
 

@@ -1,10 +1,10 @@
 """The classes of each model family."""
 
 import models
-from models.classifier import Classifier
 from models.families.record import FAMILIES
 from models.preprocessor import Preprocessor
 from models.presets.preset import Preset
+from models.tasks.classifier import Classifier
 
 CLASSIFIERS: dict[str, type[Classifier]] = {
     family.name: getattr(models, f"{family.prefix}Classifier") for family in FAMILIES.values()

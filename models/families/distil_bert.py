@@ -1,8 +1,8 @@
 """DistilBERT (https://arxiv.org/abs/1910.01108), with the API of KerasNLP."""
 
 from models.backbone import Backbone
-from models.classifier import Classifier
 from models.preprocessor import Preprocessor
+from models.tasks.classifier import Classifier
 from models.tokenizers.wordpiece_tokenizer import WordPieceTokenizer
 
 

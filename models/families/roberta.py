@@ -1,8 +1,8 @@
 """RoBERTa (https://arxiv.org/abs/1907.11692), with the API of KerasNLP."""
 
 from models.backbone import Backbone
-from models.classifier import Classifier
 from models.preprocessor import Preprocessor
+from models.tasks.classifier import Classifier
 from models.tokenizers.byte_pair import BytePairTokenizer
 
 

@@ -1,8 +1,8 @@
 """XLM-RoBERTa (https://arxiv.org/abs/1911.02116), with the API of KerasNLP."""
 
 from models.backbone import Backbone
-from models.classifier import Classifier
 from models.preprocessor import Preprocessor
+from models.tasks.classifier import Classifier
 from models.tokenizers.sentence_piece import SentencePieceTokenizer
 
 

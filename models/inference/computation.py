@@ -10,15 +10,15 @@ import numpy as np
 
 from models import backends
 from models.backends import Outputs
-from models.embedder import Embedder
 from models.errors import UserError
 from models.places import ROW_LENGTHS
+from models.tasks.embedder import Embedder
 
 if TYPE_CHECKING:
     import keras
 
     from models.backends.kernels import Product
-    from models.classifier import Classifier
+    from models.tasks.classifier import Classifier
 
 
 class Computation:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from models import backends
-from models.embedder import NUM_SKIPPED
 from models.inference.micro_batches import Work
 from models.places import ROW_LENGTHS
+from models.tasks.embedder import NUM_SKIPPED
 
 SHORTEST = 256
 """Tokens in the shortest line.

@@ -9,8 +9,8 @@ from models.inference.computation import Computation, computation_of, outputs_of
 from models.inference.precision import Precision, choices, is_close
 
 if TYPE_CHECKING:
-    from models.classifier import Classifier
-    from models.embedder import Embedder
+    from models.tasks.classifier import Classifier
+    from models.tasks.embedder import Embedder
 
 
 def load(

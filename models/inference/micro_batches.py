@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from models.embedder import NUM_SKIPPED
 from models.packing import Tokens
+from models.tasks.embedder import NUM_SKIPPED
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ import numpy as np
 
 from models import backends
 from models.backends import processor
-from models.embedder import NUM_SKIPPED, Embedder
 from models.errors import Advice, UserError
 from models.inference.int8.texts import TEXTS, encoded
+from models.tasks.embedder import NUM_SKIPPED, Embedder
 
 if TYPE_CHECKING:
     from models.backends import Outputs
-    from models.classifier import Classifier
     from models.inference.computation import Computation
+    from models.tasks.classifier import Classifier
 
 Precision = Literal["auto", "fast", "float32", "bfloat16", "float16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

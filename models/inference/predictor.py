@@ -13,7 +13,6 @@ import numpy as np
 from typing_extensions import Self
 
 from models import backends
-from models.embedder import Embedder, check_embeds_pairs, resolve_embedding
 from models.errors import UserError
 from models.faults import FailuresInSuccession
 from models.inference import runtime
@@ -34,11 +33,12 @@ from models.presets.embedding import Pooling
 from models.presets.fields import check_size
 from models.presets.lookup import PlannedPreset, open_preset
 from models.presets.preset import Preset
+from models.tasks.embedder import Embedder, check_embeds_pairs, resolve_embedding
 from models.windows import LONG_TEXTS, LongText
 
 if TYPE_CHECKING:
-    from models.classifier import Classifier
     from models.preprocessor import Preprocessor
+    from models.tasks.classifier import Classifier
 
 Task = Literal["classify", "embed"]
 TASKS: tuple[Task, ...] = get_args(Task)

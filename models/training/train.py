@@ -17,10 +17,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from models.classifier import Classifier
 from models.errors import RunError
 from models.inputs import as_segments
 from models.serialization import register
+from models.tasks.classifier import Classifier
 from models.training.batches import check_targets, random_generator, token_batches
 from models.training.recipe import Recipe
 from models.training.state import BestEpoch, TrainingState

@@ -1,6 +1,6 @@
 """The flags of `python -m pipelines.finetune`."""
 
-from pipelines import flag_types, options
+from pipelines.flags import flag_types, options
 
 _EXAMPLES = """examples:
   python -m pipelines.finetune --preset=sentiment_tiny_en --input=train.tsv --validation=dev.tsv \\

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
 from models.families.record import FAMILIES
-from pipelines import options
+from pipelines.flags import options
 
 if TYPE_CHECKING:
-    from models.classifier import Classifier
     from models.presets.preset import Preset
+    from models.tasks.classifier import Classifier
 
 # Families with a WordPiece vocabulary, which is trained here.
 _FAMILIES_FROM_SCRATCH = [

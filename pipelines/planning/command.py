@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from models.errors import UserError
 from models.presets.lookup import find_preset
-from pipelines import options
+from pipelines.flags import options
 from pipelines.job import MakeJob, ask
 from pipelines.reporting.console import report
 

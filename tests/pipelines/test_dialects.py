@@ -4,7 +4,8 @@ import argparse
 
 import pytest
 
-from pipelines import finetune, flag_types
+from pipelines import finetune
+from pipelines.flags import flag_types
 from pipelines.verify import main as verify
 from tests.pipelines.command_runs import run
 

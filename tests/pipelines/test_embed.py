@@ -314,8 +314,8 @@ def test_a_pooler_that_a_family_lacks_is_refused(tmp_path):
 
 
 def test_pairs_are_refused_where_keras_hub_packs_them_otherwise(tmp_path):
-    from models.embedder import Embedder
     from models.presets.preset import EmbeddingSettings
+    from models.tasks.embedder import Embedder
     from tests.models.family_cases import case
 
     family = case("xlm_roberta")

@@ -17,8 +17,8 @@ from models.inference.int8.texts import TEXTS, encoded
 from models.packing import Tokens
 
 if TYPE_CHECKING:
-    from models.classifier import Classifier
-    from models.embedder import Embedder
+    from models.tasks.classifier import Classifier
+    from models.tasks.embedder import Embedder
 
 # Rows of random tokens that are run beside texts to see what inputs are like: enough for their
 # extremes, few enough for a second.

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from models.embedder import Embedder
 from models.packing import Tokens
+from models.tasks.embedder import Embedder
 
 if TYPE_CHECKING:
-    from models.classifier import Classifier
+    from models.tasks.classifier import Classifier
 
 TEXTS = (
     "The central bank left interest rates unchanged on Tuesday, saying inflation had slowed.",

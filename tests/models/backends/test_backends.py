@@ -37,7 +37,7 @@ COMPUTE = """
 import sys
 import numpy as np
 from models import BertBackbone, BertClassifier, Predictor
-from models.embedder import Embedder
+from models.tasks.embedder import Embedder
 from models.presets.embedding import POOLINGS, EmbeddingSettings
 preset, file, *texts = sys.argv[1:]
 classify = Predictor.from_preset(preset)
@@ -77,7 +77,7 @@ import sys
 sys.modules["tensorflow"] = sys.modules["tensorflow_text"] = None
 import numpy as np
 from models import Predictor
-from models.embedder import Embedder
+from models.tasks.embedder import Embedder
 from models.errors import UserError
 from models.packing import Tokens
 from models.presets.embedding import EmbeddingSettings

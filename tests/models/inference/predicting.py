@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 from models import Predictor, backends
-from models.embedder import Embedder
 from models.inference.computation import computation_of
 from models.presets.embedding import EmbeddingSettings
+from models.tasks.embedder import Embedder
 
 any_shape = pytest.mark.skipif(
     backends.compiles_each_shape(),

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.embedder import NUM_SKIPPED
 from models.inference.lines import SHORTEST, line_lengths, shared_lines
 from models.inference.micro_batches import Work
 from models.packing import Tokens
 from models.places import ROW_LENGTHS
+from models.tasks.embedder import NUM_SKIPPED
 
 AREA = 1024
 

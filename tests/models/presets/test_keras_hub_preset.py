@@ -4,9 +4,9 @@ import time
 import pytest
 
 from models import BertBackbone, BertClassifier, PresetError
-from models.embedder import Embedder
 from models.presets.lookup import open_preset
 from models.presets.preset import EmbeddingSettings
+from models.tasks.embedder import Embedder
 from tests.models.presets.damage import (
     CONFIG,
     LABELS,

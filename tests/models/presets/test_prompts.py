@@ -5,10 +5,10 @@ import json
 import pytest
 
 from models import PresetError
-from models.embedder import resolve_embedding
 from models.errors import UserError
 from models.presets.embedding import EmbeddingSettings, Normalize, Prompts
 from models.presets.lookup import open_preset
+from models.tasks.embedder import resolve_embedding
 from tests.models.presets.hugging_face_folders import (
     WIDTH,
     write,

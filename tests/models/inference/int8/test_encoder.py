@@ -3,11 +3,11 @@ import pytest
 
 from models import Predictor
 from models.backends import processor
-from models.embedder import Embedder
 from models.inference.computation import computation_of
 from models.inference.int8.encoder import int8_products
 from models.inference.precision import int8_problem
 from models.presets.embedding import POOLINGS, EmbeddingSettings
+from models.tasks.embedder import Embedder
 
 pytestmark = pytest.mark.skipif(
     int8_problem("CPU") is not None, reason="this machine does not compute in int8"

@@ -7,8 +7,8 @@ from typing import NoReturn
 from models import backends
 from models.backends import BACKENDS
 from models.errors import UserError, nearest
-from pipelines import flag_types
 from pipelines.dataflow.accelerators import Accelerator
+from pipelines.flags import flag_types
 from transforms.reading.dialect import Dialect
 from transforms.reading.formats.record import FORMATS
 from transforms.writing.formats.record import DEFAULT_FORMAT, OUTPUT_FORMATS

@@ -13,9 +13,9 @@ from models import (
     PresetError,
     UserError,
 )
-from models.embedder import Embedder, resolve_embedding
 from models.presets.embedding import POOLINGS, Dense, EmbeddingSettings, LayerNorm
 from models.presets.lookup import open_preset
+from models.tasks.embedder import Embedder, resolve_embedding
 
 TEXTS = ["good film", "the play", "awful, the great play is bad!", "a", ""]
 WIDTH = 16

@@ -9,7 +9,7 @@ from models.errors import UserError
 from models.inference.precision import Precision
 from models.windows import LONG_TEXTS
 from pipelines import classify, embed, finetune
-from pipelines.flag_types import (
+from pipelines.flags.flag_types import (
     Limit,
     columns,
     expand_home,
@@ -19,7 +19,7 @@ from pipelines.flag_types import (
     seed,
     share,
 )
-from pipelines.options import Parser, add_beam_flags, check_sequence_length
+from pipelines.flags.options import Parser, add_beam_flags, check_sequence_length
 from tests.pipelines.command_runs import ENVIRONMENT, ROOT, run, run_process
 from transforms.reading.formats.record import FORMATS
 from transforms.writing.output import IfExists

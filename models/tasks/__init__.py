@@ -1,0 +1,1 @@
+"""The models that take texts and are trained or asked for one thing: labels or vectors."""
