@@ -300,10 +300,10 @@ def _build(
     from transforms.infer import PredictorHandler
     from transforms.quantizing.calibrate import Calibrate
     from transforms.quantizing.quantize import Quantize
-    from transforms.read import ReadCorpus
+    from transforms.read import ReadUnits
     from transforms.shared_preprocessor import SharedPreprocessor
     from transforms.tokenize import Tokenize
-    from transforms.write import WriteResults
+    from transforms.write import WriteUnits
 
     asked, corpus = plan.asked, plan.corpus
     args, job, output = asked.args, asked.job, plan.reservation.plan
@@ -334,13 +334,13 @@ def _build(
         calibrate = Calibrate(corpus, work, tokenize, handler, text_columns, output)
     results = (
         pipeline
-        | ReadCorpus(corpus, work=work, progress=progress, before=calibrate)
+        | ReadUnits(corpus, work=work, progress=progress, before=calibrate)
         | tokenize
         | job.infer(handler, text_columns)
     )
     if job.quantized is not None:
         results |= Quantize(job.quantized, output)
-    _ = results | WriteResults(output, plan.schemas, facts)
+    _ = results | WriteUnits(output, plan.schemas, facts)
 
 
 def _of_backend() -> list[str]:

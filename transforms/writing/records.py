@@ -91,7 +91,7 @@ def is_done(chain: Sequence[Record] | None) -> bool:
 
 
 class UnitsToDo:
-    """The units of a run that are still to be done, for `transforms.read.ReadCorpus`.
+    """The units of a run that are still to be done, for `transforms.read.ReadUnits`.
 
     Args:
         folder: Path or URL of the output folder.
