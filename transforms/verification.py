@@ -120,6 +120,11 @@ def verify(output: str, inputs: Sequence[str] | None = None) -> Verification:
                 found.problems.append(str(error))
         _verify_rows(positions, manifest, runs, found)
         if inputs is not None:
+            if "text_column" not in manifest["settings"]:
+                raise OutputError(
+                    f"{output} was written by a pipeline of one's own, and does not tell how its "
+                    "input was read: verify it without --input"
+                )
             _verify_inputs(positions, manifest, inputs, runs, found)
         if load_manifest(folder) != manifest:
             raise OutputError(f"{output} was written to meanwhile: verify it when that has ended")
@@ -173,6 +178,11 @@ def _look_at_runs(folder: OutputFolder, found: Verification) -> None:
             )
 
 
+def _has_places(manifest: Mapping[str, Any]) -> bool:
+    """Returns whether rows have a name: those of a pipeline of one's own need not."""
+    return {SOURCE.name, POSITION.name} <= manifest["columns"].keys()
+
+
 def _verify_part(
     folder: OutputFolder,
     manifest: Mapping[str, Any],
@@ -192,19 +202,22 @@ def _verify_part(
     if (size, digest) != (entry["bytes"], entry["sha256"]):
         changed = f"its content is another: {size:,} bytes, {entry['bytes']:,} in the manifest"
         return [*problems, changed], runs
-    part_format = format_of(manifest).load()
+    part_format, has_places = format_of(manifest).load(), _has_places(manifest)
     try:
         with folder.open(name) as part:
             columns = part_format.columns(part)
-            batches = [rows.columns for rows in part_format.rows(part, _PLACE)]
+            place = _PLACE if is_rejected or has_places else schema_in(manifest)
+            batches = [rows.columns for rows in part_format.rows(part, place)]
     except (OSError, ValueError, pa.ArrowException) as error:
         return [*problems, f"it cannot be read: {error}"], runs
-    table = pa.Table.from_batches(batches, _PLACE)
+    table = pa.Table.from_batches(batches, place)
     if len(table) != entry["rows"]:
         problems.append(f"it has {len(table):,} rows, {entry['rows']:,} in the manifest")
     expected = part_format.columns_of(schema_in(manifest))
     if not is_rejected and columns is not None and columns != expected:
         problems.append(f"its columns are {columns}, {expected} in the manifest")
+    if not has_places:
+        return problems, runs
     counts = table.group_by(SOURCE.name).aggregate(
         [(POSITION.name, kind) for kind in ("min", "max", "count", "count_distinct")]
     )
@@ -227,7 +240,7 @@ def _verify_rows(
     expected: dict[str, list[int]] = {}
     for entry in manifest["inputs"]:
         expected.setdefault(entry["source"], []).append(entry["rows"])
-    for source in {**expected, **runs}:
+    for source in {**expected, **runs} if _has_places(manifest) else ():
         rows = sum(run.rows for run in runs.get(source, ()))
         said = sum(expected.get(source, ()))
         if rows != said:

@@ -138,25 +138,6 @@ class HelpBeam(argparse.Action):
         parser.exit()
 
 
-def check_sequence_length(
-    length: int, num_special: int, num_texts: int, long_text: str = "truncate"
-) -> None:
-    """Raises `UserError` if a length leaves no room for text.
-
-    Args:
-        length: Tokens of a row.
-        num_special: Special tokens around the texts of a row.
-        num_texts: Texts of a row: 1, or 2 for pairs.
-        long_text: What becomes of longer texts; a window needs room for each text.
-    """
-    needed = num_special + (num_texts if long_text == "windows" else 1)
-    if length < needed:
-        raise UserError(
-            f"--sequence_length={length} leaves no room for text beside {num_special} special "
-            f"tokens; at least {needed} is needed"
-        )
-
-
 def add_corpus_flags(parser: Parser) -> None:
     """Adds the flags about what is read."""
     group = parser.add_argument_group("input")

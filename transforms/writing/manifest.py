@@ -38,6 +38,9 @@ _KINDS: dict[str, type] = {
     **dict.fromkeys(("output_format", "arrow_schema"), str),
 }
 
+# What the stages count where no column of the rows tells it.
+_OF_TOKENS = ("tokens", "truncated")
+
 # Error messages can be as many as the rows: the manifest shows this many, the most common ones.
 _ERRORS = 20
 
@@ -185,7 +188,8 @@ def build_manifest(
         ranges: By which vectors of bytes are read, if there are any.
     """
     ours = [part for part in parts.values() if part not in uncounted]
-    counters = sum_counters(part.counters for part in ours)
+    in_parts = [part.counters for part in ours]
+    counters = sum_counters([*in_parts, {n: counts[n] for n in _OF_TOKENS if n in counts}])
     written = sum(part.rows for part in ours if not part.rejected)
     rejected = sum(part.rows for part in ours if part.rejected)
     rows = {
@@ -197,7 +201,8 @@ def build_manifest(
     finished = utc_now()
     span = datetime.fromisoformat(finished) - datetime.fromisoformat(started)
     times = {"started": started, "finished": finished, "seconds": span.total_seconds()}
-    other = {name: count for name, count in counts.items() if name != "padded_tokens"}
+    named = ("padded_tokens", *_OF_TOKENS)
+    other = {name: count for name, count in counts.items() if name not in named}
     return {
         "format_version": FORMAT_VERSION,
         "output_format": output_format,

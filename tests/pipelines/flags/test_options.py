@@ -19,7 +19,7 @@ from pipelines.flags.flag_types import (
     seed,
     share,
 )
-from pipelines.flags.options import Parser, add_beam_flags, check_sequence_length
+from pipelines.flags.options import Parser, add_beam_flags
 from tests.pipelines.command_runs import ENVIRONMENT, ROOT, run, run_process
 from transforms.reading.formats.record import FORMATS
 from transforms.writing.output import IfExists
@@ -125,13 +125,6 @@ def test_a_limit_is_a_number_of_rows_or_a_share(limit, most, shown):
 def test_a_limit_of_another_form_is_an_error(value):
     with pytest.raises(Exception, match="must be a number of rows or a share such as 1%"):
         Limit.parse(value)
-
-
-def test_a_length_needs_room_for_text_beside_the_special_tokens():
-    check_sequence_length(3, 2, 1)
-    check_sequence_length(4, 3, 2)
-    with pytest.raises(UserError, match="leaves no room for text beside 3 special tokens"):
-        check_sequence_length(3, 3, 2)
 
 
 # Flags
