@@ -1,6 +1,6 @@
-"""Dicts in and out: labels the rows of a BigQuery table, and keeps those that have no text.
+r"""Dicts in and out: labels the rows of a BigQuery table, and keeps those that have no text.
 
-python examples/rows_in_and_out.py --table=project:shop.reviews --output=project:shop.labelled \\
+python examples/rows_in_and_out.py --table=project:shop.reviews --output=project:shop.labelled \
     --rejected=project:shop.rejected --temp_location=gs://bucket/tmp
 """
 

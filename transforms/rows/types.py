@@ -11,7 +11,7 @@ from apache_beam.typehints import arrow_type_compatibility, schemas
 from apache_beam.typehints.row_type import RowTypeConstraint
 
 from models.errors import UserError
-from transforms.rows.kinds import TEXTS, BatchesOfRows, check_new_names, kind_of, row_fields
+from transforms.rows.kinds import DICTS, TEXTS, BatchesOfRows, check_new_names, kind_of, row_fields
 
 _PYTHON: dict[pa.DataType, Any] = {
     pa.string(): str,
@@ -65,7 +65,7 @@ def output_hint(
     else:
         found = row_fields(element_type)
         if found is None:
-            return dict[str, typing.Any]
+            return dict[str, typing.Any] if kind is DICTS else typing.Any
         fields = found
         names = [name for name, _ in fields]
         for column in text_columns:
