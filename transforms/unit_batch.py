@@ -72,6 +72,8 @@ class UnitBatch:
             columns: Names of the text columns, whose values a rejected row keeps.
             stage: The stage that rejects them.
         """
+        if not errors:
+            return self
         taken, kept = reject_rows(self.rows, errors, columns, stage)
         count_rejected(len(taken))
         both = pa.Table.from_batches([self.rejected, taken]).sort_by("position").combine_chunks()

@@ -29,7 +29,13 @@ from transforms.rows.kinds import (
     python_values,
     shown,
 )
-from transforms.rows.texts import MISSING, decoded_text, rejecting, text_problem
+from transforms.rows.texts import (
+    MISSING,
+    decoded_text,
+    rejecting,
+    row_of,
+    text_problem,
+)
 from transforms.rows.types import text_column_of
 from transforms.schemas import NUM_TOKENS, TRUNCATED
 from transforms.tokenize import Tokenize
@@ -333,8 +339,8 @@ class _InferRows(beam.DoFn):
             element = rejecting(element, wrong, self._model.text_columns)
         else:
             for row, (stage, error) in wrong.items():
-                (taken,) = rows.slice(row, 1).to_pylist()
-                yield TaggedOutput(REJECTED, held.windowed(RejectedRow(taken, stage, error)))
+                rejected = RejectedRow(row_of(rows, row), stage, error)
+                yield TaggedOutput(REJECTED, held.windowed(rejected))
         if wrong:
             kept = np.ones(len(rows), bool)
             kept[list(wrong)] = False
@@ -353,7 +359,7 @@ class _InferRows(beam.DoFn):
                     stage, error = gathered.errors[row]
                     element = held.element
                     if isinstance(held.kind, BatchesOfRows):
-                        element = held.kind.rows(element).slice(row - held.first, 1).to_pylist()[0]
+                        element = row_of(held.kind.rows(element), row - held.first)
                     raise UserError(
                         f"{self._model.name} rejects a row ({stage}: {error}): {shown(element)}; "
                         "to go on without such rows, take them apart: rows, rejected = … | "

@@ -43,6 +43,7 @@ class Piece:
     Attributes:
         record: Their parts and counts.
         schema: Their columns, if there are any.
+        empty: The columns of a batch without rows, which tell more than nothing.
         spans: Of each unit that rows are from, by its name: the first row that was read, the one
             after the last, and whether the unit ends there.
         units: These units.
@@ -50,6 +51,7 @@ class Piece:
 
     record: Record
     schema: pa.Schema | None
+    empty: pa.Schema | None
     spans: list[tuple[str, int, int, bool]] = field(default_factory=list)
     units: dict[str, Unit] = field(default_factory=dict)
 
@@ -76,9 +78,9 @@ def publish_pieces(
         if earlier is not None and last_run(earlier) == run_id:
             folder.remove_tree(run_folder(run_id))
             return earlier
-    found = sorted(pieces, key=lambda piece: (piece.spans[:1], piece.record.unit))
-    schema = _common_schema(found, given, earlier if asked.if_exists == "append" else None)
+    found = sorted(pieces, key=_place)
     _check_whole([span for piece in found for span in piece.spans])
+    schema = _common_schema(found, given, earlier if asked.if_exists == "append" else None)
     units = {name: unit for piece in found for name, unit in piece.units.items()}
     with as_arguments():
         reservation = reserve_output(
@@ -108,6 +110,14 @@ def publish_pieces(
     return manifest
 
 
+def _place(piece: Piece) -> tuple[str, int, int, str]:
+    """Returns what sorts pieces as their rows are in files, if they are from any."""
+    for name, start, _, _ in piece.spans[:1]:
+        unit = piece.units[name]
+        return unit.files[0].path if unit.files else "", unit.start, start, piece.record.unit
+    return "", 0, 0, piece.record.unit
+
+
 def _common_schema(
     pieces: Sequence[Piece], given: pa.Schema | None, earlier: Mapping[str, Any] | None
 ) -> pa.Schema:
@@ -117,6 +127,7 @@ def _common_schema(
         UserError: They are not the same everywhere, or there are no rows that tell them.
     """
     known = [piece.schema for piece in pieces if piece.schema is not None]
+    known = known or [piece.empty for piece in pieces if piece.empty is not None][:1]
     if not known:
         if earlier is not None:
             return schema_in(earlier)

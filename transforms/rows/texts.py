@@ -46,6 +46,18 @@ def decoded_text(value: pa.Scalar) -> str | None:
         return None
 
 
+def row_of(batch: pa.RecordBatch, row: int) -> dict[str, Any]:
+    """Returns a row of a record batch as a dict; strings that are not UTF-8 are bytes in it."""
+    found = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        value = column.slice(row, 1)
+        try:
+            (found[name],) = value.to_pylist()
+        except UnicodeDecodeError:
+            (found[name],) = value.cast(pa.binary()).to_pylist()
+    return found
+
+
 def rejecting(
     batch: UnitBatch, wrong: Mapping[int, tuple[str, str]], columns: Sequence[str]
 ) -> UnitBatch:

@@ -179,6 +179,7 @@ class _WriteRows(beam.DoFn):
         self._waiting: list[Mapping[str, Any]] = []
         self._spans: list[tuple[str, int, int, bool]] = []
         self._units: dict[str, Unit] = {}
+        self._empty: pa.Schema | None = None
         self._files: Counter[str] = Counter()
         self._counts: Counters = {}
 
@@ -204,6 +205,8 @@ class _WriteRows(beam.DoFn):
         if rejected:
             schemas = self._schemas_of(batch.rows.schema)
             self._writer(True).write(schemas.project_rejected(batch.rejected))
+        elif not written:
+            self._empty = batch.rows.schema.remove_metadata()
         name = batch.unit.name
         self._units[name] = batch.unit
         self._spans.append((name, batch.start, batch.start + batch.num_read, batch.is_last))
@@ -251,7 +254,9 @@ class _WriteRows(beam.DoFn):
             parts=parts,
         )
         has_rows = False in self._writers
-        piece = Piece(record, self._schema if has_rows else None, self._spans, self._units)
+        piece = Piece(
+            record, self._schema if has_rows else None, self._empty, self._spans, self._units
+        )
         self._begin()
         return piece
 
