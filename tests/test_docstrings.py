@@ -22,6 +22,10 @@ def test_the_classes_that_are_used_first_have_examples():
         "models.tokenizers.tokenizer",
         "transforms.infer",
         "transforms.read",
+        "transforms.rows.classify",
+        "transforms.rows.embed",
+        "transforms.rows.read",
+        "transforms.rows.write",
         "transforms.tokenize",
     } <= set(WITH_EXAMPLES)
 

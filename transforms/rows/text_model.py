@@ -157,7 +157,8 @@ class InferText(beam.PTransform):
             model = self._planned()
         added = list(model.added.values())
         hint = output_hint(rows.element_type, self._text_columns, added, name)
-        infer = beam.ParDo(infer_rows(model, self._gives_rejected)).with_output_types(hint)
+        does = infer_rows(model, self._gives_rejected, rows.windowing.windowfn)
+        infer = beam.ParDo(does).with_output_types(hint)
         if not self._gives_rejected:
             return rows | "Infer" >> infer
         outputs = rows | "Infer" >> infer.with_outputs(REJECTED, main="rows")

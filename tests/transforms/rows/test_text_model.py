@@ -1,6 +1,8 @@
 """What goes to workers is small, and one model there is one model."""
 
 import pickle
+import subprocess
+import sys
 
 import apache_beam as beam
 from apache_beam.internal import pickler
@@ -28,6 +30,17 @@ def test_what_a_worker_is_sent_is_small():
     for transform in (ClassifyText(PRESET), EmbedText(PRESET)):
         sent = pickler.dumps(infer_rows(transform._planned(), False))
         assert len(sent) < 20_000
+
+
+def test_a_transform_that_is_not_asked_for_imports_nothing():
+    code = (
+        "import sys, transforms\n"
+        "assert 'ClassifyText' in dir(transforms)\n"
+        "import pipelines.classify, pipelines.embed\n"
+        "print([each for each in ('apache_beam', 'pyarrow', 'keras') if each in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_transforms_can_be_pickled():
