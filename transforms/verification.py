@@ -179,8 +179,9 @@ def _look_at_runs(folder: OutputFolder, found: Verification) -> None:
 
 
 def _has_places(manifest: Mapping[str, Any]) -> bool:
-    """Returns whether rows have a name: those of a pipeline of one's own need not."""
-    return {SOURCE.name, POSITION.name} <= manifest["columns"].keys()
+    """Returns whether rows are named by files: those of a pipeline of one's own need not be."""
+    names_files = {SOURCE.name, POSITION.name} <= manifest["columns"].keys()
+    return names_files and bool(manifest["inputs"])
 
 
 def _verify_part(

@@ -12,6 +12,7 @@ from transforms.reading.units import Unit
 from transforms.rows.fitting import as_arguments
 from transforms.writing.finishing import finish_publishing, to_be_published
 from transforms.writing.folder import open_folder, storage_errors
+from transforms.writing.lock import release_lock
 from transforms.writing.manifest import last_run, load_manifest, schema_in
 from transforms.writing.output import Todo, reserve_output
 from transforms.writing.publish import publish
@@ -106,7 +107,12 @@ def publish_pieces(
             manifest = publish(plan, asked.schemas(schema), {}, records)
             is_done = True
         finally:
-            reservation.close(finished=is_done)
+            if not is_done and to_be_published(folder, run_id) is not None:
+                release_lock(folder, reservation.plan.lock)  # doing it again goes on from there
+            else:
+                if not is_done:
+                    folder.remove_tree(run_folder(run_id))  # nobody can go on with it
+                reservation.close(finished=is_done)
     return manifest
 
 
