@@ -1,6 +1,7 @@
 """Reading files in a pipeline of one's own."""
 
 import copy
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -84,7 +85,7 @@ class ReadCorpus(beam.PTransform):
             except ValueError as error:
                 raise UserError(f"encoding {error}") from None
         check_positive("limit", limit)
-        self._inputs = inputs
+        self._inputs = [os.path.expanduser(path) for path in inputs]
         self._arguments = {
             "input_format": input_format,
             "text_column": text_column,

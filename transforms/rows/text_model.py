@@ -1,6 +1,7 @@
 """What the transforms that run a model over rows have in common."""
 
 import copy
+import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -105,7 +106,7 @@ class InferText(beam.PTransform):
             check_positive(argument, value)
         if text_pair_column == text_column:
             raise UserError(f"text and second text are both {text_column!r}; name two columns")
-        self._preset = str(preset)
+        self._preset = os.path.expanduser(preset)
         self._text_columns = (text_column, *((text_pair_column,) if text_pair_column else ()))
         self._sequence_length = sequence_length
         self._long_text: LongText = long_text

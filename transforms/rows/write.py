@@ -152,20 +152,22 @@ class _WriteRows(beam.DoFn):
         kind = kind_for(element, "WriteResults")
         with storage_errors(f"write to {self._asked.output}", WriteError):
             if not isinstance(kind, BatchesOfRows):
+                self._taken += 1
                 self._waiting.append(kind.as_fields(element, "text"))
                 if len(self._waiting) >= BATCH_ROWS:
                     self._write_waiting()
             elif kind is UNIT_BATCHES:
+                self._taken += element.num_read
                 self._write_unit(element)
             else:
+                self._taken += element.num_rows
                 self._write(element)
             if any(writer.is_full for writer in self._writers.values()):
                 yield self._piece()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         with storage_errors(f"write to {self._asked.output}", WriteError):
-            self._write_waiting()
-            if self._writers or self._spans:
+            if self._writers or self._spans or self._waiting:
                 window = GlobalWindow()
                 yield WindowedValue(self._piece(), window.max_timestamp(), (window,))
 
@@ -176,6 +178,7 @@ class _WriteRows(beam.DoFn):
         self._schema = self._given
         self._schemas: OutputSchemas | None = None
         self._writers = {}
+        self._taken = 0
         self._waiting: list[Mapping[str, Any]] = []
         self._spans: list[tuple[str, int, int, bool]] = []
         self._units: dict[str, Unit] = {}
@@ -243,11 +246,18 @@ class _WriteRows(beam.DoFn):
 
     def _piece(self) -> Piece:
         """Closes the parts and returns what is in them."""
+        self._write_waiting()
         parts = [writer.close() for writer in self._writers.values()]
+        written = sum(part.rows for part in parts)
+        if written != self._taken:
+            raise RuntimeError(
+                f"{self._taken} rows came to be written, and {written} are: nothing is published; "
+                "this is a bug in the program"
+            )
         record = Record(
             unit=uuid.uuid4().hex[:20],
             start=0,
-            stop=sum(part.rows for part in parts),
+            stop=written,
             is_last=True,
             files=dict(self._files),
             counts=self._counts,

@@ -19,6 +19,7 @@ from tests.pipelines.command_runs import run as run_command
 from tests.transforms.rows.running import PRESET, TEXTS, Kept
 from transforms import ClassifyText, ReadCorpus, RejectedRow, WriteResults
 from transforms.verification import verify
+from transforms.writing import parts
 from transforms.writing.manifest import read_manifest
 
 LINES = ['{"id": 1, "body": "A fine day."}', '{"id": 2, "body": null}', '{"id": 3, "body": "Bad."}']
@@ -264,6 +265,20 @@ def test_record_batches_of_many_workers_lose_nothing(tmp_path):
         _ = batches | WriteResults(str(tmp_path))
     assert sorted(row["id"] for row in rows_in(tmp_path)) == list(range(400))
     assert not verify(str(tmp_path)).problems
+
+
+def test_a_full_part_is_followed_by_another_and_takes_nothing_along(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "PART_BYTES", 1)
+    monkeypatch.setattr(parts, "ROW_GROUP_ROWS", 1)
+    elements = [{"id": -1, "text": "a"}, batch_of(0), {"id": -2, "text": "b"}, batch_of(1)]
+    kept = Kept()
+    with pipeline_of() as pipeline:
+        one_bundle = pipeline | beam.Create([None]) | beam.FlatMap(lambda _: elements)
+        one_bundle.element_type = typing.Any
+        _ = one_bundle | WriteResults(str(tmp_path), schema=SCHEMA) | kept
+    (manifest,) = kept.elements
+    assert len(manifest["parts"]) == 2
+    assert sorted(row["id"] for row in rows_in(tmp_path)) == list(range(-2, 20))
 
 
 def batch_of(n: int) -> pa.RecordBatch:
