@@ -12,7 +12,7 @@ from pipelines.finetuning.labelled import TrainingData
 from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber
 from pipelines.reporting.shown import printable
 
-_MISTAKES = 10
+_MISTAKES = 50
 _MISTAKE_CHARACTERS = 200
 _SHOWN_CHARACTERS = 70
 
@@ -37,12 +37,18 @@ class Figures:
     warnings: Sequence[str]
 
     def record(self) -> dict[str, Any]:
-        """Returns all but the warnings for `training.json`."""
+        """Returns all for `training.json` but the warnings, and but the texts of the mistakes.
+
+        A preset is published more freely than the texts that it was judged by.
+        """
         return {
             "metric": self.metric,
             **self.model,
             "baselines": {name: dict(figures) for name, figures in self.baselines.items()},
-            "mistakes": list(self.mistakes),
+            "mistakes": [
+                {name: value for name, value in mistake.items() if name != "text"}
+                for mistake in self.mistakes
+            ],
         }
 
 
