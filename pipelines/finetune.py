@@ -45,6 +45,7 @@ from pipelines.finetuning.new_preset import (
     put_in_place,
     unfinished_folder,
 )
+from pipelines.finetuning.page import check_page, write_training_page
 from pipelines.flags import options
 from pipelines.reporting.console import print_error, report, run_command, run_process, telling
 from pipelines.reporting.shown import printable, visible
@@ -102,6 +103,7 @@ def _finetune(argv: Sequence[str]) -> int:
     output = output_folder(args.output)
     with output_errors(output):
         check_output(output, args.if_exists)
+    check_page(args.report, output)
     preset, shape, length = find_start(args)
     _check_tensorboard(args.tensorboard)
 
@@ -182,6 +184,8 @@ def _finetune(argv: Sequence[str]) -> int:
             f"  python -m pipelines.classify --preset={visible(shlex.quote(place))} --input=… "
             "--output=…"
         )
+    if args.report:
+        write_training_page(args.report, record, figures, place)
     return 0
 
 

@@ -35,10 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _report(argv: Sequence[str]) -> int:
     args = make_parser().parse_own(argv)
-    from pipelines.reports.making import check_report, result_page, write_page
+    from pipelines.reports.making import check_report, page_of, write_page
 
     check_report(args.report)
-    write_page(result_page(args.output), args.report)
+    write_page(page_of(args.output), args.report)
     print(f"{visible(args.report)} is written: open it in a browser")
     return 0
 

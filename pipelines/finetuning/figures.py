@@ -13,8 +13,8 @@ from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber
 from pipelines.reporting.shown import printable
 
 _MISTAKES = 50
-_MISTAKE_CHARACTERS = 200
 _SHOWN_CHARACTERS = 70
+_TEXTS = ("text", "pair")
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Figures:
         metric: Name of the figure by which models are compared.
         model: All figures, as `LabelKind.evaluate` returns them.
         baselines: The figures of each baseline, except those that need probabilities.
-        mistakes: The rows that it is most wrong about: `text`, `label`, `predicted`, and `score`,
-            which is how sure it was or, for a number, how far off.
+        mistakes: The rows that it is most wrong about: `text` and, of pairs, `pair`, `label`,
+            `predicted`, and `score`, which is how sure it was or, for a number, how far off.
         warnings: Baselines that it is not clearly better than, one sentence each.
     """
 
@@ -46,7 +46,7 @@ class Figures:
             **self.model,
             "baselines": {name: dict(figures) for name, figures in self.baselines.items()},
             "mistakes": [
-                {name: value for name, value in mistake.items() if name != "text"}
+                {name: value for name, value in mistake.items() if name not in _TEXTS}
                 for mistake in self.mistakes
             ],
         }
@@ -105,7 +105,7 @@ def spell(name: str, value: float) -> str:
 
 def describe_mistake(mistake: Mapping[str, Any]) -> str:
     """Returns a mistake in one line."""
-    text = printable(mistake["text"])
+    text = printable(" | ".join(mistake[name] for name in _TEXTS if name in mistake))
     if len(text) > _SHOWN_CHARACTERS:
         text = f"{text[:_SHOWN_CHARACTERS]}…"
     label, said = (_spelled(mistake[name]) for name in ("label", "predicted"))
@@ -160,7 +160,7 @@ def _mistakes(
     texts = list(data.validation.rows())
     return [
         {
-            "text": " | ".join(texts[row])[:_MISTAKE_CHARACTERS],
+            **dict(zip(_TEXTS, texts[row], strict=False)),
             "label": spelled(targets[row]),
             "predicted": spelled(predicted[row]),
             "score": float(f"{wrong[row]:.6g}"),

@@ -141,4 +141,10 @@ def make_parser() -> options.Parser:
         default="float32",
         help="type of the weights in the preset; float16 is half the size; default: float32",
     )
+    group.add_argument(
+        "--report",
+        type=flag_types.expand_home,
+        metavar="FILE",
+        help="write an HTML page about the training, with texts of the worst mistakes",
+    )
     return parser

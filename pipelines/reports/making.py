@@ -2,11 +2,11 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from models.errors import UserError
 from pipelines.reporting.shown import visible
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 RESULTS = {"classify": "classified"}
 """The module of this package that has the `sections` of a result, by the manifest's command."""
-
-TRAINED = "training.json"
-"""What tells a preset that finetune made, whose `sections` are in `trained`."""
 
 _TITLES = {"classify": "Labels", "embed": "Vectors"}
 _PACKAGES = ("altair", "vl_convert")
@@ -48,6 +45,40 @@ def check_report(file: str | None) -> None:
         )
     if not path.absolute().parent.is_dir():
         raise UserError(f"--report={visible(file)}: its folder does not exist")
+
+
+def page_of(place: str) -> str:
+    """Returns the page about a result, or about a preset that finetune made.
+
+    Args:
+        place: The output folder of classify, embed or finetune, or what else names a preset.
+
+    Raises:
+        UserError: There is neither.
+    """
+    from pipelines.reports.trained.record import read_training
+
+    record = read_training(place)
+    return result_page(place) if record is None else training_page(record, place)
+
+
+def training_page(record: Mapping[str, Any], place: str) -> str:
+    """Returns the page about a preset that finetune made.
+
+    Args:
+        record: What its `training.json` holds, perhaps with the texts of its mistakes.
+        place: Where the preset is, as a user writes it.
+
+    Raises:
+        UserError: The record is not one that finetune writes.
+    """
+    from pipelines.reports.trained.record import not_a_record
+    from pipelines.reports.trained.sections import trained_page
+
+    try:
+        return trained_page(record, place).to_html()
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        raise not_a_record(place) from None
 
 
 def result_page(output: str) -> str:

@@ -1,0 +1,252 @@
+"""What the validation rows say of a preset: by label, confusion, score or number."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipelines.finetuning.figures import spell
+from pipelines.reporting.shown import counted
+from pipelines.reports.blocks import Block, Chart, Prose, Section, Table, plain
+from pipelines.reports.charts import histogram, shown_names
+from pipelines.reports.trained import charts
+
+MATRIX_LABELS = 25
+"""Most labels that the confusion matrix is readable with."""
+
+CHARTED_LABELS = 25
+"""Most labels that have a bar in a chart."""
+
+_TABLED_LABELS = 1_000
+_PAIRS = 50
+_POINTS = 500
+_OTHERS = "all others"
+
+
+def figure_sections(record: Mapping[str, Any]) -> list[Section]:
+    """Returns the sections that there are figures for.
+
+    Args:
+        record: What `training.json` holds.
+    """
+    figures = record["figures"]
+    sections = [_labels(record), _confusion(figures), _calibration(record), _numbers(record)]
+    return [section for section in sections if section is not None]
+
+
+def _labels(record: Mapping[str, Any]) -> Section | None:
+    labels = record["figures"].get("labels")
+    if not labels:
+        return None
+    learned = learned_rows(record)
+    worst = sorted(labels, key=lambda label: labels[label]["f1"])
+    judged = [label for label in worst if labels[label]["rows"]]
+    charted = judged[:CHARTED_LABELS]
+    heads = ["label", "F1, %", "precision, %", "recall, %", "rows judged by"]
+    has_predicted = all("predicted" in of for of in labels.values())
+    heads += ["times predicted"] if has_predicted else []
+    heads += ["rows learned from"] if learned else []
+    rows = [
+        [
+            plain(label),
+            *(round(100 * labels[label][each], 1) for each in ("f1", "precision", "recall")),
+            labels[label]["rows"],
+            *([labels[label]["predicted"]] if has_predicted else []),
+            *([learned.get(label, 0)] if learned else []),
+        ]
+        for label in worst[:_TABLED_LABELS]
+    ]
+    blocks: list[Block] = []
+    if charted:
+        values = {label: float(labels[label]["f1"]) for label in charted}
+        which = (
+            f"the {len(charted)} labels with the lowest" if len(judged) > len(charted) else "labels"
+        )
+        blocks.append(
+            Chart(
+                "F1 by label",
+                charts.figures(values, "F1", is_share=True),
+                f"F1 of {which}, the lowest first: from {spell('accuracy', values[charted[0]])} of "
+                f"{plain(charted[0])} to {spell('accuracy', values[charted[-1]])} of "
+                f"{plain(charted[-1])}.",
+            )
+        )
+    blocks.append(Table("Every label, the one with the lowest F1 first", heads, rows))
+    if left := len(worst) - len(rows):
+        blocks.append(Prose(f"{counted(left, 'more label')} with higher F1 in training.json."))
+    intro = (
+        "Precision is how often the label is right where it is predicted, recall how many of its "
+        "rows it is predicted for, F1 the harmonic mean of the two. Labels with few rows to be "
+        "judged by have uncertain figures."
+    )
+    return Section("Label by label", blocks, intro)
+
+
+def _confusion(figures: Mapping[str, Any]) -> Section | None:
+    if "confusion" not in figures:
+        return None
+    labels = figures["labels"]
+    names = figures.get("confusion_labels", list(labels))
+    cells = figures["confusion"]
+    largest = sorted(range(len(names)), key=lambda index: -labels[names[index]]["rows"])
+    chosen = sorted(largest[:MATRIX_LABELS])
+    titles = list(shown_names(names[index] for index in chosen).values())
+    others = _OTHERS
+    while others in titles:
+        others += "…"
+    rows = []
+    for index, title in zip(chosen, titles, strict=True):
+        total = labels[names[index]]["rows"]
+        found = {other: cells[index][place] for other, place in zip(titles, chosen, strict=True)}
+        found[others] = total - sum(found.values())
+        rows += [
+            {"true": title, "predicted": other, "rows": count, "share": count / total}
+            for other, count in found.items()
+            if count
+        ]
+    if not rows:
+        return None
+    across = titles + ([others] if len(chosen) < len(labels) else [])
+    pairs = figures.get("confused") or _pairs(names, cells)
+    right = sum(row["rows"] for row in rows if row["true"] == row["predicted"])
+    total = sum(row["rows"] for row in rows)
+    summary = f"{right:,} of {counted(total, 'row')} are on the diagonal, where both agree."
+    if pairs:
+        summary += f" Most often, {_pair(pairs[0])}."
+    what = "Labels and what was predicted"
+    if len(chosen) < len(labels):
+        what = f"The {len(chosen)} labels with the most rows, and what was predicted"
+    blocks: list[Block] = [
+        Chart(
+            what,
+            charts.matrix(rows, titles, across),
+            summary,
+            Table(
+                "Cells of the matrix that are not empty",
+                ["label", "predicted", "rows", "of its rows, %"],
+                [
+                    [row["true"], row["predicted"], row["rows"], round(100 * row["share"], 1)]
+                    for row in rows
+                ],
+            ),
+            note="Rows of the matrix are the labels of the data, columns what the model said.",
+        )
+    ]
+    if pairs:
+        blocks.append(
+            Table(
+                "What it confuses most",
+                ["label", "predicted", "rows", "of its rows, %"],
+                [
+                    [
+                        plain(pair["label"]),
+                        plain(pair["predicted"]),
+                        pair["rows"],
+                        _share(pair["rows"], labels[pair["label"]]["rows"]),
+                    ]
+                    for pair in pairs[:_PAIRS]
+                ],
+                hides_caption=False,
+            )
+        )
+    return Section("What it confuses", blocks)
+
+
+def _calibration(record: Mapping[str, Any]) -> Section | None:
+    found = record["figures"].get("calibration")
+    if not found or not found["bins"]:
+        return None
+    error = f"{100 * found['error']:.1f} points"
+    bins = found["bins"]
+    over = sum(each["rows"] * (each["confidence"] - each["accuracy"]) for each in bins)
+    tends = "too sure of itself" if over > 0 else "too modest"
+    tended = f"; on the whole it is {tends}" if found["error"] >= 0.02 else ""
+    of = "scores of labels" if record["kind"] == "several labels" else "scores"
+    chart = Chart(
+        "How often its scores come true",
+        charts.reliability(bins),
+        f"Scores are off by {error} on average (the expected calibration error){tended}. On the "
+        "dashed line a score of 80% would be right in 80 of 100 rows; below it the model claims "
+        "too much.",
+        Table(
+            "Scores in tenths, and how often they came true",
+            ["mean score, %", "came true, %", "rows"],
+            [
+                [f"{100 * each['confidence']:.1f}", round(100 * each["accuracy"], 1), each["rows"]]
+                for each in bins
+            ],
+        ),
+    )
+    return Section(
+        "Whether its scores can be trusted",
+        [chart],
+        f"{of.capitalize()} of the rows judged by, in tenths, and how often what they say is so.",
+    )
+
+
+def _numbers(record: Mapping[str, Any]) -> Section | None:
+    figures = record["figures"]
+    if "sample" not in figures:
+        return None
+    name = plain(record["labels"][0], 60)
+    pairs = [(float(true), float(guess)) for true, guess in figures["sample"][:_POINTS]]
+    edges, rows = figures["residuals"]["edges"], figures["residuals"]["rows"]
+    bins = [(edges[i], edges[i + 1], count) for i, count in enumerate(rows)]
+    shown = f"{len(pairs):,} of the rows judged by, chosen by chance"
+    blocks: list[Block] = [
+        Chart(
+            "Predicted and true",
+            charts.predicted_and_true(pairs, name),
+            f"A point is a row. Pearson's r is {spell('pearson', figures['pearson'])}; on the "
+            "dashed line what is predicted is true.",
+            note=f"{shown}." if record["data"]["validation"] > len(pairs) else "",
+        ),
+    ]
+    if len(bins) > 1:
+        blocks.append(
+            Chart(
+                "How far it is off",
+                histogram(bins, title="predicted minus true", marks={"no error": 0.0}),
+                f"What was predicted minus what is true, from {short(edges[0])} to "
+                f"{short(edges[-1])}; the mean distance is {spell('mae', figures['mae'])}.",
+                Table(
+                    "Rows by how far they are off",
+                    ["from", "to", "rows"],
+                    [[f"{low:.4g}", f"{high:.4g}", count] for low, high, count in bins],
+                ),
+            )
+        )
+    return Section("What it predicts", blocks)
+
+
+def _pairs(names: Sequence[str], cells: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+    """Returns the cells beside the diagonal, the largest first."""
+    found = [
+        {"label": names[row], "predicted": names[column], "rows": count}
+        for row, counts in enumerate(cells)
+        for column, count in enumerate(counts)
+        if count and row != column
+    ]
+    return sorted(found, key=lambda pair: -pair["rows"])
+
+
+def _pair(pair: Mapping[str, Any]) -> str:
+    return (
+        f"{plain(pair['label'])} is taken for {plain(pair['predicted'])} ({pair['rows']:,} times)"
+    )
+
+
+def _share(count: int, total: int) -> float | None:
+    return round(100 * count / total, 1) if total else None
+
+
+def learned_rows(record: Mapping[str, Any]) -> Mapping[str, int]:
+    """Returns the rows learned from of each label; none where `--label_names` renamed them."""
+    counts = record["data"]["labels"]
+    names = record["arguments"].get("label_names")
+    if not names or set(counts) <= set(record["labels"]):
+        return counts
+    return {}
+
+
+def short(value: float | None) -> str:
+    """Returns a figure with as many digits as say something."""
+    return "unknown" if value is None else f"{value:.3g}"
