@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Value = str | int | float | bool | None
 """What may stand in a cell of a table."""
 
-TEXT_CHARACTERS = 600
+TEXT_CHARACTERS = 500
 """Characters of a text that a page shows, unless it is told otherwise."""
 
 _TITLE_CHARACTERS = 300
@@ -306,9 +306,9 @@ def literal(text: str, most: int = 10 * _TITLE_CHARACTERS) -> str:
         text: It; what is invisible or turns the direction of what follows is spelled out.
         most: Characters to show of it.
     """
-    safe = redacted(text[: 2 * most])
-    cut = html.escape(_spelled(safe[:most]))
-    return cut if len(text) <= most else f'{cut}<span class="cut"> … and more</span>'
+    safe = _spelled(redacted(text[: 2 * most]))
+    cut = html.escape(safe[:most])
+    return cut if len(safe) <= most else f'{cut}<span class="cut"> … and more</span>'
 
 
 def attribute(text: str) -> str:

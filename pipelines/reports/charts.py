@@ -84,6 +84,7 @@ def bars(
     title: str,
     value_format: str = ",",
     earlier: Mapping[str, float] | None = None,
+    whens: tuple[str, str] = ("now", "before"),
 ) -> alt.TopLevelMixin:
     """Returns a horizontal bar for each name, in their order, perhaps beside an earlier value.
 
@@ -92,8 +93,9 @@ def bars(
         title: What they are, for the axis.
         value_format: How they are shown, as d3-format has it.
         earlier: What they were.
+        whens: What the legend calls the values, and the earlier ones.
     """
-    kinds = {"now": values, **({"before": earlier} if earlier is not None else {})}
+    kinds = {whens[0]: values, **({whens[1]: earlier} if earlier is not None else {})}
     names = shown_names(values)
     rows = [
         {"name": names[name], "value": float(of.get(name, 0)), "when": when}
@@ -115,9 +117,9 @@ def bars(
         ],
     }
     if earlier is not None:
-        scale = alt.Scale(domain=["now", "before"], range=[ACCENT, SECOND])
+        scale = alt.Scale(domain=list(whens), range=[ACCENT, SECOND])
         encoding["color"] = alt.Color("when:N", scale=scale, title=None)
-        encoding["yOffset"] = alt.YOffset("when:N", sort=["now", "before"])
+        encoding["yOffset"] = alt.YOffset("when:N", scale=alt.Scale(domain=list(whens)))
         encoding["tooltip"].append(alt.Tooltip("when:N", title="when"))
     step = _BAR_HEIGHT * (1.6 if earlier is not None else 1)
     return chart.encode(**encoding).properties(width="container", height=max(60, step * len(names)))
@@ -179,6 +181,56 @@ def histogram(
     return alt.layer(*layers).properties(width="container", height=_HEIGHT)
 
 
+def spans(
+    points: Mapping[str, Iterable[float]],
+    *,
+    title: str,
+    value_format: str = ".2f",
+    bounds: tuple[float, float] | None = None,
+) -> alt.TopLevelMixin:
+    """Returns how values are spread, a line a name: a thin and a thick bar, and a mark within.
+
+    Args:
+        points: By name, five values in their order: a thin bar goes from the first to the last, a
+            thick one from the second to the fourth, and the third is marked; such as the 5th,
+            25th, 50th, 75th and 95th percentile.
+        title: What the values are.
+        value_format: How they are shown.
+        bounds: Where the axis begins and ends.
+    """
+    names = shown_names(points)
+    keys = ("p5", "p25", "p50", "p75", "p95")
+    values = [
+        {"name": names[name], **dict(zip(keys, map(float, of_name), strict=True))}
+        for name, of_name in points.items()
+    ]
+    scale = alt.Scale(domain=list(bounds)) if bounds else alt.Scale(zero=False)
+    y = alt.Y(
+        "name:N",
+        scale=alt.Scale(domain=list(names.values())),
+        title=None,
+        axis=alt.Axis(ticks=False, domain=False),
+    )
+    axis = alt.Axis(format=value_format, tickCount=6)
+    base = alt.Chart(data(values)).encode(
+        y=y,
+        tooltip=[
+            alt.Tooltip("name:N", title="name"),
+            *(
+                alt.Tooltip(f"{key}:Q", title=said, format=value_format)
+                for key, said in zip(keys, ("5%", "25%", "half", "75%", "95%"), strict=True)
+            ),
+        ],
+    )
+    return alt.layer(
+        base.mark_bar(height=2, color=ACCENT, opacity=0.55).encode(
+            x=alt.X("p5:Q", title=title, axis=axis, scale=scale), x2="p95:Q"
+        ),
+        base.mark_bar(height=12, color=ACCENT, cornerRadius=3).encode(x="p25:Q", x2="p75:Q"),
+        base.mark_tick(color="--card", thickness=3, height=12).encode(x="p50:Q"),
+    ).properties(width="container", height=max(60, 26 * len(values)))
+
+
 def lines(
     rows: Sequence[Mapping[str, Any]],
     *,
@@ -186,6 +238,7 @@ def lines(
     y: str,
     series: str | None = None,
     value_format: str = ",",
+    is_area: bool = False,
 ) -> alt.TopLevelMixin:
     """Returns lines over a number.
 
@@ -195,6 +248,7 @@ def lines(
         y: Title of the vertical axis.
         series: Title of what tells the lines apart; a single line if None.
         value_format: How heights are shown.
+        is_area: Whether what is beneath a single line is filled.
     """
     encoding: dict[str, Any] = {
         "x": alt.X("x:Q", title=x, scale=alt.Scale(nice=False, zero=False)),
@@ -206,7 +260,12 @@ def lines(
         rows = [{**row, "series": names[row["series"]]} for row in rows]
         encoding["color"] = _colour("series", series, names)
         encoding["tooltip"].append(alt.Tooltip("series:N", title=series))
-    chart = alt.Chart(data(rows)).mark_line(point=len(rows) <= 60, strokeWidth=2)
+    chart = alt.Chart(data(rows))
+    if is_area:
+        line = {"strokeWidth": 2, "color": ACCENT}
+        chart = chart.mark_area(line=line, color=ACCENT, fillOpacity=0.18, interpolate="monotone")
+    else:
+        chart = chart.mark_line(point=len(rows) <= 60, strokeWidth=2)
     return chart.encode(**encoding).properties(width="container", height=_HEIGHT)
 
 
