@@ -11,9 +11,6 @@ _HEIGHT = 240
 _CELL = 26  # pixels of a row of a matrix
 _BAR = 22  # pixels of a bar
 
-NUMBERED_LABELS = 12
-"""Most labels of a matrix that has room for its figures."""
-
 
 def figures(
     values: Mapping[str, float], title: str, *, is_share: bool, is_ours: str | None = None
@@ -35,7 +32,7 @@ def figures(
     x = alt.X(
         "value:Q",
         title=title,
-        axis=alt.Axis(format="~%" if is_share else "~g", tickCount=5),
+        axis=alt.Axis(format="~%", tickCount=5) if is_share else alt.Axis(tickCount=5),
         scale=alt.Scale(domain=[0, 1]) if is_share else alt.Scale(),
     )
     return (
@@ -59,16 +56,13 @@ def figures(
     )
 
 
-def curves(
-    rows: Sequence[Mapping[str, Any]], *, title: str, kept: int, value_format: str = "~g"
-) -> alt.TopLevelMixin:
+def curves(rows: Sequence[Mapping[str, Any]], *, title: str, kept: int) -> alt.TopLevelMixin:
     """Returns a line over the epochs for each kind of rows, with the epoch that was kept.
 
     Args:
         rows: Each with `epoch`, `value` and `rows`, which says of which rows it is.
         title: What the values are.
         kept: The epoch that was kept.
-        value_format: How they are shown, as d3-format has it.
     """
     names = list(dict.fromkeys(row["rows"] for row in rows))
     colours = alt.Scale(domain=names, range=[SECOND, ACCENT] if len(names) > 1 else [ACCENT])
@@ -87,14 +81,14 @@ def curves(
             y=alt.Y(
                 "value:Q",
                 title=title,
-                axis=alt.Axis(format=value_format, tickCount=5),
+                axis=alt.Axis(tickCount=5),
                 scale=alt.Scale(zero=False),
             ),
             color=alt.Color("rows:N", scale=colours, title=None),
             tooltip=[
                 alt.Tooltip("epoch:Q"),
                 alt.Tooltip("rows:N", title="on"),
-                alt.Tooltip("value:Q", title=title, format=value_format),
+                alt.Tooltip("value:Q", title=title, format=".4~g"),
             ],
         )
     )
@@ -106,56 +100,65 @@ def curves(
     return alt.layer(mark, drawn).properties(width="container", height=_HEIGHT)
 
 
-def matrix(rows: Sequence[Mapping[str, Any]], true: Sequence[str], predicted: Sequence[str]) -> Any:
+def matrix(
+    cells: Sequence[Mapping[str, Any]],
+    down: Sequence[str],
+    across: Sequence[str],
+    *,
+    is_named: bool,
+) -> alt.TopLevelMixin:
     """Returns the cells of a confusion matrix, darker the more of a label's rows are in them.
 
     Args:
-        rows: The cells that are not empty: `true`, `predicted`, `rows` and their `share` of the
-            rows of the true label.
-        true: The labels from above to below.
-        predicted: The labels from left to right.
+        cells: Those that are not empty: `row` and `column`, the `label` and what was `predicted`,
+            `rows` and their `share` of the rows of the label.
+        down: The rows from above to below.
+        across: The columns from left to right.
+        is_named: Whether columns have names, and cells the room for their figures.
     """
-    across = alt.X(
-        "predicted:N",
+    x = alt.X(
+        "column:N",
         title="predicted",
-        scale=alt.Scale(domain=list(predicted)),
-        axis=alt.Axis(labelAngle=-50, ticks=False, domain=False, labelLimit=110),
+        scale=alt.Scale(domain=list(across)),
+        axis=alt.Axis(
+            labelAngle=-50 if is_named else 0,
+            labelOverlap=not is_named,
+            ticks=False,
+            domain=False,
+            labelLimit=110,
+        ),
     )
-    down = alt.Y(
-        "true:N",
+    y = alt.Y(
+        "row:N",
         title=None,
-        scale=alt.Scale(domain=list(true)),
-        axis=alt.Axis(ticks=False, domain=False, labelLimit=110),
+        scale=alt.Scale(domain=list(down)),
+        axis=alt.Axis(ticks=False, domain=False, labelLimit=130),
     )
-    tooltips = [
-        alt.Tooltip("true:N", title="label"),
-        alt.Tooltip("predicted:N", title="predicted"),
-        alt.Tooltip("rows:Q", title="rows", format=","),
-        alt.Tooltip("share:Q", title="of its rows", format=".1%"),
-    ]
-    cells = (
-        alt.Chart(data(rows))
+    drawn = (
+        alt.Chart(data(cells))
         .mark_rect(cornerRadius=2)
         .encode(
-            x=across,
-            y=down,
+            x=x,
+            y=y,
             color=alt.Color(
                 "share:Q",
                 scale=alt.Scale(domain=[0, 1], range=["--ramp-low", "--ramp-high"]),
                 legend=alt.Legend(title="of the label's rows", format=".0%", gradientLength=140),
             ),
-            tooltip=tooltips,
+            tooltip=[
+                alt.Tooltip("label:N"),
+                alt.Tooltip("predicted:N"),
+                alt.Tooltip("rows:Q", format=","),
+                alt.Tooltip("share:Q", title="of the label's rows", format=".1%"),
+            ],
         )
     )
-    layers = [cells]
-    if max(len(true), len(predicted)) <= NUMBERED_LABELS:
-        written = alt.condition("datum.share > 0.55", alt.value("--card"), alt.value(INK))
-        layers.append(
-            alt.Chart(data(rows))
-            .mark_text(fontSize=12)
-            .encode(x=across, y=down, text=alt.Text("rows:Q", format=","), color=written)
-        )
-    return alt.layer(*layers).properties(width="container", height=_CELL * max(3, len(true)))
+    layers = [drawn]
+    if is_named:
+        colour = alt.condition("datum.share > 0.55", alt.value("--card"), alt.value(INK))
+        written = alt.Chart(data(cells)).mark_text(fontSize=12)
+        layers.append(written.encode(x=x, y=y, text=alt.Text("rows:Q", format=","), color=colour))
+    return alt.layer(*layers).properties(width="container", height=_CELL * max(3, len(down)))
 
 
 def reliability(rows: Sequence[Mapping[str, Any]]) -> alt.TopLevelMixin:
@@ -219,12 +222,12 @@ def predicted_and_true(pairs: Sequence[tuple[float, float]], name: str) -> alt.T
         alt.Chart(data([{"true": true, "predicted": guess} for true, guess in pairs]))
         .mark_circle(size=36, opacity=0.55)
         .encode(
-            x=alt.X("true:Q", scale=spread, title=name, axis=alt.Axis(format="~g", tickCount=6)),
+            x=alt.X("true:Q", scale=spread, title=name, axis=alt.Axis(tickCount=6)),
             y=alt.Y(
                 "predicted:Q",
                 scale=spread,
                 title="predicted",
-                axis=alt.Axis(format="~g", tickCount=6),
+                axis=alt.Axis(tickCount=6),
             ),
             tooltip=[
                 alt.Tooltip("true:Q", title="true", format=".4~g"),

@@ -1,24 +1,20 @@
 """What the validation rows say of a preset: by label, confusion, score or number."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pipelines.finetuning.figures import spell
 from pipelines.reporting.shown import counted
 from pipelines.reports.blocks import Block, Chart, Prose, Section, Table, plain
-from pipelines.reports.charts import histogram, shown_names
+from pipelines.reports.charts import histogram
 from pipelines.reports.trained import charts
-
-MATRIX_LABELS = 25
-"""Most labels that the confusion matrix is readable with."""
+from pipelines.reports.trained.confusion import NAME_CHARACTERS, confusion_section
 
 CHARTED_LABELS = 25
 """Most labels that have a bar in a chart."""
 
 _TABLED_LABELS = 1_000
-_PAIRS = 50
 _POINTS = 500
-_OTHERS = "all others"
 
 
 def figure_sections(record: Mapping[str, Any]) -> list[Section]:
@@ -28,7 +24,7 @@ def figure_sections(record: Mapping[str, Any]) -> list[Section]:
         record: What `training.json` holds.
     """
     figures = record["figures"]
-    sections = [_labels(record), _confusion(figures), _calibration(record), _numbers(record)]
+    sections = [_labels(record), confusion_section(figures), _calibration(record), _numbers(record)]
     return [section for section in sections if section is not None]
 
 
@@ -46,7 +42,7 @@ def _labels(record: Mapping[str, Any]) -> Section | None:
     heads += ["rows learned from"] if learned else []
     rows = [
         [
-            plain(label),
+            plain(label, NAME_CHARACTERS),
             *(round(100 * labels[label][each], 1) for each in ("f1", "precision", "recall")),
             labels[label]["rows"],
             *([labels[label]["predicted"]] if has_predicted else []),
@@ -78,76 +74,6 @@ def _labels(record: Mapping[str, Any]) -> Section | None:
         "judged by have uncertain figures."
     )
     return Section("Label by label", blocks, intro)
-
-
-def _confusion(figures: Mapping[str, Any]) -> Section | None:
-    if "confusion" not in figures:
-        return None
-    labels = figures["labels"]
-    names = figures.get("confusion_labels", list(labels))
-    cells = figures["confusion"]
-    largest = sorted(range(len(names)), key=lambda index: -labels[names[index]]["rows"])
-    chosen = sorted(largest[:MATRIX_LABELS])
-    titles = list(shown_names(names[index] for index in chosen).values())
-    others = _OTHERS
-    while others in titles:
-        others += "…"
-    rows = []
-    for index, title in zip(chosen, titles, strict=True):
-        total = labels[names[index]]["rows"]
-        found = {other: cells[index][place] for other, place in zip(titles, chosen, strict=True)}
-        found[others] = total - sum(found.values())
-        rows += [
-            {"true": title, "predicted": other, "rows": count, "share": count / total}
-            for other, count in found.items()
-            if count
-        ]
-    if not rows:
-        return None
-    across = titles + ([others] if len(chosen) < len(labels) else [])
-    pairs = figures.get("confused") or _pairs(names, cells)
-    right = sum(row["rows"] for row in rows if row["true"] == row["predicted"])
-    total = sum(row["rows"] for row in rows)
-    summary = f"{right:,} of {counted(total, 'row')} are on the diagonal, where both agree."
-    if pairs:
-        summary += f" Most often, {_pair(pairs[0])}."
-    what = "Labels and what was predicted"
-    if len(chosen) < len(labels):
-        what = f"The {len(chosen)} labels with the most rows, and what was predicted"
-    blocks: list[Block] = [
-        Chart(
-            what,
-            charts.matrix(rows, titles, across),
-            summary,
-            Table(
-                "Cells of the matrix that are not empty",
-                ["label", "predicted", "rows", "of its rows, %"],
-                [
-                    [row["true"], row["predicted"], row["rows"], round(100 * row["share"], 1)]
-                    for row in rows
-                ],
-            ),
-            note="Rows of the matrix are the labels of the data, columns what the model said.",
-        )
-    ]
-    if pairs:
-        blocks.append(
-            Table(
-                "What it confuses most",
-                ["label", "predicted", "rows", "of its rows, %"],
-                [
-                    [
-                        plain(pair["label"]),
-                        plain(pair["predicted"]),
-                        pair["rows"],
-                        _share(pair["rows"], labels[pair["label"]]["rows"]),
-                    ]
-                    for pair in pairs[:_PAIRS]
-                ],
-                hides_caption=False,
-            )
-        )
-    return Section("What it confuses", blocks)
 
 
 def _calibration(record: Mapping[str, Any]) -> Section | None:
@@ -215,27 +141,6 @@ def _numbers(record: Mapping[str, Any]) -> Section | None:
             )
         )
     return Section("What it predicts", blocks)
-
-
-def _pairs(names: Sequence[str], cells: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
-    """Returns the cells beside the diagonal, the largest first."""
-    found = [
-        {"label": names[row], "predicted": names[column], "rows": count}
-        for row, counts in enumerate(cells)
-        for column, count in enumerate(counts)
-        if count and row != column
-    ]
-    return sorted(found, key=lambda pair: -pair["rows"])
-
-
-def _pair(pair: Mapping[str, Any]) -> str:
-    return (
-        f"{plain(pair['label'])} is taken for {plain(pair['predicted'])} ({pair['rows']:,} times)"
-    )
-
-
-def _share(count: int, total: int) -> float | None:
-    return round(100 * count / total, 1) if total else None
 
 
 def learned_rows(record: Mapping[str, Any]) -> Mapping[str, int]:
