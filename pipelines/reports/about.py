@@ -1,7 +1,9 @@
 """The sections of every page about a result: where it is from and how it came about."""
 
 import os
+import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -27,9 +29,11 @@ from pipelines.reports.result import Result
 from pipelines.reports.sampling import Sample
 
 _REASONS = 15
+_BUSY_INTERVALS = 3
 _EXAMPLES_OF_REASON = 4
 _INPUTS = 50
 _RUNS = 20
+_OTHERS = "other reasons"
 _EXAMPLE_CHARACTERS = 300
 _REASON_CHARACTERS = 120
 _PLACE_CHARACTERS = 60
@@ -63,9 +67,8 @@ def of_sample(sample: Sample) -> str:
 
 def place(row: Mapping[str, Any]) -> str:
     """Returns where a row is from, short enough to stand beside its text."""
-    source = plain(row["source"], 1000)
-    shown = source if len(source) <= _PLACE_CHARACTERS else f"…{source[-_PLACE_CHARACTERS:]}"
-    return f"{shown} at {row['position']:,}"
+    source = "/".join(row["source"].replace("\\", "/").split("/")[-2:])
+    return f"{plain(source, _PLACE_CHARACTERS)} at {row['position']:,}"
 
 
 def share(part: float, whole: float) -> str:
@@ -85,18 +88,22 @@ def reject_warning(result: Result) -> list[Block]:
 
 def _rejected(result: Result) -> Section:
     rows, rejected = result.manifest["rows"], result.manifest["rejected"]
-    errors = list(rejected["errors"].items())
-    reasons = dict(errors[:_REASONS])
+    counts = Counter[str]()
+    if result.rejected.is_all:
+        counts.update(map(_reason, result.rejected.rows["error"].to_pylist()))
+    else:  # the manifest has the most common messages of all rows
+        for error, count in rejected["errors"].items():
+            counts[_reason(error)] += count
+    reasons = dict(counts.most_common(_REASONS))
     if others := rows["rejected"] - sum(reasons.values()):
-        reasons["other reasons"] = reasons.get("other reasons", 0) + others
-    stages = ", ".join(f"{count:,} in {stage}" for stage, count in rejected["stages"].items())
+        reasons[_OTHERS] = others
+    stages = ", ".join(f"{count:,} at “{stage}”" for stage, count in rejected["stages"].items())
     top = next(iter(reasons))
     blocks: list[Block] = [
         Chart(
             "Rejected rows by reason",
             charts.bars(reasons, title="rows"),
-            f"The most common of {len(reasons)} is “{plain(top, _REASON_CHARACTERS)}”, with "
-            f"{reasons[top]:,} rows.",
+            f"The most common of {len(reasons)} is “{top}”, with {reasons[top]:,} rows.",
             Table(
                 "Rejected rows by reason", ["reason", "rows"], [[*each] for each in reasons.items()]
             ),
@@ -112,16 +119,25 @@ def _rejected(result: Result) -> Section:
     )
 
 
+def _reason(error: str) -> str:
+    """Returns a message without the numbers by which the rows of one mistake differ."""
+    return re.sub(r"\d+", "…", plain(error, _REASON_CHARACTERS))
+
+
 def _rejected_examples(rejected: pa.Table) -> list[Text]:
     examples: list[Text] = []
     seen: dict[str, int] = {}
     for row in rejected.to_pylist():
-        reason = plain(row["error"], _REASON_CHARACTERS)
+        reason = _reason(row["error"])
         seen[reason] = seen.get(reason, 0) + 1
         if seen[reason] > _EXAMPLES_OF_REASON or len(seen) > _REASONS:
             continue
         examples.append(
-            Text(_raw(row), {"row": place(row), "stage": row["stage"]}, {"reason": reason})
+            Text(
+                _raw(row),
+                {"reason": reason, "stage": row["stage"], "row": place(row)},
+                {"reason": reason},
+            )
         )
     return sorted(examples, key=lambda text: text.facets["reason"])
 
@@ -219,7 +235,7 @@ def _run(result: Result) -> Section:
 def _speed(run: Mapping[str, Any]) -> Chart | None:
     """Returns how fast rows were done, if the run was long enough to tell."""
     speed = run.get("speed")
-    if speed is None or len(speed["rows"]) < 3:
+    if speed is None or sum(count > 0 for count in speed["rows"]) < _BUSY_INTERVALS:
         return None
     length = speed["seconds"]
     unit, size = next(
@@ -229,8 +245,7 @@ def _speed(run: Mapping[str, Any]) -> Chart | None:
     )
     speeds = [count / length for count in speed["rows"]]
     points = [
-        {"x": round((i + 0.5) * length / size, 4), "y": round(value, 2)}
-        for i, value in enumerate(speeds)
+        {"x": round(i * length / size, 4), "y": round(value, 2)} for i, value in enumerate(speeds)
     ]
     busy = sorted(value for value in speeds if value)
     middle = busy[len(busy) // 2] if busy else 0.0

@@ -1,7 +1,8 @@
 """How sure a classifier was: scores by label, labels that compete, the least certain texts."""
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,8 +132,7 @@ def _seconds(rows: pa.Table) -> Sequence[tuple[str, float] | None] | None:
 
 def _scores(judged: Sequence[Judged], threshold: float | None) -> Chart:
     scores = np.array([each.score for each in judged])
-    low = 0.0 if threshold is None else min(0.0, threshold)
-    bins = charts.binned(np.clip(scores, low, 1.0), _BINS, (low, 1.0))
+    bins = charts.binned(np.clip(scores, 0.0, 1.0), _BINS, (_lowest(judged), 1.0))
     marks = {f"threshold {threshold:g}": threshold} if threshold is not None else None
     unsure = float((scores < 0.6).mean())
     said = (
@@ -150,6 +150,11 @@ def _scores(judged: Sequence[Judged], threshold: float | None) -> Chart:
     )
 
 
+def _lowest(judged: Iterable[Judged]) -> float:
+    """Returns where an axis of scores begins: with many labels near 0, with two at a half."""
+    return min(max(math.floor(10 * min(each.score for each in judged)) / 10, 0.0), 0.9)
+
+
 def _by_label(
     by_label: Mapping[str | None, Sequence[Judged]], ranked: Sequence[str | None]
 ) -> Chart:
@@ -160,6 +165,7 @@ def _by_label(
         name = NO_LABEL if label is None else label
         points[name] = np.percentile(scores, _POINTS)
         rows.append([name, len(scores), *(f"{value:.3f}" for value in points[name])])
+    low = math.floor(20 * min(float(values[0]) for values in points.values())) / 20
     least = min(points, key=lambda name: float(points[name][2]))
     said = (
         f"Of “{plain(least, 60)}” the model is the least sure: half of its scores are under "
@@ -173,7 +179,7 @@ def _by_label(
         note += f" {hidden:,} rarer labels are not drawn."
     return Chart(
         "Scores by label",
-        charts.spans(points, title="score", bounds=(0, 1)),
+        charts.spans(points, title="score", bounds=(min(max(low, 0), 0.9), 1)),
         said,
         Table(
             "Scores by label",
@@ -235,8 +241,11 @@ def _texts_section(
     columns = [*result.text_columns, "source", "position", "num_tokens", "truncated"]
     table = result.rows.select(columns).take(pa.array(wanted, pa.int64()))
     rows = dict(zip(wanted, table.to_pylist(), strict=True))
+    for named in chosen.values():
+        named.sort(key=lambda one: (one[1].sureness, one[1].row))
+    chosen["most certain"].reverse()
     texts = [
-        _text(result, rows[each.row], each, {"texts": end, "label": name})
+        _text(result, rows[each.row], each, {"certainty": end, "label": name})
         for end, several_texts in chosen.items()
         for name, each in several_texts
     ]
@@ -252,7 +261,7 @@ def _texts_section(
     )
     if len(ranked) > len(shown):
         intro += f" The {len(shown)} most common of {len(ranked):,} labels."
-    search = Texts("Search these texts", texts, {"texts": "least certain"})
+    search = Texts("Search these texts", texts, {"certainty": "least certain"})
     return Section("Least and most certain texts", [search], intro)
 
 

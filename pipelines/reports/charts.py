@@ -18,10 +18,13 @@ ACCENT, SECOND, MUTED, INK = "--accent", "--second", "--muted", "--ink"
 CATEGORIES = tuple(f"--category-{i}" for i in range(1, 11))
 """Colours of categories."""
 
+COUNT = ",.9~r"
+"""How numbers are shown, as d3-format has it: as many digits as they have, with separators."""
+
 _BAR_HEIGHT = 22  # pixels a bar
 _HEIGHT = 220
-_LABEL_PIXELS = 170
 _NAME_CHARACTERS = 60
+_ROOM = 1.18  # beyond the longest bar, for its value
 
 
 def theme() -> dict[str, Any]:
@@ -36,8 +39,8 @@ def theme() -> dict[str, Any]:
             "titleFontWeight": "normal",
             "gridColor": "--line",
             "domainColor": "--line-strong",
+            "labelPadding": 6,
             "tickColor": "--line-strong",
-            "labelLimit": _LABEL_PIXELS,
         },
         "legend": {**text, "titleFontWeight": "normal", "orient": "top", "labelLimit": 240},
         "header": {**text, "labelLimit": 240},
@@ -82,7 +85,7 @@ def bars(
     values: Mapping[str, float],
     *,
     title: str,
-    value_format: str = ",",
+    value_format: str = COUNT,
     earlier: Mapping[str, float] | None = None,
     whens: tuple[str, str] = ("now", "before"),
 ) -> alt.TopLevelMixin:
@@ -102,27 +105,37 @@ def bars(
         for name in values
         for when, of in kinds.items()
     ]
-    chart = alt.Chart(data(rows)).mark_bar(cornerRadiusEnd=3)
-    encoding: dict[str, Any] = {
-        "y": alt.Y(
-            "name:N",
-            scale=alt.Scale(domain=list(names.values())),
-            title=None,
-            axis=alt.Axis(ticks=False, domain=False),
+    y = alt.Y(
+        "name:N",
+        scale=alt.Scale(domain=list(names.values())),
+        title=None,
+        axis=alt.Axis(ticks=False, domain=False),
+    )
+    # Values stand behind the bars, and need room there.
+    most = max((float(of.get(name, 0)) for name in values for of in kinds.values()), default=0) or 1
+    x = alt.X("value:Q", title=None, axis=None, scale=alt.Scale(domain=[0, most * _ROOM]))
+    tooltip = [
+        alt.Tooltip("name:N", title="name"),
+        alt.Tooltip("value:Q", title=title, format=value_format),
+    ]
+    base = alt.Chart(data(rows))
+    marks = [
+        base.mark_bar(cornerRadiusEnd=3).encode(x=x, y=y, tooltip=tooltip),
+        base.mark_text(align="left", dx=6, color=MUTED).encode(
+            x=x, y=y, text=alt.Text("value:Q", format=value_format)
         ),
-        "x": alt.X("value:Q", title=title, axis=alt.Axis(format=value_format, tickCount=5)),
-        "tooltip": [
-            alt.Tooltip("name:N", title="name"),
-            alt.Tooltip("value:Q", title=title, format=value_format),
-        ],
-    }
+    ]
     if earlier is not None:
+        tooltip.append(alt.Tooltip("when:N", title="when"))
+        offset = alt.YOffset("when:N", scale=alt.Scale(domain=list(whens)))
         scale = alt.Scale(domain=list(whens), range=[ACCENT, SECOND])
-        encoding["color"] = alt.Color("when:N", scale=scale, title=None)
-        encoding["yOffset"] = alt.YOffset("when:N", scale=alt.Scale(domain=list(whens)))
-        encoding["tooltip"].append(alt.Tooltip("when:N", title="when"))
-    step = _BAR_HEIGHT * (1.6 if earlier is not None else 1)
-    return chart.encode(**encoding).properties(width="container", height=max(60, step * len(names)))
+        colour = alt.Color("when:N", scale=scale, title=None)
+        marks = [
+            marks[0].encode(yOffset=offset, color=colour, tooltip=tooltip),
+            marks[1].encode(yOffset=offset),
+        ]
+    step = _BAR_HEIGHT * (1.8 if earlier is not None else 1.2)
+    return alt.layer(*marks).properties(width="container", height=max(50, step * len(names)))
 
 
 def binned(
@@ -157,15 +170,21 @@ def histogram(
     rows = [{"low": low, "high": high, "rows": count} for low, high, count in bins]
     drawn = (
         alt.Chart(data(rows))
-        .mark_bar(binSpacing=1)
+        .mark_bar(stroke="--card", strokeWidth=1)
         .encode(
-            x=alt.X("low:Q", title=title, axis=alt.Axis(format=value_format), bin="binned"),
+            x=alt.X(
+                "low:Q",
+                title=title,
+                axis=alt.Axis(format=value_format, tickCount=8, grid=False),
+                scale=alt.Scale(domain=[bins[0][0], bins[-1][1]], nice=False, zero=False),
+            ),
             x2="high:Q",
-            y=alt.Y("rows:Q", title="rows", axis=alt.Axis(format="~s", tickCount=5)),
+            y=alt.Y("rows:Q", title="rows", axis=alt.Axis(format=COUNT, tickCount=5)),
+            y2=alt.datum(0),
             tooltip=[
                 alt.Tooltip("low:Q", title="from", format=value_format),
                 alt.Tooltip("high:Q", title="to", format=value_format),
-                alt.Tooltip("rows:Q", format=","),
+                alt.Tooltip("rows:Q", format=COUNT),
             ],
         )
     )
@@ -174,8 +193,8 @@ def histogram(
         lines = alt.Chart(data([{"at": at, "name": name} for name, at in marks.items()]))
         layers.append(lines.mark_rule(strokeDash=[4, 3], size=1.5).encode(x="at:Q"))
         layers.append(
-            lines.mark_text(align="right", dx=-5, baseline="top").encode(
-                x="at:Q", y=alt.value(2), text="name:N"
+            lines.mark_text(align="right", dx=-5, baseline="bottom").encode(
+                x="at:Q", y=alt.value(-3), text="name:N"
             )
         )
     return alt.layer(*layers).properties(width="container", height=_HEIGHT)
@@ -237,7 +256,7 @@ def lines(
     x: str,
     y: str,
     series: str | None = None,
-    value_format: str = ",",
+    value_format: str = COUNT,
     is_area: bool = False,
 ) -> alt.TopLevelMixin:
     """Returns lines over a number.
@@ -263,7 +282,7 @@ def lines(
     chart = alt.Chart(data(rows))
     if is_area:
         line = {"strokeWidth": 2, "color": ACCENT}
-        chart = chart.mark_area(line=line, color=ACCENT, fillOpacity=0.18, interpolate="monotone")
+        chart = chart.mark_area(line=line, color=ACCENT, fillOpacity=0.18, interpolate="step-after")
     else:
         chart = chart.mark_line(point=len(rows) <= 60, strokeWidth=2)
     return chart.encode(**encoding).properties(width="container", height=_HEIGHT)

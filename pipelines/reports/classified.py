@@ -14,6 +14,7 @@ from pipelines.reports.scored import numbers_sections
 from transforms.counters import sum_counters, without
 
 _LABELS_SHOWN = 20
+_LEAST_CHANGE = 0.05  # of a share, in points
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ def _figures(result: Result) -> Facts:
     if labels:
         figures["labels found"] = f"{len(labels):,} of {len(set(result.model['labels'])):,}"
     if rows["truncated"] or result.model["long_text"] == "truncate":
-        figures["cut"] = share(rows["truncated"], rows["written"])
-    figures["rejected"] = share(rows["rejected"], rows["read"])
+        figures["texts cut"] = share(rows["truncated"], rows["written"])
+    figures["rows rejected"] = share(rows["rejected"], rows["read"])
     return Facts(figures, are_large=True)
 
 
@@ -89,7 +90,8 @@ def _compared(manifest: Mapping[str, Any]) -> tuple[_Counts, _Counts | None]:
             )
     now = _Counts(_ranked(labels), rows, "this result")
     old_rows = replaced.get("rows", {}).get("written", 0)
-    if replaced.get("labels") and old_rows:
+    # Of a model with other labels there is nothing to compare.
+    if old_rows and labels.keys() & replaced.get("labels", {}).keys():
         return now, _Counts(replaced["labels"], old_rows, "the one it replaced")
     return now, None
 
@@ -120,7 +122,7 @@ def _labels_section(result: Result, now: _Counts, earlier: _Counts | None) -> Se
     chart = Chart(
         "Share of the rows by label",
         charts.bars(
-            shares, title="share of the rows", value_format=".1%", earlier=before, whens=whens
+            shares, title="share of the rows", value_format=".1~%", earlier=before, whens=whens
         ),
         _shares_said(shares, before, whens),
         _shares_table(names, now, earlier),
@@ -142,11 +144,17 @@ def _shares_said(
     if before is not None:
         name = max(shares, key=lambda each: abs(shares[each] - before.get(each, 0)))
         change = 100 * (shares[name] - before.get(name, 0))
+        if abs(change) < _LEAST_CHANGE:
+            return f"{said} No share has changed."
         said += (
-            f" The largest change is that of “{plain(name, 60)}”, by {change:+.1f} points from "
+            f" The largest change is that of “{plain(name, 60)}”, by {_signed(change)} points from "
             f"{share(before.get(name, 0), 1)}."
         )
     return said
+
+
+def _signed(points: float) -> str:
+    return f"{points:+.1f}".replace("-", "−")
 
 
 def _shares_table(names: list[str], now: _Counts, earlier: _Counts | None) -> Table:
@@ -159,7 +167,7 @@ def _shares_table(names: list[str], now: _Counts, earlier: _Counts | None) -> Ta
         row: list[Value] = [name, count, share(count, now.rows)]
         if earlier is not None:
             old = earlier.labels.get(name, 0) / earlier.rows
-            row += [share(old, 1), f"{100 * (count / now.rows - old):+.1f}"]
+            row += [share(old, 1), _signed(100 * (count / now.rows - old))]
         rows.append(row)
     return Table("Rows by label", heads, rows)
 

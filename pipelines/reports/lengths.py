@@ -67,7 +67,7 @@ def lengths_section(result: Result) -> list[Section]:
         charts.histogram(
             bins,
             title="tokens",
-            value_format=",",
+            value_format=charts.COUNT,
             marks=marks if limit <= width * count else None,
         ),
         said,

@@ -3,7 +3,7 @@
 // Texts become text nodes only.
 
 (() => {
-  const SHOWN = 40; // texts shown at a time
+  const SHOWN = 20; // texts shown at a time
   const DATA = new Set(["values", "datasets", "domain", "sort"]); // holds texts, never colours
 
   const unpacked = async (element) => {
@@ -68,10 +68,12 @@
     place.className = "plot";
     drawing.replaceChildren(place);
     views.get(drawing)?.finalize();
+    const config = coloured(packed.theme, colours);
+    config.axis.labelLimit = Math.min(320, 0.42 * drawing.clientWidth); // names beside bars
     const made = await vegaEmbed(place, coloured(packed.charts[drawing.dataset.chart], colours), {
       actions: false,
       ast: true, // no code is made of texts, which the page's policy forbids
-      config: coloured(packed.theme, colours),
+      config,
       defaultStyle: false,
       loader: noLoader,
       renderer: drawing.dataset.renderer,
