@@ -45,7 +45,7 @@ from pipelines.finetuning.new_preset import (
     put_in_place,
     unfinished_folder,
 )
-from pipelines.finetuning.page import check_page, write_training_page
+from pipelines.finetuning.page import check_page, report_training
 from pipelines.flags import options
 from pipelines.reporting.console import print_error, report, run_command, run_process, telling
 from pipelines.reporting.shown import printable, visible
@@ -184,9 +184,7 @@ def _finetune(argv: Sequence[str]) -> int:
             f"  python -m pipelines.classify --preset={visible(shlex.quote(place))} --input=… "
             "--output=…"
         )
-    if args.report:
-        write_training_page(args.report, record, figures, place)
-    return 0
+    return 0 if report_training(args.report, record, figures, place) else 1
 
 
 def _check_tensorboard(folder: str | None) -> None:

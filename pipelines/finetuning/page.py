@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.errors import RunError, UserError
-from pipelines.reporting.console import report
+from models.errors import UserError
+from pipelines.reporting.console import print_error, report
 from pipelines.reporting.shown import visible
 from pipelines.reports.making import check_report, training_page, write_page
 
@@ -32,27 +32,32 @@ def check_page(file: str | None, output: Path) -> None:
         )
 
 
-def write_training_page(
-    file: str, record: Mapping[str, Any], figures: "Figures", place: str
-) -> None:
+def report_training(
+    file: str | None, record: Mapping[str, Any], figures: "Figures", place: str
+) -> bool:
     """Writes the page about a training, with the texts that the preset is most wrong about.
 
     Args:
-        file: The page.
+        file: The page; none is written if `None`.
         record: What `training.json` holds.
         figures: What the validation rows say, with their texts.
-        place: Where the preset is.
+        place: Where the preset is, which stays whatever happens here.
 
-    Raises:
-        RunError: The page cannot be written; the preset is there all the same.
+    Returns:
+        Whether there is nothing that should have been written and is not; why not is printed.
     """
+    if file is None:
+        return True
     shown = {**record["figures"], "mistakes": figures.mistakes}
     try:
         write_page(training_page({**record, "figures": shown}, place), file)
-    except OSError as error:
-        raise RunError(
-            f"--report={visible(file)} cannot be written ({error.strerror or error}); the preset "
-            "is written"
-        ) from None
+    except Exception as error:
+        said = error.strerror if isinstance(error, OSError) else None
+        print_error(
+            f"the preset is written, but not the report: {said or str(error) or repr(error)}; "
+            "python -m pipelines.report makes one of the preset, without texts"
+        )
+        return False
     with report():
         print(f"wrote {visible(file)}: open it in a browser")
+    return True
