@@ -1,17 +1,19 @@
 """What the validation rows say of a preset: by label, confusion, score or number."""
 
+import statistics
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from pipelines.finetuning.figures import spell
 from pipelines.reporting.shown import counted
 from pipelines.reports.blocks import Block, Chart, Prose, Section, Table, plain
-from pipelines.reports.charts import histogram
+from pipelines.reports.charts import bars, histogram
 from pipelines.reports.trained import charts
 from pipelines.reports.trained.confusion import NAME_CHARACTERS, confusion_section
 
 CHARTED_LABELS = 25
-"""Most labels that have a bar in a chart."""
+"""Most labels of which each has a bar."""
 
 _TABLED_LABELS = 1_000
 _POINTS = 500
@@ -35,7 +37,6 @@ def _labels(record: Mapping[str, Any]) -> Section | None:
     learned = learned_rows(record)
     worst = sorted(labels, key=lambda label: labels[label]["f1"])
     judged = [label for label in worst if labels[label]["rows"]]
-    charted = judged[:CHARTED_LABELS]
     heads = ["label", "F1, %", "precision, %", "recall, %", "rows judged by"]
     has_predicted = all("predicted" in of for of in labels.values())
     heads += ["times predicted"] if has_predicted else []
@@ -51,20 +52,8 @@ def _labels(record: Mapping[str, Any]) -> Section | None:
         for label in worst[:_TABLED_LABELS]
     ]
     blocks: list[Block] = []
-    if charted:
-        values = {label: float(labels[label]["f1"]) for label in charted}
-        which = (
-            f"the {len(charted)} labels with the lowest" if len(judged) > len(charted) else "labels"
-        )
-        blocks.append(
-            Chart(
-                "F1 by label",
-                charts.figures(values, "F1", is_share=True),
-                f"F1 of {which}, the lowest first: from {spell('accuracy', values[charted[0]])} of "
-                f"{plain(charted[0])} to {spell('accuracy', values[charted[-1]])} of "
-                f"{plain(charted[-1])}.",
-            )
-        )
+    if judged:
+        blocks.append(_chart_of_labels({label: labels[label]["f1"] for label in judged}))
     blocks.append(Table("Every label, the one with the lowest F1 first", heads, rows))
     if left := len(worst) - len(rows):
         blocks.append(Prose(f"{counted(left, 'more label')} with higher F1 in training.json."))
@@ -74,6 +63,26 @@ def _labels(record: Mapping[str, Any]) -> Section | None:
         "judged by have uncertain figures."
     )
     return Section("Label by label", blocks, intro)
+
+
+def _chart_of_labels(scores: Mapping[str, float]) -> Chart:
+    """Returns a bar for each label, the lowest F1 first, or for each tenth if there are many."""
+    ordered = list(scores)
+    low, high = (
+        f"{spell('accuracy', scores[label])} of {plain(label, NAME_CHARACTERS)}"
+        for label in (ordered[0], ordered[-1])
+    )
+    if len(scores) <= CHARTED_LABELS:
+        chart = charts.figures(scores, "F1", is_share=True)
+        return Chart("F1 by label", chart, f"The lowest first: from {low} to {high}.")
+    tenths = Counter(min(int(10 * score), 9) for score in scores.values())
+    counts = {f"{10 * i} to {10 * i + 10}%": tenths[i] for i in range(10)}
+    half = spell("accuracy", statistics.median(scores.values()))
+    return Chart(
+        "Labels by their F1",
+        bars(counts, title="labels"),
+        f"F1 of {len(scores):,} labels goes from {low} to {high}; half of them have up to {half}.",
+    )
 
 
 def _calibration(record: Mapping[str, Any]) -> Section | None:
