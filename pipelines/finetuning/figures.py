@@ -15,6 +15,7 @@ from pipelines.reporting.shown import printable
 _MISTAKES = 50
 _SHOWN_CHARACTERS = 70
 _TEXTS = ("text", "pair")
+_PLACE = ("file", "position")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Figures:
         model: All figures, as `LabelKind.evaluate` returns them.
         baselines: The figures of each baseline, except those that need probabilities.
         mistakes: The rows that it is most wrong about: `text` and, of pairs, `pair`, `label`,
-            `predicted`, and `score`, which is how sure it was or, for a number, how far off.
+            `predicted`, `score`, which is how sure it was or, for a number, how far off, and where
+            the row is: the name of its `file` and its `position` there.
         warnings: Baselines that it is not clearly better than, one sentence each.
     """
 
@@ -157,10 +159,11 @@ def _mistakes(
         return [name for name, is_there in zip(names, label, strict=True) if is_there]
 
     rows = [int(row) for row in np.argsort(-wrong, kind="stable")[:_MISTAKES] if wrong[row] > 0]
-    texts = list(data.validation.rows())
+    texts, places = list(data.validation.rows()), data.validation.places
     return [
         {
             **dict(zip(_TEXTS, texts[row], strict=False)),
+            **dict(zip(_PLACE, places[row] if places else (), strict=False)),
             "label": spelled(targets[row]),
             "predicted": spelled(predicted[row]),
             "score": float(f"{wrong[row]:.6g}"),

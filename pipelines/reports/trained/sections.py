@@ -34,7 +34,8 @@ _MISTAKES = 50
 TEXTLESS = (
     "Their texts are not here: a preset keeps none of the texts that it was judged by, because it "
     "is copied and published more freely than they are. The report that python -m "
-    "pipelines.finetune --report=FILE makes at the end of a training has them."
+    "pipelines.finetune --report=FILE makes at the end of a training has them. A position is the "
+    "number of the row in CSV, Parquet and the like, the offset of the line in others."
 )
 """Why a page made from a preset alone has no texts."""
 
@@ -170,6 +171,10 @@ def _mistakes(record: Mapping[str, Any]) -> Section | None:
         [_spelled(mistake["label"]), _spelled(mistake["predicted"]), float(mistake["score"])]
         for mistake in mistakes
     ]
+    if all("position" in mistake for mistake in mistakes):
+        heads += ["file", "position"]
+        for each, mistake in zip(told, mistakes, strict=True):
+            each += [plain(mistake["file"]), int(mistake["position"])]
     title = "Its worst mistakes"
     intro = (
         "The rows that are furthest off."

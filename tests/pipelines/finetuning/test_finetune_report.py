@@ -1,5 +1,6 @@
 """`finetune --report`: a page with texts, of a preset without any."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def test_the_page_has_the_texts_of_mistakes_and_the_preset_has_none(barely_train
     page = (folder.parent / "pages/trained.html").read_text()
     mistakes = record_of(folder)["figures"]["mistakes"]
     assert 0 < len(mistakes) <= 50
-    assert all(mistake.keys() == {"label", "predicted", "score"} for mistake in mistakes)
+    known = {"label", "predicted", "score", "file", "position"}
+    assert all(mistake.keys() == known for mistake in mistakes)
     assert page.count(" or more times a ") == len(mistakes)
     assert TEXTLESS not in page
     assert f"--preset={folder}" in page
@@ -51,6 +53,16 @@ def test_a_page_made_of_the_preset_later_says_why_it_has_no_texts(barely_trained
     assert TEXTLESS in page
     assert " or more times " not in page
     assert "given with --validation" in page
+
+
+def test_whoever_has_the_data_finds_the_rows_of_mistakes(barely_trained, corpus):
+    stored = (corpus / "validation.jsonl").read_bytes()
+    page = (barely_trained.folder.parent / "pages/trained.html").read_text()
+    for mistake in record_of(barely_trained.folder)["figures"]["mistakes"]:
+        assert mistake["file"] == "validation.jsonl"
+        row = json.loads(stored[mistake["position"] :].splitlines()[0])
+        assert row["label"] == mistake["label"]
+        assert row["text"] in page
 
 
 def test_what_is_recorded_is_enough_for_the_page(barely_trained):
