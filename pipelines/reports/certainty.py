@@ -118,7 +118,7 @@ def _seconds(rows: pa.Table) -> Sequence[tuple[str, float] | None] | None:
         scores = np.stack(
             [column.field(i).to_numpy(zero_copy_only=False) for i in range(len(names))]
         )
-        second = np.argsort(np.nan_to_num(scores, nan=-np.inf), axis=0, kind="stable")[-2]
+        second = np.argsort(np.nan_to_num(-scores, nan=np.inf), axis=0, kind="stable")[1]
         return [(names[i], float(scores[i, row])) for row, i in enumerate(second)]
     if "top" in rows.column_names:
         tops = rows["top"].to_pylist()
