@@ -138,7 +138,7 @@ def test_without_margins_texts_are_ordered_by_score(tmp_path):
     assert [each.sureness for each in judged] == pytest.approx(rows["score"])
 
 
-def test_a_text_with_several_labels_is_listed_under_each(tmp_path, open_page, look):
+def test_a_text_with_several_labels_is_listed_under_each(tmp_path, open_page):
     several = [["a", "b"], ["a"], [], ["b"]]
     rows = {
         "text": ["both", "one", "none", "other"],
@@ -148,7 +148,7 @@ def test_a_text_with_several_labels_is_listed_under_each(tmp_path, open_page, lo
     }
     kind = {"is_multi_label": True}
     write_result(tmp_path / "out", rows, labels=["a", "b", "c"], kind=kind, threshold=0.5)
-    opened = open_page(result_page(str(tmp_path / "out")), *look)
+    opened = open_page(result_page(str(tmp_path / "out")), "dark", 375)
     opened.check()
     assert "do not add up to 100%" in opened.page.get_by_role("region", name="Labels").inner_text()
     assert table_of(opened, "Rows by label") == [
@@ -166,11 +166,11 @@ def test_a_text_with_several_labels_is_listed_under_each(tmp_path, open_page, lo
     assert found == {"a": {"both", "one"}, "b": {"both", "other"}, "(no label)": {"none"}}
 
 
-def test_numbers_have_a_page_of_their_own(tmp_path, open_page, look):
+def test_numbers_have_a_page_of_their_own(tmp_path, open_page):
     numbers = [float(i) for i in range(-20, 20)]
     rows = {"text": [f"query {i}" for i in range(40)], "pair": ["document"] * 40, "score": numbers}
     write_result(tmp_path / "out", rows, labels=["relevance"], gives_numbers=True)
-    opened = open_page(result_page(str(tmp_path / "out")), *look)
+    opened = open_page(result_page(str(tmp_path / "out")), "dark", 375)
     opened.check()
     numbered = ["At a glance", "Numbers", "Highest and lowest texts", "Lengths"]
     assert sections_of(opened) == [*numbered, *ABOUT]
@@ -205,11 +205,11 @@ def test_a_result_without_rows_says_so(tmp_path, open_page, rejected):
     assert sections_of(opened) == ["At a glance", *(["Rejected rows"] if rejected else []), *ABOUT]
 
 
-def test_shares_stand_beside_those_of_the_result_that_was_replaced(tmp_path, open_page, look):
+def test_shares_stand_beside_those_of_the_result_that_was_replaced(tmp_path, open_page):
     rows = {**labelled(40), "label": ["positive"] * 30 + ["negative"] * 10}
     write_result(tmp_path / "out", rows)
     write_result(tmp_path / "out", labelled(80), if_exists="overwrite")
-    opened = open_page(result_page(str(tmp_path / "out")), *look)
+    opened = open_page(result_page(str(tmp_path / "out")), "dark", 375)
     opened.check()
     assert table_of(opened, "Rows by label") == [
         ["negative", "40", "50.0%", "25.0%", "+25.0"],
