@@ -98,8 +98,9 @@
 
   const startCharts = async () => {
     const packed = await unpacked(document.getElementById("charts"));
-    const dark = matchMedia("(prefers-color-scheme: dark)");
-    dark.addEventListener("change", () => drawAll(packed));
+    for (const query of ["(prefers-color-scheme: dark)", "print"]) {
+      matchMedia(query).addEventListener("change", () => drawAll(packed));
+    }
     await drawAll(packed);
   };
 
