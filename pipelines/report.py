@@ -17,7 +17,9 @@ DEFAULT_FILE = "report.html"
 def make_parser() -> options.Parser:
     """Returns the parser of the command's flags."""
     parser = options.Parser("python -m pipelines.report", __doc__ or "")
-    parser.add_argument("output", metavar="OUTPUT", type=flag_types.expand_home, help="the folder")
+    parser.add_argument(
+        "output", metavar="OUTPUT", type=flag_types.expand_home, help="the folder, or a preset"
+    )
     parser.add_argument(
         "--report",
         type=flag_types.expand_home,

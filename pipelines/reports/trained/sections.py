@@ -174,7 +174,7 @@ def _mistakes(record: Mapping[str, Any]) -> Section | None:
     if all("position" in mistake for mistake in mistakes):
         heads += ["file", "position"]
         for each, mistake in zip(told, mistakes, strict=True):
-            each += [plain(mistake["file"]), int(mistake["position"])]
+            each += [plain(mistake["file"]), str(int(mistake["position"]))]
     title = "Its worst mistakes"
     intro = (
         "The rows that are furthest off."
