@@ -4,6 +4,7 @@ Everything that a block is given is shown as it is: a text is data and never HTM
 """
 
 import html
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -20,7 +21,10 @@ TEXT_CHARACTERS = 500
 """Characters of a text that a page shows, unless it is told otherwise."""
 
 _TITLE_CHARACTERS = 300
-_KEPT = "\n\t"
+
+# What Python does not call printable, and texts need: line ends, joiners of Persian, Hindi and
+# emoji, marks of direction, soft hyphens; and every kind of space.
+_KEPT = "\n\t\u200c\u200d\u200e\u200f\u061c\xad"
 
 
 class Numbering(Protocol):
@@ -323,12 +327,17 @@ def plain(text: str, most: int = _TITLE_CHARACTERS) -> str:
 
 
 def _spelled(text: str) -> str:
+    """Returns a text in which what nobody sees, or what turns what follows, is spelled out."""
     return "".join(
-        character
-        if character.isprintable() or character in _KEPT
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
+        character if _is_shown(character) else character.encode("unicode_escape").decode("ascii")
+        for character in text.replace("\r\n", "\n")
     )
+
+
+def _is_shown(character: str) -> bool:
+    if character.isprintable() or character in _KEPT:
+        return True
+    return unicodedata.category(character) == "Zs"
 
 
 def _is_number(value: Any) -> bool:

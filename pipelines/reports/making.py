@@ -77,7 +77,8 @@ def result_page(output: str) -> str:
     command = result.manifest["command"]
     module = import_module(f"pipelines.reports.{RESULTS[command]}")
     sections = cast("Callable[[Result], list[Section]]", module.sections)
-    title = f"{_TITLES[command]} in {name_of(output)}"
+    noun = "Numbers" if result.model.get("gives_numbers", False) else _TITLES[command]
+    title = f"{noun} in {name_of(output)}"
     return Page(title, subtitle(result), [*sections(result), *about_sections(result)]).to_html()
 
 
