@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from models.redaction import redacted
+from pipelines.reporting.shown import counted
 
 if TYPE_CHECKING:
     import altair as alt
@@ -190,12 +191,14 @@ class Texts:
         texts: The texts, in their order.
         chosen: The facets that are chosen at first; all are shown of others.
         characters: Characters of a text that are shown.
+        noun: What one of them is called, where they are counted.
     """
 
     label: str
     texts: Sequence[Text]
     chosen: Mapping[str, str] = field(default_factory=dict)
     characters: int = TEXT_CHARACTERS
+    noun: str = "text"
 
     def render(self, page: Numbering) -> str:
         """Returns its HTML."""
@@ -211,12 +214,13 @@ class Texts:
         values = {name: list(choices[name]) for name in facets}
         entries = "".join(self._entry(text, values) for text in self.texts)
         return (
-            f'<div class="texts" data-texts><form class="choices" role="search" '
-            f'aria-label="{attribute(self.label)}"><div class="choice wide">'
+            f'<div class="texts" data-texts="{attribute(self.noun)}">'
+            f'<form class="choices" role="search" aria-label="{attribute(self.label)}">'
+            '<div class="choice wide">'
             f'<label for="{search_id}">{literal(self.label)}</label><input type="search" '
             f'id="{search_id}" autocomplete="off" spellcheck="false" aria-controls="{list_id}">'
             f'</div>{selects}</form><p class="count" role="status" aria-live="polite">'
-            f"{len(self.texts):,} texts</p>"
+            f"{counted(len(self.texts), literal(self.noun))}</p>"
             f'<ol id="{list_id}">{entries}</ol><button type="button" class="more" hidden>'
             "Show more</button></div>"
         )

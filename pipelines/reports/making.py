@@ -74,7 +74,12 @@ def result_page(output: str) -> str:
     from pipelines.reports.result import read_result
 
     result = read_result(output)
-    command = result.manifest["command"]
+    command = result.manifest.get("command")
+    if command not in RESULTS:
+        raise UserError(
+            f"{visible(output)} holds results of {command!r}, and reports are made of those of "
+            f"{', '.join(RESULTS)}"
+        )
     module = import_module(f"pipelines.reports.{RESULTS[command]}")
     sections = cast("Callable[[Result], list[Section]]", module.sections)
     noun = "Numbers" if result.model.get("gives_numbers", False) else _TITLES[command]

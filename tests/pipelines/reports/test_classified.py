@@ -68,6 +68,8 @@ def test_labels_scores_lengths_and_reasons_are_on_a_page(tmp_path, open_page, lo
         ["'text' is null", "3"],
     ]
     assert table_of(opened, "Input files")[0][:2] == ["reviews.jsonl", "97"]
+    counts = opened.page.get_by_role("status").all_text_contents()
+    assert counts[1] == "7 rows"
     warnings = opened.page.locator(".warning:visible").all_text_contents()
     assert warnings[0] == "7 of 97 rows were rejected (7.2%): see Rejected rows."
     assert "9 of 90 texts (10.0%) are longer than the 128 tokens" in warnings[1]
