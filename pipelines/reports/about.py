@@ -113,7 +113,9 @@ def _rejected(result: Result) -> Section:
         )
     ]
     if examples := _rejected_examples(result.rejected.rows):
-        blocks.append(Texts("Search the rejected rows", examples, characters=_EXAMPLE_CHARACTERS))
+        blocks.append(
+            Texts("Search the rejected rows", examples, characters=_EXAMPLE_CHARACTERS, noun="row")
+        )
     return Section(
         "Rejected rows",
         blocks,
@@ -191,7 +193,9 @@ def _model(result: Result) -> Section:
         "tokens of a text": model["sequence_length"],
         "longer texts": "are cut" if model["long_text"] == "truncate" else "are read in windows",
         "precision": model["precision"],
-        "computed in": ", ".join(f"{name} ({count:,} rows)" for name, count in computed.items()),
+        "computed in": ", ".join(
+            f"{name} ({count:,} rows)" for name, count in computed.items() if count
+        ),
         "backend": model["backend"],
         "threshold of a label": model.get("threshold"),
     }
