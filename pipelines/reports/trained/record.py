@@ -26,7 +26,8 @@ def read_training(place: str) -> dict[str, Any] | None:
         place: The preset's folder, local or in a bucket, its URI, or the name of a bundled one.
 
     Raises:
-        UserError: It is damaged, or cannot be read.
+        UserError: It is damaged, or cannot be read; or the preset is at a hub, where no results
+            are, and has none.
     """
     content = _content(place)
     if content is None:
@@ -52,7 +53,13 @@ def not_a_record(place: str) -> UserError:
 
 def _content(place: str) -> bytes | None:
     if place.startswith(_HUBS):
-        return store.fetch_file(place, RECORD)
+        content = store.fetch_file(place, RECORD)
+        if content is None:
+            raise UserError(
+                f"{visible(place)} has no {RECORD}: only presets that python -m pipelines.finetune "
+                "made have a page"
+            )
+        return content
     if place in bundled_presets() and not os.path.exists(place):
         return (BUNDLED / place / RECORD).read_bytes()
     folder = open_folder(place)

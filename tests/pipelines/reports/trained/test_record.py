@@ -60,6 +60,12 @@ def test_a_preset_of_a_hub_is_read_without_its_weights(report, hub):
     assert_made(report("hf://textbeam/tiny"), "hf://textbeam/tiny")
 
 
+def test_a_preset_of_a_hub_that_finetune_did_not_make_has_no_page(report, hub):
+    del hub.files["training.json"]
+    said = "hf://textbeam/tiny has no training.json: only presets that python -m pipelines.finetune"
+    assert said in report("hf://textbeam/tiny").error
+
+
 def test_what_is_neither_a_result_nor_a_training_is_refused(report, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "holds no result" in report(tmp_path / "empty").error
