@@ -253,8 +253,9 @@ def _speed(run: Mapping[str, Any]) -> Chart | None:
         if length * len(speed["rows"]) >= 5 * size or size == 1
     )
     speeds = [count / length for count in speed["rows"]]
-    points = [
-        {"x": round(i * length / size, 4), "y": round(value, 2)} for i, value in enumerate(speeds)
+    points = [  # of each interval its beginning, and of the last its end
+        {"x": round(i * length / size, 4), "y": round(value, 2)}
+        for i, value in enumerate([*speeds, speeds[-1]])
     ]
     busy = sorted(value for value in speeds if value)
     middle = busy[len(busy) // 2] if busy else 0.0
@@ -271,7 +272,7 @@ def _speed(run: Mapping[str, Any]) -> Chart | None:
         Table(
             "Speed over time",
             [f"{unit} since the start", "rows a second"],
-            [[point["x"], point["y"]] for point in points],
+            [[point["x"], point["y"]] for point in points[:-1]],
         ),
     )
 

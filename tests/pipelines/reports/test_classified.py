@@ -1,5 +1,6 @@
 """The page about labels and numbers: right figures, whatever kind of classifier gave them."""
 
+import json
 import re
 
 import numpy as np
@@ -272,6 +273,46 @@ def test_hostile_texts_labels_and_reasons_fit_and_do_nothing(tmp_path, open_page
     opened = open_page(page)
     opened.check()
     assert [row[0] for row in table_of(opened, "Input files")] == [f"{HOSTILE['image']}.csv"]
+
+
+@pytest.mark.parametrize("character", ["&", '"', "語", "\U0010ffff"])
+def test_the_longest_of_everything_fits(tmp_path, character):
+    count = 900
+    labels = [character * 1_000 + str(i) for i in range(60)]
+    nothing = dict.fromkeys(labels, 0.0)
+    texts = [character * 1_500 + str(i) for i in range(count)]
+    rows = {
+        "text": texts,
+        "pair": texts,
+        "label": [labels[i % 60] for i in range(count)],
+        "score": [0.5] * count,
+        "probabilities": [
+            {**nothing, labels[i % 60]: 0.5, labels[(i + 1) % 60]: 0.4} for i in range(count)
+        ],
+    }
+    write_result(
+        *(tmp_path / "out", rows),
+        labels=labels,
+        kind={"probabilities": True},
+        source=f"{character * 50}.csv",
+        rejected={character * 1_000 + chr(65 + i): 10 for i in range(20)},
+    )
+    assert len(result_page(str(tmp_path / "out")).encode()) < 2_500_000
+
+
+def test_speed_is_drawn_of_a_run_that_took_a_while(tmp_path, open_page):
+    manifest = write_result(tmp_path / "out", labelled(30))
+    speed = {"seconds": 30.0, "rows": [*[0] * 5, *[3_000] * 35], "before": 7}
+    manifest["runs"][-1]["speed"] = speed
+    (tmp_path / "out" / "_MANIFEST.json").write_text(json.dumps(manifest))
+    opened = open_page(result_page(str(tmp_path / "out")))
+    opened.check()
+    table = table_of(opened, "Speed over time")
+    assert len(table) == 40
+    assert table[4:6] == [["2", "0"], ["2.5", "100"]]
+    said = opened.page.get_by_role("region", name="The run").inner_text()
+    assert "100 rows a second in the middle of its busy intervals of 30 s" in said
+    assert "7 rows were done before, by a run that died" in said
 
 
 def test_windows_cut_nothing(tmp_path, open_page):
