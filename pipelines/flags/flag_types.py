@@ -82,6 +82,14 @@ def probability(value: str) -> float:
     return number
 
 
+def cosine(value: str) -> float:
+    """Returns a number above 0 and at most 1; for `type=` of a flag."""
+    number = _number(value)
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, not {value!r}")
+    return number
+
+
 def _number(value: str) -> float:
     """Returns a number; anything else becomes NaN, which lies in no range."""
     try:

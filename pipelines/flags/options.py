@@ -58,7 +58,10 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UserError: An unknown flag or a wrong value.
         """
-        args, unknown = self.parse_known_args(argv)
+        takes_rest = any(action.nargs == "*" for action in self._get_positional_actions())
+        # Those positional arguments may stand between and behind flags.
+        parse = self.parse_known_intermixed_args if takes_rest else self.parse_known_args
+        args, unknown = parse(argv)
         if unknown:
             where, flags = "--help lists the options", self.flags()
             if not unknown[0].startswith("-") and "--input" not in flags:

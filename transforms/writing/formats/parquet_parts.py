@@ -13,6 +13,10 @@ from transforms.writing.formats.part_format import PartEncoder, PartFormat, Sink
 # A column is dictionary-encoded when at most half of this many of its first rows are distinct.
 _DICTIONARY_SAMPLE_ROWS = 16 * 1024
 
+# What is read of a part at a time, as far as it knows how wide its rows are: vectors are wide.
+_READ_BYTES = 8 << 20
+_READ_ROWS = 64 * 1024
+
 
 class _Encoder:
     """Writes each table as a row group."""
@@ -53,8 +57,24 @@ class _Parquet:
             lacking = [name for name in wanted.names if name not in file.schema_arrow.names]
             if lacking:
                 raise ValueError(f"it lacks the column {lacking[0]!r}")
-            for batch in file.iter_batches(columns=None if whole else wanted.names):
+            names = None if whole else wanted.names
+            for batch in file.iter_batches(_rows_at_a_time(file.metadata, names), columns=names):
                 yield StoredRows(batch if whole else batch.select(wanted.names).cast(wanted))
+
+
+def _rows_at_a_time(metadata: pq.FileMetaData, names: list[str] | None) -> int:
+    """Returns how many rows of some columns, all if `None`, are about `_READ_BYTES`."""
+    size = 0
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        chunks = (group.column(column) for column in range(group.num_columns))
+        size += sum(
+            chunk.total_uncompressed_size
+            for chunk in chunks
+            if names is None or chunk.path_in_schema.partition(".")[0] in names
+        )
+    fitting = _READ_BYTES * metadata.num_rows // max(1, size)
+    return max(1, min(_READ_ROWS, fitting))
 
 
 def _repetitive_columns(table: pa.Table) -> list[str]:
