@@ -58,23 +58,22 @@ class _Parquet:
             if lacking:
                 raise ValueError(f"it lacks the column {lacking[0]!r}")
             names = None if whole else wanted.names
-            for batch in file.iter_batches(_rows_at_a_time(file.metadata, names), columns=names):
-                yield StoredRows(batch if whole else batch.select(wanted.names).cast(wanted))
+            for index in range(file.num_row_groups):
+                most = _rows_at_a_time(file.metadata.row_group(index), names)
+                # What is asked for is fetched as one: of all row groups it would be the part.
+                for batch in file.iter_batches(most, row_groups=[index], columns=names):
+                    yield StoredRows(batch if whole else batch.select(wanted.names).cast(wanted))
 
 
-def _rows_at_a_time(metadata: pq.FileMetaData, names: list[str] | None) -> int:
+def _rows_at_a_time(group: pq.RowGroupMetaData, names: list[str] | None) -> int:
     """Returns how many rows of some columns, all if `None`, are about `_READ_BYTES`."""
-    size = 0
-    for index in range(metadata.num_row_groups):
-        group = metadata.row_group(index)
-        chunks = (group.column(column) for column in range(group.num_columns))
-        size += sum(
-            chunk.total_uncompressed_size
-            for chunk in chunks
-            if names is None or chunk.path_in_schema.partition(".")[0] in names
-        )
-    fitting = _READ_BYTES * metadata.num_rows // max(1, size)
-    return max(1, min(_READ_ROWS, fitting))
+    chunks = [group.column(column) for column in range(group.num_columns)]
+    size = sum(
+        chunk.total_uncompressed_size
+        for chunk in chunks
+        if names is None or chunk.path_in_schema.partition(".")[0] in names
+    )
+    return max(1, min(_READ_ROWS, _READ_BYTES * group.num_rows // max(1, size)))
 
 
 def _repetitive_columns(table: pa.Table) -> list[str]:
