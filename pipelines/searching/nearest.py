@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipelines.reporting.console import progress_bar, report_console
-from pipelines.reporting.shown import counted, printable
+from pipelines.reporting.shown import counted, printable, visible
 from pipelines.searching.queries import AskedQueries
 from pipelines.searching.shown import print_json, row_of, rows_as_json, table_of
 from transforms.vectors.nearest import Nearest
@@ -98,4 +98,4 @@ def _notes(stored: StoredVectors, asked: AskedQueries, nearest: Nearest) -> list
 
 
 def _quoted(prefix: str) -> str:
-    return repr(printable(prefix, _PREFIX_CHARACTERS)) if prefix else "nothing"
+    return visible(repr(prefix), _PREFIX_CHARACTERS) if prefix else "nothing"
