@@ -3,8 +3,9 @@
     python -m benchmarks.search [--rows=50000] [--dimensions=384] [--queries=1] [--repeats=7]
 
 Random vectors, in files that were just written. All take turns in one process. The first three read
-the files, as whoever searches once must; the others have the vectors in memory. Needs faiss-cpu. Where
-other programs run, OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 keeps products from waiting for them.
+the files, as whoever searches once must; the others have the vectors in memory. Needs faiss-cpu.
+Where other programs run, OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 keeps products from waiting for
+them.
 """
 
 import argparse

@@ -19,6 +19,7 @@ from pipelines.job import Asked, MakeJob, Plan, ask, make_plan
 from pipelines.reporting.console import print_error, report
 from pipelines.reporting.json_summary import as_json
 from pipelines.reporting.shown import counted, visible
+from pipelines.reports.making import check_report, report_result
 
 if TYPE_CHECKING:
     import argparse
@@ -65,6 +66,7 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
             "bfloat16, float32 or fast"
         )
 
+    check_report(args.report, _ends_early(args, beam_flags))
     if args.plan:
         from pipelines.planning.command import plan_job
 
@@ -109,6 +111,14 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         ask_job=asks(beam_flags),
     )
     return _run(asked, files, reservation, beam_flags)
+
+
+def _ends_early(args: "argparse.Namespace", beam_flags: Sequence[str]) -> str | None:
+    """Returns the flag by which a command ends before there is a result, if one is given."""
+    if args.plan or args.detach:
+        return "--plan" if args.plan else "--detach"
+    flag = "--template_location"
+    return flag if options.value_of(flag, beam_flags) else None
 
 
 # What Beam and Keras import wherever it is installed, for what is not used here; it takes a second
@@ -209,13 +219,13 @@ def _report_nothing_to_do(
     with report():
         if args.json:
             print(as_json(manifest, output=args.output, todo=todo, is_new=False))
-            return 0
-        rows, files = manifest["rows"]["written"], len(manifest["inputs"])
-        size = f"{counted(rows, 'row')} of {counted(files, 'input file')}"
-        gone = f"; {todo.num_vanished:,} of them gone, with their rows kept"
-        said = f"{visible(args.output)} is up to date: {size}"
-        print(said + (gone if todo.num_vanished else ""))
-    return 0
+        else:
+            rows, files = manifest["rows"]["written"], len(manifest["inputs"])
+            size = f"{counted(rows, 'row')} of {counted(files, 'input file')}"
+            gone = f"; {todo.num_vanished:,} of them gone, with their rows kept"
+            said = f"{visible(args.output)} is up to date: {size}"
+            print(said + (gone if todo.num_vanished else ""))
+    return 0 if report_result(args.output, args.report) else 1
 
 
 def _report(
@@ -230,12 +240,13 @@ def _report(
             print(as_json(manifest, output=args.output, todo=update))
         else:
             print_summary(manifest, output=args.output, todo=update, start_seconds=start)
+    is_reported = report_result(args.output, args.report)
     rows = manifest["runs"][-1]["rows"]
     limit = args.max_rejected
     if limit and (problem := limit.problem(rows["rejected"], rows["read"])):
         print_error(problem)
         return 1
-    return 0
+    return 0 if is_reported else 1
 
 
 def _is_sample_run(manifest: Mapping[str, Any]) -> bool:

@@ -260,6 +260,13 @@ def add_output_flags(parser: Parser) -> None:
     group.add_argument(
         "--json", action="store_true", help="print the summary as JSON, for programs"
     )
+    group.add_argument(
+        "--report",
+        type=flag_types.expand_home,
+        metavar="FILE",
+        help="also write a page to look at, one HTML file such as report.html; needs "
+        "textbeam[report]",
+    )
 
 
 def add_model_flags(parser: Parser, default_preset: str | None) -> None:

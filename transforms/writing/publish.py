@@ -110,6 +110,8 @@ def _publish(
         parts=named,
         uncounted=[part for part in rewritten.values() if part],
         counts=counts,
+        timelines=(record.timeline for record in records),
+        replaced=now if plan.if_exists == "overwrite" else None,
         ranges=ranges.as_json() if ranges is not None and ranges.rows else None,
     )
     if earlier is not None:
