@@ -151,6 +151,18 @@ def without(*packages: str) -> Iterator[None]:
         sys.meta_path.remove(refused)
 
 
+@contextlib.contextmanager
+def with_all() -> Iterator[None]:
+    """Lets the body import what `without` refuses around it: a library that needs it."""
+    refusing = [finder for finder in sys.meta_path if isinstance(finder, _Refused)]
+    for finder in refusing:
+        sys.meta_path.remove(finder)
+    try:
+        yield
+    finally:
+        sys.meta_path[:0] = refusing
+
+
 def is_tracing() -> bool:
     """Returns whether TensorFlow is tracing a graph, as in `tf.data.Dataset.map`."""
     module = sys.modules.get("tensorflow")

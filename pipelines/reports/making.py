@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipelines.reports.blocks import Section
     from pipelines.reports.result import Result
 
-RESULTS = {"classify": "classified"}
+RESULTS = {"classify": "classified", "embed": "embedded"}
 """The module of this package that has the `sections` of a result, by the manifest's command."""
 
 TRAINED = "training.json"

@@ -87,15 +87,26 @@ def near_duplicates(
     """
     found = _Found(stored.num_rows, threshold, most)
     for numbers, vectors, end in _held(stored, is_looked_at):
-        for start, tile in _tiles(vectors, len(vectors)):
-            # Rows before the tile have met it already.
-            found.add(numbers[start : start + len(tile)], tile, numbers[start:], vectors[start:])
+        _add_inside(found, numbers, vectors)
         on_pairs(len(vectors) * (len(vectors) - 1) // 2)
         for block in stored.blocks(first=end):
             others, theirs = _chosen(block, is_looked_at)
             for start, tile in _tiles(vectors, len(theirs)):
                 found.add(numbers[start : start + len(tile)], tile, others, theirs)
             on_pairs(len(vectors) * len(theirs))
+    return found.pairs()
+
+
+def near_duplicates_among(vectors: np.ndarray, threshold: float, most: int) -> Pairs:
+    """Looks for pairs as `near_duplicates` does, among vectors that are in memory.
+
+    Args:
+        vectors: float32 `[rows, dimensions]`, of length 1 each and finite.
+        threshold: The least cosine of a pair, above 0.
+        most: How many pairs to return.
+    """
+    found = _Found(len(vectors), threshold, most)
+    _add_inside(found, np.arange(len(vectors)), vectors)
     return found.pairs()
 
 
@@ -134,6 +145,13 @@ def _chosen(block: Block, is_looked_at: np.ndarray) -> tuple[np.ndarray, np.ndar
     with np.errstate(all="ignore"):
         vectors = unit(np.where(np.isfinite(vectors).all(axis=1, keepdims=True), vectors, 0))
     return block.first + inside, vectors
+
+
+def _add_inside(found: "_Found", numbers: np.ndarray, vectors: np.ndarray) -> None:
+    """Looks at all pairs of some rows."""
+    for start, tile in _tiles(vectors, len(vectors)):
+        # Rows before the tile have met it already.
+        found.add(numbers[start : start + len(tile)], tile, numbers[start:], vectors[start:])
 
 
 def _tiles(vectors: np.ndarray, others: int) -> Iterator[tuple[int, np.ndarray]]:

@@ -63,6 +63,15 @@
   const views = new Map();
   const noLoader = { load: () => Promise.reject(new Error("nothing is loaded")) };
 
+  // What a chart's points are coloured by is chosen beside it.
+  const chooser = (drawing) => drawing.closest("[data-recolour]")?.querySelector("select");
+  const chosen = (drawing, spec) => {
+    const select = chooser(drawing);
+    if (!select) return spec;
+    const encoding = { ...spec.encoding, ...spec.usermeta.encodings[select.value] };
+    return { ...spec, encoding };
+  };
+
   const draw = async (drawing, packed, colours) => {
     const place = document.createElement("div");
     place.className = "plot";
@@ -70,7 +79,8 @@
     views.get(drawing)?.finalize();
     const config = coloured(packed.theme, colours);
     config.axis.labelLimit = Math.min(320, 0.42 * drawing.clientWidth); // names beside bars
-    const made = await vegaEmbed(place, coloured(packed.charts[drawing.dataset.chart], colours), {
+    const spec = chosen(drawing, packed.charts[drawing.dataset.chart]);
+    const made = await vegaEmbed(place, coloured(spec, colours), {
       actions: false,
       ast: true, // no code is made of texts, which the page's policy forbids
       config,
@@ -100,6 +110,11 @@
     const packed = await unpacked(document.getElementById("charts"));
     const dark = matchMedia("(prefers-color-scheme: dark)");
     dark.addEventListener("change", () => drawAll(packed));
+    for (const drawing of drawings) {
+      chooser(drawing)?.addEventListener("change", () => {
+        draw(drawing, packed, getComputedStyle(document.documentElement));
+      });
+    }
     await drawAll(packed);
   };
 
