@@ -1,5 +1,6 @@
 """The sections of every page about a result: where it is from and how it came about."""
 
+import base64
 import os
 import re
 import shlex
@@ -74,7 +75,9 @@ def place(row: Mapping[str, Any]) -> str:
 def share(part: float, whole: float) -> str:
     """Returns a share in percent: `12.3%`; `0%` is none at all, and `under 0.1%` some."""
     value = part / whole if whole else 0.0
-    return "under 0.1%" if 0 < value < 0.001 else f"{value:.3g}%" if not value else f"{value:.1%}"
+    if not value:
+        return "0%"
+    return "under 0.1%" if value < 0.001 else f"{value:.1%}"
 
 
 def reject_warning(result: Result) -> list[Block]:
@@ -143,7 +146,9 @@ def _rejected_examples(rejected: pa.Table) -> list[Text]:
 
 
 def _raw(row: Mapping[str, Any]) -> str:
-    raw = row["raw"] if row["raw"] is not None else row.get("raw_base64")
+    raw, encoded = row["raw"], row.get("raw_base64")
+    if raw is None and encoded is not None:
+        raw = base64.b64decode(encoded[: len(encoded) // 4 * 4])
     if raw is None:
         return "(nothing was read of it)"
     return raw.decode(errors="backslashreplace") if isinstance(raw, bytes) else str(raw)

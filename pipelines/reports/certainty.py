@@ -18,6 +18,7 @@ _LABELS_SHOWN = 20
 _LABELS_WITH_TEXTS = 45
 _PAIRS_SHOWN = 10
 _BINS = 40
+_FEW_ROWS = 1_000  # have half of the bins
 _POINTS = (5, 25, 50, 75, 95)
 
 # Texts of a page, and of each of a label's two ends: they share the bytes that a page may have.
@@ -118,7 +119,7 @@ def _seconds(rows: pa.Table) -> Sequence[tuple[str, float] | None] | None:
         scores = np.stack(
             [column.field(i).to_numpy(zero_copy_only=False) for i in range(len(names))]
         )
-        second = np.argsort(np.nan_to_num(scores, nan=-np.inf), axis=0, kind="stable")[-2]
+        second = np.argsort(np.nan_to_num(-scores, nan=np.inf), axis=0, kind="stable")[1]
         return [(names[i], float(scores[i, row])) for row, i in enumerate(second)]
     if "top" in rows.column_names:
         tops = rows["top"].to_pylist()
@@ -132,7 +133,8 @@ def _seconds(rows: pa.Table) -> Sequence[tuple[str, float] | None] | None:
 
 def _scores(judged: Sequence[Judged], threshold: float | None) -> Chart:
     scores = np.array([each.score for each in judged])
-    bins = charts.binned(np.clip(scores, 0.0, 1.0), _BINS, (_lowest(judged), 1.0))
+    count = _BINS if len(scores) > _FEW_ROWS else _BINS // 2
+    bins = charts.binned(np.clip(scores, 0.0, 1.0), count, (_lowest(judged), 1.0))
     marks = {f"threshold {threshold:g}": threshold} if threshold is not None else None
     unsure = float((scores < 0.6).mean())
     said = (
@@ -140,7 +142,7 @@ def _scores(judged: Sequence[Judged], threshold: float | None) -> Chart:
     )
     return Chart(
         "Scores",
-        charts.histogram(bins, title="score", value_format=".1f", marks=marks),
+        charts.histogram(bins, title="score", value_format=".3~f", marks=marks),
         said,
         Table(
             "Scores",
@@ -174,12 +176,14 @@ def _by_label(
         else f"Half of the scores of “{plain(least, 60)}” are under {points[least][2]:.2f}."
     )
     hidden = len(ranked) - _LABELS_SHOWN
-    note = "A thick bar holds the middle half of a label's scores, a thin one all but the outer 5%."
+    note = (
+        "A thick bar holds the middle half of a label's scores, a thin one all but 5% at each end."
+    )
     if hidden > 0:
         note += f" {hidden:,} rarer labels are not drawn."
     return Chart(
         "Scores by label",
-        charts.spans(points, title="score", bounds=(min(max(low, 0), 0.9), 1)),
+        charts.spans(points, title="score", value_format=".3~f", bounds=(min(max(low, 0), 0.9), 1)),
         said,
         Table(
             "Scores by label",

@@ -22,7 +22,7 @@ COUNT = ",.9~r"
 """How numbers are shown, as d3-format has it: as many digits as they have, with separators."""
 
 _BAR_HEIGHT = 22  # pixels a bar
-_HEIGHT = 220
+_HEIGHT = 190
 _NAME_CHARACTERS = 60
 _ROOM = 1.18  # beyond the longest bar, for its value
 

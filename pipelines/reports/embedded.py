@@ -16,8 +16,9 @@ from pipelines.reports.blocks import (
     Prose,
     Section,
     Table,
+    Text,
+    Texts,
     Value,
-    plain,
 )
 from pipelines.reports.lengths import lengths_section, truncation_warning
 from pipelines.reports.mapped import POINTS, map_of, spread
@@ -33,7 +34,7 @@ _LEAST_COSINE = 0.95
 _PAIRS = 15
 _TYPICAL = 6
 _NEIGHBOURS = 5
-_TEXT_CHARACTERS = 240
+_TEXT_CHARACTERS = 300
 _BINS = 40
 _EQUAL = 1e-3  # by which lengths differ that are the same but for rounding
 _MUCH_ALIKE = 0.2  # of the distinct texts in groups of near duplicates is worth a word
@@ -60,10 +61,6 @@ class _Looked:
     def row(self, index: int) -> str:
         """Returns where a row is from."""
         return place({name: self.table[name][index].as_py() for name in ("source", "position")})
-
-    def text(self, index: int) -> str:
-        """Returns the text of a row, short."""
-        return plain(self.texts[index], _TEXT_CHARACTERS)
 
 
 def sections(result: Result) -> list[Section]:
@@ -197,42 +194,50 @@ def _duplicates_section(looked: _Looked, is_first: np.ndarray, pairs: Pairs) -> 
         f"{counted(pairs.num_pairs, 'pair')} of distinct texts with a cosine of {_LEAST_COSINE} or "
         f"more, in {counted(len(pairs.groups), 'group')} of {grouped:,} rows."
     )
-    rows: list[list[Value]] = []
+    texts = []
     for score, pair in zip(pairs.scores.tolist(), pairs.rows.tolist(), strict=True):
         first, second = (int(is_first[index]) for index in pair)
-        rows.append([looked.text(first), looked.text(second), f"{score:.3f}", looked.row(second)])
-    heads = ["text", "nearly the same", "cosine", "where the second is"]
-    return Section("Near duplicates", [Table("Pairs with the highest cosines", heads, rows)], said)
+        facts: dict[str, Value] = {
+            "cosine": f"{score:.3f}",
+            "rows": f"{looked.row(first)}, {looked.row(second)}",
+        }
+        texts.append(Text(looked.texts[first], facts, pair=looked.texts[second]))
+    if len(texts) < pairs.num_pairs:
+        said += f" The {len(texts)} with the highest are here."
+    shown = Texts("Search near duplicates", texts, characters=_TEXT_CHARACTERS)
+    return Section("Near duplicates", [shown], said)
 
 
 def _neighbours_section(looked: _Looked) -> list[Section]:
     """Returns the section about the neighbours of some rows, if rows have any."""
     is_first = _first_of_each(looked.texts)
     vectors = looked.vectors[is_first]
-    typical = typical_rows(vectors[spread(len(vectors), POINTS)], _TYPICAL)
-    typical = spread(len(vectors), POINTS)[typical].tolist()
     if len(vectors) < 2:
         return []
+    candidates = spread(len(vectors), POINTS)
+    typical = candidates[typical_rows(vectors[candidates], _TYPICAL)].tolist()
     nearest = Nearest(vectors[typical], "cosine", _NEIGHBOURS + 1)
     nearest.add(0, vectors)
-    tables = []
-    for query, row in enumerate(typical):
-        rows: list[list[Value]] = [
-            [looked.text(int(is_first[each])), f"{score:.3f}", looked.row(int(is_first[each]))]
-            for score, each in zip(
-                nearest.scores(query).tolist(), nearest.rows(query).tolist(), strict=True
-            )
-            if each != row
+    titles = charts.shown_names(looked.texts[int(is_first[row])] for row in typical)
+    texts = []
+    for query, (row, title) in enumerate(zip(typical, titles.values(), strict=True)):
+        facets = {"nearest to": title}
+        own = int(is_first[row])
+        texts.append(Text(looked.texts[own], {"itself": looked.row(own)}, facets))
+        found = zip(nearest.scores(query).tolist(), nearest.rows(query).tolist(), strict=True)
+        others = [(score, int(is_first[each])) for score, each in found if each != row]
+        texts += [
+            Text(looked.texts[each], {"cosine": f"{score:.3f}", "row": looked.row(each)}, facets)
+            for score, each in others[:_NEIGHBOURS]
         ]
-        caption = f"Nearest to: {looked.text(int(is_first[row]))}"
-        heads = ["text", "cosine", "where"]
-        tables.append(Table(caption, heads, rows[:_NEIGHBOURS], hides_caption=False))
     intro = (
         f"Of {len(vectors):,} distinct texts, those that are nearest to some which are typical of "
         "groups, the largest group first. A text whose neighbours say something else tells of a "
         "model that does not suit."
     )
-    return [Section("Neighbours", tables, intro)]
+    chosen = {"nearest to": next(iter(titles.values()))}
+    shown = Texts("Search the neighbours", texts, chosen, _TEXT_CHARACTERS)
+    return [Section("Neighbours", [shown], intro)]
 
 
 def _norms_section(result: Result, looked: _Looked) -> list[Section]:

@@ -58,7 +58,7 @@ def _spread(numbers: Mapping[str, np.ndarray]) -> Chart:
             ["name", *(f"{point}% are under" for point in _POINTS)],
             [[name, *(float(value) for value in values)] for name, values in points.items()],
         ),
-        note="A thick bar holds the middle half of the numbers, a thin one all but the outer 5%.",
+        note="A thick bar holds the middle half of the numbers, a thin one all but 5% at each end.",
     )
 
 

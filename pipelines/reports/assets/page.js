@@ -108,8 +108,9 @@
 
   const startCharts = async () => {
     const packed = await unpacked(document.getElementById("charts"));
-    const dark = matchMedia("(prefers-color-scheme: dark)");
-    dark.addEventListener("change", () => drawAll(packed));
+    for (const query of ["(prefers-color-scheme: dark)", "print"]) {
+      matchMedia(query).addEventListener("change", () => drawAll(packed));
+    }
     for (const drawing of drawings) {
       chooser(drawing)?.addEventListener("change", () => {
         draw(drawing, packed, getComputedStyle(document.documentElement));

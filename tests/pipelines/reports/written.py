@@ -71,7 +71,7 @@ def write_result(
     }
     table = pa.table({f.name: pa.array(filled[f.name], f.type) for f in schema}, schema=schema)
     metadata = {"preset": "tiny"}
-    files = [file_of(source, f"of {count} rows")]
+    files = [file_of(source)]
     settings = {
         "text_column": "text",
         "text_pair_column": "pair" if "pair" in rows else None,
