@@ -27,7 +27,7 @@ _POLARS = {
     "jsonl": "table = pl.read_ndjson({parts!r}).with_columns(\n"
     '    pl.col("embedding").cast(pl.Array({number}, {width}))\n)',
     "csv": "table = pl.read_csv({parts!r}).with_columns(\n"
-    '    pl.col("embedding").str.json_decode(pl.List({number})).cast(pl.Array({number}, {width}))\n'
+    '    pl.col("embedding").str.json_decode(pl.List({read})).cast(pl.Array({number}, {width}))\n'
     ")",
 }
 _DUCKDB = {
@@ -53,7 +53,12 @@ def loading_lines(output: str, manifest: Mapping[str, Any]) -> dict[str, str]:
     duckdb_type = "tinyint" if of_bytes else "float"
     source = _DUCKDB[output_format].format(parts=_quoted(parts))
     polars = _POLARS[output_format].format(
-        parts=parts, width=type_.list_size, number="pl.Int8" if of_bytes else "pl.Float32"
+        parts=parts,
+        width=type_.list_size,
+        read="pl.Int8" if of_bytes else "pl.Float32",
+        number={pa.int8(): "pl.Int8", pa.float16(): "pl.Float16"}.get(
+            type_.value_type, "pl.Float32"
+        ),
     )
     plain = output_format == "parquet" and is_local and not of_bytes
     numpy = _NUMPY.format(parts=parts) if plain else _BLOCKS.format(output=folder)

@@ -93,6 +93,7 @@ def write_vectors(
         parts=parts,
         uncounted=[],
         counts={},
+        timelines=[],
         ranges=None if ranges is None else ranges.as_json(),
     )
     (folder / MANIFEST).write_text(json.dumps(manifest))
