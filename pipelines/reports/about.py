@@ -113,7 +113,9 @@ def _rejected(result: Result) -> Section:
         )
     ]
     if examples := _rejected_examples(result.rejected.rows):
-        blocks.append(Texts("Search the rejected rows", examples, characters=_EXAMPLE_CHARACTERS))
+        blocks.append(
+            Texts("Search the rejected rows", examples, characters=_EXAMPLE_CHARACTERS, noun="row")
+        )
     return Section(
         "Rejected rows",
         blocks,
@@ -191,7 +193,9 @@ def _model(result: Result) -> Section:
         "tokens of a text": model["sequence_length"],
         "longer texts": "are cut" if model["long_text"] == "truncate" else "are read in windows",
         "precision": model["precision"],
-        "computed in": ", ".join(f"{name} ({count:,} rows)" for name, count in computed.items()),
+        "computed in": ", ".join(
+            f"{name} ({count:,} rows)" for name, count in computed.items() if count
+        ),
         "backend": model["backend"],
         "threshold of a label": model.get("threshold"),
     }
@@ -249,8 +253,9 @@ def _speed(run: Mapping[str, Any]) -> Chart | None:
         if length * len(speed["rows"]) >= 5 * size or size == 1
     )
     speeds = [count / length for count in speed["rows"]]
-    points = [
-        {"x": round(i * length / size, 4), "y": round(value, 2)} for i, value in enumerate(speeds)
+    points = [  # of each interval its beginning, and of the last its end
+        {"x": round(i * length / size, 4), "y": round(value, 2)}
+        for i, value in enumerate([*speeds, speeds[-1]])
     ]
     busy = sorted(value for value in speeds if value)
     middle = busy[len(busy) // 2] if busy else 0.0
@@ -267,7 +272,7 @@ def _speed(run: Mapping[str, Any]) -> Chart | None:
         Table(
             "Speed over time",
             [f"{unit} since the start", "rows a second"],
-            [[point["x"], point["y"]] for point in points],
+            [[point["x"], point["y"]] for point in points[:-1]],
         ),
     )
 

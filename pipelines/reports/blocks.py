@@ -4,11 +4,13 @@ Everything that a block is given is shown as it is: a text is data and never HTM
 """
 
 import html
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from models.redaction import redacted
+from pipelines.reporting.shown import counted
 
 if TYPE_CHECKING:
     import altair as alt
@@ -20,7 +22,10 @@ TEXT_CHARACTERS = 500
 """Characters of a text that a page shows, unless it is told otherwise."""
 
 _TITLE_CHARACTERS = 300
-_KEPT = "\n\t"
+
+# What Python does not call printable, and texts need: line ends, joiners of Persian, Hindi and
+# emoji, marks of direction, soft hyphens; and every kind of space.
+_KEPT = "\n\t\u200c\u200d\u200e\u200f\u061c\xad"
 
 
 class Numbering(Protocol):
@@ -186,12 +191,14 @@ class Texts:
         texts: The texts, in their order.
         chosen: The facets that are chosen at first; all are shown of others.
         characters: Characters of a text that are shown.
+        noun: What one of them is called, where they are counted.
     """
 
     label: str
     texts: Sequence[Text]
     chosen: Mapping[str, str] = field(default_factory=dict)
     characters: int = TEXT_CHARACTERS
+    noun: str = "text"
 
     def render(self, page: Numbering) -> str:
         """Returns its HTML."""
@@ -207,12 +214,13 @@ class Texts:
         values = {name: list(choices[name]) for name in facets}
         entries = "".join(self._entry(text, values) for text in self.texts)
         return (
-            f'<div class="texts" data-texts><form class="choices" role="search" '
-            f'aria-label="{attribute(self.label)}"><div class="choice wide">'
+            f'<div class="texts" data-texts="{attribute(self.noun)}">'
+            f'<form class="choices" role="search" aria-label="{attribute(self.label)}">'
+            '<div class="choice wide">'
             f'<label for="{search_id}">{literal(self.label)}</label><input type="search" '
             f'id="{search_id}" autocomplete="off" spellcheck="false" aria-controls="{list_id}">'
             f'</div>{selects}</form><p class="count" role="status" aria-live="polite">'
-            f"{len(self.texts):,} texts</p>"
+            f"{counted(len(self.texts), literal(self.noun))}</p>"
             f'<ol id="{list_id}">{entries}</ol><button type="button" class="more" hidden>'
             "Show more</button></div>"
         )
@@ -323,12 +331,17 @@ def plain(text: str, most: int = _TITLE_CHARACTERS) -> str:
 
 
 def _spelled(text: str) -> str:
+    """Returns a text in which what nobody sees, or what turns what follows, is spelled out."""
     return "".join(
-        character
-        if character.isprintable() or character in _KEPT
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
+        character if _is_shown(character) else character.encode("unicode_escape").decode("ascii")
+        for character in text.replace("\r\n", "\n")
     )
+
+
+def _is_shown(character: str) -> bool:
+    if character.isprintable() or character in _KEPT:
+        return True
+    return unicodedata.category(character) == "Zs"
 
 
 def _is_number(value: Any) -> bool:

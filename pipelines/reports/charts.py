@@ -270,7 +270,12 @@ def lines(
         is_area: Whether what is beneath a single line is filled.
     """
     encoding: dict[str, Any] = {
-        "x": alt.X("x:Q", title=x, scale=alt.Scale(nice=False, zero=False)),
+        "x": alt.X(
+            "x:Q",
+            title=x,
+            scale=alt.Scale(nice=False, zero=False),
+            axis=alt.Axis(grid=False, format=COUNT, tickCount=8),
+        ),
         "y": alt.Y("y:Q", title=y, axis=alt.Axis(format=value_format, tickCount=5)),
         "tooltip": [alt.Tooltip("x:Q", title=x), alt.Tooltip("y:Q", title=y, format=value_format)],
     }

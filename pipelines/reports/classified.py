@@ -11,7 +11,7 @@ from pipelines.reports.certainty import certainty_section
 from pipelines.reports.lengths import lengths_section, truncation_warning
 from pipelines.reports.result import Result
 from pipelines.reports.scored import numbers_sections
-from transforms.counters import sum_counters, without
+from transforms.counters import without
 
 _LABELS_SHOWN = 20
 _LEAST_CHANGE = 0.05  # of a share, in points
@@ -111,11 +111,6 @@ def _labels_section(result: Result, now: _Counts, earlier: _Counts | None) -> Se
     before = None
     if earlier is not None:
         before = {name: earlier.labels.get(name, 0) / earlier.rows for name in shown}
-    if rest := names[_LABELS_SHOWN:]:
-        other = f"{len(rest):,} other labels"
-        shares[other] = sum_counters({"n": now.labels.get(n, 0)} for n in rest)["n"] / now.rows
-        if before is not None and earlier is not None:
-            before[other] = sum(earlier.labels.get(name, 0) for name in rest) / earlier.rows
     whens = (now.when, earlier.when if earlier else "")
     several = "A text may have several labels, so the shares do not add up to 100%. "
     is_multi_label = result.model.get("threshold") is not None
@@ -126,7 +121,7 @@ def _labels_section(result: Result, now: _Counts, earlier: _Counts | None) -> Se
         ),
         _shares_said(shares, before, whens),
         _shares_table(names, now, earlier),
-        note=_unused_said(never, len(names)),
+        note=_others_said(names[_LABELS_SHOWN:], now) or _unused_said(never, len(names)),
     )
     what = f"Of {now.rows:,} rows"
     if earlier is not None:
@@ -170,6 +165,13 @@ def _shares_table(names: list[str], now: _Counts, earlier: _Counts | None) -> Ta
             row += [share(old, 1), _signed(100 * (count / now.rows - old))]
         rows.append(row)
     return Table("Rows by label", heads, rows)
+
+
+def _others_said(names: list[str], now: _Counts) -> str:
+    if not names:
+        return ""
+    rows = sum(now.labels.get(name, 0) for name in names)
+    return f"{len(names):,} other labels have {share(rows, now.rows)} of the rows."
 
 
 def _unused_said(never: list[str], known: int) -> str:

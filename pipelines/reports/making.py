@@ -74,10 +74,16 @@ def result_page(output: str) -> str:
     from pipelines.reports.result import read_result
 
     result = read_result(output)
-    command = result.manifest["command"]
+    command = result.manifest.get("command")
+    if command not in RESULTS:
+        raise UserError(
+            f"{visible(output)} holds results of {command!r}, and reports are made of those of "
+            f"{', '.join(RESULTS)}"
+        )
     module = import_module(f"pipelines.reports.{RESULTS[command]}")
     sections = cast("Callable[[Result], list[Section]]", module.sections)
-    title = f"{_TITLES[command]} in {name_of(output)}"
+    noun = "Numbers" if result.model.get("gives_numbers", False) else _TITLES[command]
+    title = f"{noun} in {name_of(output)}"
     return Page(title, subtitle(result), [*sections(result), *about_sections(result)]).to_html()
 
 

@@ -17,6 +17,9 @@ from transforms.writing.manifest import FORMAT_VERSION, format_of, load_manifest
 
 _REJECTED_ROWS = 2_000
 
+_OF_TOKENS = ("num_tokens", "truncated")
+_WITHOUT_OTHERS = frozenset({"classify"})  # whose pages show no other columns of the input
+
 
 @dataclass(frozen=True)
 class Result:
@@ -26,7 +29,7 @@ class Result:
         output: The folder, as the user wrote it.
         manifest: Its manifest.
         sample: Rows of it, with the columns that the command added, the text columns, `source`,
-            `position` and the input's columns of single values.
+            `position` and, but for labels, the input's columns of single values.
         rejected: Rejected rows of it, with `source`, `position`, `raw`, `stage` and `error`.
     """
 
@@ -96,10 +99,19 @@ def read_result(output: str, rows: int = ROWS) -> Result:
 
 def _wanted(schema: pa.Schema, manifest: Mapping[str, Any]) -> pa.Schema:
     """Returns the columns that a page may show."""
-    adds = manifest["settings"].get("adds", {})
-    named = {SOURCE.name, POSITION.name, manifest["text_column"], *adds}
+    settings = manifest["settings"]
+    pair = settings.get("text_pair_column")
+    named = {
+        *(SOURCE.name, POSITION.name, *_OF_TOKENS, manifest["text_column"]),
+        *(manifest.get("renamed", {}).get(pair, pair), *settings.get("adds", {})),
+    }
+    has_others = manifest.get("command") not in _WITHOUT_OTHERS
     return pa.schema(
-        [field for field in schema if field.name in named or not pa.types.is_nested(field.type)]
+        [
+            field
+            for field in schema
+            if field.name in named or (has_others and not pa.types.is_nested(field.type))
+        ]
     )
 
 

@@ -138,7 +138,7 @@
         found += isFound;
         entry.hidden = !isFound || found > limit;
       });
-      const noun = found === 1 ? "text" : "texts";
+      const noun = `${box.dataset.texts}${found === 1 ? "" : "s"}`;
       const here = found > limit ? `, the first ${limit} shown` : "";
       count.textContent = `${found.toLocaleString("en")} ${noun}${here}`;
       more.hidden = found <= limit;

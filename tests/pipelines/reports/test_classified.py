@@ -1,5 +1,6 @@
 """The page about labels and numbers: right figures, whatever kind of classifier gave them."""
 
+import json
 import re
 
 import numpy as np
@@ -68,6 +69,8 @@ def test_labels_scores_lengths_and_reasons_are_on_a_page(tmp_path, open_page, lo
         ["'text' is null", "3"],
     ]
     assert table_of(opened, "Input files")[0][:2] == ["reviews.jsonl", "97"]
+    counts = opened.page.get_by_role("status").all_text_contents()
+    assert counts[1] == "7 rows"
     warnings = opened.page.locator(".warning:visible").all_text_contents()
     assert warnings[0] == "7 of 97 rows were rejected (7.2%): see Rejected rows."
     assert "9 of 90 texts (10.0%) are longer than the 128 tokens" in warnings[1]
@@ -247,7 +250,8 @@ def test_many_labels_leave_a_page_that_can_be_read(tmp_path, open_page, look):
     opened = open_page(page, *look)
     opened.check()
     assert figures_of(opened)["labels found"] == "3,000 of 3,001"
-    assert "No row was given “unused”." in opened.page.locator(".note").all_text_contents()
+    notes = opened.page.locator(".note").all_text_contents()
+    assert "2,981 other labels have 99.3% of the rows." in notes
 
 
 def test_hostile_texts_labels_and_reasons_fit_and_do_nothing(tmp_path, open_page):
@@ -271,6 +275,21 @@ def test_hostile_texts_labels_and_reasons_fit_and_do_nothing(tmp_path, open_page
     assert [row[0] for row in table_of(opened, "Input files")] == [f"{HOSTILE['image']}.csv"]
 
 
+def test_speed_is_drawn_of_a_run_that_took_a_while(tmp_path, open_page):
+    manifest = write_result(tmp_path / "out", labelled(30))
+    speed = {"seconds": 30.0, "rows": [*[0] * 5, *[3_000] * 35], "before": 7}
+    manifest["runs"][-1]["speed"] = speed
+    (tmp_path / "out" / "_MANIFEST.json").write_text(json.dumps(manifest))
+    opened = open_page(result_page(str(tmp_path / "out")))
+    opened.check()
+    table = table_of(opened, "Speed over time")
+    assert len(table) == 40
+    assert table[4:6] == [["2", "0"], ["2.5", "100"]]
+    said = opened.page.get_by_role("region", name="The run").inner_text()
+    assert "100 rows a second in the middle of its busy intervals of 30 s" in said
+    assert "7 rows were done before, by a run that died" in said
+
+
 def test_windows_cut_nothing(tmp_path, open_page):
     rows = {**labelled(30), "truncated": [False] * 30}
     write_result(tmp_path / "out", rows, long_text="windows")
@@ -279,6 +298,12 @@ def test_windows_cut_nothing(tmp_path, open_page):
     assert "texts cut" not in figures_of(opened)
     lengths = opened.page.get_by_role("region", name="Lengths").inner_text()
     assert "were read in windows, and none was cut" in lengths
+
+
+def test_labels_that_no_row_was_given_are_named(tmp_path, open_page):
+    write_result(tmp_path / "out", labelled(30), labels=["negative", "positive", "neutral"])
+    opened = open_page(result_page(str(tmp_path / "out")))
+    assert "No row was given “neutral”." in opened.page.locator(".note").all_text_contents()
 
 
 def test_one_label_for_all_is_worth_a_word(tmp_path, open_page):

@@ -120,7 +120,7 @@ def test_a_hostile_text_is_shown_as_it_is(open_page, hostile_page, name):
         "nul": r"a\x00b",
         "bidi": r"a\u202egpj.b\u2066c",
         "escape": r"a\x1b[31mb",
-        "astral": "👩\\u200d👩\\u200d👧 \\U0010ffff 語",
+        "astral": "👩\u200d👩\u200d👧 \\U0010ffff 語",
     }.get(name, HOSTILE[name])
     assert expected in opened.page.locator("main > section > p:not(.intro)").all_text_contents()
     assert expected in opened.page.locator(".text").all_text_contents()
@@ -295,6 +295,15 @@ def test_a_page_is_printed_in_light_colours(open_page):
     paper = opened.page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert min(map(int, re.findall(r"\d+", paper))) > 240
     opened.check()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["می‌خواهم", "क्‍ष", "👩‍👩‍👧", "a\u00a0b\u3000c", "שלום\u200f!", "a\n\tb"],
+    ids=["persian", "hindi", "family", "spaces", "hebrew", "lines"],
+)
+def test_what_writing_needs_is_not_spelled_out(text):
+    assert literal(text) == text
 
 
 def test_secrets_are_left_out():

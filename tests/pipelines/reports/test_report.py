@@ -67,6 +67,27 @@ def test_a_page_may_be_in_the_result_s_folder(classify, corpus, tmp_path):
     assert (tmp_path / "out" / "report.html").is_file()
 
 
+def test_columns_that_are_named_like_what_is_added_are_found(classify, tmp_path, open_page):
+    (tmp_path / "a.jsonl").write_text(
+        "".join(f'{{"label": "first {i}", "score": "second {i}"}}\n' for i in range(8))
+    )
+    columns = ["--text_column=label", "--text_pair_column=score"]
+    file = tmp_path / "report.html"
+    found = classify(
+        f"--input={tmp_path}/a.jsonl", *columns, "--long_text=windows", f"--report={file}"
+    )
+    assert found.code == 0
+    opened = open_page(file)
+    opened.check()
+    opened.page.get_by_role("combobox", name="certainty").select_option("all")
+    texts = opened.page.locator(".text:visible").all_text_contents()
+    assert sorted(texts) == sorted(
+        f"{which} {i}" for which in ("first", "second") for i in range(8)
+    )
+    inputs = opened.page.get_by_role("region", name="Inputs").inner_text()
+    assert "since a column of that name was added" in inputs
+
+
 def test_a_page_that_fails_leaves_the_result(classify, corpus, tmp_path):
     # Where the page shall be, the run puts a file.
     file = tmp_path / "out" / "part-00000-of-00001.parquet" / "report.html"
