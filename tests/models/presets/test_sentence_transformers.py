@@ -133,7 +133,7 @@ def test_vectors_are_compared_as_the_preset_says(bert, config, expected):
 def test_another_similarity_is_refused(bert, name):
     write_modules(bert, MEAN)
     write(bert, PROMPTS, {"similarity_fn_name": name})
-    with pytest.raises(PresetError, match="similarity_fn_name .* is not one of cosine, dot, eucl"):
+    with pytest.raises(PresetError, match=r"similarity_fn_name .* is not one of cosine, dot, eucl"):
         embedding(bert)
 
 
