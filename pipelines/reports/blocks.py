@@ -308,14 +308,14 @@ def shown(value: Value) -> str:
 
 
 def literal(text: str, most: int = 10 * _TITLE_CHARACTERS) -> str:
-    """Returns a text as HTML that shows it as it is, without secrets.
+    """Returns a text as HTML that shows it as it is, without secrets; not for attributes.
 
     Args:
         text: It; what is invisible or turns the direction of what follows is spelled out.
         most: Characters to show of it.
     """
     safe = _spelled(redacted(text[: 2 * most]))
-    cut = html.escape(safe[:most])
+    cut = html.escape(safe[:most], quote=False)
     return cut if len(safe) <= most else f'{cut}<span class="cut"> … and more</span>'
 
 

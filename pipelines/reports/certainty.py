@@ -273,7 +273,7 @@ def _text(
     result: Result, row: Mapping[str, Any], judged: Judged, facets: Mapping[str, str]
 ) -> Text:
     facts: dict[str, Value] = {
-        "label": NO_LABEL if judged.label is None else judged.label,
+        "label": facets["label"],
         "score" if judged.label is not None else "best score": f"{judged.score:.3f}",
     }
     if judged.second is not None:

@@ -75,6 +75,7 @@
   const draw = async (drawing, packed, colours) => {
     const place = document.createElement("div");
     place.className = "plot";
+    place.setAttribute("aria-hidden", "true"); // its name and sentence stand in for it
     drawing.replaceChildren(place);
     views.get(drawing)?.finalize();
     const config = coloured(packed.theme, colours);

@@ -275,6 +275,31 @@ def test_hostile_texts_labels_and_reasons_fit_and_do_nothing(tmp_path, open_page
     assert [row[0] for row in table_of(opened, "Input files")] == [f"{HOSTILE['image']}.csv"]
 
 
+@pytest.mark.parametrize("character", ["&", '"', "語", "\U0010ffff"])
+def test_the_longest_of_everything_fits(tmp_path, character):
+    count = 900
+    labels = [character * 1_000 + str(i) for i in range(60)]
+    nothing = dict.fromkeys(labels, 0.0)
+    texts = [character * 1_500 + str(i) for i in range(count)]
+    rows = {
+        "text": texts,
+        "pair": texts,
+        "label": [labels[i % 60] for i in range(count)],
+        "score": [0.5] * count,
+        "probabilities": [
+            {**nothing, labels[i % 60]: 0.5, labels[(i + 1) % 60]: 0.4} for i in range(count)
+        ],
+    }
+    write_result(
+        *(tmp_path / "out", rows),
+        labels=labels,
+        kind={"probabilities": True},
+        source=f"{character * 50}.csv",
+        rejected={character * 1_000 + chr(65 + i): 10 for i in range(20)},
+    )
+    assert len(result_page(str(tmp_path / "out")).encode()) < 2_500_000
+
+
 def test_speed_is_drawn_of_a_run_that_took_a_while(tmp_path, open_page):
     manifest = write_result(tmp_path / "out", labelled(30))
     speed = {"seconds": 30.0, "rows": [*[0] * 5, *[3_000] * 35], "before": 7}

@@ -229,6 +229,7 @@ def test_a_screen_reader_is_told_what_charts_show(open_page):
     ):
         assert expected in found
     assert "graphics" not in found
+    assert found.count("- img") == 1  # and not every number of its axes
 
 
 def test_charts_change_their_colours_with_the_light(open_page):
