@@ -101,6 +101,8 @@ def report_result(output: str, file: str | None) -> bool:
         return True
     try:
         write_page(result_page(output), file)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the results are written, but not the report") from None
     except Exception as error:
         said = error.strerror if isinstance(error, OSError) else None
         print_error(

@@ -99,6 +99,17 @@ def test_a_page_that_fails_leaves_the_result(classify, corpus, tmp_path):
     assert len(found.table) == 200
 
 
+def test_an_interrupt_while_the_page_is_made_says_what_is_there(classify, corpus, monkeypatch):
+    def interrupted(output):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(making, "result_page", interrupted)
+    found = classify(f"--input={corpus}", "--report=report.html")
+    assert found.code == 130
+    assert found.error_line == "interrupted; the results are written, but not the report"
+    assert len(found.table) == 200
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
