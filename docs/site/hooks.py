@@ -57,7 +57,9 @@ def on_config(config: Any) -> Any:
 
 def on_files(files: Files, config: Any) -> Files:
     """Adds those pages."""
-    made = {f"reference/commands/{name}.md": commands.command_page(name) for name in commands.commands()}
+    made = {
+        f"reference/commands/{name}.md": commands.command_page(name) for name in commands.commands()
+    }
     made |= {f"reference/python/{page.name}.md": page.markdown for page in classes.pages()}
     made["reference/index.md"] = _index()
     for source, page in _OUTSIDE.items():
@@ -79,7 +81,9 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 def _index() -> str:
     lines = ["# Reference", "", "## Commands", ""]
     for name in commands.commands():
-        lines.append(f"- [`python -m pipelines.{name}`](commands/{name}.md): {commands.summary(name)}")
+        lines.append(
+            f"- [`python -m pipelines.{name}`](commands/{name}.md): {commands.summary(name)}"
+        )
     lines += ["", "`--help` of a command says the same, in a terminal.", "", "## Python", ""]
     for page in classes.pages():
         names = [each.rpartition(".")[2] for each in page.identifiers]

@@ -1,0 +1,110 @@
+"""Every command and every snippet of README.md and docs/ does what it says, or says what it needs."""
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from docs.site.commands import commands, parser_of
+from pipelines.flags import options
+from tests.docs.blocks import PAGES, ROOT, Block, blocks_of, unfenced, words
+
+# What a line of a block that is said to be no command begins with if it is one after all.
+_COMMAND = re.compile(r"\$ |(\S*/)?(python3?|pip|textbeam|docker|gcloud|curl|jq)\s")
+_FLAG = re.compile(r"`(--[a-z]\w*)(?=[`=, ])")
+# Options of other programs, which a page names by themselves.
+_OF_OTHERS = {
+    "docs/dataflow.md": {"--if_exists"},
+    "docs/gpus.md": {"--device", "--quick"},
+    "docs/precision.md": {"--process"},
+    "docs/scaling.md": {"--files", "--parts", "--read", "--texts", "--embed", "--repeats"},
+}
+
+
+def is_at_the_head(block: Block) -> bool:
+    """Whether it is a command before the first heading of the README, which .ci/run runs."""
+    text = PAGES["README.md"].read_text("utf-8")
+    before = text[: text.index("\n## ")].count("\n")
+    return block.page == "README.md" and block.line <= before
+
+
+def to_run(page: str) -> list[Block]:
+    return [block for block in blocks_of(page) if block.is_run and not is_at_the_head(block)]
+
+
+def pages_to_run() -> list[Any]:
+    found = []
+    for page in PAGES:
+        if blocks := to_run(page):
+            slow = any(block.marker == "takes a minute" for block in blocks)
+            found.append(pytest.param(page, marks=[pytest.mark.slow] if slow else []))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_says_what_it_is(page):
+    for block in blocks_of(page):
+        assert block.is_known, block.place
+        if block.language not in ("sh", "python"):
+            hidden = [line for line in block.text.splitlines() if _COMMAND.match(line)]
+            assert hidden == [], block.place
+    assert unfenced(page) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_know_their_flags(page):
+    for block in blocks_of(page):
+        if block.language == "sh":
+            for line in block.lines:
+                if found := words(line):
+                    command, *argv = found
+                    parser = parser_of(command)
+                    rest = parser.parse_known_args(argv)[1]
+                    assert options.unknown_to_beam(rest) == [], block.place
+                    assert not rest or "--help_beam" in parser.flags(), block.place
+
+
+@pytest.fixture(scope="module")
+def known_flags() -> set[str]:
+    ours = {flag for command in commands() for flag in parser_of(command).flags()}
+    return ours | set(options._beam_parser()._option_string_actions)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_flag_that_a_page_names_is_one(page, known_flags):
+    named = set(_FLAG.findall(PAGES[page].read_text("utf-8")))
+    assert named - known_flags <= _OF_OTHERS.get(page, set())
+
+
+@pytest.mark.parametrize("page", pages_to_run())
+def test_the_commands_do_what_the_page_says(page, place):
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for block in to_run(page):
+        if block.language == "python":
+            exec(compile(block.text, block.place, "exec"), names)
+        else:
+            for line in block.lines:
+                run(line, place, block.place)
+
+
+def run(line: str, place: Path, where: str) -> None:
+    """Runs a command, one of ours in this process, which has imported TensorFlow and Beam."""
+    if re.fullmatch(r"python -m pipelines\.\w+[^|;&<>$]*", re.sub(r"'[^']*'", "", line)):
+        command, *argv = words(line)
+        try:
+            code = importlib.import_module(f"pipelines.{command}").main(argv)
+        except SystemExit as stop:
+            code = stop.code
+        assert code == 0, (where, line)
+        return
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", line], cwd=place, env=environment, capture_output=True
+    )
+    assert done.returncode == 0, (where, line, done.stderr.decode())
