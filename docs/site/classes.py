@@ -35,17 +35,21 @@ class Page:
         title: Its title.
         what: A sentence above the classes.
         identifiers: Dotted names of what it describes.
+        has_inherited: Whether what a class inherits is described with it.
     """
 
     name: str
     title: str
     what: str
     identifiers: tuple[str, ...]
+    has_inherited: bool = True
 
     @property
     def markdown(self) -> str:
         """The page, in which mkdocstrings puts the docstrings."""
-        parts = [f"# {self.title}", self.what, *(f"::: {each}" for each in self.identifiers)]
+        options = "" if self.has_inherited else "\n    options: {inherited_members: false}"
+        described = [f"::: {each}{options}" for each in self.identifiers]
+        parts = [f"# {self.title}", self.what, *described]
         return "\n\n".join(parts) + "\n"
 
 
@@ -69,10 +73,10 @@ def pages() -> list[Page]:
             Page(
                 name,
                 _TITLES.get(name, name),
-                f"The classes of this family, all of them in `models`: `from models import "
-                f"{names[0].split('.')[1]}`. What they have in common with those of the others is "
-                "[described once](families.md).",
+                f"The classes of this family: `from models import {names[0].split('.')[1]}`. Their "
+                "methods, such as `from_preset`, are those of [all families](families.md).",
                 tuple(names),
+                has_inherited=False,
             )
             for name, names in of_families.items()
         ),

@@ -1,6 +1,7 @@
 """The reference of the commands, made of their parsers: no flag of it is written by hand."""
 
 import argparse
+import copy
 import importlib
 import re
 import textwrap
@@ -10,8 +11,8 @@ from pathlib import Path
 from pipelines.flags.options import Parser
 
 ROOT = Path(__file__).parents[2]
-# Characters of a line of usage: what a wide phone shows without scrolling far.
-_WIDTH = 76
+# What stands for a flag's choices until they are put in, as code.
+_CHOICES = "\0"
 
 
 def commands() -> list[str]:
@@ -43,9 +44,7 @@ def summary(command: str) -> str:
 
 def _parts(parser: argparse.ArgumentParser, prefix: str = "") -> Iterator[str]:
     yield f"{textwrap.dedent(parser.description or '').strip()}\n"
-    formatter = argparse.RawDescriptionHelpFormatter(parser.prog, width=_WIDTH)
-    formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups)
-    yield f"```text\n{formatter.format_help().strip()}\n```\n"
+    yield f"```text\n{_usage(parser)}\n```\n"
     if parser.epilog:
         _, _, examples = parser.epilog.partition("examples:\n")
         yield f"```text\n{textwrap.dedent(examples or parser.epilog).strip()}\n```\n"
@@ -71,27 +70,50 @@ def _parts(parser: argparse.ArgumentParser, prefix: str = "") -> Iterator[str]:
         yield from _parts(command, f"{prefix}{name}-")
 
 
+def _usage(parser: argparse.ArgumentParser) -> str:
+    """Returns what a command cannot do without; its other flags have a section each."""
+    needed = [parser.prog]
+    for group in parser._mutually_exclusive_groups:
+        if group.required:
+            needed.append(f"({' | '.join(_shown(action) for action in group._group_actions)})")
+    others = False
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            needed.append(str(action.metavar))
+        elif action.required:
+            needed.append(_shown(action))
+        elif not action.option_strings:
+            needed.append(f"[{_shown(action)}]")
+        else:
+            others = others or not isinstance(action, argparse._HelpAction)
+    return " ".join([*needed, "[FLAGS]"] if others else needed)
+
+
+def _shown(action: argparse.Action) -> str:
+    """Returns an argument or a flag with the name of its value."""
+    name = max(action.option_strings, key=len, default="")
+    if not name:
+        return str(action.metavar or action.dest)
+    return name if action.nargs == 0 else f"{name}={action.metavar or action.dest.upper()}"
+
+
 def _flag(parser: argparse.ArgumentParser, action: argparse.Action, prefix: str) -> str:
     """Returns the section of a flag, by whose name the search finds it."""
     name = max(action.option_strings, key=len, default=action.dest)
-    value = action.metavar or ("|".join(map(str, action.choices or ())) or action.dest.upper())
-    if not action.option_strings:
-        shown = str(action.metavar or action.dest)
-    elif action.nargs == 0:
-        shown = name
-    else:
-        shown = f"{name}={value if len(str(value)) < 24 else action.dest.upper()}"
+    choices = ", ".join(f"`{choice}`" for choice in action.choices or ())
     formatter = argparse.HelpFormatter(parser.prog)
-    sentences = [_prose(formatter._expand_help(action))]
-    if action.choices and "choices" not in (action.help or ""):
-        sentences.append(f"One of {', '.join(f'`{choice}`' for choice in action.choices)}.")
+    described = copy.copy(action)
+    described.help = (action.help or "").replace("%(choices)s", _CHOICES)
+    sentences = [_prose(formatter._expand_help(described)).replace(_CHOICES, choices)]
+    if choices and choices not in sentences[0]:
+        sentences.append(f"One of {choices}.")
     has_value = action.default not in (None, False, argparse.SUPPRESS)
     if has_value and "default" not in (action.help or ""):
         sentences.append(f"Default: `{action.default}`.")
     if action.required and action.option_strings:
         sentences.append("Required.")
     identity = f"{prefix}{name.lstrip('-')}"
-    return f"#### `{shown}` {{ #{identity} }}\n\n{' '.join(sentences)}\n"
+    return f"#### `{_shown(action)}` {{ #{identity} }}\n\n{' '.join(sentences)}\n"
 
 
 def _prose(text: str) -> str:

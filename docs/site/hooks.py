@@ -73,7 +73,7 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Turns links of the repository into those of the site."""
     path = page.file.src_uri
-    if path in _OUTSIDE.values() and path != "index.md" or path.startswith("reference/"):
+    if (path in _OUTSIDE.values() and path != "index.md") or path.startswith("reference/"):
         return markdown
     return _moved(markdown, f"docs/{path}", path)
 

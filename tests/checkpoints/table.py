@@ -22,7 +22,7 @@ refused if one of them is.
 |---|---|
 | `python -m tests.checkpoints` | compares them all, a line a kind |
 | `python -m tests.checkpoints --write` | writes this page |
-| `python -m tests.checkpoints --reference=PYTHON` | compares with other versions: those of that interpreter |
+| `python -m tests.checkpoints --reference=PYTHON` | with the versions of that interpreter |
 
 None of the texts spells a special token: that is text here and special in transformers
 ([tokenizers.md](tokenizers.md)). *Before* says what transformers 4.57 and sentence-transformers 5.7

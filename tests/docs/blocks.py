@@ -2,8 +2,8 @@
 
 A comment before a block says how it is meant:
 
-    <!-- needs NAME -->               run where there is a program of this name; of what needs "a cloud",
-                                      "a hub" and so on, the flags are checked and nothing is run
+    <!-- needs NAME -->               run where a program or a package has this name; of what
+                                      needs "a cloud" or the like the flags alone are checked
     <!-- takes a minute -->           run, with its page, among the slow tests
     <!-- run before an emulator -->   run by tests/deploy/test_documents.py
 """
@@ -12,6 +12,7 @@ import re
 import shlex
 import shutil
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -61,12 +62,17 @@ class Block:
         needs = _NEEDS.fullmatch(self.marker)
         if self.language not in ("sh", "python") or self.marker == "run before an emulator":
             return False
-        return needs is None or shutil.which(needs[1]) is not None
+        return needs is None or _is_here(needs[1])
 
     @property
     def lines(self) -> list[str]:
         """The commands of a shell's block, each with the lines that it goes on over."""
         return [line for line in self.text.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+def _is_here(name: str) -> bool:
+    """Whether there is a program or a package of this name."""
+    return shutil.which(name) is not None or (name.isidentifier() and find_spec(name) is not None)
 
 
 def blocks_of(page: str) -> list[Block]:

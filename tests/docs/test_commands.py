@@ -1,4 +1,4 @@
-"""Every command and every snippet of README.md and docs/ does what it says, or says what it needs."""
+"""Every command and snippet of README.md and docs/ does what it says, or says what it needs."""
 
 import importlib
 import os

@@ -1,0 +1,92 @@
+"""The reference has every command, flag and class, and is made of them."""
+
+import argparse
+import importlib
+import inspect
+import re
+
+import pytest
+
+import models
+from docs.site import classes, commands
+from models.families.record import FAMILIES
+from tests.docs.blocks import ROOT
+from transforms.reading.formats.record import INPUT_FORMATS
+
+DESCRIBED = {identifier for page in classes.pages() for identifier in page.identifiers}
+
+
+def test_the_page_of_input_has_every_extension():
+    page = (ROOT / "docs" / "corpora.md").read_text("utf-8")
+    table = page[page.index("| format | names") : page.index("All input columns stay")]
+    named = re.findall(r"`(\.\w+)`", re.sub(r"\| [^|]* \|$", "", table, flags=re.MULTILINE))
+    assert named == [each for record in INPUT_FORMATS.values() for each in record.extensions]
+
+
+def actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    found = []
+    for action in parser._actions:
+        found.append(action)
+        if isinstance(action, argparse._SubParsersAction):
+            found += [each for nested in action.choices.values() for each in actions(nested)]
+    return found
+
+
+def test_every_module_that_runs_has_a_page():
+    runs = {
+        path.stem
+        for path in (ROOT / "pipelines").glob("[a-z]*.py")
+        if '__name__ == "__main__"' in path.read_text("utf-8")
+    }
+    assert set(commands.commands()) == runs
+    assert {"classify", "embed", "finetune", "presets", "verify"} <= runs
+
+
+@pytest.mark.parametrize("command", commands.commands())
+def test_a_page_has_every_flag_with_its_help_and_choices(command):
+    parser = commands.parser_of(command)
+    page = commands.command_page(command)
+    for flag in set(parser.flags()) - {"--help"}:
+        assert re.search(rf"^#### `{flag}[`=]", page, re.MULTILINE), flag
+    plain = re.sub(r"[\\`]", "", page).lower()
+    for action in actions(parser):
+        if isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
+            continue
+        if action.help:
+            text = action.help.partition("%(")[0].replace("\\", "").replace("`", "").strip()
+            assert text.lower() in plain
+        for choice in action.choices or ():
+            assert f"`{choice}`" in page
+
+
+@pytest.mark.parametrize("name", models.__all__)
+def test_every_public_name_of_models_has_a_section(name):
+    assert f"models.{name}" in DESCRIBED
+
+
+def test_every_public_transform_has_a_section():
+    expected = {f"transforms.{name}" for name in ("read.ReadCorpus", "tokenize.Tokenize")}
+    expected |= {f"transforms.{name}" for name in ("infer.Classify", "infer.Embed")}
+    public = getattr(importlib.import_module("transforms"), "__all__", None)
+    if public is not None:
+        expected = {f"transforms.{name}" for name in public}
+    assert expected <= DESCRIBED
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_has_a_page_with_its_four_classes(family):
+    (page,) = (page for page in classes.pages() if page.name == family)
+    parts = {each.removeprefix(f"models.{FAMILIES[family].prefix}") for each in page.identifiers}
+    assert {"Backbone", "Classifier", "Preprocessor", "Tokenizer"} <= parts
+
+
+@pytest.mark.parametrize("identifier", sorted(DESCRIBED))
+def test_what_has_a_section_is_there_and_says_what_it_is_for(identifier):
+    package, *names = identifier.split(".")
+    found = importlib.import_module(package)
+    for name in names:
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            found = importlib.import_module(f"{found.__name__}.{name}")
+    assert inspect.getdoc(found)
