@@ -46,8 +46,10 @@ def _parts(parser: argparse.ArgumentParser, prefix: str = "") -> Iterator[str]:
     yield f"{textwrap.dedent(parser.description or '').strip()}\n"
     yield f"```text\n{_usage(parser)}\n```\n"
     if parser.epilog:
-        _, _, examples = parser.epilog.partition("examples:\n")
-        yield f"```text\n{textwrap.dedent(examples or parser.epilog).strip()}\n```\n"
+        examples, *others = parser.epilog.strip().removeprefix("examples:\n").split("\n\n")
+        yield f"```text\n{textwrap.dedent(examples)}\n```\n"
+        for other in others:
+            yield f"```text\n{other}\n```\n" if "{" in other else f"{_prose(other)}\n"
     nested = []
     for group in parser._action_groups:
         actions = []
@@ -94,7 +96,10 @@ def _shown(action: argparse.Action) -> str:
     name = max(action.option_strings, key=len, default="")
     if not name:
         return str(action.metavar or action.dest)
-    return name if action.nargs == 0 else f"{name}={action.metavar or action.dest.upper()}"
+    if action.nargs == 0:
+        return name
+    value = action.metavar or "|".join(map(str, action.choices or ())) or action.dest.upper()
+    return f"{name}={value}"
 
 
 def _flag(parser: argparse.ArgumentParser, action: argparse.Action, prefix: str) -> str:
@@ -105,7 +110,7 @@ def _flag(parser: argparse.ArgumentParser, action: argparse.Action, prefix: str)
     described = copy.copy(action)
     described.help = (action.help or "").replace("%(choices)s", _CHOICES)
     sentences = [_prose(formatter._expand_help(described)).replace(_CHOICES, choices)]
-    if choices and choices not in sentences[0]:
+    if choices and action.metavar and choices not in sentences[0]:
         sentences.append(f"One of {choices}.")
     has_value = action.default not in (None, False, argparse.SUPPRESS)
     if has_value and "default" not in (action.help or ""):
@@ -113,7 +118,8 @@ def _flag(parser: argparse.ArgumentParser, action: argparse.Action, prefix: str)
     if action.required and action.option_strings:
         sentences.append("Required.")
     identity = f"{prefix}{name.lstrip('-')}"
-    return f"#### `{_shown(action)}` {{ #{identity} }}\n\n{' '.join(sentences)}\n"
+    heading = f"`{_shown(action)}` {{ #{identity} data-toc-label='{name}' }}"
+    return f"#### {heading}\n\n{' '.join(sentences)}\n"
 
 
 def _prose(text: str) -> str:
