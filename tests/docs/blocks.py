@@ -6,6 +6,7 @@ A comment before a block says how it is meant:
                                       needs "a cloud" or the like the flags alone are checked
     <!-- takes a minute -->           run, with its page, among the slow tests
     <!-- run before an emulator -->   run by tests/deploy/test_documents.py
+    <!-- of another run -->           an output that is not that of the block before it
 """
 
 import re
@@ -21,7 +22,7 @@ PAGES["README.md"] = ROOT / "README.md"
 
 LANGUAGES = {"sh", "python", "text", "json", "csv", "hcl"}
 _NEEDS = re.compile(r"needs (.+)")
-_MARKERS = {"takes a minute", "run before an emulator"}
+_MARKERS = {"takes a minute", "run before an emulator", "of another run"}
 _BLOCK = re.compile(
     r"(?:^<!-- (?P<marker>[^\n]*) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S
 )

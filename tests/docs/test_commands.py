@@ -1,6 +1,8 @@
 """Every command and snippet of README.md and docs/ does what it says, or says what it needs."""
 
+import contextlib
 import importlib
+import io
 import os
 import re
 import subprocess
@@ -84,12 +86,29 @@ def test_a_flag_that_a_page_names_is_one(page, known_flags):
 @pytest.mark.parametrize("page", pages_to_run())
 def test_the_commands_do_what_the_page_says(page, place):
     names: dict[str, Any] = {"__name__": "__main__"}
-    for block in to_run(page):
-        if block.language == "python":
-            exec(compile(block.text, block.place, "exec"), names)
+    said = None
+    for block in blocks_of(page):
+        if block in to_run(page):
+            with io.StringIO() as out:
+                with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+                    if block.language == "python":
+                        exec(compile(block.text, block.place, "exec"), names)
+                    else:
+                        for line in block.lines:
+                            run(line, place, block.place)
+                said = out.getvalue()
+        elif block.language == "text" and said is not None and block.marker != "of another run":
+            missing = shown(block.text) - shown(said)
+            assert missing == set(), (block.place, said)
+            said = None
         else:
-            for line in block.lines:
-                run(line, place, block.place)
+            said = None
+
+
+def shown(text: str) -> set[str]:
+    """Returns the lines of an output, without what differs from one run to the next."""
+    lines = {re.sub(r"\d[\d,.]*|\s+", " ", line).strip() for line in text.splitlines()}
+    return lines - {"", "…"}
 
 
 def run(line: str, place: Path, where: str) -> None:
@@ -104,7 +123,7 @@ def run(line: str, place: Path, where: str) -> None:
         return
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", line], cwd=place, env=environment, capture_output=True
-    )
-    assert done.returncode == 0, (where, line, done.stderr.decode())
+    command = ["bash", "-euo", "pipefail", "-c", line]
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, (where, line, done.stderr)
+    print(done.stdout, done.stderr)
