@@ -1,23 +1,16 @@
 """The reference of the Python packages, made of what they export."""
 
 import ast
+import functools
 import importlib
+import inspect
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.families.record import FAMILIES
 
 ROOT = Path(__file__).parents[2]
-# What all families have in common, which the pages of their classes lead to.
-_BASES = (
-    "models.backbone.Backbone",
-    "models.tasks.classifier.Classifier",
-    "models.preprocessor.Preprocessor",
-    "models.tokenizers.tokenizer.Tokenizer",
-    "models.tokenizers.wordpiece_tokenizer.WordPieceTokenizer",
-    "models.tokenizers.byte_pair.BytePairTokenizer",
-    "models.tokenizers.sentence_piece.SentencePieceTokenizer",
-)
 _TITLES = {
     "bert": "BERT",
     "roberta": "RoBERTa",
@@ -34,7 +27,7 @@ class Page:
         name: Its file, without the extension.
         title: Its title.
         what: A sentence above the classes.
-        identifiers: Dotted names of what it describes.
+        identifiers: Dotted names of what it describes, where it is defined.
         has_inherited: Whether what a class inherits is described with it.
     """
 
@@ -49,42 +42,45 @@ class Page:
         """The page, in which mkdocstrings puts the docstrings."""
         options = "" if self.has_inherited else "\n    options: {inherited_members: false}"
         described = [f"::: {each}{options}" for each in self.identifiers]
-        parts = [f"# {self.title}", self.what, *described]
-        return "\n\n".join(parts) + "\n"
+        return "\n\n".join([f"# {self.title}", self.what, *described]) + "\n"
 
 
+@functools.cache
 def pages() -> list[Page]:
     """Returns the pages, which have every name that the packages export."""
     exported = exports("models")
     of_families = {
-        family.name: [each for each in exported if each.split(".")[1].startswith(family.prefix)]
-        for family in FAMILIES.values()
+        name: {where: names for where, names in exported.items() if where.startswith(module)}
+        for name in FAMILIES
+        for module in [f"models.families.{name}."]
     }
-    taken = {each for names in of_families.values() for each in names}
-    others = [each for each in exported if each not in taken]
+    bases = _bases(where for found in of_families.values() for where in found)
+    taken = {*bases, *(where for found in of_families.values() for where in found)}
+    others = [where for where in exported if where not in taken]
+    embedder = "models.tasks.embedder.Embedder"
     return [
         Page(
             "models",
             "The predictor and errors",
-            "What `models` exports beside the classes of the families.",
-            (*others, "models.tasks.embedder.Embedder"),
+            f"What `models` exports beside the classes of families.{_import(others)}",
+            (*others, *(() if embedder in taken or embedder in others else (embedder,))),
         ),
         *(
             Page(
                 name,
                 _TITLES.get(name, name),
-                f"The classes of this family: `from models import {names[0].split('.')[1]}`. Their "
-                "methods, such as `from_preset`, are those of [all families](families.md).",
-                tuple(names),
+                f"Methods such as `from_preset` are those of [all families](families.md)."
+                f"{_import(found)}{_aliases(found)}",
+                tuple(found),
                 has_inherited=False,
             )
-            for name, names in of_families.items()
+            for name, found in of_families.items()
         ),
         Page(
             "families",
             "What families share",
             "Each class of a family is one of these, with its family's settings.",
-            _BASES,
+            tuple(bases),
         ),
         Page(
             "quantization",
@@ -96,29 +92,67 @@ def pages() -> list[Page]:
         Page(
             "transforms",
             "Transforms",
-            "For pipelines of your own. Their elements are Arrow record batches.",
+            "For [pipelines of your own](../../python.md#in-pipelines-of-your-own).",
             tuple(exports("transforms")),
         ),
     ]
 
 
-def exports(package: str) -> list[str]:
-    """Returns the dotted names of what a package exports.
+@functools.cache
+def exports(package: str) -> dict[str, list[str]]:
+    """Returns what a package exports: where each is defined, with the names that it has there.
 
     Of a package without `__all__` these are the public PTransforms and handlers of its modules.
     """
-    names = getattr(importlib.import_module(package), "__all__", None)
-    if names is not None:
-        return [f"{package}.{name}" for name in names]
-    return [
-        f"{package}.{path.stem}.{node.name}"
+    imported = importlib.import_module(package)
+    found: dict[str, list[str]] = {}
+    for name in getattr(imported, "__all__", ()):
+        found.setdefault(_where(getattr(imported, name)), []).append(name)
+    if found:
+        return found
+    kinds = ("PTransform", "_Infer", "ModelHandler")
+    return {
+        f"{package}.{path.stem}.{node.name}": [node.name]
         for path in sorted((ROOT / package).glob("[a-z]*.py"))
         for node in ast.parse(path.read_text("utf-8")).body
-        if isinstance(node, ast.ClassDef)
-        and not node.name.startswith("_")
-        and any(
-            kind in ast.unparse(base)
-            for base in node.bases
-            for kind in ("PTransform", "_Infer", "ModelHandler")
-        )
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+        if any(kind in ast.unparse(base) for base in node.bases for kind in kinds)
+    }
+
+
+def described(identifier: str) -> object:
+    """Returns what a dotted name stands for."""
+    module, _, name = identifier.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except AttributeError:
+        return importlib.import_module(identifier)
+
+
+def _where(found: type) -> str:
+    return f"{found.__module__}.{found.__qualname__}"
+
+
+def _bases(identifiers: Iterable[str]) -> list[str]:
+    """Returns the classes of our own that others inherit from, those nearest to them first."""
+    bases: dict[int, list[str]] = {}
+    for identifier in identifiers:
+        for distance, base in enumerate(inspect.getmro(described(identifier))[1:]):
+            if base.__module__.startswith("models."):
+                bases.setdefault(distance, []).append(_where(base))
+    return list(dict.fromkeys(each for _, found in sorted(bases.items()) for each in found))
+
+
+def _import(identifiers: Iterable[str]) -> str:
+    lines = [f"    {identifier.rpartition('.')[2]}," for identifier in identifiers]
+    return "\n".join(["\n\n```text", "from models import (", *lines, ")", "```"])
+
+
+def _aliases(found: dict[str, list[str]]) -> str:
+    sentences = [
+        f"`{alias}` is another name of `{where.rpartition('.')[2]}`."
+        for where, names in found.items()
+        for alias in names
+        if alias != where.rpartition(".")[2]
     ]
+    return f"\n\n{' '.join(sentences)}" if sentences else ""

@@ -7,7 +7,6 @@ import re
 
 import pytest
 
-import models
 from docs.site import classes, commands
 from models.families.record import FAMILIES
 from tests.docs.blocks import ROOT
@@ -59,34 +58,30 @@ def test_a_page_has_every_flag_with_its_help_and_choices(command):
             assert re.search(rf"[`=|]{re.escape(str(choice))}[`|]", page)
 
 
-@pytest.mark.parametrize("name", models.__all__)
-def test_every_public_name_of_models_has_a_section(name):
-    assert f"models.{name}" in DESCRIBED
-
-
-def test_every_public_transform_has_a_section():
-    expected = {f"transforms.{name}" for name in ("read.ReadCorpus", "tokenize.Tokenize")}
-    expected |= {f"transforms.{name}" for name in ("infer.Classify", "infer.Embed")}
-    public = getattr(importlib.import_module("transforms"), "__all__", None)
-    if public is not None:
-        expected = {f"transforms.{name}" for name in public}
-    assert expected <= DESCRIBED
+@pytest.mark.parametrize("package", ["models", "transforms"])
+def test_everything_that_a_package_exports_has_a_section(package):
+    found = classes.exports(package)
+    assert set(found) <= DESCRIBED
+    names = getattr(importlib.import_module(package), "__all__", None)
+    if names is None:
+        names = ["Classify", "Embed", "PredictorHandler", "ReadCorpus", "Tokenize", "WriteResults"]
+    assert sorted(name for each in found.values() for name in each) == sorted(names)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_family_has_a_page_with_its_four_classes(family):
+def test_a_family_has_a_page_with_its_classes(family):
     (page,) = (page for page in classes.pages() if page.name == family)
-    parts = {each.removeprefix(f"models.{FAMILIES[family].prefix}") for each in page.identifiers}
-    assert {"Backbone", "Classifier", "Preprocessor", "Tokenizer"} <= parts
+    prefix = FAMILIES[family].prefix
+    names = {each.rpartition(".")[2].removeprefix(prefix) for each in page.identifiers}
+    assert {"Backbone", "Classifier", "Preprocessor", "Tokenizer"} <= names
+
+
+def test_what_families_share_is_described_once():
+    (shared,) = (page for page in classes.pages() if page.name == "families")
+    names = {each.rpartition(".")[2] for each in shared.identifiers}
+    assert {"Backbone", "Classifier", "Preprocessor", "WordPieceTokenizer"} <= names
 
 
 @pytest.mark.parametrize("identifier", sorted(DESCRIBED))
 def test_what_has_a_section_is_there_and_says_what_it_is_for(identifier):
-    package, *names = identifier.split(".")
-    found = importlib.import_module(package)
-    for name in names:
-        try:
-            found = getattr(found, name)
-        except AttributeError:
-            found = importlib.import_module(f"{found.__name__}.{name}")
-    assert inspect.getdoc(found)
+    assert inspect.getdoc(classes.described(identifier))
