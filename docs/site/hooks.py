@@ -78,6 +78,13 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return _moved(markdown, f"docs/{path}", path)
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """Keeps short flags in one line, and shows the bars in tables as GitHub does."""
+    html = re.sub(r"<code>(--[^<]{1,30})</code>", r'<code class="flag">\1</code>', html)
+    barred = r"<code[^>]*>[^<]*\\\|[^<]*</code>"
+    return re.sub(barred, lambda found: found[0].replace("\\|", "|"), html)
+
+
 def _index() -> str:
     lines = ["# Reference", "", "## Commands", ""]
     for name in commands.commands():
