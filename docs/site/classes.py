@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from models.families.record import FAMILIES
 
@@ -120,7 +121,7 @@ def exports(package: str) -> dict[str, list[str]]:
     }
 
 
-def described(identifier: str) -> object:
+def described(identifier: str) -> Any:
     """Returns what a dotted name stands for."""
     module, _, name = identifier.rpartition(".")
     try:

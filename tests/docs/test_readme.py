@@ -8,7 +8,7 @@ from tests.docs.blocks import PAGES, ROOT, blocks_of
 from tests.docs.test_commands import is_at_the_head, shown
 
 TEXT = PAGES["README.md"].read_text("utf-8")
-LINKS = re.findall(r"\]\((?!https?:)([^)\s]+)\)", TEXT)
+LINKS = re.findall(r"(?:\]\(|src=\")(?!https?:)([^)\"\s]+)", TEXT)
 
 
 def test_the_head_installs_and_labels_and_then_tests():
