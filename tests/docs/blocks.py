@@ -96,10 +96,11 @@ def blocks_of(page: str) -> list[Block]:
     ]
 
 
-def unfenced(page: str) -> list[str]:
-    """Returns the first lines of blocks that are indented instead, which nothing checks."""
+def indented(page: str) -> list[str]:
+    """Returns the lines of blocks that are indented instead, which nothing runs."""
     text = _BLOCK.sub("", PAGES[page].read_text("utf-8"))
-    return re.findall(r"(?<=\n\n) {4}(\S.*)", text)
+    blocks = re.findall(r"(?<=\n\n)(?: {4}.*\n)+", text)
+    return [line.strip() for block in blocks for line in block.splitlines()]
 
 
 def words(line: str) -> list[str]:
