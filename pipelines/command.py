@@ -6,7 +6,7 @@ import math
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -369,6 +369,14 @@ def _facts(plan: Plan) -> dict[str, Any]:
         "versions": {
             "textbeam": __version__,
             "python": platform.python_version(),
-            **{name: version(name) for name in (*_VERSIONED, *_of_backend())},
+            **{name: _version(name) for name in (*_VERSIONED, *_of_backend())},
         },
     }
+
+
+def _version(package: str) -> str:
+    """Returns the version of a package, or of the one in its place that is for processors alone."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return version(f"{package}-cpu")

@@ -89,8 +89,7 @@ def choose(wanted: str) -> None:
 
 def _check_installed(wanted: str) -> None:
     if importlib.util.find_spec(wanted) is None:
-        extra = "" if wanted == "tensorflow" else f"[{wanted}]"
-        raise UserError(f"the backend {wanted!r} is not installed: pip install 'textbeam{extra}'")
+        raise UserError(f"the backend {wanted!r} is not installed: pip install {wanted}")
 
 
 def _unfit(chosen: str) -> UserError:

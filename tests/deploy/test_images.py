@@ -74,7 +74,7 @@ def test_packages_are_those_of_the_project_and_cudas_of_the_backend():
 
     project = (ROOT / "pyproject.toml").read_text()
     plain = requirements("tensorflow", "none", project)
-    assert any(each.startswith("apache-beam[gcp]") for each in plain)
+    assert any(each.startswith("apache-beam>") for each in plain)
     assert requirements("jax", "none", project) == [*plain, "jax"]
     assert requirements("jax", "gpu", project) == [*plain, "jax[cuda12]"]
     assert requirements("tensorflow", "gpu", project) == [*plain, "tensorflow[and-cuda]"]

@@ -153,7 +153,7 @@ def test_a_backend_that_cannot_be_had_is_refused_with_the_way_out(monkeypatch):
     with pytest.raises(UserError, match=r"not run on Keras's backend 'torch'.*tensorflow or jax"):
         backends.choose("torch")
     monkeypatch.setitem(sys.modules, "jax", None)
-    with pytest.raises(UserError, match=r"'jax' is not installed: pip install 'textbeam\[jax\]'$"):
+    with pytest.raises(UserError, match=r"'jax' is not installed: pip install jax$"):
         backends.choose("jax")
 
 
@@ -165,7 +165,7 @@ def test_a_predictor_says_that_its_backend_is_not_installed(name):
         "except UserError as error: print(error)\n"
     )
     told = run_python(code, KERAS_BACKEND=name).stdout
-    assert told.startswith(f"the backend {name!r} is not installed: pip install 'textbeam")
+    assert told.startswith(f"the backend {name!r} is not installed: pip install ")
 
 
 @needs_jax
