@@ -26,6 +26,7 @@ _FLAG = re.compile(r"`(--[a-z]\w*)(?=[`=, ])")
 _OF_OTHERS = {
     "docs/dataflow.md": {"--if_exists"},
     "docs/gpus.md": {"--device", "--quick"},
+    "docs/install.md": {"--report"},
     "docs/precision.md": {"--process"},
     "docs/scaling.md": {"--files", "--parts", "--read", "--texts", "--embed", "--repeats"},
 }
