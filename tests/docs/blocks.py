@@ -73,6 +73,7 @@ class Block:
         """
         whole = self.text.replace("\\\n", " ")
         spelled = re.sub(r"^textbeam (?=[a-z])", "python -m pipelines.", whole, flags=re.MULTILINE)
+        spelled = re.sub(r"^textbeam\b", "python -m pipelines", spelled, flags=re.MULTILINE)
         return [line for line in spelled.splitlines() if line.strip()]
 
 

@@ -22,6 +22,8 @@ _COMMAND = re.compile(
     r"|import \w|from \w+ import "
 )
 _FLAG = re.compile(r"`(--[a-z]\w*)(?=[`=, ])")
+# What changes a machine or needs others, and so is not run from a page.
+_NOT_HERE = re.compile(r"(pip3?|uv|apt-get|sudo|docker|gcloud|git|curl|wget)\s|.*\bpip install\b")
 # Options of other programs, which a page names by themselves.
 _OF_OTHERS = {
     "docs/dataflow.md": {"--if_exists"},
@@ -58,6 +60,8 @@ def test_every_block_says_what_it_is(page):
         assert block.is_known, block.place
         if block.language not in ("sh", "python"):
             assert list(filter(_COMMAND.match, block.text.splitlines())) == [], block.place
+        elif block.is_run and not is_at_the_head(block):
+            assert list(filter(_NOT_HERE.match, block.lines)) == [], block.place
     assert list(filter(_COMMAND.match, indented(page))) == []
 
 
@@ -69,6 +73,8 @@ def test_the_commands_know_their_flags(page):
                 if found := words(line):
                     command, *argv = found
                     parser = parser_of(command)
+                    if {"--help", "--help_beam"} & set(argv):
+                        continue
                     rest = parser.parse_known_args(argv)[1]
                     assert options.unknown_to_beam(rest) == [], block.place
                     assert not rest or "--help_beam" in parser.flags(), block.place
