@@ -1,7 +1,8 @@
 """BERT (https://arxiv.org/abs/1810.04805), with the API of KerasNLP."""
 
 from models.backbone import Backbone
-from models.preprocessor import Preprocessor
+from models.preprocessors.masked_lm import MaskedLMPreprocessor
+from models.preprocessors.preprocessor import Preprocessor
 from models.tasks.classifier import Classifier
 from models.tokenizers.wordpiece_tokenizer import WordPieceTokenizer
 
@@ -14,6 +15,17 @@ class BertTokenizer(WordPieceTokenizer):
 
 class BertPreprocessor(Preprocessor):
     """Packs `[CLS] text [SEP]` or `[CLS] first [SEP] second [SEP]`; see `Preprocessor`."""
+
+    family = "bert"
+    tokenizer_class = BertTokenizer
+
+
+BertTextClassifierPreprocessor = BertPreprocessor
+BertTextEmbedderPreprocessor = BertPreprocessor
+
+
+class BertMaskedLMPreprocessor(MaskedLMPreprocessor):
+    """Packs as `BertPreprocessor` does and hides tokens; see `MaskedLMPreprocessor`."""
 
     family = "bert"
     tokenizer_class = BertTokenizer

@@ -2,7 +2,7 @@
 
 import models
 from models.families.record import FAMILIES
-from models.preprocessor import Preprocessor
+from models.preprocessors.preprocessor import Preprocessor
 from models.presets.preset import Preset
 from models.tasks.classifier import Classifier
 

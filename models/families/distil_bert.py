@@ -1,7 +1,8 @@
 """DistilBERT (https://arxiv.org/abs/1910.01108), with the API of KerasNLP."""
 
 from models.backbone import Backbone
-from models.preprocessor import Preprocessor
+from models.preprocessors.masked_lm import MaskedLMPreprocessor
+from models.preprocessors.preprocessor import Preprocessor
 from models.tasks.classifier import Classifier
 from models.tokenizers.wordpiece_tokenizer import WordPieceTokenizer
 
@@ -14,6 +15,17 @@ class DistilBertTokenizer(WordPieceTokenizer):
 
 class DistilBertPreprocessor(Preprocessor):
     """Packs `[CLS] text [SEP]` or `[CLS] first [SEP] second [SEP]`; see `Preprocessor`."""
+
+    family = "distil_bert"
+    tokenizer_class = DistilBertTokenizer
+
+
+DistilBertTextClassifierPreprocessor = DistilBertPreprocessor
+DistilBertTextEmbedderPreprocessor = DistilBertPreprocessor
+
+
+class DistilBertMaskedLMPreprocessor(MaskedLMPreprocessor):
+    """Packs as `DistilBertPreprocessor` does and hides tokens; see `MaskedLMPreprocessor`."""
 
     family = "distil_bert"
     tokenizer_class = DistilBertTokenizer

@@ -1,7 +1,8 @@
 """RoBERTa (https://arxiv.org/abs/1907.11692), with the API of KerasNLP."""
 
 from models.backbone import Backbone
-from models.preprocessor import Preprocessor
+from models.preprocessors.masked_lm import MaskedLMPreprocessor
+from models.preprocessors.preprocessor import Preprocessor
 from models.tasks.classifier import Classifier
 from models.tokenizers.byte_pair import BytePairTokenizer
 
@@ -14,6 +15,17 @@ class RobertaTokenizer(BytePairTokenizer):
 
 class RobertaPreprocessor(Preprocessor):
     """Packs `<s> text </s>` or `<s> first </s></s> second </s>`; see `Preprocessor`."""
+
+    family = "roberta"
+    tokenizer_class = RobertaTokenizer
+
+
+RobertaTextClassifierPreprocessor = RobertaPreprocessor
+RobertaTextEmbedderPreprocessor = RobertaPreprocessor
+
+
+class RobertaMaskedLMPreprocessor(MaskedLMPreprocessor):
+    """Packs as `RobertaPreprocessor` does and hides tokens; see `MaskedLMPreprocessor`."""
 
     family = "roberta"
     tokenizer_class = RobertaTokenizer

@@ -1,7 +1,8 @@
 """XLM-RoBERTa (https://arxiv.org/abs/1911.02116), with the API of KerasNLP."""
 
 from models.backbone import Backbone
-from models.preprocessor import Preprocessor
+from models.preprocessors.masked_lm import MaskedLMPreprocessor
+from models.preprocessors.preprocessor import Preprocessor
 from models.tasks.classifier import Classifier
 from models.tokenizers.sentence_piece import SentencePieceTokenizer
 
@@ -14,6 +15,17 @@ class XLMRobertaTokenizer(SentencePieceTokenizer):
 
 class XLMRobertaPreprocessor(Preprocessor):
     """Packs `<s> text </s>` or `<s> first </s></s> second </s>`; see `Preprocessor`."""
+
+    family = "xlm_roberta"
+    tokenizer_class = XLMRobertaTokenizer
+
+
+XLMRobertaTextClassifierPreprocessor = XLMRobertaPreprocessor
+XLMRobertaTextEmbedderPreprocessor = XLMRobertaPreprocessor
+
+
+class XLMRobertaMaskedLMPreprocessor(MaskedLMPreprocessor):
+    """Packs as `XLMRobertaPreprocessor` does and hides tokens; see `MaskedLMPreprocessor`."""
 
     family = "xlm_roberta"
     tokenizer_class = XLMRobertaTokenizer

@@ -37,7 +37,7 @@ from models.tasks.embedder import Embedder, check_embeds_pairs, resolve_embeddin
 from models.windows import LONG_TEXTS, LongText
 
 if TYPE_CHECKING:
-    from models.preprocessor import Preprocessor
+    from models.preprocessors.preprocessor import Preprocessor
     from models.tasks.classifier import Classifier
 
 Task = Literal["classify", "embed"]

@@ -85,7 +85,7 @@ _NEUTRAL_FIELDS = {"name", "trainable", "dtype"}
 _WORDPIECE_FIELDS: Fields = {
     "config_file": str,
     "vocabulary": type(None),
-    "sequence_length": type(None),
+    "sequence_length": (int, type(None)),
     "lowercase": bool,
     "strip_accents": bool,
     "split": bool,
@@ -104,7 +104,7 @@ _BYTE_PAIR_FIELDS: Fields = {
     "config_file": str,
     "vocabulary": type(None),
     "merges": type(None),
-    "sequence_length": type(None),
+    "sequence_length": (int, type(None)),
     "add_prefix_space": bool,
     "unsplittable_tokens": (list, type(None)),
 }
@@ -112,7 +112,7 @@ _BYTE_PAIR_ONLY = {"config_file": TOKENIZER, "add_prefix_space": False}
 _SENTENCE_PIECE_FIELDS: Fields = {
     "config_file": str,
     "proto": type(None),
-    "sequence_length": type(None),
+    "sequence_length": (int, type(None)),
     "add_bos": bool,
     "add_eos": bool,
 }
@@ -123,19 +123,33 @@ _TOKENIZERS: dict[TokenizerKind, tuple[Fields, dict[str, Any], str]] = {
     "sentence_piece": (_SENTENCE_PIECE_FIELDS, _SENTENCE_PIECE_ONLY, SENTENCE_PIECE_MODEL),
 }
 
-_AS_TRANSFORMERS: Fields = {"as_transformers": bool}
+# What a text may spell is not taken from Keras Hub's own fields: by default its tokenizers of byte
+# pairs let every text spell a special token.
+_OWN_TOKENIZER_FIELDS: dict[str, Fields] = {
+    WORDPIECE_VOCABULARY: {
+        "strip_accents": bool,
+        "as_transformers": bool,
+        "special_tokens_in_strings": bool,
+    },
+    BYTE_PAIR_VOCABULARY: {"unsplittable_tokens": list},
+    SENTENCE_PIECE_MODEL: {"as_transformers": bool},
+}
 
-# What Keras Hub writes about a preprocessor. The last four belong to masked language models and
-# say nothing about how a text is packed.
+MASKING: Fields = {
+    "mask_selection_rate": float,
+    "mask_selection_length": int,
+    "mask_token_rate": float,
+    "random_token_rate": float,
+}
+"""Fields of preprocessors of masked language models: nothing about how a text is packed."""
+
+# What Keras Hub writes about a preprocessor.
 _PREPROCESSOR_FIELDS: Fields = {
     "tokenizer": (dict, type(None)),
     "config_file": str,
     "sequence_length": int,
     "truncate": str,
-    "mask_selection_rate": float,
-    "mask_selection_length": int,
-    "mask_token_rate": float,
-    "random_token_rate": float,
+    **MASKING,
 }
 
 _EMBEDDER_FIELDS: Fields = {
@@ -231,18 +245,21 @@ class KerasHubPreset(Preset):
         for field, value in only.items():
             if config.get(field, value) != value:
                 raise self.error(TOKENIZER, f"{field} must be {value!r}, not {config[field]!r}")
+        length = {"sequence_length": config.get("sequence_length")}
+        own = {**length, **self._own_settings(TOKENIZER, _OWN_TOKENIZER_FIELDS[vocabulary])}
         if vocabulary == WORDPIECE_VOCABULARY:
             return {
                 "vocabulary": self.parsed(vocabulary, read_lines),
                 "lowercase": config.get("lowercase", False),
-                **self._own_settings(TOKENIZER, {"strip_accents": bool, **_AS_TRANSFORMERS}),
+                **own,
             }
         if vocabulary == BYTE_PAIR_VOCABULARY:
             return {
                 "vocabulary": self.parsed(vocabulary, read_vocabulary),
                 "merges": self.parsed(BYTE_PAIR_MERGES, read_merges),
+                **own,
             }
-        return {"proto": self.read(vocabulary), **self._own_settings(TOKENIZER, _AS_TRANSFORMERS)}
+        return {"proto": self.read(vocabulary), **own}
 
     def _own_settings(self, file: str, fields: Fields) -> dict[str, Any]:
         settings = self.json(file).get(OWN_SETTINGS, {})
@@ -277,6 +294,11 @@ class KerasHubPreset(Preset):
                     f"{name} must be one of {', '.join(values)}, not {settings[name]!r}",
                 )
         return {name: settings[name] for name in choices if name in settings}
+
+    @property
+    @override
+    def masking_settings(self) -> dict[str, Any]:
+        return {k: self._preprocessor_config[k] for k in MASKING if k in self._preprocessor_config}
 
     @property
     @override

@@ -122,6 +122,11 @@ class Preset(ABC):
         return {}
 
     @property
+    def masking_settings(self) -> dict[str, Any]:
+        """Arguments of a preprocessor of masked language models: what is hidden, and how much."""
+        return {}
+
+    @property
     @abstractmethod
     def own_length(self) -> int | None:
         """The length it was saved with, in tokens; `None` if none is given."""

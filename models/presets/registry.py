@@ -337,12 +337,13 @@ def names() -> list[str]:
 
 
 class FamilyPresets:
-    """The attribute `presets` of a class with a `family`: the registered presets, by name."""
+    """The attribute `presets` of a class: the registered presets of its family, or all, by name."""
 
     def __get__(self, instance: object, owner: Any) -> dict[str, RegisteredPreset]:
-        """Returns the presets of the family."""
+        """Returns the presets of the family; of all families for a class without one."""
+        family = getattr(owner, "family", None)
         return {
             preset.name: preset
             for preset in (*PRESETS, *EMBEDDERS)
-            if preset.family == owner.family
+            if family in (None, preset.family)
         }

@@ -15,13 +15,14 @@ from models.encoder import dense
 from models.errors import PresetError
 from models.families.member import FamilyMember, making
 from models.named_weights import arrays, assign, dense_weights
-from models.preprocessor import Preprocessor
+from models.preprocessors.preprocessor import Preprocessor
 from models.presets import keras_hub
 from models.presets.fields import check_labels
 from models.presets.keras_hub_preset import LABELS, OWN_SETTINGS, TASK, TASK_WEIGHTS, classes
 from models.presets.lookup import open_preset
 from models.presets.preset import Preset
 from models.serialization import deserialize_parts
+from models.text_layer import Preprocessed
 from models.training.batches import dataset_of, is_empty, split_off
 
 # Arguments of the constructor that `from_preset` does not pass to the backbone.
@@ -31,7 +32,7 @@ _HEAD_ARGUMENTS = (
 )
 
 
-class Classifier(FamilyMember, keras.Model):
+class Classifier(FamilyMember, Preprocessed, keras.Model):
     """A backbone with a head that gives a score for each class; already compiled.
 
     If the classifier has a preprocessor, `fit`, `evaluate` and `predict` take raw strings, or pairs

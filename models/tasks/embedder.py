@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import keras
 
     from models.backbone import Backbone
-    from models.preprocessor import Preprocessor
+    from models.preprocessors.preprocessor import Preprocessor
 
 NUM_SKIPPED = "num_skipped"
 """The feature, int32 `[lines, rows]`, of how many tokens at a row's beginning are not pooled."""

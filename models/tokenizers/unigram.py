@@ -77,6 +77,27 @@ def pieces_of(model: bytes) -> list[tuple[str, float, int]]:
     return pieces
 
 
+def unknown_of(model: bytes) -> int:
+    """Returns the place of the piece for what a serialized model cannot spell.
+
+    Raises:
+        ValueError: It is not such a model, or the first pieces, whose places in XLM-R's vocabulary
+            others take, are not this one and two that no text is spelled with.
+    """
+    first = pieces_of(model)[: len(_SPECIALS)]
+    kinds = [kind for _, _, kind in first]
+    expected, found = [name for name, _ in _SPECIALS], [text for text, _, _ in first]
+    if sorted(kinds) != sorted(kind for _, kind in _SPECIALS):
+        texts = (NORMAL, USER_DEFINED)
+        if spelled := [text for text, _, kind in first if text in expected and kind in texts]:
+            raise ValueError(f"the SentencePiece model lets texts spell {spelled[0]}")
+        raise ValueError(
+            f"the SentencePiece model must begin with {', '.join(expected)}, not with "
+            f"{', '.join(found)}"
+        )
+    return kinds.index(_UNKNOWN)
+
+
 def character_map_of(model: bytes) -> bytes:
     """Returns the compiled map by which a serialized model normalizes texts; empty for none.
 

@@ -9,7 +9,7 @@ import numpy as np
 from models import backends
 from models.inputs import as_segments
 from models.packing import Tokens
-from models.preprocessor import Preprocessor
+from models.preprocessors.preprocessor import Preprocessor
 from models.presets.fields import check_size
 from models.training.lengths import length_ladder, padded_length
 

@@ -48,7 +48,7 @@ def test_what_is_no_string_is_refused_by_value(wrong):
 
 @pytest.mark.parametrize("wrong", [[["a"], ["b"]], np.array([["a", "b"]]), tf.constant([["a"]])])
 def test_a_table_of_texts_is_refused_by_its_shape(wrong):
-    with pytest.raises(TypeError, match="flat batch, not of shape"):
+    with pytest.raises(ValueError, match="flat batch, not of shape"):
         as_texts(wrong)
 
 
