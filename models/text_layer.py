@@ -48,8 +48,8 @@ class TextLayer(keras.layers.Layer):
         return cls(**config)
 
     @importing.unconverted
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Does the same as `call`; see there."""
+    def __call__(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
+        """Does the same as `call`; see there. Whether it is for training is of no account."""
         inputs = args[0] if args and isinstance(args[0], tuple) else args
         if any(isinstance(value, keras.KerasTensor) for value in inputs):
             return super().__call__(*args, **kwargs)

@@ -26,7 +26,11 @@ class MaskedLMPreprocessor(Preprocessor):
     Special tokens are never chosen. `keras.utils.set_random_seed` makes the choice repeatable.
 
     >>> preprocessor = BertMaskedLMPreprocessor.from_preset(
-    ...     "sentiment_tiny_en", sequence_length=8, mask_selection_rate=1.0, mask_token_rate=1.0
+    ...     "sentiment_tiny_en",
+    ...     sequence_length=8,
+    ...     mask_selection_rate=1.0,
+    ...     mask_token_rate=1.0,
+    ...     random_token_rate=0.0,
     ... )
     >>> features, labels, weights = preprocessor("A fine day.")
     >>> features["token_ids"].numpy().tolist()

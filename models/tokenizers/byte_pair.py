@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import tokenizers
+from typing_extensions import Self, override
 
 from models.packing import Tokens
 from models.presets.keras_hub_preset import (
@@ -21,6 +23,7 @@ from models.presets.keras_hub_preset import (
     BYTE_PAIR_VOCABULARY,
     OWN_SETTINGS,
 )
+from models.presets.preset import Preset
 from models.presets.vocabulary_files import read_merges, read_vocabulary
 from models.tokenizers.library import library_tokens, tokens_by_two
 from models.tokenizers.library_tokenizers import byte_pair_model, byte_pairs
@@ -102,6 +105,21 @@ class BytePairTokenizer(Tokenizer):
         bpe = byte_pair_model(ids, pairs, self.unk_token)
         self._bpe = byte_pairs(bpe)
         self._ranked = RankedMerges.of(self._ids, ids[self.unk_token], pairs, bpe)
+
+    @classmethod
+    @override
+    def of_files(cls, preset: Preset, **overrides: Any) -> Self:
+        """Creates the tokenizer of a preset; see `Tokenizer.of_files`.
+
+        Raises:
+            PresetError: The files are invalid, or cannot spell every text.
+        """
+        tokenizer = super().of_files(preset, **overrides)
+        alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+        if tokenizer.unk_token_id is None and not tokenizer._ids.keys() >= set(alphabet):
+            problem = f"the vocabulary lacks {cls.unk_token}, and bytes that a text may have"
+            raise preset.error(preset.vocabulary_file, problem)
+        return tokenizer
 
     def _pairs(self) -> list[tuple[str, str]]:
         """Returns the merges, checked."""

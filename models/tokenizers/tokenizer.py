@@ -202,7 +202,8 @@ class Tokenizer(FamilyMember, TextLayer, ABC):
         parts = [token_ids.flat_values, token_ids.row_splits] if is_ragged else [token_ids]
 
         def eager(ids: Any, *splits: Any) -> Any:
-            return self.detokenize(tf.RaggedTensor.from_row_splits(ids, *splits) if splits else ids)
+            rows = tf.RaggedTensor.from_row_splits(ids, *splits) if splits else ids
+            return tf.constant(self.detokenize(rows), tf.string)
 
         texts = tf.py_function(eager, parts, tf.string)
         texts.set_shape([] if token_ids.shape.rank == 1 else [None])
