@@ -1,6 +1,7 @@
 """Runs Keras Hub's tests of the four families over our classes, and prints what became of them.
 
 python -m tests.keras_hub CHECKOUT [-k EXPRESSION] [-v]
+python -m tests.keras_hub --write
 """
 
 import argparse
@@ -8,17 +9,23 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from tests.keras_hub.differences import DIFFERENCES
+from tests.keras_hub.differences import DIFFERENCES, PAGE, page
 from tests.keras_hub.running import Outcome, run
 
 
 def main() -> int:
     """Prints a line a module and a line a test that did not pass; returns 1 if one is not known."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkout", type=Path, help="a checkout of keras-hub or its git directory")
+    parser.add_argument("checkout", nargs="?", type=Path, help="of keras-hub, or its git directory")
     parser.add_argument("-k", default="", help="which tests, as pytest has it")
     parser.add_argument("-v", action="store_true", help="print what pytest prints")
+    parser.add_argument("--write", action="store_true", help="write the table of docs/keras_hub.md")
     args = parser.parse_args()
+    if args.write:
+        PAGE.write_text(page(), "utf-8")
+        return 0
+    if args.checkout is None:
+        parser.error("name a checkout of keras-hub, or its git directory")
     try:
         found = run(args.checkout, args.k, args.v)
     except ValueError as error:

@@ -22,8 +22,8 @@ FOLDER, RESULTS = "TEXTBEAM_KERAS_HUB_TESTS", "TEXTBEAM_KERAS_HUB_RESULTS"
 """Variables that name the folder of the tests, and the file of what became of them."""
 
 _SRC = "keras_hub.src"
-_NETWORK = ("large", "extra_large", "kaggle_key_required")
-_MARKS = (*_NETWORK, "tf_only")
+_NETWORK = ("extra_large", "kaggle_key_required")
+_MARKS = (*_NETWORK, "large", "tf_only")
 _results: dict[str, list[str]] = {}
 
 
@@ -72,7 +72,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     import keras
 
-    out = _NETWORK if keras.backend.backend() == "tensorflow" else _MARKS
+    is_tensorflow = keras.backend.backend() == "tensorflow"
+    out = _NETWORK if is_tensorflow else (*_NETWORK, "tf_only")
     kept = [item for item in items if not any(item.get_closest_marker(mark) for mark in out)]
     # `test_session` belongs to TensorFlow's base class, and is none of Keras Hub's.
     items[:] = [item for item in kept if item.name != "test_session"]

@@ -7,6 +7,7 @@ import pytest
 
 from tests.keras_hub.__main__ import is_wrong
 from tests.keras_hub.checkout import lay_out
+from tests.keras_hub.differences import PAGE, page
 from tests.keras_hub.running import run
 
 CHECKOUT = "TEXTBEAM_KERAS_HUB"
@@ -23,6 +24,10 @@ def test_each_test_of_keras_hub_passes_or_is_explained():
     assert sum(outcome.word == "passed" for outcome in ran) >= 0.9 * len(ran)
 
 
+def test_the_page_lists_what_does_not_pass():
+    assert PAGE.read_text("utf-8") == page(), "python -m tests.keras_hub --write"
+
+
 def test_a_folder_without_the_tests_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"empty is no checkout of Keras Hub, nor a git directory"):
+    with pytest.raises(ValueError, match="empty is neither a checkout of Keras Hub nor a git dir"):
         lay_out(tmp_path / "empty", tmp_path)
