@@ -50,8 +50,7 @@ class TextLayer(keras.layers.Layer):
     @importing.unconverted
     def __call__(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
         """Does the same as `call`; see there. Whether it is for training is of no account."""
-        inputs = args[0] if args and isinstance(args[0], tuple) else args
-        if any(isinstance(value, keras.KerasTensor) for value in inputs):
+        if any(map(_is_symbolic, (*args, *kwargs.values()))):
             return super().__call__(*args, **kwargs)
         return self.call(*args, **kwargs)
 
@@ -64,6 +63,12 @@ class Preprocessed:
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
+
+
+def _is_symbolic(value: Any) -> bool:
+    """Returns whether a value, or one of a tuple, is a place in a model that is being made."""
+    values = value if isinstance(value, tuple) else (value,)
+    return any(isinstance(value, keras.KerasTensor) for value in values)
 
 
 def _made(kind: type[TextLayer], config: Mapping[str, Any]) -> TextLayer:

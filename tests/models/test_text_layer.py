@@ -104,6 +104,16 @@ def test_a_model_may_begin_with_a_preprocessor(family, randomize):
 
 
 @tensorflow_only
+def test_a_model_may_begin_with_pairs(family):
+    preprocessor = family.ours("Preprocessor")(family.tokenizer, 12)
+    first, second = keras.Input((), dtype="string"), keras.Input((), dtype="string")
+    model = keras.Model((first, second), preprocessor(x=(first, second)))
+    pair = (TEXTS, ["awful", "good", "film"])
+    found = model.predict(tuple(map(tf.constant, pair)), verbose=0)
+    assert rows(found) == rows(preprocessor(pair))
+
+
+@tensorflow_only
 def test_a_model_may_begin_with_a_tokenizer_of_one_length(family):
     tokenizer = family.ours("Tokenizer")(**family.arguments, sequence_length=6)
     texts = keras.Input((), dtype="string")
