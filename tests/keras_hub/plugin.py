@@ -23,7 +23,7 @@ FOLDER, RESULTS = "TEXTBEAM_KERAS_HUB_TESTS", "TEXTBEAM_KERAS_HUB_RESULTS"
 
 _SRC = "keras_hub.src"
 _NETWORK = ("extra_large", "kaggle_key_required")
-_MARKS = (*_NETWORK, "large", "tf_only")
+_MARKS = (*_NETWORK, "tf_only")
 _results: dict[str, list[str]] = {}
 
 
@@ -64,7 +64,7 @@ def substitute(folder: Path) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for mark in _MARKS:
+    for mark in (*_MARKS, "large"):
         config.addinivalue_line("markers", f"{mark}: Keras Hub's")
     substitute(Path(os.environ[FOLDER]))
 
@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     import keras
 
     is_tensorflow = keras.backend.backend() == "tensorflow"
-    out = _NETWORK if is_tensorflow else (*_NETWORK, "tf_only")
+    out = _NETWORK if is_tensorflow else _MARKS
     kept = [item for item in items if not any(item.get_closest_marker(mark) for mark in out)]
     # `test_session` belongs to TensorFlow's base class, and is none of Keras Hub's.
     items[:] = [item for item in kept if item.name != "test_session"]
