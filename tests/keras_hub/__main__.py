@@ -15,7 +15,7 @@ from tests.keras_hub.running import Outcome, run
 
 def main() -> int:
     """Prints a line a module and a line a test that did not pass; returns 1 if one is not known."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser("python -m tests.keras_hub", description=__doc__)
     parser.add_argument("checkout", nargs="?", type=Path, help="of keras-hub, or its git directory")
     parser.add_argument("-k", default="", help="which tests, as pytest has it")
     parser.add_argument("-v", action="store_true", help="print what pytest prints")
