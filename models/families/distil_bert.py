@@ -4,6 +4,8 @@ from models.backbone import Backbone
 from models.preprocessors.masked_lm import MaskedLMPreprocessor
 from models.preprocessors.preprocessor import Preprocessor
 from models.tasks.classifier import Classifier
+from models.tasks.masked_lm import MaskedLM
+from models.tasks.text_embedder import TextEmbedder
 from models.tokenizers.wordpiece_tokenizer import WordPieceTokenizer
 
 
@@ -43,3 +45,19 @@ class DistilBertClassifier(Classifier):
     family = "distil_bert"
     backbone_class = DistilBertBackbone
     preprocessor_class = DistilBertPreprocessor
+
+
+class DistilBertMaskedLM(MaskedLM):
+    """DistilBERT that gives hidden tokens back; see `MaskedLM`."""
+
+    family = "distil_bert"
+    backbone_class = DistilBertBackbone
+    preprocessor_class = DistilBertMaskedLMPreprocessor
+
+
+class DistilBertTextEmbedder(TextEmbedder):
+    """DistilBERT that makes a vector of a text; see `TextEmbedder`."""
+
+    family = "distil_bert"
+    backbone_class = DistilBertBackbone
+    preprocessor_class = DistilBertTextEmbedderPreprocessor

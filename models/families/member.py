@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import Self
 
 from models.families.record import FAMILIES, Family
-from models.presets.registry import FamilyPresets
+from models.presets.registry import FamilyPresets, RegisteredPreset
 from models.serialization import register
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class FamilyMember:
     """What follows the family's prefix in the name of a class, such as `Preprocessor`."""
 
     @classmethod
-    def member_of(cls, preset: "Preset") -> type[Self]:
+    def member_of(cls, preset: "Preset | RegisteredPreset") -> type[Self]:
         """Returns the class that is this one in the family of a preset."""
         import models
 

@@ -4,6 +4,8 @@ from models.backbone import Backbone
 from models.preprocessors.masked_lm import MaskedLMPreprocessor
 from models.preprocessors.preprocessor import Preprocessor
 from models.tasks.classifier import Classifier
+from models.tasks.masked_lm import MaskedLM
+from models.tasks.text_embedder import TextEmbedder
 from models.tokenizers.byte_pair import BytePairTokenizer
 
 
@@ -43,3 +45,19 @@ class RobertaClassifier(Classifier):
     family = "roberta"
     backbone_class = RobertaBackbone
     preprocessor_class = RobertaPreprocessor
+
+
+class RobertaMaskedLM(MaskedLM):
+    """RoBERTa that gives hidden tokens back; see `MaskedLM`."""
+
+    family = "roberta"
+    backbone_class = RobertaBackbone
+    preprocessor_class = RobertaMaskedLMPreprocessor
+
+
+class RobertaTextEmbedder(TextEmbedder):
+    """RoBERTa that makes a vector of a text; see `TextEmbedder`."""
+
+    family = "roberta"
+    backbone_class = RobertaBackbone
+    preprocessor_class = RobertaTextEmbedderPreprocessor

@@ -4,6 +4,8 @@ from models.backbone import Backbone
 from models.preprocessors.masked_lm import MaskedLMPreprocessor
 from models.preprocessors.preprocessor import Preprocessor
 from models.tasks.classifier import Classifier
+from models.tasks.masked_lm import MaskedLM
+from models.tasks.text_embedder import TextEmbedder
 from models.tokenizers.sentence_piece import SentencePieceTokenizer
 
 
@@ -43,3 +45,19 @@ class XLMRobertaClassifier(Classifier):
     family = "xlm_roberta"
     backbone_class = XLMRobertaBackbone
     preprocessor_class = XLMRobertaPreprocessor
+
+
+class XLMRobertaMaskedLM(MaskedLM):
+    """XLM-RoBERTa that gives hidden tokens back; see `MaskedLM`."""
+
+    family = "xlm_roberta"
+    backbone_class = XLMRobertaBackbone
+    preprocessor_class = XLMRobertaMaskedLMPreprocessor
+
+
+class XLMRobertaTextEmbedder(TextEmbedder):
+    """XLM-RoBERTa that makes a vector of a text; see `TextEmbedder`."""
+
+    family = "xlm_roberta"
+    backbone_class = XLMRobertaBackbone
+    preprocessor_class = XLMRobertaTextEmbedderPreprocessor

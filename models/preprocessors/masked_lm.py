@@ -140,14 +140,15 @@ class MaskedLMPreprocessor(Preprocessor):
     def _arrays(self, x: Any) -> dict[str, np.ndarray]:
         features = super()._arrays(x)
         is_single = features["token_ids"].ndim == 1
-        masked = mask(np.atleast_2d(features["token_ids"]), self._settings())
+        masked = self.hide(np.atleast_2d(features["token_ids"]))
         names = ("token_ids", "mask_positions", "mask_ids", "mask_weights")
         hidden: Mapping[str, np.ndarray] = dict(zip(names, masked, strict=True))
         return {**features, **{k: v[0] if is_single else v for k, v in hidden.items()}}
 
-    def _settings(self) -> Masking:
+    def hide(self, token_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Hides tokens of packed and padded rows; arguments and results as of `mask`."""
         assert self.tokenizer.mask_token_id is not None
-        return Masking(
+        masking = Masking(
             self.mask_selection_rate,
             self.mask_selection_length,
             self.mask_token_rate,
@@ -156,3 +157,4 @@ class MaskedLMPreprocessor(Preprocessor):
             self.tokenizer.vocabulary_size(),
             self.tokenizer.special_token_ids,
         )
+        return mask(token_ids, masking)

@@ -15,7 +15,7 @@ from typing_extensions import override
 from models.families.record import FAMILIES, Family, TokenizerKind
 from models.packing import TRUNCATION_SIDES, TRUNCATIONS, Truncation
 from models.presets import keras_hub
-from models.presets.embedding import EmbeddingSettings, Pooling
+from models.presets.embedding import EmbeddingSettings
 from models.presets.fields import (
     BACKBONE_FIELDS,
     Fields,
@@ -24,7 +24,8 @@ from models.presets.fields import (
     default_labels,
     is_text,
 )
-from models.presets.preset import Preset, StoredWeights
+from models.presets.heads import embedder, masked_lm
+from models.presets.preset import MaskedLMSettings, Preset, StoredWeights
 from models.presets.vocabulary_files import read_lines, read_merges, read_vocabulary
 
 CONFIG = "config.json"
@@ -68,14 +69,8 @@ def classes(family: Family) -> dict[str, tuple[str, ...]]:
     }
 
 
-EMBEDDER_POOLINGS: tuple[Pooling, ...] = ("mean", "cls", "max")
-"""The poolings of a TextEmbedder, its default first."""
-
-EMBEDDER = "TextEmbedder"
-"""The task in Keras Hub that makes vectors."""
-
 # Keras Hub tasks that label nothing: such a preset counts as its backbone's.
-_OTHER_TASKS = ("MaskedLM", EMBEDDER)
+_OTHER_TASKS = (masked_lm.TASK, embedder.TASK)
 
 # Fields of every Keras object, which say nothing about what it computes.
 _NEUTRAL_FIELDS = {"name", "trainable", "dtype"}
@@ -150,13 +145,6 @@ _PREPROCESSOR_FIELDS: Fields = {
     "sequence_length": int,
     "truncate": str,
     **MASKING,
-}
-
-_EMBEDDER_FIELDS: Fields = {
-    "backbone": dict,
-    "preprocessor": (dict, type(None)),
-    "pooling_mode": str,
-    "normalize": bool,
 }
 
 _TASK_FIELDS: Fields = {
@@ -313,18 +301,16 @@ class KerasHubPreset(Preset):
     @cached_property
     @override
     def embedding(self) -> EmbeddingSettings:
-        if not self.has(TASK) or not self._describe(TASK)[0].endswith(EMBEDDER):
+        if not self._is(embedder.TASK):
             return EmbeddingSettings()
-        config = self._config(TASK, _EMBEDDER_FIELDS, f"{FAMILIES[self.family].prefix}{EMBEDDER}")
-        pooling = config.get("pooling_mode", EMBEDDER_POOLINGS[0])
-        if pooling not in EMBEDDER_POOLINGS:
-            choices = ", ".join(EMBEDDER_POOLINGS)
-            raise self.error(TASK, f"pooling_mode {pooling!r} is not one of {choices}")
+        config = self._other_task(embedder.TASK, embedder.FIELDS)
+        pooling = config.get("pooling_mode", embedder.POOLINGS[0])
+        if pooling not in embedder.POOLINGS:
+            raise self.error(TASK, embedder.unknown(pooling))
         # Keras Hub's preprocessor of embedders puts one `</s>` between the texts of a pair, where
         # the family has two.
-        is_one = self.has(PREPROCESSOR) and self._describe(PREPROCESSOR)[0].endswith(
-            f"{EMBEDDER}Preprocessor"
-        )
+        preprocessor = self._describe(PREPROCESSOR)[0] if self.has(PREPROCESSOR) else ""
+        is_one = preprocessor.endswith(f"{embedder.TASK}Preprocessor")
         pairs = not is_one or FAMILIES[self.family].packing.num_special(2) == 3
         return EmbeddingSettings(pooling, config.get("normalize", True), pairs=pairs)
 
@@ -369,10 +355,8 @@ class KerasHubPreset(Preset):
         if not isinstance(labels, list) or not all(map(is_text, labels)):
             raise self.error(LABELS, "must be an array of strings")
         if len(labels) != num_classes:
-            raise self.error(
-                LABELS,
-                f"{len(labels)} labels for {num_classes} classes; there must be one for each",
-            )
+            problem = f"{len(labels)} labels for {num_classes} classes; there must be one for each"
+            raise self.error(LABELS, problem)
         return labels
 
     @property
@@ -392,4 +376,24 @@ class KerasHubPreset(Preset):
     @override
     def head_weights(self, config: Mapping[str, Any], hidden_dim: int) -> StoredWeights:
         layout = keras_hub.head_layout(FAMILIES[self.family], config, hidden_dim, len(self.labels))
+        return keras_hub.H5Weights(self, TASK_WEIGHTS, layout)
+
+    def _is(self, task: str) -> bool:
+        return self.has(TASK) and self._describe(TASK)[0].endswith(task)
+
+    @property
+    @override
+    def masked_lm(self) -> MaskedLMSettings:
+        if not self._is(masked_lm.TASK):
+            return MaskedLMSettings()
+        return masked_lm.of_keras_hub(self._other_task(masked_lm.TASK, masked_lm.FIELDS))
+
+    def _other_task(self, task: str, fields: Fields) -> dict[str, Any]:
+        return self._config(TASK, fields, f"{FAMILIES[self.family].prefix}{task}")
+
+    @override
+    def masked_lm_weights(self, config: Mapping[str, Any]) -> StoredWeights | None:
+        if not (self._is(masked_lm.TASK) and self.has(TASK_WEIGHTS)):
+            return None
+        layout = masked_lm.keras_hub_layout(config["hidden_dim"], config["vocabulary_size"])
         return keras_hub.H5Weights(self, TASK_WEIGHTS, layout)
