@@ -75,4 +75,8 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'models' has no attribute {name!r}")
     with importing.lock:
+        if name != "Predictor":  # which imports Keras once it is used
+            from models.inference import runtime
+
+            runtime.import_keras()
         return getattr(importlib.import_module(_MODULES[name]), name)
