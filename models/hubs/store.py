@@ -138,6 +138,12 @@ def verify(uri: str) -> None:
             )
 
 
+def all_cached() -> list[str]:
+    """Returns the URIs of all presets that were fetched before, sorted."""
+    found = (_read_manifest(path.parent) for path in cache_folder().glob(f"presets/*/{_MANIFEST}"))
+    return sorted(manifest["uri"] for manifest in found if manifest)
+
+
 def source(uri: str) -> str | None:
     """Returns the URI of a fetched preset with the commit or version that was found."""
     manifest = _read_manifest(_entry(RemoteUri.parse(uri)))

@@ -5,7 +5,11 @@ names are accepted as aliases. `EMBEDDERS` are what Keras Hub has of these famil
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+BUNDLED = Path(__file__).parents[1] / "bundled"
+"""The folder of the presets that come with this package."""
 
 
 @dataclass(frozen=True)
@@ -329,6 +333,16 @@ _BY_NAME = {
 def find(name: str) -> RegisteredPreset | None:
     """Returns the preset with a name or an alias; `None` if there is none."""
     return _BY_NAME.get(name)
+
+
+def bundled_presets() -> list[str]:
+    """Returns the names of the presets that come with this package."""
+    return sorted(path.parent.name for path in BUNDLED.glob("*/config.json"))
+
+
+def all_names() -> list[str]:
+    """Returns the names of all presets that have one, in the order in which they are listed."""
+    return [*bundled_presets(), *(preset.name for preset in (*PRESETS, *EMBEDDERS))]
 
 
 def names() -> list[str]:
