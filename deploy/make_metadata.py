@@ -25,7 +25,10 @@ TEMPLATES = {
 
 # Flags that say nothing to a job for which nobody waits, or that print something else instead.
 LEFT_OUT = frozenset(
-    {"help", "help_beam", "json", "max_rejected", "detach", "plan", "deadline", "price"}
+    {
+        *("help", "help_beam", "json", "summary_json", "quiet", "log_format"),
+        *("max_rejected", "detach", "plan", "deadline", "price"),
+    }
 )
 REQUIRED = frozenset({"input", "output"})
 

@@ -14,6 +14,7 @@ from pipelines.command import run_job
 from pipelines.flags import flag_types, options
 from pipelines.job import Job
 from pipelines.reporting.console import run_command, run_process
+from pipelines.reporting.shown import counted
 
 if TYPE_CHECKING:
     import argparse
@@ -85,6 +86,11 @@ def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
                 f"--{flag} is for presets with labels; preset {preset.name!r} gives texts "
                 f"{'a number' if len(labels) == 1 else 'numbers'}"
             )
+    if args.top_k and args.top_k > len(labels):
+        raise UserError(
+            f"--top_k={args.top_k} is more than preset {preset.name!r} has: "
+            f"{counted(len(labels), 'label')}"
+        )
     if args.threshold is not None and not is_multi_label:
         raise UserError(
             f"--threshold={args.threshold:g} is for presets whose labels do not exclude each "

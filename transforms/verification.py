@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from transforms.errors import OutputError
 from transforms.files import CorpusFile, is_remote
 from transforms.job_record import AskJob, take_folder
+from transforms.progress import RunProgress
 from transforms.reading.corpus import find_files, plan_corpus
 from transforms.reading.dialect import Dialect
 from transforms.reading.units import plan_units, read_unit
@@ -68,13 +69,16 @@ class _Run:
     rows: int
 
 
-def verify(output: str, inputs: Sequence[str] | None = None) -> Verification:
+def verify(
+    output: str, inputs: Sequence[str] | None = None, progress: RunProgress | None = None
+) -> Verification:
     """Reads a result and compares it with its manifest; changes nothing.
 
     Args:
         output: Folder, local or on any of Beam's file systems.
         inputs: Files, globs and folders that every row of must be in the result; not looked at if
             None.
+        progress: Counts the bytes and rows of the parts that were read.
 
     Raises:
         OutputError: The folder or its manifest cannot be read.
@@ -113,6 +117,9 @@ def verify(output: str, inputs: Sequence[str] | None = None) -> Verification:
             found.problems += [f"{entry['path']}: {problem}" for problem in problems]
             for source, run in rows.items():
                 runs.setdefault(source, []).append(run)
+            if progress is not None:
+                progress.bytes_read += entry["bytes"]
+                progress.add_done(entry["rows"])
         if manifest["metadata"].get("embedding_dtype") == "int8":
             try:
                 ranges_in(manifest)

@@ -163,10 +163,10 @@ class Limit:
         """Reads `N` or `N%`; for `type=` of a flag."""
         if re.fullmatch(r"\d+", value):
             return cls(rows=int(value))
-        if re.fullmatch(r"\d+(\.\d+)?%", value):
+        if re.fullmatch(r"\d+(\.\d+)?%", value) and float(value[:-1]) <= 100:
             return cls(share=float(value[:-1]) / 100)
         raise argparse.ArgumentTypeError(
-            f"must be a number of rows or a share such as 1%, not {value!r}"
+            f"must be a number of rows or a share such as 1%, of 100% at most, not {value!r}"
         )
 
     def __str__(self) -> str:

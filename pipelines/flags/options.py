@@ -1,30 +1,43 @@
 """The flags that the commands share, and what becomes of the others."""
 
 import argparse
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from models import backends
 from models.backends import BACKENDS
-from models.errors import UserError, nearest
+from models.errors import UserError
 from pipelines.dataflow.accelerators import Accelerator
 from pipelines.flags import flag_types
+from pipelines.flags.message_flags import add_message_flags, add_summary_flags
+from pipelines.flags.suggestions import suggested
 from transforms.reading.dialect import Dialect
 from transforms.reading.formats.record import FORMATS
 from transforms.writing.formats.record import DEFAULT_FORMAT, OUTPUT_FORMATS
+
+SCRIPT = "textbeam"
+"""The console script, which is there where the package is installed."""
 
 
 class Parser(argparse.ArgumentParser):
     """Parses flags as Beam does, `--snake_case`, and raises `UserError` for wrong ones.
 
     The parsers of subcommands, which `add_subparsers()` makes, are of this class too.
+
+    Args:
+        prog: How the command is started, `python -m pipelines.NAME`; what it says of itself and of
+            others becomes `textbeam NAME` if it was started by that script.
+        description: What it does.
+        epilog: What its help ends with.
     """
 
     def __init__(self, prog: str, description: str, epilog: str | None = None) -> None:
         super().__init__(
-            prog=prog,
-            description=description,
-            epilog=epilog,
+            prog=_as_started(prog),
+            description=_as_started(description),
+            epilog=epilog and _as_started(epilog),
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -67,11 +80,18 @@ class Parser(argparse.ArgumentParser):
         return args
 
 
+def _as_started(text: str) -> str:
+    """Returns a text with the commands in it spelled as this process was started."""
+    if Path(sys.argv[0]).stem != SCRIPT:
+        return text
+    return text.replace("python -m pipelines.", f"{SCRIPT} ")
+
+
 def _check_beam_flags(argv: Sequence[str], ours: Sequence[str]) -> None:
     """Raises `UserError` unless Beam knows every flag; imports Beam."""
     if unknown := unknown_to_beam(argv):
         where = "--help lists the options, --help_beam those of Beam"
-        raise _unknown(unknown[0], [*ours, *_beam_parser()._option_string_actions], where)
+        raise _unknown(unknown[0], ours, where, list(_beam_parser()._option_string_actions))
 
 
 def unknown_to_beam(argv: Sequence[str]) -> list[str]:
@@ -83,7 +103,9 @@ def unknown_to_beam(argv: Sequence[str]) -> list[str]:
     return _beam_parser().parse_known_args(argv)[1]
 
 
-def _unknown(argument: str, flags: Sequence[str], where: str) -> UserError:
+def _unknown(
+    argument: str, ours: Sequence[str], where: str, beams: Sequence[str] = ()
+) -> UserError:
     """Returns the error for an argument that nothing takes."""
     if not argument.startswith("-"):
         return UserError(
@@ -91,7 +113,7 @@ def _unknown(argument: str, flags: Sequence[str], where: str) -> UserError:
             f"each with its own --input={argument}"
         )
     name = argument.partition("=")[0]
-    near = nearest(name, flags)
+    near = suggested(name, ours, beams)
     hint = f"did you mean {near}? " if near else ""
     return UserError(f"unknown option {name}; {hint}{where}")
 
@@ -254,9 +276,7 @@ def add_output_flags(parser: Parser) -> None:
         metavar="N|N%",
         help="exit with code 1 if more rows are rejected; default: no limit",
     )
-    group.add_argument(
-        "--json", action="store_true", help="print the summary as JSON, for programs"
-    )
+    add_summary_flags(add_message_flags(parser))
 
 
 def add_model_flags(parser: Parser, default_preset: str | None) -> None:
