@@ -85,7 +85,7 @@ class Watch:
         def counted() -> tuple[float, int]:
             return self._count.size, self._count.rows
 
-        with progress_bar(self._total, counted, lines=None) as tell:
+        with progress_bar(self._total, counted, every=None) as tell:
 
             def tell_time(line: str, **facts: Any) -> None:
                 when = "" if manner().is_json else f"{datetime.now():%Y-%m-%d %H:%M:%S}  "

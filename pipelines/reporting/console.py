@@ -25,10 +25,7 @@ if TYPE_CHECKING:
 _UNBROKEN = 10_000
 
 LINE_SECONDS = 60.0
-"""Between two lines of progress, without a terminal."""
-
-# Until the first of them.
-_FIRST_SECONDS = 10.0
+"""Between two lines of progress without a terminal, and until the first of them."""
 
 
 def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | None) -> int:
@@ -185,7 +182,7 @@ def progress_bar(
     total: float,
     read: Callable[[], tuple[float, int]],
     seconds: float = 0.2,
-    lines: tuple[float, float] | None = (_FIRST_SECONDS, LINE_SECONDS),
+    every: float | None = LINE_SECONDS,
 ) -> Iterator[Tell]:
     """Shows rows, rows a second and the time left while the body runs.
 
@@ -195,7 +192,7 @@ def progress_bar(
         total: The work, in any unit.
         read: Returns how much of the work is done, and how many rows.
         seconds: Seconds between two updates.
-        lines: Without a terminal, seconds until the first line and between two; `None` for none.
+        every: Without a terminal, seconds between two lines; `None` for none.
 
     Yields:
         What writes a line: `tell`, or on a terminal what keeps it above the bar.
@@ -204,20 +201,19 @@ def progress_bar(
     if has_bar():
         with _bar(pace, read, seconds) as tell_above:
             yield tell_above
-    elif lines is None or manner().is_quiet:
+    elif every is None or manner().is_quiet:
         yield tell
     else:
-        first, between = lines
-        due = time.monotonic() + first
+        due = time.monotonic() + every
 
         def show() -> None:
             nonlocal due
             now = pace.now(*read())
             if time.monotonic() >= due:
-                due += between
+                due += every
                 tell(now.line(), **now.facts())
 
-        with _repeated(show, min(seconds * 5, first)):
+        with _repeated(show, min(seconds * 5, every)):
             yield tell
 
 
@@ -312,7 +308,7 @@ def transfer_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
 
 def _transfer_lines(title: str) -> Callable[[int, int], None]:
     """Returns what writes a line now and then, of the bytes transferred so far and in all."""
-    pace, due = Pace(1), time.monotonic() + _FIRST_SECONDS
+    pace, due = Pace(1), time.monotonic() + LINE_SECONDS
 
     def show(done: int, total: int) -> None:
         nonlocal due
