@@ -1,7 +1,6 @@
 """Rows that are shown at the end of a run: those that the model is least certain of."""
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.reporting.shown import printable
+from transforms.writing.formats.part_format import PartFormat
 from transforms.writing.formats.record import OUTPUT_FORMATS
 
 _SHOWN = 3
@@ -39,7 +39,7 @@ def print_examples(console: Console, output: Path, manifest: Mapping[str, Any]) 
     text_column, added = manifest["text_column"], _added(model)
     wanted = pa.schema([*added.items(), (text_column, pa.string())])
     load = OUTPUT_FORMATS[manifest["output_format"]].load
-    rows = list(islice(_rows(load(), [output / part for part in parts], wanted), _LOOKED_AT))
+    rows = _first_rows(load(), [output / part for part in parts], wanted)
     title, doubt = _doubt(model)
     if doubt is not None:
         rows.sort(key=doubt)
@@ -64,11 +64,17 @@ def print_examples(console: Console, output: Path, manifest: Mapping[str, Any]) 
     console.print(table)
 
 
-def _rows(part_format: Any, parts: list[Path], wanted: pa.Schema) -> Iterator[dict[str, Any]]:
+def _first_rows(
+    part_format: PartFormat, parts: Sequence[Path], wanted: pa.Schema
+) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     for part in parts:
         with part.open("rb") as file:
             for batch in part_format.rows(file, wanted):
-                yield from batch.columns.to_pylist()
+                found += batch.columns.slice(0, _LOOKED_AT - len(found)).to_pylist()
+                if len(found) == _LOOKED_AT:
+                    return found
+    return found
 
 
 def _doubt(model: Mapping[str, Any]) -> tuple[str, Callable[[Mapping[str, Any]], float] | None]:
