@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import MistakesError, RunError, UserError
 from pipelines.flags import options
+from pipelines.flags.beam_flags import HelpBeam, beam_options
 from pipelines.flags.message_flags import add_message_flags
 from pipelines.reporting.console import (
     print_error,
@@ -58,7 +59,7 @@ def make_parser() -> options.Parser:
     group.add_argument(
         "--help_beam",
         nargs=0,
-        action=options.HelpBeam,
+        action=HelpBeam,
         help="list the options of Apache Beam, of which --project, --region and those about the "
         "login and the service count here",
     )
@@ -80,13 +81,13 @@ def _jobs(argv: Sequence[str]) -> int:
     from pipelines.dataflow.checks import wrong_places
     from pipelines.dataflow.service import Place, Service, ServiceError
 
-    mistakes = wrong_places(options.beam_options(beam_flags))
+    mistakes = wrong_places(beam_options(beam_flags))
     if args.id and not _ID.fullmatch(args.id):
         mistakes.append(f"{args.id!r} is not the id of a job; without an ID the jobs are listed")
     if mistakes:
         raise MistakesError(mistakes)
-    beam_options = PipelineOptions(list(beam_flags))
-    service = Service(Place.of(beam_options), beam_options)
+    of_pipeline = PipelineOptions(list(beam_flags))
+    service = Service(Place.of(of_pipeline), of_pipeline)
     try:
         return _one(service, args) if args.id else _list(service)
     except ServiceError as error:

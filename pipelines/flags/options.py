@@ -11,6 +11,7 @@ from models.backends import BACKENDS
 from models.errors import UserError
 from pipelines.dataflow.accelerators import Accelerator
 from pipelines.flags import flag_types
+from pipelines.flags.beam_flags import HelpBeam, beam_flags, unknown_to_beam
 from pipelines.flags.message_flags import add_message_flags, add_summary_flags
 from pipelines.flags.suggestions import suggested
 from transforms.reading.dialect import Dialect
@@ -54,6 +55,12 @@ class Parser(argparse.ArgumentParser):
                 found += [flag for parser in action.choices.values() for flag in parser.flags()]
         return list(dict.fromkeys(found))
 
+    def spellings(self) -> list[str]:
+        """Returns the names of all flags, and those with a few choices with each of them, too."""
+        flags = self._option_string_actions.items()
+        chosen = [f"{flag}={value}" for flag, action in flags for value in action.choices or ()]
+        return [*self.flags(), *chosen]
+
     def parse(self, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         """Returns the values of the flags, and what is left for Beam.
 
@@ -62,7 +69,7 @@ class Parser(argparse.ArgumentParser):
         """
         args, others = self.parse_known_args(argv)
         if others:
-            _check_beam_flags(others, self.flags())
+            _check_beam_flags(others, self.spellings())
         return args, others
 
     def parse_own(self, argv: Sequence[str]) -> argparse.Namespace:
@@ -76,7 +83,7 @@ class Parser(argparse.ArgumentParser):
             where, flags = "--help lists the options", self.flags()
             if not unknown[0].startswith("-") and "--input" not in flags:
                 raise UserError(f"{unknown[0]!r} is one argument too many; {where}")
-            raise _unknown(unknown[0], flags, where)
+            raise _unknown(unknown[0], self.spellings(), where)
         return args
 
 
@@ -91,16 +98,7 @@ def _check_beam_flags(argv: Sequence[str], ours: Sequence[str]) -> None:
     """Raises `UserError` unless Beam knows every flag; imports Beam."""
     if unknown := unknown_to_beam(argv):
         where = "--help lists the options, --help_beam those of Beam"
-        raise _unknown(unknown[0], ours, where, list(_beam_parser()._option_string_actions))
-
-
-def unknown_to_beam(argv: Sequence[str]) -> list[str]:
-    """Returns the arguments that are no options of Beam's; imports Beam.
-
-    Raises:
-        UserError: One of Beam's options has a wrong value.
-    """
-    return _beam_parser().parse_known_args(argv)[1]
+        raise _unknown(unknown[0], ours, where, beam_flags())
 
 
 def _unknown(
@@ -118,46 +116,12 @@ def _unknown(
     return UserError(f"unknown option {name}; {hint}{where}")
 
 
-def _beam_parser() -> argparse.ArgumentParser:
-    """Returns a parser of all options of Beam."""
-    from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
-
-    def error(message: str) -> NoReturn:
-        raise UserError(f"{message}; --help_beam lists the options of Apache Beam")
-
-    parser = _BeamArgumentParser(usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False)
-    # Beam has a parser class of its own, in which an error would print and exit.
-    parser.error = error  # type: ignore[method-assign]
-    for options in PipelineOptions.__subclasses__():
-        options._add_argparse_args(parser)
-    return parser
-
-
-def beam_options(argv: Sequence[str]) -> argparse.Namespace:
-    """Returns the values of Beam's options, those that are not given with their defaults.
-
-    Raises:
-        UserError: A wrong value.
-    """
-    return _beam_parser().parse_known_args(argv)[0]
-
-
 def value_of(flag: str, argv: Sequence[str]) -> str | None:
     """Returns the last value of a flag, if it is given; imports no Beam."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument(flag, dest="value")
     value: str | None = parser.parse_known_args(argv)[0].value
     return value
-
-
-class HelpBeam(argparse.Action):
-    """Prints the options of Apache Beam."""
-
-    def __call__(self, *_: object) -> NoReturn:
-        """Prints and exits."""
-        parser = _beam_parser()
-        parser.print_help()
-        parser.exit()
 
 
 def check_sequence_length(

@@ -113,16 +113,16 @@ def suggested(flag: str, ours: Sequence[str], beams: Iterable[str] = ()) -> str 
 
     Args:
         flag: What was given, without its value.
-        ours: The flags of the command.
+        ours: The flags of the command, and those with a few choices with each of them, too.
         beams: Those of Beam that it takes, too.
     """
     name = flag.lstrip("-").replace("-", "_").lower()
     if f"--{name}" in ours:
         return f"--{name}"
     for other in _ELSEWHERE.get(name, ()):
-        if other.partition("=")[0] in ours:
+        if other in ours:
             return other
-    own_score, own = _most_alike(name, ours)
+    own_score, own = _most_alike(name, [each for each in ours if "=" not in each])
     beam_score, beam = _most_alike(name, beams)
     if own_score >= _ALIKE and own_score + _CLEARLY >= beam_score:
         return own
@@ -130,7 +130,7 @@ def suggested(flag: str, ours: Sequence[str], beams: Iterable[str] = ()) -> str 
         return beam
     score, known = _most_alike(name, [known for known in _ELSEWHERE if len(known) > _SHORT])
     alike = _ELSEWHERE[known] if known and score >= _ALIKE else ()
-    return next((like for like in alike if like.partition("=")[0] in ours), None)
+    return next((like for like in alike if like in ours), None)
 
 
 def _most_alike(name: str, flags: Iterable[str]) -> tuple[float, str | None]:
