@@ -209,14 +209,12 @@ class Models:
 
     def make(self, task: str, precision: str, batch_tokens: int | None = None) -> Any:
         """Returns a predictor of vectors (`embed`) or classes (`classify`)."""
-        from models import Predictor
-        from models.presets.embedding import EmbeddingSettings
-        from models.tasks.embedder import Embedder
+        from models import Predictor, TextEmbedder
 
         model = self._classifier(precision)
         if task == "embed":
-            settings = EmbeddingSettings("mean", normalize=True)
-            model = Embedder(model.backbone, model.preprocessor, settings)
+            kind = TextEmbedder.member_of(model.backbone)
+            model = kind(model.backbone, model.preprocessor)
         return Predictor(model, self._device, batch_tokens)
 
 

@@ -22,12 +22,12 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from benchmarks.measuring import median, news_lines
 from models.inference.prediction import Pending, Prediction
 from transforms.infer import Classify, Predicted
-from transforms.read import ReadCorpus
+from transforms.read import ReadUnits
 from transforms.reading.corpus import Corpus, plan_corpus
 from transforms.reading.units import plan_units, unit_bytes_of
 from transforms.schemas import label_fields
 from transforms.unit_batch import UnitBatch
-from transforms.write import WriteResults
+from transforms.write import WriteUnits
 from transforms.writing.output import reserve_output
 from transforms.writing.records import UnitsToDo
 from transforms.writing.schemas import OutputSchemas
@@ -98,10 +98,10 @@ def _run(corpus: Corpus, output: str) -> None:
     with beam.Pipeline("FnApiRunner", options=PipelineOptions([])) as pipeline:
         _ = (
             pipeline
-            | ReadCorpus(corpus, work=UnitsToDo(plan.folder, plan.run_id))
+            | ReadUnits(corpus, work=UnitsToDo(plan.folder, plan.run_id))
             | beam.Map(_add_counts).with_output_types(UnitBatch)
             | Classify(NullHandler(), LABELS, ["text"])
-            | WriteResults(plan, OutputSchemas(schema, {}, "label"), {})
+            | WriteUnits(plan, OutputSchemas(schema, {}, "label"), {})
         )
     reservation.close(finished=True)
 

@@ -22,10 +22,10 @@ from apache_beam.utils.windowed_value import PANE_INFO_UNKNOWN
 
 from pipelines.command import SAMPLE
 from transforms.files import CorpusFile
-from transforms.read import ReadCorpus
+from transforms.read import ReadUnits
 from transforms.reading.corpus import Corpus, plan_corpus
 from transforms.reading.units import plan_units, unit_bytes_of
-from transforms.write import WriteResults
+from transforms.write import WriteUnits
 from transforms.writing.output import OutputPlan, reserve_output
 from transforms.writing.schemas import OutputSchemas
 
@@ -60,7 +60,7 @@ def main() -> None:
 
 def _pipeline(corpus: Corpus, plan: OutputPlan) -> beam.Pipeline:
     pipeline = beam.Pipeline("FnApiRunner")
-    _ = pipeline | ReadCorpus(corpus) | WriteResults(plan, OutputSchemas(corpus.schema, {}), {})
+    _ = pipeline | ReadUnits(corpus) | WriteUnits(plan, OutputSchemas(corpus.schema, {}), {})
     return pipeline
 
 

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from models.errors import UserError
-from pipelines.flags.options import Parser, unknown_to_beam, value_of
+from pipelines.flags.beam_flags import unknown_to_beam
+from pipelines.flags.options import Parser, value_of
 from pipelines.reporting.console import run_command, run_process
 
 # Between the paths of the input: white space before a scheme, since a name may hold some, too.

@@ -25,7 +25,11 @@ TEMPLATES = {
 
 # Flags that say nothing to a job for which nobody waits, or that print something else instead.
 LEFT_OUT = frozenset(
-    {"help", "help_beam", "json", "max_rejected", "detach", "plan", "deadline", "price"}
+    {
+        *("help", "help_beam", "json", "summary_json", "quiet", "log_format"),
+        *("max_rejected", "detach", "plan", "deadline", "price"),
+        "report",  # is written by who waits for the job, to a disk of theirs
+    }
 )
 REQUIRED = frozenset({"input", "output"})
 

@@ -20,13 +20,15 @@ from models.presets.fields import BACKBONE_FIELDS
 from models.presets.keras_hub_preset import BACKBONE_WEIGHTS, CONFIG, METADATA, classes
 from models.presets.lookup import open_preset
 from models.presets.preset import Preset
+from models.serialization import check_not_quantized, policy_of
+from models.training.lora import LowRank
 
 # Several times the largest model of these families, and 16 GB: when no weights are loaded, nothing
 # else contradicts a false configuration.
 _MAX_PARAMETERS = 4_000_000_000
 
 
-class Backbone(FamilyMember, keras.Model):
+class Backbone(LowRank, FamilyMember, keras.Model):
     """A transformer encoder from token ids to a vector for each token.
 
     Takes a dict of `token_ids`, `padding_mask` and, if there are segments, `segment_ids`, each
@@ -48,14 +50,17 @@ class Backbone(FamilyMember, keras.Model):
         intermediate_dim: Width inside the feed-forward networks.
         dropout: Dropout rate in training.
         max_sequence_length: Number of positions; no sequence may be longer.
+        dtype: Compute and weight type, such as `bfloat16`, a policy, or a map of policies by the
+            paths of layers, as a quantized model has; Keras's default if `None`.
         num_segments: Number of segment ids, in a family that has them.
         activation: A key of `models.backends.kernels.ACTIVATIONS`, such as `gelu` (the exact form),
             `gelu_approximate` or `relu`; the family's if `None`.
         layer_norm_epsilon: Added to the variance; the family's if `None`.
-        dtype: Compute and weight type, such as `bfloat16`; Keras's default if `None`.
         name: Name of the model.
         trainable: Whether training changes the weights.
     """
+
+    part = "Backbone"
 
     def __init__(
         self,
@@ -66,10 +71,11 @@ class Backbone(FamilyMember, keras.Model):
         intermediate_dim: int,
         dropout: float = 0.1,
         max_sequence_length: int = 512,
+        dtype: Any = None,
+        *,
         num_segments: int | None = None,
         activation: str | None = None,
         layer_norm_epsilon: float | None = None,
-        dtype: Any = None,
         name: str | None = None,
         trainable: bool = True,
     ) -> None:
@@ -139,7 +145,7 @@ class Backbone(FamilyMember, keras.Model):
         """Returns the constructor's arguments."""
         return {
             **self.architecture(),
-            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "dtype": keras.dtype_policies.serialize(policy_of(self)),
             "name": self.name,
             "trainable": self.trainable,
         }
@@ -194,7 +200,7 @@ class Backbone(FamilyMember, keras.Model):
     def from_preset(
         cls, preset: str | Path | Preset, load_weights: bool = True, **overrides: Any
     ) -> Self:
-        """Creates the backbone of a preset.
+        """Creates the backbone of a preset; `Backbone` itself creates one of the preset's family.
 
         Args:
             preset: A preset's name or folder.
@@ -206,6 +212,9 @@ class Backbone(FamilyMember, keras.Model):
             PresetError: There is no such preset, or its files are invalid.
         """
         registered = registry.find(str(preset))
+        if not hasattr(cls, "family"):
+            kind = cls.member_of(registered or open_preset(preset))
+            return kind.from_preset(preset, load_weights, **overrides)
         if registered and registered.family == cls.family and not load_weights:
             return cls(**{**registered.config, **overrides})  # known without its files
         preset = open_preset(preset, cls.family)
@@ -278,33 +287,17 @@ class Backbone(FamilyMember, keras.Model):
         for layer in self.encoder.layers[:num_layers]:
             layer.trainable = False
 
-    def enable_lora(self, rank: int) -> None:
-        """Limits training to a product of two low-rank matrices beside each attention kernel.
-
-        Everything else is frozen, except the biases of these kernels and the pooler. Saved weights
-        include the products. Hu et al., 2021, *LoRA: Low-Rank Adaptation of Large Language Models*.
-
-        Args:
-            rank: Rank of the matrices.
-        """
-        self.embeddings.trainable = False
-        for layer in self.encoder.layers:
-            for frozen in (
-                layer.intermediate,
-                layer.output_dense,
-                layer.attention_norm,
-                layer.output_norm,
-            ):
-                frozen.trainable = False
-            layer.qkv.enable_lora(rank)
-            layer.attention_output.enable_lora(rank)
-
     def layout(self) -> list[keras_hub.H5Weight]:
         """Returns where a preset stores each weight."""
         return keras_hub.backbone_layout(self.record, self.architecture())
 
     def named_weights(self) -> dict[str, keras.Variable]:
-        """Returns the weights by the names under which presets are read and written."""
+        """Returns the weights by the names under which presets are read and written.
+
+        Raises:
+            UserError: The backbone is quantized: a preset holds no integers.
+        """
+        check_not_quantized(self)
         named = {
             "embeddings/token": self.embeddings.token.embeddings,
             "embeddings/position": self.embeddings.position,
@@ -336,6 +329,7 @@ class Backbone(FamilyMember, keras.Model):
             weights_dtype: Type of the weights in the file: `float32`, or `float16` for half the
                 size. Loading converts them to the model's own type.
         """
+        weights = arrays(self.named_weights())
         folder = keras_hub.folder_to_write(folder, weights_dtype)
         keras_hub.write_json(folder, CONFIG, self.description())
         metadata = {
@@ -344,12 +338,7 @@ class Backbone(FamilyMember, keras.Model):
             "parameter_count": self.count_params(),
         }
         keras_hub.write_json(folder, METADATA, metadata)
-        keras_hub.write_weights(
-            folder / BACKBONE_WEIGHTS,
-            self.layout(),
-            arrays(self.named_weights()),
-            weights_dtype,
-        )
+        keras_hub.write_weights(folder / BACKBONE_WEIGHTS, self.layout(), weights, weights_dtype)
 
     def description(self) -> dict[str, Any]:
         """Returns the content of `config.json`.

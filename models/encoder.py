@@ -86,18 +86,15 @@ class Embeddings(keras.layers.Layer):
             "dropout": dropout,
             "layer_norm_epsilon": layer_norm_epsilon,
         }
-        self.token = keras.layers.Embedding(
-            vocabulary_size, hidden_dim, kernel_initializer(), dtype=self.dtype_policy
+        self.token = self._embedding(vocabulary_size, "token")
+        self.segment = self._embedding(num_segments, "segment") if num_segments else None
+        self.norm = LayerNorm(epsilon=layer_norm_epsilon, dtype=self.dtype_policy, name="norm")
+        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+
+    def _embedding(self, rows: int, name: str) -> keras.layers.Embedding:
+        return keras.layers.Embedding(
+            rows, self.hidden_dim, kernel_initializer(), dtype=self.dtype_policy, name=name
         )
-        self.segment = (
-            keras.layers.Embedding(
-                num_segments, hidden_dim, kernel_initializer(), dtype=self.dtype_policy
-            )
-            if num_segments
-            else None
-        )
-        self.norm = LayerNorm(epsilon=layer_norm_epsilon, dtype=self.dtype_policy)
-        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(
         self, token_ids_shape: Any, segment_ids_shape: Any = None, positions_shape: Any = None
@@ -282,19 +279,20 @@ class EncoderLayer(keras.layers.Layer):
         self.num_heads = num_heads
         self.intermediate_dim = intermediate_dim
         self.activation = activation
-        self.qkv = self._dense(3 * hidden_dim)
-        self.attention_output = self._dense(hidden_dim)
-        self.attention_norm = self._norm(layer_norm_epsilon)
-        self.intermediate = self._dense(intermediate_dim)
-        self.output_dense = self._dense(hidden_dim)
-        self.output_norm = self._norm(layer_norm_epsilon)
-        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        # Names, since a map of policies tells layers by their paths.
+        self.qkv = self._dense(3 * hidden_dim, "qkv")
+        self.attention_output = self._dense(hidden_dim, "attention_output")
+        self.attention_norm = self._norm(layer_norm_epsilon, "attention_norm")
+        self.intermediate = self._dense(intermediate_dim, "intermediate")
+        self.output_dense = self._dense(hidden_dim, "output_dense")
+        self.output_norm = self._norm(layer_norm_epsilon, "output_norm")
+        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
-    def _dense(self, units: int) -> keras.layers.Dense:
-        return dense(units, self.dtype_policy)
+    def _dense(self, units: int, name: str) -> keras.layers.Dense:
+        return dense(units, self.dtype_policy, name=name)
 
-    def _norm(self, epsilon: float) -> LayerNorm:
-        return LayerNorm(epsilon=epsilon, dtype=self.dtype_policy)
+    def _norm(self, epsilon: float, name: str) -> LayerNorm:
+        return LayerNorm(epsilon=epsilon, dtype=self.dtype_policy, name=name)
 
     def build(self, hidden_shape: Any, bias_shape: Any = None) -> None:
         """Creates the weights."""

@@ -20,6 +20,12 @@ def quoted(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names))
 
 
+def alternatives(names: Sequence[str]) -> str:
+    """Returns names of which one is meant: quoted, with `or` before the last."""
+    *others, last = map(repr, names)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 class UserError(ValueError):
     """A mistake in what the user gave; the message says what was wrong and what would be right.
 

@@ -15,6 +15,7 @@ def as_texts(inputs: Any) -> tuple[list[str], bool]:
 
     Raises:
         TypeError: A value is not a string.
+        ValueError: The batch has a second dimension.
     """
     if isinstance(inputs, (str, bytes)):
         return [_as_text(inputs)], True
@@ -23,7 +24,10 @@ def as_texts(inputs: Any) -> tuple[list[str], bool]:
     array = np.asarray(inputs, dtype=object) if isinstance(inputs, (list, tuple)) else inputs
     array = np.asarray(array)
     if array.ndim > 1:
-        raise TypeError(f"texts must be one string or a flat batch, not of shape {array.shape}")
+        raise ValueError(
+            f"texts must be one string or a flat batch, not of shape {array.shape}; pairs are a "
+            "tuple of their first texts and their second texts"
+        )
     return [_as_text(text) for text in np.atleast_1d(array).tolist()], array.ndim == 0
 
 
@@ -49,6 +53,34 @@ def _as_text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a text must be a string, not {value!r}")
     return value
+
+
+def holds_texts(inputs: Any) -> bool:
+    """Returns whether a value is a text or a batch of texts, rather than labels or weights.
+
+    Args:
+        inputs: Anything; of a batch the first value decides.
+    """
+    if isinstance(inputs, (str, bytes)):
+        return True
+    if isinstance(inputs, (list, tuple)):
+        return bool(inputs) and holds_texts(inputs[0])
+    dtype = getattr(inputs, "dtype", getattr(inputs, "type", None))
+    return str(getattr(dtype, "name", dtype)).startswith(("str", "bytes", "object", "large_str"))
+
+
+def labelled(inputs: Any) -> tuple[Any, Any, Any]:
+    """Returns the texts, labels and weights of a tuple that holds texts and what belongs to them.
+
+    A tuple of two texts or batches of texts is a pair, and its own texts.
+
+    Args:
+        inputs: What `as_segments` takes, or a tuple of that and labels and, perhaps, weights.
+    """
+    if isinstance(inputs, tuple) and len(inputs) in (2, 3) and not holds_texts(inputs[-1]):
+        texts, labels, *weights = inputs
+        return texts, labels, weights[0] if weights else None
+    return inputs, None, None
 
 
 def as_segments(inputs: Any) -> tuple[list[list[str]], bool]:

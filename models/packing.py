@@ -47,6 +47,20 @@ class Tokens:
         segment_ids = None if self.segment_ids is None else self.segment_ids[source]
         return Tokens(self.ids[source], splits, segment_ids)
 
+    def filled(self, length: int, pad_id: int) -> "Tokens":
+        """Returns the rows cut and filled up to one length, without segments.
+
+        Args:
+            length: Tokens of every row of the result.
+            pad_id: Id of the padding token.
+        """
+        kept = np.minimum(self.lengths, length)
+        ids = np.full((len(self), length), pad_id, np.int32)
+        is_kept = np.arange(length) < kept[:, None]
+        source = np.arange(kept.sum()) + np.repeat(self.splits[:-1] - np.cumsum(kept) + kept, kept)
+        ids[is_kept] = self.ids[source]
+        return Tokens(ids.reshape(-1), np.arange(len(self) + 1) * length)
+
     @classmethod
     def concatenate(cls, parts: "Sequence[Tokens]") -> "Tokens":
         """Returns the rows of several batches as one; all or none of them have segments."""

@@ -5,15 +5,14 @@ columns, `label` and `score`; with a preset that gives a number, such as a reran
 Without arguments it labels the bundled sample reviews with the bundled preset.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from models.errors import UserError
 from pipelines.command import run_job
 from pipelines.flags import flag_types, options
 from pipelines.job import Job
 from pipelines.reporting.console import run_command, run_process
+from transforms.rows.fitting import DEFAULT_THRESHOLD, resolve_threshold
 
 if TYPE_CHECKING:
     import argparse
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from transforms.infer import PredictorHandler
 
 DEFAULT_PRESET = "sentiment_tiny_en"
-DEFAULT_THRESHOLD = 0.5
 
 _EXAMPLES = """examples:
   python -m pipelines.classify
@@ -79,27 +77,7 @@ def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
 
     labels = preset.labels
     gives_numbers, is_multi_label = preset.gives_numbers, preset.is_multi_label
-    for flag in ("probabilities", "top_k", "threshold"):
-        if gives_numbers and getattr(args, flag) not in (None, False):
-            raise UserError(
-                f"--{flag} is for presets with labels; preset {preset.name!r} gives texts "
-                f"{'a number' if len(labels) == 1 else 'numbers'}"
-            )
-    if args.threshold is not None and not is_multi_label:
-        raise UserError(
-            f"--threshold={args.threshold:g} is for presets whose labels do not exclude each "
-            f"other; preset {preset.name!r} gives each text one label"
-        )
-    label, count = Counter(labels).most_common(1)[0]
-    if count > 1 and (args.probabilities or gives_numbers):
-        way_out = "" if gives_numbers else ", or take --top_k instead of --probabilities"
-        raise UserError(
-            f"preset {preset.name!r} calls {count} of its outputs {label!r}, and each needs a "
-            f"column of its own: name them apart in its {preset.labels_file}{way_out}"
-        )
-    threshold = None
-    if is_multi_label:
-        threshold = DEFAULT_THRESHOLD if args.threshold is None else args.threshold
+    threshold = resolve_threshold(preset, args.probabilities, args.top_k, args.threshold)
     top_k = args.top_k or 0
 
     def infer(handler: "PredictorHandler", text_columns: Sequence[str]) -> "beam.PTransform":

@@ -16,9 +16,12 @@ from models.errors import RunError, UserError
 from pipelines import __version__
 from pipelines.flags import options
 from pipelines.job import Asked, MakeJob, Plan, ask, make_plan
-from pipelines.reporting.console import print_error, report
+from pipelines.reporting.console import print_error
 from pipelines.reporting.json_summary import as_json
+from pipelines.reporting.outcome import tell_outcome
 from pipelines.reporting.shown import counted, visible
+from pipelines.reporting.summary_file import SummaryFile
+from pipelines.reports.making import check_report, report_result
 
 if TYPE_CHECKING:
     import argparse
@@ -58,6 +61,7 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     if args.limit and args.if_exists == "update":
         raise UserError("--limit is for a trial, and --if_exists=update for all of the input")
     args.output = args.output or DEFAULT_OUTPUT
+    summary = SummaryFile(args.summary_json) if args.summary_json is not None else None
     options.choose_backend(args)
     if args.precision == "int8" and backends.name() != "tensorflow":
         raise UserError(
@@ -65,9 +69,12 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
             "bfloat16, float32 or fast"
         )
 
+    check_report(args.report, _ends_early(args, beam_flags))
     if args.plan:
         from pipelines.planning.command import plan_job
 
+        if summary:
+            summary.begin()
         return plan_job(args, make_job, args.input or [str(SAMPLE)])
 
     # Imported here, so that --help and a mistyped flag are answered at once.
@@ -97,6 +104,8 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         )
     asked = ask(args, make_job)
     files = find_files(args.input or [str(SAMPLE)])
+    if summary:
+        summary.begin()
     reservation = reserve_output(
         args.output,
         if_exists=args.if_exists,
@@ -109,6 +118,14 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         ask_job=asks(beam_flags),
     )
     return _run(asked, files, reservation, beam_flags)
+
+
+def _ends_early(args: "argparse.Namespace", beam_flags: Sequence[str]) -> str | None:
+    """Returns the flag by which a command ends before there is a result, if one is given."""
+    if args.plan or args.detach:
+        return "--plan" if args.plan else "--detach"
+    flag = "--template_location"
+    return flag if options.value_of(flag, beam_flags) else None
 
 
 # What Beam and Keras import wherever it is installed, for what is not used here; it takes a second
@@ -181,24 +198,17 @@ def _with(error: BaseException, more: str) -> BaseException:
 
 def _report_submitted(args: "argparse.Namespace", run_id: str, job: "JobState") -> int:
     """Says how to watch a job that is left alone; returns the exit code."""
-    with report():
-        if args.json:
-            said = {"status": "submitted", "output": args.output, "run_id": run_id}
-            print(json.dumps({**said, "job": job.identity}))
-        else:
-            print(f"watch it with: {visible(job.watch)}")
+    said = {"status": "submitted", "output": args.output, "run_id": run_id, "job": job.identity}
+    watch = f"watch it with: {visible(job.watch)}"
+    tell_outcome(args, json.dumps(said), watch, lambda: print(watch))
     return 0
 
 
 def _report_written(args: "argparse.Namespace", run_id: str, template: str) -> int:
     """Says where a job was written that somebody else will start; returns the exit code."""
-    with report():
-        if args.json:
-            said = {"status": "written", "output": args.output, "run_id": run_id}
-            print(json.dumps({**said, "template": template}))
-        else:
-            where = f"wrote the job to {visible(template)}"
-            print(f"{where}; {visible(args.output)} is reserved for it")
+    said = {"status": "written", "output": args.output, "run_id": run_id, "template": template}
+    where = f"wrote the job to {visible(template)}; {visible(args.output)} is reserved for it"
+    tell_outcome(args, json.dumps(said), where, lambda: print(where))
     return 0
 
 
@@ -206,36 +216,36 @@ def _report_nothing_to_do(
     args: "argparse.Namespace", manifest: Mapping[str, Any], todo: "Todo"
 ) -> int:
     """Says that a result is up to date; returns the exit code."""
-    with report():
-        if args.json:
-            print(as_json(manifest, output=args.output, todo=todo, is_new=False))
-            return 0
-        rows, files = manifest["rows"]["written"], len(manifest["inputs"])
-        size = f"{counted(rows, 'row')} of {counted(files, 'input file')}"
-        gone = f"; {todo.num_vanished:,} of them gone, with their rows kept"
-        said = f"{visible(args.output)} is up to date: {size}"
-        print(said + (gone if todo.num_vanished else ""))
-    return 0
+    rows, files = manifest["rows"]["written"], len(manifest["inputs"])
+    size = f"{counted(rows, 'row')} of {counted(files, 'input file')}"
+    gone = f"; {todo.num_vanished:,} of them gone, with their rows kept"
+    said = f"{visible(args.output)} is up to date: {size}{gone if todo.num_vanished else ''}"
+    summary = as_json(manifest, output=args.output, todo=todo, is_new=False)
+    tell_outcome(args, summary, said, lambda: print(said))
+    return 0 if report_result(args.output, args.report) else 1
 
 
 def _report(
     args: "argparse.Namespace", manifest: Mapping[str, Any], todo: "Todo", start: float | None
 ) -> int:
     """Prints the summary of a run, and how long it took to start; returns its exit code."""
-    from pipelines.reporting.summary import print_summary
+    from pipelines.reporting.summary import print_summary, sentence_of, warn_of_rejected
 
     update = todo if args.if_exists == "update" else None
-    with report():
-        if args.json:
-            print(as_json(manifest, output=args.output, todo=update))
-        else:
-            print_summary(manifest, output=args.output, todo=update, start_seconds=start)
+    tell_outcome(
+        args,
+        as_json(manifest, output=args.output, todo=update),
+        sentence_of(manifest, start),
+        lambda: print_summary(manifest, output=args.output, todo=update, start_seconds=start),
+    )
+    warn_of_rejected(manifest, args.output)
+    is_reported = report_result(args.output, args.report)
     rows = manifest["runs"][-1]["rows"]
     limit = args.max_rejected
     if limit and (problem := limit.problem(rows["rejected"], rows["read"])):
         print_error(problem)
         return 1
-    return 0
+    return 0 if is_reported else 1
 
 
 def _is_sample_run(manifest: Mapping[str, Any]) -> bool:
@@ -300,10 +310,10 @@ def _build(
     from transforms.infer import PredictorHandler
     from transforms.quantizing.calibrate import Calibrate
     from transforms.quantizing.quantize import Quantize
-    from transforms.read import ReadCorpus
+    from transforms.read import ReadUnits
     from transforms.shared_preprocessor import SharedPreprocessor
     from transforms.tokenize import Tokenize
-    from transforms.write import WriteResults
+    from transforms.write import WriteUnits
 
     asked, corpus = plan.asked, plan.corpus
     args, job, output = asked.args, asked.job, plan.reservation.plan
@@ -334,13 +344,13 @@ def _build(
         calibrate = Calibrate(corpus, work, tokenize, handler, text_columns, output)
     results = (
         pipeline
-        | ReadCorpus(corpus, work=work, progress=progress, before=calibrate)
+        | ReadUnits(corpus, work=work, progress=progress, before=calibrate)
         | tokenize
         | job.infer(handler, text_columns)
     )
     if job.quantized is not None:
         results |= Quantize(job.quantized, output)
-    _ = results | WriteResults(output, plan.schemas, facts)
+    _ = results | WriteUnits(output, plan.schemas, facts)
 
 
 def _of_backend() -> list[str]:

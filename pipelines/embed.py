@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     import apache_beam as beam
 
-    from models.presets.embedding import EmbeddingSettings
     from models.presets.preset import Preset
     from transforms.infer import PredictorHandler
 
@@ -111,13 +110,7 @@ def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
     quantized = dtype if dtype in QUANTIZED else None
     if dtype == "binary" and dimensions % BITS_A_NUMBER:
         raise UserError(_no_whole_bytes(dimensions))
-    facts = {
-        "pooling": "+".join(settings.poolings),
-        "normalize": settings.normalize,
-        "dimensions": dimensions,
-        "embedding_dtype": dtype,
-        "prefix": settings.prefix,
-    }
+    facts = {**settings.facts, "dimensions": dimensions, "embedding_dtype": dtype}
 
     def infer(handler: "PredictorHandler", text_columns: Sequence[str]) -> "beam.PTransform":
         from transforms.infer import Embed
@@ -128,8 +121,8 @@ def _job(args: "argparse.Namespace", preset: "Preset") -> Job:
         "embed",
         [vector_field(dimensions, dtype)],
         infer,
-        model={"embedding": {**facts, "prompt": args.prompt, "modules": _modules(settings)}},
-        settings={name: str(value) for name, value in facts.items()},
+        model={"embedding": {**facts, "prompt": args.prompt}},
+        settings={name: str(value) for name, value in facts.items() if name != "modules"},
         arguments=arguments,
         embedding=settings,
         quantized=quantized,
@@ -146,12 +139,6 @@ def _no_whole_bytes(dimensions: int) -> str:
         f"--embedding_dtype=binary puts {BITS_A_NUMBER} dimensions into a byte, and the vectors "
         f"have {dimensions}: give {instead}--embedding_dtype=int8"
     )
-
-
-def _modules(settings: "EmbeddingSettings") -> list[str]:
-    """Returns what a person is told of the modules beside pooling and normalization."""
-    before = [f"{module} on tokens" for module in settings.token_modules]
-    return [*before, *map(str, settings.modules)]
 
 
 if __name__ == "__main__":

@@ -45,8 +45,10 @@ from pipelines.finetuning.new_preset import (
     put_in_place,
     unfinished_folder,
 )
+from pipelines.finetuning.page import check_page, report_training
 from pipelines.flags import options
 from pipelines.reporting.console import print_error, report, run_command, run_process, telling
+from pipelines.reporting.messages import say, say_outcome, shows_outcome
 from pipelines.reporting.shown import printable, visible
 
 if TYPE_CHECKING:
@@ -102,6 +104,7 @@ def _finetune(argv: Sequence[str]) -> int:
     output = output_folder(args.output)
     with output_errors(output):
         check_output(output, args.if_exists)
+    check_page(args.report, output)
     preset, shape, length = find_start(args)
     _check_tensorboard(args.tensorboard)
 
@@ -173,16 +176,20 @@ def _finetune(argv: Sequence[str]) -> int:
             written = put_in_place(new, output, args.if_exists)
             (folder / TRAINING).unlink(missing_ok=True)
     place = args.output if written == output else str(written)
+    ended = ", when time ran out" if training.is_out_of_time else ""
+    kept = f"kept epoch {training.best_epoch + 1} of {len(training.history['loss'])}{ended}"
     with report():
         print_figures(figures)
-        ended = ", when time ran out" if training.is_out_of_time else ""
-        print(
-            f"\nkept epoch {training.best_epoch + 1} of {len(training.history['loss'])}{ended}\n"
-            f"wrote {visible(place)}; to use it:\n"
-            f"  python -m pipelines.classify --preset={visible(shlex.quote(place))} --input=… "
-            "--output=…"
-        )
-    return 0
+        if shows_outcome():
+            print(
+                f"\n{kept}\nwrote {visible(place)}; to use it:\n"
+                f"  python -m pipelines.classify --preset={visible(shlex.quote(place))} --input=… "
+                "--output=…"
+            )
+        else:
+            facts = {"output": place, "figures": record["figures"]}
+            say("INFO", f"{kept}, and wrote {place}", **facts)
+    return 0 if report_training(args.report, record, figures, place) else 1
 
 
 def _check_tensorboard(folder: str | None) -> None:
@@ -258,10 +265,9 @@ def _recipe(args: argparse.Namespace, classifier: "Classifier", num_rows: int) -
     recipe = replace(chosen, **values)
     recipe = replace(recipe, patience=patience_of(recipe.epochs))
     with telling():
-        print(
+        say_outcome(
             f"at most {recipe.epochs} epochs of batches of {recipe.batch_size}, learning rate "
-            f"{recipe.learning_rate:g}",
-            flush=True,
+            f"{recipe.learning_rate:g}"
         )
     return recipe
 
@@ -333,9 +339,9 @@ def _tell_resumed(epoch: int) -> None:
     """Says whether a stopped training is resumed."""
     with telling():
         if epoch:
-            print(f"resuming from epoch {epoch + 1}", flush=True)
+            say_outcome(f"resuming from epoch {epoch + 1}")
         else:
-            print("the stopped training had other data or settings: starting over", flush=True)
+            say_outcome("the stopped training had other data or settings: starting over")
 
 
 def _tensorboard(folder: str | None) -> list["keras.callbacks.Callback"]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines import __version__
 from pipelines.flags import options
+from transforms.rows.fitting import resolve_length
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -126,11 +127,8 @@ def ask(args: argparse.Namespace, make_job: MakeJob) -> Asked:
     from pipelines.fetching import open_named
 
     preset = open_named(args.preset)
-    sequence_length = preset.resolve_length(args.sequence_length)
     num_texts = 2 if args.text_pair_column else 1
-    preset.check_texts(num_texts, args.long_text == "windows")
-    num_special = preset.packing.num_special(num_texts)
-    options.check_sequence_length(sequence_length, num_special, num_texts, args.long_text)
+    sequence_length = resolve_length(preset, args.sequence_length, num_texts, args.long_text)
     return Asked(args, preset, sequence_length, make_job(args, preset))
 
 

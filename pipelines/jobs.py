@@ -7,12 +7,15 @@ Without an ID it lists the jobs that classify and embed have submitted, the newe
 that is done it prints the summary that its run would have printed.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from models.errors import MistakesError, RunError, UserError
 from pipelines.flags import options
+from pipelines.flags.beam_flags import HelpBeam, beam_options
+from pipelines.flags.message_flags import add_message_flags
 from pipelines.reporting.console import (
     print_error,
     report,
@@ -21,6 +24,7 @@ from pipelines.reporting.console import (
     run_process,
     tell,
 )
+from pipelines.reporting.messages import say, say_outcome, shows_outcome
 from pipelines.reporting.shown import counted, visible
 
 if TYPE_CHECKING:
@@ -50,11 +54,12 @@ def make_parser() -> options.Parser:
         action="store_true",
         help="end the job; what it has done is kept, and --if_exists=update goes on from there",
     )
+    add_message_flags(parser)
     group = parser.add_argument_group("Apache Beam")
     group.add_argument(
         "--help_beam",
         nargs=0,
-        action=options.HelpBeam,
+        action=HelpBeam,
         help="list the options of Apache Beam, of which --project, --region and those about the "
         "login and the service count here",
     )
@@ -76,13 +81,13 @@ def _jobs(argv: Sequence[str]) -> int:
     from pipelines.dataflow.checks import wrong_places
     from pipelines.dataflow.service import Place, Service, ServiceError
 
-    mistakes = wrong_places(options.beam_options(beam_flags))
+    mistakes = wrong_places(beam_options(beam_flags))
     if args.id and not _ID.fullmatch(args.id):
         mistakes.append(f"{args.id!r} is not the id of a job; without an ID the jobs are listed")
     if mistakes:
         raise MistakesError(mistakes)
-    beam_options = PipelineOptions(list(beam_flags))
-    service = Service(Place.of(beam_options), beam_options)
+    of_pipeline = PipelineOptions(list(beam_flags))
+    service = Service(Place.of(of_pipeline), of_pipeline)
     try:
         return _one(service, args) if args.id else _list(service)
     except ServiceError as error:
@@ -195,7 +200,8 @@ def _cancel(service: "Service", job: "Job", state: str) -> int:
         )
     service.cancel(job.id)
     with report():
-        print(f"job {job.id} is to end; {service.place.watching(job.id)} --wait says when it has")
+        watch = f"{service.place.watching(job.id)} --wait says when it has"
+        say_outcome(f"job {job.id} is to end; {watch}")
     return 0
 
 
@@ -238,7 +244,8 @@ def _kept(run: "RunOfJob") -> str:
 def _report_done(job: "Job", run: "RunOfJob") -> int:
     """Prints the summary of a run that is done; returns the exit code."""
     from pipelines.flags.flag_types import Limit
-    from pipelines.reporting.summary import print_summary
+    from pipelines.reporting.json_summary import as_json
+    from pipelines.reporting.summary import print_summary, sentence_of, warn_of_rejected
     from transforms.writing.manifest import last_run, read_manifest
 
     manifest = read_manifest(run.output) or {}
@@ -251,11 +258,15 @@ def _report_done(job: "Job", run: "RunOfJob") -> int:
         return 1
     rows = runs[0]["rows"]
     with report():
-        if last_run(manifest) == run.run_id:
+        if last_run(manifest) != run.run_id:
+            done = f"{counted(rows['written'], 'row')} in {run.output}"
+            say_outcome(f"job {job.id} is done: {done}; another run was there since")
+        elif shows_outcome():
             print_summary(manifest, output=run.output)
         else:
-            done = f"{counted(rows['written'], 'row')} in {visible(run.output)}"
-            print(f"job {job.id} is done: {done}; another run was there since")
+            summary = json.loads(as_json(manifest, output=run.output))
+            say("INFO", sentence_of(manifest), summary=summary)
+            warn_of_rejected(manifest, run.output)
     if run.max_rejected:
         limit = Limit.parse(run.max_rejected)
         if problem := limit.problem(rows["rejected"], rows["read"]):

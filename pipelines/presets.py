@@ -5,15 +5,16 @@ its weights from a bucket: `fetch NAME --output=gs://…` puts them there.
 """
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import PresetError, UserError
 from pipelines.flags.flag_types import expand_home
+from pipelines.flags.message_flags import add_message_flags
 from pipelines.flags.options import Parser
-from pipelines.reporting.console import report_console, run_command
+from pipelines.reporting.console import report_console, run_command, run_process
+from pipelines.reporting.messages import manner, say, shows_outcome
 from pipelines.reporting.shown import printable, visible
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def make_parser() -> Parser:
         metavar="FOLDER",
         help="folder to copy it to, local or gs://bucket/path",
     )
+    add_message_flags(fetch)
     fetch.add_argument(
         "--refresh",
         action="store_true",
@@ -133,9 +135,11 @@ def _fetch(args: "argparse.Namespace") -> int:
         "output": args.output,
         "copied": copied,
     }
+    if manner().is_json:
+        say("INFO", f"preset {preset.name} is in {folder}", **facts)
     if args.json:
         _print_json(facts)
-    else:
+    elif shows_outcome():
         _print_facts(
             {
                 "preset": preset.name,
@@ -252,4 +256,4 @@ def _readable(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_process(main)

@@ -9,8 +9,10 @@ nothing there that the manifest does not list; with --input, every row of the in
 from collections.abc import Sequence
 
 from pipelines.flags import flag_types, options
-from pipelines.reporting.console import run_command, run_process
-from pipelines.reporting.shown import counted, visible
+from pipelines.flags.message_flags import add_message_flags
+from pipelines.reporting.console import progress_bar, run_command, run_process
+from pipelines.reporting.messages import say_finding, say_outcome
+from pipelines.reporting.shown import counted
 
 
 def make_parser() -> options.Parser:
@@ -29,6 +31,7 @@ def make_parser() -> options.Parser:
         action="store_true",
         help="before, finish the publishing of a run that died, and remove what nothing lists",
     )
+    add_message_flags(parser)
     return parser
 
 
@@ -40,15 +43,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _verify(argv: Sequence[str]) -> int:
     args = make_parser().parse_own(argv)
     from pipelines.dataflow.asking import asks
+    from transforms.progress import RunProgress
     from transforms.verification import repair, verify
+    from transforms.writing.manifest import read_manifest
 
     if args.repair and (done := repair(args.output, asks([]))):
-        print(f"{visible(args.output)}: {done}")
-    found = verify(args.output, args.input)
-    for line in (*found.problems, *found.notes):
-        print(visible(line))
+        say_outcome(f"{args.output}: {done}")
+    progress, manifest = RunProgress(), read_manifest(args.output) or {}
+    parts = [*manifest.get("parts", ()), *manifest.get("rejected_parts", ())]
+    size = sum(part["bytes"] for part in parts)
+    with progress_bar(size, lambda: (progress.bytes_read, progress.rows_done)):
+        found = verify(args.output, args.input, progress)
+    for note in found.notes:
+        say_outcome(note)
     if found.problems or found.manifest is None:
-        print(f"{visible(args.output)} is not whole: {counted(len(found.problems), 'problem')}")
+        whole = f"{args.output} is not whole: {counted(len(found.problems), 'problem')}"
+        for line in (*found.problems, whole):
+            say_finding(line)
         return 1
     rows = found.manifest["rows"]
     counts = (
@@ -56,7 +67,7 @@ def _verify(argv: Sequence[str]) -> int:
         counted(rows["rejected"], "rejected row"),
         counted(len(found.manifest["inputs"]), "input file"),
     )
-    print(f"{visible(args.output)} is whole: {', '.join(counts)}")
+    say_outcome(f"{args.output} is whole: {', '.join(counts)}")
     return 0
 
 

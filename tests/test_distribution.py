@@ -22,6 +22,8 @@ def test_what_is_installed_labels_the_sample(tmp_path, kind):
             if path.is_file() and path.suffix != ".pyc":
                 assert path.relative_to(source).as_posix() in there
     env = {**os.environ, "PYTHONPATH": str(site)}
+    listed = run_python(site / "bin" / "textbeam", cwd=tmp_path, env=env)
+    assert listed.startswith("usage: textbeam COMMAND …")
     out = run_python("-m", "pipelines.classify", cwd=tmp_path, env=env)
     assert "200 rows labelled" in out
     assert (tmp_path / "output" / "_MANIFEST.json").is_file()

@@ -18,10 +18,14 @@ def test_the_classes_that_are_used_first_have_examples():
         "models.tasks.classifier",
         "models.tasks.embedder",
         "models.inference.predictor",
-        "models.preprocessor",
+        "models.preprocessors.preprocessor",
         "models.tokenizers.tokenizer",
         "transforms.infer",
         "transforms.read",
+        "transforms.rows.classify",
+        "transforms.rows.embed",
+        "transforms.rows.read",
+        "transforms.rows.write",
         "transforms.tokenize",
     } <= set(WITH_EXAMPLES)
 

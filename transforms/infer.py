@@ -122,6 +122,11 @@ class _Infer(beam.PTransform):
         self._handler = handler
         self._add_results = _AddResults(list(text_columns), add, dtype)
 
+    @property
+    def results(self) -> "_AddResults":
+        """What adds the columns, for a step that runs the model itself."""
+        return self._add_results
+
     @no_annotations
     def expand(self, batches: beam.PCollection[UnitBatch]) -> beam.PCollection[UnitBatch]:
         """Returns the batches with the results of their rows.
@@ -200,6 +205,11 @@ class _AddResults(beam.DoFn):
 
     So it never waits for a batch to be read, tokenized or written. A unit's last batch has no rows,
     and takes the one that waits along.
+
+    Args:
+        text_columns: Names of the columns that a rejected row keeps.
+        add: Adds the columns.
+        dtype: Type of the numbers that `add` is given.
     """
 
     def __init__(self, text_columns: list[str], add: AddResults, dtype: str) -> None:
@@ -230,7 +240,7 @@ class _AddResults(beam.DoFn):
             self._waiting = None
             prediction = pending.result()
             count_done(batch.rows.num_rows)
-            yield WindowedValue(self._added(batch, prediction), timestamp, (window,))
+            yield WindowedValue(self.added(batch, prediction), timestamp, (window,))
 
     def teardown(self) -> None:
         self._forget()
@@ -240,7 +250,16 @@ class _AddResults(beam.DoFn):
             self._waiting[1].cancel()
             self._waiting = None
 
-    def _added(self, batch: UnitBatch, prediction: Prediction) -> UnitBatch:
+    def added(self, batch: UnitBatch, prediction: Prediction) -> UnitBatch:
+        """Returns a batch with the results of its rows; those that have none are rejected.
+
+        Args:
+            batch: The batch, `[rows]`.
+            prediction: The model's results.
+
+        Raises:
+            RunError: They are not as many as the rows.
+        """
         if len(prediction.outputs) != batch.rows.num_rows:
             raise RunError(
                 f"the model gave {len(prediction.outputs):,} results for "

@@ -30,7 +30,7 @@ class Work(Protocol):
         """Returns how many rows at the beginning of a unit need not be read again."""
 
 
-class ReadCorpus(beam.PTransform):
+class ReadUnits(beam.PTransform):
     """Reads the files of a corpus, unit by unit.
 
     The batches of a unit come out one after another, in file order, with every row that is found in
@@ -40,7 +40,7 @@ class ReadCorpus(beam.PTransform):
     >>> from transforms.reading.corpus import plan_corpus
     >>> corpus = plan_corpus(["pipelines/sample/reviews.jsonl"])
     >>> with beam.Pipeline("FnApiRunner") as pipeline:
-    ...     batches = pipeline | ReadCorpus(corpus, limit=2)
+    ...     batches = pipeline | ReadUnits(corpus, limit=2)
     ...     _ = batches | beam.Map(lambda batch: print(batch.rows.column("product").to_pylist()))
     ['Mountain lodge', "Film: Grandmother's Heist"]
     []

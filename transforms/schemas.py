@@ -12,6 +12,12 @@ SOURCE = pa.field("source", pa.string(), nullable=False)
 POSITION = pa.field("position", pa.int64(), nullable=False)
 """Byte offset of the line in decompressed text or JSON Lines, or row number in other formats."""
 
+NUM_TOKENS = pa.field("num_tokens", pa.int32())
+"""Tokens of a text, special ones included, before any cut."""
+
+TRUNCATED = pa.field("truncated", pa.bool_())
+"""Whether a text was cut."""
+
 
 def token_fields(has_segments: bool) -> list[pa.Field]:
     """Returns the columns that `Tokenize` adds, for a family with or without segments."""
@@ -19,8 +25,8 @@ def token_fields(has_segments: bool) -> list[pa.Field]:
     return [
         pa.field("token_ids", ids),
         *([pa.field("segment_ids", ids)] if has_segments else []),
-        pa.field("num_tokens", pa.int32()),
-        pa.field("truncated", pa.bool_()),
+        NUM_TOKENS,
+        TRUNCATED,
     ]
 
 

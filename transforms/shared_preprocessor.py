@@ -10,7 +10,7 @@ from models.presets.lookup import PlannedPreset, open_preset
 from transforms.worker_processes import hidden_processes
 
 if TYPE_CHECKING:
-    from models.preprocessor import Preprocessor
+    from models.preprocessors.preprocessor import Preprocessor
 
 
 class SharedPreprocessor:

@@ -72,6 +72,8 @@ class UnitBatch:
             columns: Names of the text columns, whose values a rejected row keeps.
             stage: The stage that rejects them.
         """
+        if not errors:
+            return self
         taken, kept = reject_rows(self.rows, errors, columns, stage)
         count_rejected(len(taken))
         both = pa.Table.from_batches([self.rejected, taken]).sort_by("position").combine_chunks()
@@ -105,13 +107,17 @@ class UnitBatchCoder(beam.coders.Coder):
 
     def encode(self, value: UnitBatch) -> bytes:
         """Returns the record batches as Arrow IPC streams, pickled with the rest."""
-        fields = {**vars(value), "rows": _ipc(value.rows), "rejected": _ipc(value.rejected)}
+        fields = {
+            **vars(value),
+            "rows": batch_as_ipc(value.rows),
+            "rejected": batch_as_ipc(value.rejected),
+        }
         return pickle.dumps(fields)
 
     def decode(self, encoded: bytes) -> UnitBatch:
         """Returns the batch that `encode` was given."""
         fields = pickle.loads(encoded)
-        batches = {name: _batch(fields[name]) for name in ("rows", "rejected")}
+        batches = {name: batch_from_ipc(fields[name]) for name in ("rows", "rejected")}
         return UnitBatch(**{**fields, **batches})
 
     def is_deterministic(self) -> bool:
@@ -123,14 +129,16 @@ class UnitBatchCoder(beam.coders.Coder):
         return UnitBatch
 
 
-def _ipc(batch: pa.RecordBatch) -> bytes:
+def batch_as_ipc(batch: pa.RecordBatch) -> bytes:
+    """Returns a record batch as an Arrow IPC stream."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
     return sink.getvalue().to_pybytes()
 
 
-def _batch(encoded: bytes) -> pa.RecordBatch:
+def batch_from_ipc(encoded: bytes) -> pa.RecordBatch:
+    """Returns the record batch of an Arrow IPC stream."""
     with pa.ipc.open_stream(encoded) as reader:
         return reader.read_next_batch()
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from transforms.errors import OutputError
 from transforms.files import CorpusFile, is_remote
 from transforms.job_record import AskJob, take_folder
+from transforms.progress import RunProgress
 from transforms.reading.corpus import find_files, plan_corpus
 from transforms.reading.dialect import Dialect
 from transforms.reading.units import plan_units, read_unit
@@ -68,13 +69,16 @@ class _Run:
     rows: int
 
 
-def verify(output: str, inputs: Sequence[str] | None = None) -> Verification:
+def verify(
+    output: str, inputs: Sequence[str] | None = None, progress: RunProgress | None = None
+) -> Verification:
     """Reads a result and compares it with its manifest; changes nothing.
 
     Args:
         output: Folder, local or on any of Beam's file systems.
         inputs: Files, globs and folders that every row of must be in the result; not looked at if
             None.
+        progress: Counts the bytes and rows of the parts that were read.
 
     Raises:
         OutputError: The folder or its manifest cannot be read.
@@ -113,6 +117,9 @@ def verify(output: str, inputs: Sequence[str] | None = None) -> Verification:
             found.problems += [f"{entry['path']}: {problem}" for problem in problems]
             for source, run in rows.items():
                 runs.setdefault(source, []).append(run)
+            if progress is not None:
+                progress.bytes_read += entry["bytes"]
+                progress.add_done(entry["rows"])
         if manifest["metadata"].get("embedding_dtype") == "int8":
             try:
                 ranges_in(manifest)
@@ -120,6 +127,11 @@ def verify(output: str, inputs: Sequence[str] | None = None) -> Verification:
                 found.problems.append(str(error))
         _verify_rows(positions, manifest, runs, found)
         if inputs is not None:
+            if "text_column" not in manifest["settings"]:
+                raise OutputError(
+                    f"{output} was written by a pipeline of one's own, and does not tell how its "
+                    "input was read: verify it without --input"
+                )
             _verify_inputs(positions, manifest, inputs, runs, found)
         if load_manifest(folder) != manifest:
             raise OutputError(f"{output} was written to meanwhile: verify it when that has ended")
@@ -173,6 +185,12 @@ def _look_at_runs(folder: OutputFolder, found: Verification) -> None:
             )
 
 
+def _has_places(manifest: Mapping[str, Any]) -> bool:
+    """Returns whether rows are named by files: those of a pipeline of one's own need not be."""
+    names_files = {SOURCE.name, POSITION.name} <= manifest["columns"].keys()
+    return names_files and bool(manifest["inputs"])
+
+
 def _verify_part(
     folder: OutputFolder,
     manifest: Mapping[str, Any],
@@ -192,19 +210,22 @@ def _verify_part(
     if (size, digest) != (entry["bytes"], entry["sha256"]):
         changed = f"its content is another: {size:,} bytes, {entry['bytes']:,} in the manifest"
         return [*problems, changed], runs
-    part_format = format_of(manifest).load()
+    part_format, has_places = format_of(manifest).load(), _has_places(manifest)
     try:
         with folder.open(name) as part:
             columns = part_format.columns(part)
-            batches = [rows.columns for rows in part_format.rows(part, _PLACE)]
+            place = _PLACE if is_rejected or has_places else schema_in(manifest)
+            batches = [rows.columns for rows in part_format.rows(part, place)]
     except (OSError, ValueError, pa.ArrowException) as error:
         return [*problems, f"it cannot be read: {error}"], runs
-    table = pa.Table.from_batches(batches, _PLACE)
+    table = pa.Table.from_batches(batches, place)
     if len(table) != entry["rows"]:
         problems.append(f"it has {len(table):,} rows, {entry['rows']:,} in the manifest")
     expected = part_format.columns_of(schema_in(manifest))
     if not is_rejected and columns is not None and columns != expected:
         problems.append(f"its columns are {columns}, {expected} in the manifest")
+    if not has_places:
+        return problems, runs
     counts = table.group_by(SOURCE.name).aggregate(
         [(POSITION.name, kind) for kind in ("min", "max", "count", "count_distinct")]
     )
@@ -227,7 +248,7 @@ def _verify_rows(
     expected: dict[str, list[int]] = {}
     for entry in manifest["inputs"]:
         expected.setdefault(entry["source"], []).append(entry["rows"])
-    for source in {**expected, **runs}:
+    for source in {**expected, **runs} if _has_places(manifest) else ():
         rows = sum(run.rows for run in runs.get(source, ()))
         said = sum(expected.get(source, ()))
         if rows != said:

@@ -26,7 +26,7 @@ from transforms.writing.schemas import OutputSchemas
 _IDLE_SECONDS = 3600
 
 
-class WriteResults(beam.PTransform):
+class WriteUnits(beam.PTransform):
     """Writes batches to the output folder of a plan, and publishes them.
 
     The counts of the batches may have `padded_tokens` (the manifest's `tokens.padded`) and others,
@@ -66,7 +66,7 @@ class WriteResults(beam.PTransform):
         plan, schemas, facts = self._plan, self._schemas, self._facts
         return (
             batches
-            | "WriteUnits" >> beam.ParDo(_WriteUnits(self._plan, self._schemas))
+            | "Write" >> beam.ParDo(_WriteUnits(self._plan, self._schemas))
             | "ToOneKey" >> beam.WithKeys(None)
             | "AllUnits" >> beam.GroupByKey()
             | "Publish" >> beam.Map(lambda _: publish(plan, schemas, facts))

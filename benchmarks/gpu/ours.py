@@ -28,12 +28,17 @@ from benchmarks.gpu.work import (
     vocabulary,
     with_special,
 )
-from models import BertBackbone, BertPreprocessor, BertTokenizer, Predictor, backends
+from models import (
+    BertBackbone,
+    BertPreprocessor,
+    BertTextEmbedder,
+    BertTokenizer,
+    Predictor,
+    backends,
+)
 from models.inference import runtime
 from models.inference.computation import Computation, computation_of
 from models.packing import Tokens
-from models.presets.embedding import EmbeddingSettings
-from models.tasks.embedder import Embedder
 
 
 class Counted:
@@ -54,11 +59,8 @@ def textbeam(size: Size, shape: Shape, device: str, precision: str) -> None:
     """Reports passes over record batches in threads, as a worker's, from token ids and texts."""
     kind = "GPU" if device == "gpu" else "CPU"
     preprocessor, tokenizer = _preprocessor(shape)
-    embedder = Embedder(
-        BertBackbone(**shape.config(), activation="gelu", dtype=precision),
-        preprocessor,
-        EmbeddingSettings("mean", normalize=True),
-    )
+    backbone = BertBackbone(**shape.config(), activation="gelu", dtype=precision)
+    embedder = BertTextEmbedder(backbone, preprocessor)
     computation = computation_of(embedder, kind == "GPU" or backends.compiles_each_shape())
     counted: Any = Counted(computation)
     predictor = Predictor(embedder, kind, computation=counted)

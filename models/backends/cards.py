@@ -1,12 +1,24 @@
-"""Which card a process computes on, where a machine has several."""
+"""The NVIDIA cards of a machine: which one a process computes on, and why it may find none."""
 
+import importlib.util
 import os
 import tempfile
+from importlib import metadata
 from pathlib import Path
 
 from filelock import FileLock
 
 _DEVICES = Path("/dev")
+
+# What the driver's module says of itself.
+_DRIVER = Path("/proc/driver/nvidia/version")
+
+# What brings the libraries of a card along, and packages of theirs: a backend without them computes
+# on the processor. Those of JAX are plugins, one for each version of CUDA.
+_LIBRARIES = {
+    "tensorflow": ("tensorflow[and-cuda]", ("nvidia.cudnn", "nvidia.cublas")),
+    "jax": ("jax[cuda12]", ("jax_cuda12_plugin", "jax_cuda13_plugin")),
+}
 
 # Locks of cards are held until this process ends, however it ends.
 _held: list[FileLock] = []
@@ -19,6 +31,37 @@ def cards(devices: Path = _DEVICES) -> list[Path]:
         devices: The folder of devices.
     """
     return sorted(devices.glob("nvidia[0-9]*"), key=lambda card: int(card.name[len("nvidia") :]))
+
+
+def missing(backend: str, card: Path, driver: Path = _DRIVER) -> str:
+    """Returns a sentence on why a backend does not find a card, and what to do.
+
+    Args:
+        backend: `tensorflow` or `jax`.
+        card: The card's device.
+        driver: The file in which the card's driver says its version.
+    """
+    package, libraries = _LIBRARIES[backend]
+    title = {"tensorflow": "TensorFlow", "jax": "JAX"}[backend]
+    said = f"{title} computes on the processor, though {card} is a GPU: "
+    if not any(map(_is_installed, libraries)):
+        pip = f"pip install '{package}=={metadata.version(backend)}'"
+        said += f"the libraries of CUDA are missing, which {pip} installs"
+    elif not driver.is_file():
+        said += "its driver is not loaded; nvidia-smi says why"
+    else:
+        said += (
+            "its driver may be too old for the libraries of CUDA that are installed, or others "
+            "have taken its memory; nvidia-smi tells both"
+        )
+    return f"{said}. CUDA_VISIBLE_DEVICES=-1 leaves the GPU alone, and says nothing of it"
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # what it would be in
+        return False
 
 
 def claimed(devices: Path = _DEVICES, folder: Path | None = None) -> int | None:

@@ -1,6 +1,7 @@
 """Importing TensorFlow, which handles texts on every backend: quietly, and only where needed."""
 
 import contextlib
+import faulthandler
 import functools
 import importlib
 import importlib.util
@@ -28,12 +29,19 @@ def quiet_stderr() -> Iterator[None]:
     """Holds back what is written to the process's standard error, even by native code.
 
     TensorFlow's libraries write a banner before any of their log settings is read. If the body
-    raises, what was held back is shown.
+    raises, what was held back is shown. Nothing is held back from who asks for it, by a
+    `TF_CPP_MIN_LOG_LEVEL` of 0 or 1. If native code ends the process, Python says where.
     """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") in ("0", "1"):
+        yield
+        return
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         stderr = os.dup(2)
         os.dup2(held.fileno(), 2)
+        tells_end = not faulthandler.is_enabled()
+        if tells_end:
+            faulthandler.enable(stderr)
         try:
             yield
         except Exception:
@@ -42,6 +50,8 @@ def quiet_stderr() -> Iterator[None]:
             os.write(stderr, held.read())
             raise
         finally:
+            if tells_end:
+                faulthandler.disable()
             sys.stderr.flush()
             os.dup2(stderr, 2)
             os.close(stderr)
@@ -149,6 +159,18 @@ def without(*packages: str) -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(refused)
+
+
+@contextlib.contextmanager
+def with_all() -> Iterator[None]:
+    """Lets the body import what `without` refuses around it: a library that needs it."""
+    refusing = [finder for finder in sys.meta_path if isinstance(finder, _Refused)]
+    for finder in refusing:
+        sys.meta_path.remove(finder)
+    try:
+        yield
+    finally:
+        sys.meta_path[:0] = refusing
 
 
 def is_tracing() -> bool:

@@ -98,13 +98,18 @@ def affine(
     """
     if (product := used().products.get(layer)) is not None:
         return product(inputs, columns, activation)
+    if layer.quantization_mode is not None:
+        return _activated(layer(inputs)[:, columns], activation)
     kernel, bias = layer.kernel, layer.bias
     if columns != slice(None):
         kernel = ops.convert_to_tensor(kernel)[:, columns]
         bias = ops.convert_to_tensor(bias)[columns]
     if (dense := used().bfloat16_dense) is not None and layer.compute_dtype == "bfloat16":
         return dense(inputs, kernel, bias, activation)
-    outputs = ops.add(ops.matmul(inputs, kernel), bias)
+    return _activated(ops.add(ops.matmul(inputs, kernel), bias), activation)
+
+
+def _activated(outputs: Any, activation: str | None) -> Any:
     if activation is None:
         return outputs
     return used().activations.get(activation, ACTIVATIONS[activation])(outputs)

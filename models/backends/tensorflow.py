@@ -82,7 +82,11 @@ def fed(batches: "Batches") -> tf.data.Dataset:
         name: tf.TensorSpec([None] * array.ndim, array.dtype) for name, array in features.items()
     }
     if targets:
-        specs = [tf.TensorSpec([None, *target.shape[1:]], target.dtype) for target in targets]
+        vary = batches.targets_vary
+        specs = [
+            tf.TensorSpec([None, *(None if vary else size for size in t.shape[1:])], t.dtype)
+            for t in targets
+        ]
         signature = (signature, *specs)
     data = tf.data.Dataset.from_generator(batches.__iter__, output_signature=signature)
     return data.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2)

@@ -1,8 +1,11 @@
 """DistilBERT (https://arxiv.org/abs/1910.01108), with the API of KerasNLP."""
 
 from models.backbone import Backbone
-from models.preprocessor import Preprocessor
+from models.preprocessors.masked_lm import MaskedLMPreprocessor
+from models.preprocessors.preprocessor import Preprocessor
 from models.tasks.classifier import Classifier
+from models.tasks.masked_lm import MaskedLM
+from models.tasks.text_embedder import TextEmbedder
 from models.tokenizers.wordpiece_tokenizer import WordPieceTokenizer
 
 
@@ -14,6 +17,17 @@ class DistilBertTokenizer(WordPieceTokenizer):
 
 class DistilBertPreprocessor(Preprocessor):
     """Packs `[CLS] text [SEP]` or `[CLS] first [SEP] second [SEP]`; see `Preprocessor`."""
+
+    family = "distil_bert"
+    tokenizer_class = DistilBertTokenizer
+
+
+DistilBertTextClassifierPreprocessor = DistilBertPreprocessor
+DistilBertTextEmbedderPreprocessor = DistilBertPreprocessor
+
+
+class DistilBertMaskedLMPreprocessor(MaskedLMPreprocessor):
+    """Packs as `DistilBertPreprocessor` does and hides tokens; see `MaskedLMPreprocessor`."""
 
     family = "distil_bert"
     tokenizer_class = DistilBertTokenizer
@@ -31,3 +45,19 @@ class DistilBertClassifier(Classifier):
     family = "distil_bert"
     backbone_class = DistilBertBackbone
     preprocessor_class = DistilBertPreprocessor
+
+
+class DistilBertMaskedLM(MaskedLM):
+    """DistilBERT that gives hidden tokens back; see `MaskedLM`."""
+
+    family = "distil_bert"
+    backbone_class = DistilBertBackbone
+    preprocessor_class = DistilBertMaskedLMPreprocessor
+
+
+class DistilBertTextEmbedder(TextEmbedder):
+    """DistilBERT that makes a vector of a text; see `TextEmbedder`."""
+
+    family = "distil_bert"
+    backbone_class = DistilBertBackbone
+    preprocessor_class = DistilBertTextEmbedderPreprocessor

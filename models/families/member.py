@@ -1,11 +1,16 @@
 """What the four classes of a family have in common."""
 
 import threading
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from typing_extensions import Self
 
 from models.families.record import FAMILIES, Family
-from models.presets.registry import FamilyPresets
+from models.presets.registry import FamilyPresets, RegisteredPreset
 from models.serialization import register
+
+if TYPE_CHECKING:
+    from models.presets.preset import Preset
 
 making = threading.Lock()
 """Held while Keras makes a functional model, the first of which changes the bases of its class."""
@@ -21,6 +26,16 @@ class FamilyMember:
     record: ClassVar[Family]
     """What is known about the family."""
     presets = FamilyPresets()
+    part: ClassVar[str]
+    """What follows the family's prefix in the name of a class, such as `Preprocessor`."""
+
+    @classmethod
+    def member_of(cls, preset: "Preset | RegisteredPreset") -> type[Self]:
+        """Returns the class that is this one in the family of a preset."""
+        import models
+
+        member: type[Self] = getattr(models, f"{FAMILIES[preset.family].prefix}{cls.part}")
+        return member
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

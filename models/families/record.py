@@ -75,6 +75,23 @@ class LayerNames:
 
 
 @dataclass(frozen=True)
+class MaskedLMNames:
+    """What Hugging Face calls the parts of a masked language model's head.
+
+    Attributes:
+        transform: The linear layer.
+        norm: The normalization.
+        biases: The bias of the scores; versions differ in which of two names they write.
+        activation: Of the linear layer; the backbone's if `None`.
+    """
+
+    transform: str
+    norm: str
+    biases: tuple[str, str]
+    activation: str | None = None
+
+
+@dataclass(frozen=True)
 class HuggingFaceFormat:
     """How Hugging Face's checkpoints of a family are written.
 
@@ -89,6 +106,7 @@ class HuggingFaceFormat:
         layer: Names of the encoder's layers.
         head: The linear layers of a classifier's head; the last one gives the scores.
         other_heads: Prefixes of the names of weights that belong to heads of other tasks.
+        masked_lm: The head of a masked language model.
         fixed: Arguments of the backbone that no field provides.
         pads_first: Whether the first positions are reserved for padding.
     """
@@ -102,6 +120,7 @@ class HuggingFaceFormat:
     layer: LayerNames
     head: tuple[str, ...]
     other_heads: tuple[str, ...]
+    masked_lm: MaskedLMNames
     fixed: Mapping[str, Any] = field(default_factory=dict)
     pads_first: bool = False
 
@@ -194,6 +213,10 @@ def _roberta(vocabulary_size: int, *model_types: str) -> HuggingFaceFormat:
         layer=_LAYER,
         head=("classifier.dense", "classifier.out_proj"),
         other_heads=("pooler.", "lm_head.", "qa_outputs."),
+        masked_lm=MaskedLMNames(
+            *("lm_head.dense", "lm_head.layer_norm", ("lm_head.bias", "lm_head.decoder.bias")),
+            activation="gelu",
+        ),
         pads_first=True,
     )
 
@@ -217,6 +240,11 @@ _BERT = Family(
         layer=_LAYER,
         head=("classifier",),
         other_heads=("cls.", "qa_outputs."),
+        masked_lm=MaskedLMNames(
+            "cls.predictions.transform.dense",
+            "cls.predictions.transform.LayerNorm",
+            ("cls.predictions.bias", "cls.predictions.decoder.bias"),
+        ),
     ),
 )
 
@@ -284,6 +312,9 @@ _DISTIL_BERT = Family(
         ),
         head=("pre_classifier", "classifier"),
         other_heads=("vocab_transform.", "vocab_projector.", "vocab_layer_norm.", "qa_outputs."),
+        masked_lm=MaskedLMNames(
+            "vocab_transform", "vocab_layer_norm", ("vocab_projector.bias", "vocab_projector.bias")
+        ),
         fixed={"layer_norm_epsilon": 1e-12},
     ),
 )

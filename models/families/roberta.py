@@ -1,8 +1,11 @@
 """RoBERTa (https://arxiv.org/abs/1907.11692), with the API of KerasNLP."""
 
 from models.backbone import Backbone
-from models.preprocessor import Preprocessor
+from models.preprocessors.masked_lm import MaskedLMPreprocessor
+from models.preprocessors.preprocessor import Preprocessor
 from models.tasks.classifier import Classifier
+from models.tasks.masked_lm import MaskedLM
+from models.tasks.text_embedder import TextEmbedder
 from models.tokenizers.byte_pair import BytePairTokenizer
 
 
@@ -14,6 +17,17 @@ class RobertaTokenizer(BytePairTokenizer):
 
 class RobertaPreprocessor(Preprocessor):
     """Packs `<s> text </s>` or `<s> first </s></s> second </s>`; see `Preprocessor`."""
+
+    family = "roberta"
+    tokenizer_class = RobertaTokenizer
+
+
+RobertaTextClassifierPreprocessor = RobertaPreprocessor
+RobertaTextEmbedderPreprocessor = RobertaPreprocessor
+
+
+class RobertaMaskedLMPreprocessor(MaskedLMPreprocessor):
+    """Packs as `RobertaPreprocessor` does and hides tokens; see `MaskedLMPreprocessor`."""
 
     family = "roberta"
     tokenizer_class = RobertaTokenizer
@@ -31,3 +45,19 @@ class RobertaClassifier(Classifier):
     family = "roberta"
     backbone_class = RobertaBackbone
     preprocessor_class = RobertaPreprocessor
+
+
+class RobertaMaskedLM(MaskedLM):
+    """RoBERTa that gives hidden tokens back; see `MaskedLM`."""
+
+    family = "roberta"
+    backbone_class = RobertaBackbone
+    preprocessor_class = RobertaMaskedLMPreprocessor
+
+
+class RobertaTextEmbedder(TextEmbedder):
+    """RoBERTa that makes a vector of a text; see `TextEmbedder`."""
+
+    family = "roberta"
+    backbone_class = RobertaBackbone
+    preprocessor_class = RobertaTextEmbedderPreprocessor

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -136,6 +137,33 @@ def verify(uri: str) -> None:
                 f"{name} in the cache has been damaged since it was fetched; "
                 f"python -m pipelines.presets fetch {uri} --refresh repairs it"
             )
+
+
+def fetch_file(uri: str, name: str) -> bytes | None:
+    """Returns one small file of a remote preset, which is not kept; `None` if it has no such file.
+
+    Args:
+        uri: As for `fetch`.
+        name: The file's path within the preset.
+
+    Raises:
+        PresetError: As for `fetch`.
+    """
+    remote = RemoteUri.parse(uri)
+    snapshot = _snapshot(remote)
+    found = [file for file in snapshot.files if file.name == name]
+    if not found:
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        snapshot.download(found, Path(scratch))
+        _checked(remote, Path(scratch), found[0])
+        return (Path(scratch) / name).read_bytes()
+
+
+def all_cached() -> list[str]:
+    """Returns the URIs of all presets that were fetched before, sorted."""
+    found = (_read_manifest(path.parent) for path in cache_folder().glob(f"presets/*/{_MANIFEST}"))
+    return sorted(manifest["uri"] for manifest in found if manifest)
 
 
 def source(uri: str) -> str | None:

@@ -37,7 +37,7 @@ from models.tasks.embedder import Embedder, check_embeds_pairs, resolve_embeddin
 from models.windows import LONG_TEXTS, LongText
 
 if TYPE_CHECKING:
-    from models.preprocessor import Preprocessor
+    from models.preprocessors.preprocessor import Preprocessor
     from models.tasks.classifier import Classifier
 
 Task = Literal["classify", "embed"]
@@ -208,7 +208,7 @@ class Predictor:
         elif not preset.has_classifier:
             raise preset.no_classifier()
         device = runtime.start()
-        from models.families.classes import classifier_class
+        from models.families.classes import classifier_class, embedder_class
 
         family = classifier_class(preset)
         if preprocessor is None:
@@ -217,10 +217,9 @@ class Predictor:
         def make(dtype: str) -> "Classifier | Embedder":
             if settings is None:
                 return family.from_preset(preset, preprocessor=preprocessor, dtype=dtype)
-            backbone = family.backbone_class.from_preset(preset, dtype=dtype)
-            backbone.check_vocabulary(preset, preprocessor.tokenizer.vocabulary_size())
-            modules = preset.module_weights()
-            return Embedder(backbone, preprocessor, settings, dimensions, modules)
+            return embedder_class(preset).of_settings(
+                preset, settings, dimensions, preprocessor=preprocessor, dtype=dtype
+            )
 
         model, computation, chosen = load(make, precision, device)
         return cls(model, device, batch_tokens, long_text, computation, chosen)

@@ -2,25 +2,20 @@
 
 import functools
 import gc
+import importlib
 import os
 import threading
 import warnings
 from pathlib import Path
 
 from models import backends
-from models.backends import cards
+from models.backends import cards, importing
 from models.backends.importing import quiet_stderr
 from models.errors import Advice
 
 _collection_paused = threading.Event()
 
 _DEVICES = Path("/dev")
-
-# What brings the libraries of a card along, without which a backend computes on the processor.
-_WITH_CARD = {
-    "tensorflow": "tensorflow[and-cuda]",
-    "jax": "jax[cuda12]",
-}
 
 
 def pause_collection() -> None:
@@ -68,16 +63,39 @@ def _start(streams: bool) -> str:
     with quiet_stderr():
         device = backends.current().start(streams)
     resume_collection()
-    if device == "CPU" and (card := _card()):
-        name = backends.name()
-        warnings.warn(
-            f"{name} computes on the processor, and finds no GPU, though {card} is one: "
-            f"it needs {_WITH_CARD[name]}, a driver, and memory that no other process has taken; "
-            "CUDA_VISIBLE_DEVICES=-1 hides the GPU",
-            Advice,
-            stacklevel=4,
-        )
+    _advise(device)
     return device
+
+
+def import_keras() -> None:
+    """Imports Keras and its backend without their banner, and starts nothing: for models alone.
+
+    Whoever trains one may still choose devices and threads.
+
+    Raises:
+        UserError: The backend is not installed, or the process may not use enough memory.
+    """
+    with _starting:
+        _import_keras()
+
+
+@functools.cache
+def _import_keras() -> None:
+    is_tensorflow = backends.name() == "tensorflow"
+    module = importing.tensorflow() if is_tensorflow else None
+    with importing.lock, quiet_stderr():
+        importlib.import_module("keras")
+        # The library of the driver says that there is none, when it is first asked.
+        gpus = module.config.list_physical_devices("GPU") if module is not None else []
+    if module is not None:
+        _advise("GPU" if gpus else "CPU")
+
+
+@functools.cache
+def _advise(device: str) -> None:
+    """Says what is missing if there is a card that the backend does not find."""
+    if device == "CPU" and (card := _card()):
+        warnings.warn(cards.missing(backends.name(), card), Advice, stacklevel=5)
 
 
 def _card() -> Path | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,6 +18,10 @@ POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 `weightedmean` counts the first token once, the second twice and so on. `pooled` is that of the
 first token after the backbone's pooler.
 """
+
+Similarity = Literal["cosine", "dot", "euclidean", "manhattan"]
+SIMILARITIES: tuple[Similarity, ...] = get_args(Similarity)
+"""How like two vectors are: cosine, inner product, or a distance, which is counted as negative."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ class EmbeddingSettings:
         pools_prefix: Whether the tokens of `prefix` are pooled like those of the text.
         prefix: What the backbone reads before every text.
         pairs: Whether pairs of texts can become vectors too.
+        similarity: By what the vectors are compared.
     """
 
     pooling: Pooling | tuple[Pooling, ...] = "mean"
@@ -116,6 +121,18 @@ class EmbeddingSettings:
     pools_prefix: bool = True
     prefix: str = ""
     pairs: bool = True
+    similarity: Similarity = "cosine"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a result says of them, for people and so that queries become vectors likewise."""
+        before = [f"{module} on tokens" for module in self.token_modules]
+        return {
+            "pooling": "+".join(self.poolings),
+            "normalize": self.normalize,
+            "prefix": self.prefix,
+            "modules": [*before, *map(str, self.modules)],
+        }
 
     @property
     def poolings(self) -> tuple[Pooling, ...]:

@@ -39,11 +39,12 @@ def _transposed(*values: np.ndarray) -> np.ndarray:
     return kernel
 
 
-def _same(name: str, path: str, *shape: int) -> TensorWeight:
+def same(name: str, path: str, *shape: int) -> TensorWeight:
+    """Returns a weight that is one array of its own shape."""
     return TensorWeight(name, ((path, shape),), _itself)
 
 
-def _dense(name: str, paths: tuple[str, ...], inputs: int, outputs: int) -> list[TensorWeight]:
+def dense(name: str, paths: tuple[str, ...], inputs: int, outputs: int) -> list[TensorWeight]:
     """Returns the weights of a dense layer made of one linear layer or of several."""
     kernels = tuple((f"{path}.weight", (outputs, inputs)) for path in paths)
     biases = tuple((f"{path}.bias", (outputs,)) for path in paths)
@@ -53,10 +54,11 @@ def _dense(name: str, paths: tuple[str, ...], inputs: int, outputs: int) -> list
     ]
 
 
-def _norm(name: str, path: str, width: int) -> list[TensorWeight]:
+def norm(name: str, path: str, width: int) -> list[TensorWeight]:
+    """Returns the weights of a normalization."""
     return [
-        _same(f"{name}/gamma", f"{path}.weight", width),
-        _same(f"{name}/beta", f"{path}.bias", width),
+        same(f"{name}/gamma", f"{path}.weight", width),
+        same(f"{name}/beta", f"{path}.bias", width),
     ]
 
 
@@ -65,12 +67,12 @@ def _encoder_layer(index: int, config: Mapping[str, Any], names: LayerNames) -> 
     name, path = f"encoder/{index}", f"{names.path}.{index}"
     inputs = tuple(f"{path}.{part}" for part in names.query_key_value)
     return [
-        *_dense(f"{name}/qkv", inputs, hidden, hidden),
-        *_dense(f"{name}/attention_output", (f"{path}.{names.attention_output}",), hidden, hidden),
-        *_norm(f"{name}/attention_norm", f"{path}.{names.attention_norm}", hidden),
-        *_dense(f"{name}/intermediate", (f"{path}.{names.intermediate}",), hidden, intermediate),
-        *_dense(f"{name}/output", (f"{path}.{names.output}",), intermediate, hidden),
-        *_norm(f"{name}/output_norm", f"{path}.{names.output_norm}", hidden),
+        *dense(f"{name}/qkv", inputs, hidden, hidden),
+        *dense(f"{name}/attention_output", (f"{path}.{names.attention_output}",), hidden, hidden),
+        *norm(f"{name}/attention_norm", f"{path}.{names.attention_norm}", hidden),
+        *dense(f"{name}/intermediate", (f"{path}.{names.intermediate}",), hidden, intermediate),
+        *dense(f"{name}/output", (f"{path}.{names.output}",), intermediate, hidden),
+        *norm(f"{name}/output_norm", f"{path}.{names.output_norm}", hidden),
     ]
 
 
@@ -95,14 +97,14 @@ def backbone_weights(
     names = family.hugging_face.layer
     layers = range(config["num_layers"])
     return [
-        _same(
+        same(
             *("embeddings/token", "embeddings.word_embeddings.weight"),
             *(config["vocabulary_size"], hidden),
         ),
         *_embeddings(family, config, stored),
-        *_norm("embeddings/norm", "embeddings.LayerNorm", hidden),
+        *norm("embeddings/norm", "embeddings.LayerNorm", hidden),
         *(weight for index in layers for weight in _encoder_layer(index, config, names)),
-        *(_dense("pooler", (POOLER,), hidden, hidden) if stored["pooler"] else []),
+        *(dense("pooler", (POOLER,), hidden, hidden) if stored["pooler"] else []),
     ]
 
 
@@ -125,9 +127,9 @@ def _embeddings(
             )
         ]
     return [
-        _same("embeddings/position", _POSITIONS, positions, hidden),
+        same("embeddings/position", _POSITIONS, positions, hidden),
         *(
-            [_same("embeddings/segment", _SEGMENTS, config["num_segments"], hidden)]
+            [same("embeddings/segment", _SEGMENTS, config["num_segments"], hidden)]
             if family.num_segments
             else []
         ),
@@ -147,19 +149,19 @@ def head_weights(
     """
     *first, last = family.hugging_face.head
     if not first:
-        return _dense("logits", (last,), width, num_classes)
+        return dense("logits", (last,), width, num_classes)
     return [
-        *_dense("pooled_dense", tuple(first), width, hidden_dim),
-        *_dense("logits", (last,), hidden_dim, num_classes),
+        *dense("pooled_dense", tuple(first), width, hidden_dim),
+        *dense("logits", (last,), hidden_dim, num_classes),
     ]
 
 
 def module_weights(module: Dense | LayerNorm) -> list[TensorWeight]:
     """Returns where a module of sentence-transformers keeps its weights, in a file of its own."""
     if isinstance(module, LayerNorm):
-        return _norm(module.name, "norm", module.width)
+        return norm(module.name, "norm", module.width)
     inputs, outputs = module.inputs, module.outputs
-    weights = _dense(module.name, ("linear",), inputs, outputs)
+    weights = dense(module.name, ("linear",), inputs, outputs)
     if not module.has_bias:
         weights = weights[:1]
     if module.projects:

@@ -26,10 +26,11 @@ from models.families.record import (
 from models.presets import hugging_face, sentence_transformers
 from models.presets.embedding import EmbeddingSettings, Normalize, Prompts
 from models.presets.fields import BACKBONE_FIELDS, check_fields
+from models.presets.heads import masked_lm
 from models.presets.hugging_face import POOLER
 from models.presets.hugging_face_head import OTHER_TASKS, SETTINGS, Head, read_head
 from models.presets.hugging_face_tokenizer import ALL_FILES, TokenizerFiles
-from models.presets.preset import Preset, StoredWeights
+from models.presets.preset import MaskedLMSettings, Preset, StoredWeights
 from models.presets.weights.chosen import stored_weights
 from models.presets.weights.safetensors_weights import (
     INDEX,
@@ -382,3 +383,14 @@ class HuggingFacePreset(Preset):
         heads = hugging_face.head_names(family)
         ignored = {n for n in self._stored.arrays if not n.startswith(heads)}
         return SafetensorsWeights(self, self._stored, weights, ignored)
+
+    @property
+    @override
+    def masked_lm(self) -> MaskedLMSettings:
+        activation = self.backbone_config["activation"]
+        return masked_lm.of_hugging_face(self._family, self._config, activation)
+
+    @override
+    def masked_lm_weights(self, config: Mapping[str, Any]) -> StoredWeights | None:
+        is_tied = self._config.get("tie_word_embeddings", True)
+        return masked_lm.in_hugging_face(self, self._family, config, self._stored, is_tied)

@@ -22,9 +22,9 @@ from models.hubs.remote import is_uri
 from models.presets.preset import Preset, StoredWeights
 from models.presets.weights import hdf5
 
-# What an optimizer left in a file, and the backbone, which Keras Hub before 0.26 also wrote to the
-# file of the head.
-_IGNORED = re.compile(r"optimizer/|layers/\w+_backbone/")
+# What an optimizer left in a file, and the backbone or the embeddings that a head shares with it,
+# which Keras Hub before 0.26 also wrote to the file of the head.
+_IGNORED = re.compile(r"optimizer/|layers/\w+_backbone/|layers/masked_lm_head/token_embedding/")
 
 VERSION = "0.32.0"
 """The version of Keras Hub whose format is written."""
@@ -51,21 +51,24 @@ class H5Weight:
         return (*self.shape[:-1], self.shape[-1] // len(self.parts))
 
 
-def _same(name: str, path: str, *shape: int) -> H5Weight:
+def same(name: str, path: str, *shape: int) -> H5Weight:
+    """Returns a weight that is one array of its own shape, at a path."""
     return H5Weight(name, shape, ((path, shape),))
 
 
-def _dense(name: str, path: str, inputs: int, outputs: int) -> list[H5Weight]:
+def dense(name: str, path: str, inputs: int, outputs: int) -> list[H5Weight]:
+    """Returns the weights of a dense layer at a path."""
     return [
-        _same(f"{name}/kernel", f"{path}/vars/0", inputs, outputs),
-        _same(f"{name}/bias", f"{path}/vars/1", outputs),
+        same(f"{name}/kernel", f"{path}/vars/0", inputs, outputs),
+        same(f"{name}/bias", f"{path}/vars/1", outputs),
     ]
 
 
-def _norm(name: str, path: str, width: int) -> list[H5Weight]:
+def norm(name: str, path: str, width: int) -> list[H5Weight]:
+    """Returns the weights of a normalization at a path."""
     return [
-        _same(f"{name}/gamma", f"{path}/vars/0", width),
-        _same(f"{name}/beta", f"{path}/vars/1", width),
+        same(f"{name}/gamma", f"{path}/vars/0", width),
+        same(f"{name}/beta", f"{path}/vars/1", width),
     ]
 
 
@@ -89,7 +92,7 @@ def _attention(name: str, path: str, hidden: int, heads: int) -> list[H5Weight]:
             (hidden, hidden),
             ((f"{output}/0", (heads, head, hidden)),),
         ),
-        _same(f"{name}/attention_output/bias", f"{output}/1", hidden),
+        same(f"{name}/attention_output/bias", f"{output}/1", hidden),
     ]
 
 
@@ -100,10 +103,10 @@ def _encoder_layer(index: int, config: Mapping[str, Any]) -> list[H5Weight]:
     feed_forward = f"{path}/_feedforward"
     return [
         *_attention(name, f"{path}/_self_attention_layer", hidden, config["num_heads"]),
-        *_norm(f"{name}/attention_norm", f"{path}/_self_attention_layer_norm", hidden),
-        *_dense(f"{name}/intermediate", f"{feed_forward}_intermediate_dense", hidden, intermediate),
-        *_dense(f"{name}/output", f"{feed_forward}_output_dense", intermediate, hidden),
-        *_norm(f"{name}/output_norm", f"{feed_forward}_layer_norm", hidden),
+        *norm(f"{name}/attention_norm", f"{path}/_self_attention_layer_norm", hidden),
+        *dense(f"{name}/intermediate", f"{feed_forward}_intermediate_dense", hidden, intermediate),
+        *dense(f"{name}/output", f"{feed_forward}_output_dense", intermediate, hidden),
+        *norm(f"{name}/output_norm", f"{feed_forward}_layer_norm", hidden),
     ]
 
 
@@ -125,16 +128,16 @@ def _backbone(
     }
     return [
         *(
-            _same(f"embeddings/{name}", f"layers/{path}/vars/0", rows[name], hidden)
+            same(f"embeddings/{name}", f"layers/{path}/vars/0", rows[name], hidden)
             for name, path in embeddings.items()
         ),
-        *_norm("embeddings/norm", "layers/layer_normalization", hidden),
+        *norm("embeddings/norm", "layers/layer_normalization", hidden),
         *(
             weight
             for index in range(config["num_layers"])
             for weight in _encoder_layer(index, config)
         ),
-        *(_dense("pooler", "layers/dense", hidden, hidden) if has_pooler else []),
+        *(dense("pooler", "layers/dense", hidden, hidden) if has_pooler else []),
     ]
 
 
@@ -172,10 +175,10 @@ def head_layout(
     """
     width = config["hidden_dim"]
     if family.head_activation is None:
-        return _dense("logits", "layers/dense", width, num_classes)
+        return dense("logits", "layers/dense", width, num_classes)
     return [
-        *_dense("pooled_dense", "layers/dense", width, hidden_dim),
-        *_dense("logits", "layers/dense_1", hidden_dim, num_classes),
+        *dense("pooled_dense", "layers/dense", width, hidden_dim),
+        *dense("logits", "layers/dense_1", hidden_dim, num_classes),
     ]
 
 

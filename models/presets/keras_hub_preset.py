@@ -15,7 +15,7 @@ from typing_extensions import override
 from models.families.record import FAMILIES, Family, TokenizerKind
 from models.packing import TRUNCATION_SIDES, TRUNCATIONS, Truncation
 from models.presets import keras_hub
-from models.presets.embedding import EmbeddingSettings, Pooling
+from models.presets.embedding import EmbeddingSettings
 from models.presets.fields import (
     BACKBONE_FIELDS,
     Fields,
@@ -24,7 +24,8 @@ from models.presets.fields import (
     default_labels,
     is_text,
 )
-from models.presets.preset import Preset, StoredWeights
+from models.presets.heads import embedder, masked_lm
+from models.presets.preset import MaskedLMSettings, Preset, StoredWeights
 from models.presets.vocabulary_files import read_lines, read_merges, read_vocabulary
 
 CONFIG = "config.json"
@@ -68,14 +69,8 @@ def classes(family: Family) -> dict[str, tuple[str, ...]]:
     }
 
 
-EMBEDDER_POOLINGS: tuple[Pooling, ...] = ("mean", "cls", "max")
-"""The poolings of a TextEmbedder, its default first."""
-
-EMBEDDER = "TextEmbedder"
-"""The task in Keras Hub that makes vectors."""
-
 # Keras Hub tasks that label nothing: such a preset counts as its backbone's.
-_OTHER_TASKS = ("MaskedLM", EMBEDDER)
+_OTHER_TASKS = (masked_lm.TASK, embedder.TASK)
 
 # Fields of every Keras object, which say nothing about what it computes.
 _NEUTRAL_FIELDS = {"name", "trainable", "dtype"}
@@ -85,7 +80,7 @@ _NEUTRAL_FIELDS = {"name", "trainable", "dtype"}
 _WORDPIECE_FIELDS: Fields = {
     "config_file": str,
     "vocabulary": type(None),
-    "sequence_length": type(None),
+    "sequence_length": (int, type(None)),
     "lowercase": bool,
     "strip_accents": bool,
     "split": bool,
@@ -104,7 +99,7 @@ _BYTE_PAIR_FIELDS: Fields = {
     "config_file": str,
     "vocabulary": type(None),
     "merges": type(None),
-    "sequence_length": type(None),
+    "sequence_length": (int, type(None)),
     "add_prefix_space": bool,
     "unsplittable_tokens": (list, type(None)),
 }
@@ -112,7 +107,7 @@ _BYTE_PAIR_ONLY = {"config_file": TOKENIZER, "add_prefix_space": False}
 _SENTENCE_PIECE_FIELDS: Fields = {
     "config_file": str,
     "proto": type(None),
-    "sequence_length": type(None),
+    "sequence_length": (int, type(None)),
     "add_bos": bool,
     "add_eos": bool,
 }
@@ -123,26 +118,33 @@ _TOKENIZERS: dict[TokenizerKind, tuple[Fields, dict[str, Any], str]] = {
     "sentence_piece": (_SENTENCE_PIECE_FIELDS, _SENTENCE_PIECE_ONLY, SENTENCE_PIECE_MODEL),
 }
 
-_AS_TRANSFORMERS: Fields = {"as_transformers": bool}
+# What a text may spell is not taken from Keras Hub's own fields: by default its tokenizers of byte
+# pairs let every text spell a special token.
+_OWN_TOKENIZER_FIELDS: dict[str, Fields] = {
+    WORDPIECE_VOCABULARY: {
+        "strip_accents": bool,
+        "as_transformers": bool,
+        "special_tokens_in_strings": bool,
+    },
+    BYTE_PAIR_VOCABULARY: {"unsplittable_tokens": list},
+    SENTENCE_PIECE_MODEL: {"as_transformers": bool},
+}
 
-# What Keras Hub writes about a preprocessor. The last four belong to masked language models and
-# say nothing about how a text is packed.
-_PREPROCESSOR_FIELDS: Fields = {
-    "tokenizer": (dict, type(None)),
-    "config_file": str,
-    "sequence_length": int,
-    "truncate": str,
+MASKING: Fields = {
     "mask_selection_rate": float,
     "mask_selection_length": int,
     "mask_token_rate": float,
     "random_token_rate": float,
 }
+"""Fields of preprocessors of masked language models: nothing about how a text is packed."""
 
-_EMBEDDER_FIELDS: Fields = {
-    "backbone": dict,
-    "preprocessor": (dict, type(None)),
-    "pooling_mode": str,
-    "normalize": bool,
+# What Keras Hub writes about a preprocessor.
+_PREPROCESSOR_FIELDS: Fields = {
+    "tokenizer": (dict, type(None)),
+    "config_file": str,
+    "sequence_length": int,
+    "truncate": str,
+    **MASKING,
 }
 
 _TASK_FIELDS: Fields = {
@@ -231,18 +233,21 @@ class KerasHubPreset(Preset):
         for field, value in only.items():
             if config.get(field, value) != value:
                 raise self.error(TOKENIZER, f"{field} must be {value!r}, not {config[field]!r}")
+        length = {"sequence_length": config.get("sequence_length")}
+        own = {**length, **self._own_settings(TOKENIZER, _OWN_TOKENIZER_FIELDS[vocabulary])}
         if vocabulary == WORDPIECE_VOCABULARY:
             return {
                 "vocabulary": self.parsed(vocabulary, read_lines),
                 "lowercase": config.get("lowercase", False),
-                **self._own_settings(TOKENIZER, {"strip_accents": bool, **_AS_TRANSFORMERS}),
+                **own,
             }
         if vocabulary == BYTE_PAIR_VOCABULARY:
             return {
                 "vocabulary": self.parsed(vocabulary, read_vocabulary),
                 "merges": self.parsed(BYTE_PAIR_MERGES, read_merges),
+                **own,
             }
-        return {"proto": self.read(vocabulary), **self._own_settings(TOKENIZER, _AS_TRANSFORMERS)}
+        return {"proto": self.read(vocabulary), **own}
 
     def _own_settings(self, file: str, fields: Fields) -> dict[str, Any]:
         settings = self.json(file).get(OWN_SETTINGS, {})
@@ -280,6 +285,11 @@ class KerasHubPreset(Preset):
 
     @property
     @override
+    def masking_settings(self) -> dict[str, Any]:
+        return {k: self._preprocessor_config[k] for k in MASKING if k in self._preprocessor_config}
+
+    @property
+    @override
     def own_length(self) -> int | None:
         return self._preprocessor_config.get("sequence_length")
 
@@ -291,18 +301,16 @@ class KerasHubPreset(Preset):
     @cached_property
     @override
     def embedding(self) -> EmbeddingSettings:
-        if not self.has(TASK) or not self._describe(TASK)[0].endswith(EMBEDDER):
+        if not self._is(embedder.TASK):
             return EmbeddingSettings()
-        config = self._config(TASK, _EMBEDDER_FIELDS, f"{FAMILIES[self.family].prefix}{EMBEDDER}")
-        pooling = config.get("pooling_mode", EMBEDDER_POOLINGS[0])
-        if pooling not in EMBEDDER_POOLINGS:
-            choices = ", ".join(EMBEDDER_POOLINGS)
-            raise self.error(TASK, f"pooling_mode {pooling!r} is not one of {choices}")
+        config = self._other_task(embedder.TASK, embedder.FIELDS)
+        pooling = config.get("pooling_mode", embedder.POOLINGS[0])
+        if pooling not in embedder.POOLINGS:
+            raise self.error(TASK, embedder.unknown(pooling))
         # Keras Hub's preprocessor of embedders puts one `</s>` between the texts of a pair, where
         # the family has two.
-        is_one = self.has(PREPROCESSOR) and self._describe(PREPROCESSOR)[0].endswith(
-            f"{EMBEDDER}Preprocessor"
-        )
+        preprocessor = self._describe(PREPROCESSOR)[0] if self.has(PREPROCESSOR) else ""
+        is_one = preprocessor.endswith(f"{embedder.TASK}Preprocessor")
         pairs = not is_one or FAMILIES[self.family].packing.num_special(2) == 3
         return EmbeddingSettings(pooling, config.get("normalize", True), pairs=pairs)
 
@@ -347,10 +355,8 @@ class KerasHubPreset(Preset):
         if not isinstance(labels, list) or not all(map(is_text, labels)):
             raise self.error(LABELS, "must be an array of strings")
         if len(labels) != num_classes:
-            raise self.error(
-                LABELS,
-                f"{len(labels)} labels for {num_classes} classes; there must be one for each",
-            )
+            problem = f"{len(labels)} labels for {num_classes} classes; there must be one for each"
+            raise self.error(LABELS, problem)
         return labels
 
     @property
@@ -370,4 +376,24 @@ class KerasHubPreset(Preset):
     @override
     def head_weights(self, config: Mapping[str, Any], hidden_dim: int) -> StoredWeights:
         layout = keras_hub.head_layout(FAMILIES[self.family], config, hidden_dim, len(self.labels))
+        return keras_hub.H5Weights(self, TASK_WEIGHTS, layout)
+
+    def _is(self, task: str) -> bool:
+        return self.has(TASK) and self._describe(TASK)[0].endswith(task)
+
+    @property
+    @override
+    def masked_lm(self) -> MaskedLMSettings:
+        if not self._is(masked_lm.TASK):
+            return MaskedLMSettings()
+        return masked_lm.of_keras_hub(self._other_task(masked_lm.TASK, masked_lm.FIELDS))
+
+    def _other_task(self, task: str, fields: Fields) -> dict[str, Any]:
+        return self._config(TASK, fields, f"{FAMILIES[self.family].prefix}{task}")
+
+    @override
+    def masked_lm_weights(self, config: Mapping[str, Any]) -> StoredWeights | None:
+        if not (self._is(masked_lm.TASK) and self.has(TASK_WEIGHTS)):
+            return None
+        layout = masked_lm.keras_hub_layout(config["hidden_dim"], config["vocabulary_size"])
         return keras_hub.H5Weights(self, TASK_WEIGHTS, layout)

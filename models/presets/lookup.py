@@ -1,6 +1,7 @@
 """Finding and opening presets."""
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,18 +9,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from models.errors import PresetError, did_you_mean
+from models.errors import PresetError, alternatives, nearest
 from models.hubs import store
-from models.hubs.remote import is_uri
+from models.hubs.remote import RemoteUri, is_uri
 from models.presets import registry, sentence_transformers
 from models.presets.hugging_face_preset import HuggingFacePreset
 from models.presets.keras_hub_preset import KerasHubPreset
 from models.presets.preset import Preset
-from models.presets.registry import RegisteredPreset
-
-BUNDLED = Path(__file__).parents[1] / "bundled"
+from models.presets.registry import RegisteredPreset, bundled_presets
 
 _ADAPTER = "adapter_config.json"
+
+_LIKELY_SHOWN = 3
+
+# How others spell what the names of the registry say.
+_SPELLINGS = {
+    "distilbert": "distil_bert",
+    "xlmroberta": "xlm_roberta",
+    "xlmr": "xlm_roberta",
+    "multilingual": "multi",
+    "chinese": "zh",
+    "english": "en",
+}
 
 State = Literal["bundled", "local", "cached", "to fetch"]
 
@@ -169,16 +180,9 @@ class PlannedPreset:
         return open_preset_folder(self.name, store.fetch(str(self.staged)), labels)
 
 
-def bundled_presets() -> list[str]:
-    """Returns the names of the presets that come with this package."""
-    return sorted(path.parent.name for path in BUNDLED.glob("*/config.json"))
-
-
 def all_presets() -> list[KnownPreset]:
     """Returns the presets that have names: the bundled ones, then those of the registry."""
-    registered = (*registry.PRESETS, *registry.EMBEDDERS)
-    names = [*bundled_presets(), *(preset.name for preset in registered)]
-    return [find_preset(name) for name in names]
+    return [find_preset(name) for name in registry.all_names()]
 
 
 def find_preset(name: str) -> KnownPreset:
@@ -192,7 +196,7 @@ def find_preset(name: str) -> KnownPreset:
         PresetError: There is no such preset.
     """
     if name in bundled_presets():
-        return KnownPreset(name, BUNDLED / name)
+        return KnownPreset(name, registry.BUNDLED / name)
     if registered := registry.find(name):
         uri = registered.handle
         return KnownPreset(registered.name, store.cached(uri), uri, registered)
@@ -200,11 +204,51 @@ def find_preset(name: str) -> KnownPreset:
         return KnownPreset(name, store.cached(name), name)
     if os.path.isdir(name):
         return KnownPreset(name, Path(name))
-    hint = did_you_mean(name, [*bundled_presets(), *registry.names()])
+    likely = _likely(name)
+    hint = f"did you mean {alternatives(likely)}? " if likely else ""
     raise PresetError(
         f"preset {name!r} is not a folder, a URI or a known name; {hint}"
         "python -m pipelines.presets list shows the names"
     )
+
+
+def _likely(name: str) -> list[str]:
+    """Returns the presets that an unknown name may stand for, the likeliest first."""
+    known = registry.all_names()
+    likely = _with_words_of(name, known)[:_LIKELY_SHOWN]
+    if _is_of_hugging_face(name):
+        likely.append(f"hf://{name}")
+    near = nearest(name, [*known, *registry.names()])
+    return likely or ([near] if near else [])
+
+
+def _with_words_of(name: str, known: Sequence[str]) -> list[str]:
+    """Returns the known names that have all the words of a name, whatever else they have.
+
+    If one has no others, it is that; of several, those that begin with the same word.
+    """
+    words = _words(name.rpartition("/")[2])
+    found = {each: _words(each) for each in known if words and {*words} <= {*_words(each)}}
+    alike = [each for each, its in found.items() if {*its} == {*words}]
+    return alike or [each for each, its in found.items() if its[0] == words[0]] or list(found)
+
+
+def _words(name: str) -> list[str]:
+    """Returns the words of a name, as the registry spells them."""
+    spelled = re.sub(r"[-\s]+", "_", name.lower())
+    for other, ours in _SPELLINGS.items():
+        spelled = re.sub(rf"(?<![a-z]){other}(?![a-z])", ours, spelled)
+    return [word for word in spelled.split("_") if word]
+
+
+def _is_of_hugging_face(name: str) -> bool:
+    """Returns whether a name is rather one of a model there than of a folder that is missing."""
+    if name.startswith((".", "/", "~")) or os.path.isdir(name.partition("/")[0]):
+        return False
+    with suppress(PresetError):
+        RemoteUri.parse(f"hf://{name}")
+        return True
+    return False
 
 
 def open_preset(preset: str | Path | Preset | PlannedPreset, family: str | None = None) -> Preset:

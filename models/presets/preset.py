@@ -5,6 +5,7 @@ import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -41,6 +42,19 @@ class StoredWeights(ABC):
         Raises:
             PresetError: A value is not finite.
         """
+
+
+@dataclass(frozen=True)
+class MaskedLMSettings:
+    """What the head of a masked language model computes besides its weights; Keras Hub's defaults.
+
+    Attributes:
+        activation: Of its dense layer, a key of `models.backends.kernels.ACTIVATIONS`.
+        layer_norm_epsilon: Added to the variance.
+    """
+
+    activation: str = "gelu"
+    layer_norm_epsilon: float = 1e-5
 
 
 class Preset(ABC):
@@ -122,6 +136,11 @@ class Preset(ABC):
         return {}
 
     @property
+    def masking_settings(self) -> dict[str, Any]:
+        """Arguments of a preprocessor of masked language models: what is hidden, and how much."""
+        return {}
+
+    @property
     @abstractmethod
     def own_length(self) -> int | None:
         """The length it was saved with, in tokens; `None` if none is given."""
@@ -160,6 +179,19 @@ class Preset(ABC):
         Args:
             config: All arguments of the backbone's constructor.
             hidden_dim: Width of the head's first layer.
+        """
+
+    @property
+    @abstractmethod
+    def masked_lm(self) -> MaskedLMSettings:
+        """What the head of a masked language model computes, stored or new."""
+
+    @abstractmethod
+    def masked_lm_weights(self, config: Mapping[str, Any]) -> StoredWeights | None:
+        """Returns the stored head of a masked language model, checked; `None` if there is none.
+
+        Args:
+            config: All arguments of the backbone's constructor.
         """
 
     def error(self, file: str, problem: str) -> PresetError:

@@ -5,7 +5,11 @@ names are accepted as aliases. `EMBEDDERS` are what Keras Hub has of these famil
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+BUNDLED = Path(__file__).parents[1] / "bundled"
+"""The folder of the presets that come with this package."""
 
 
 @dataclass(frozen=True)
@@ -331,18 +335,29 @@ def find(name: str) -> RegisteredPreset | None:
     return _BY_NAME.get(name)
 
 
+def bundled_presets() -> list[str]:
+    """Returns the names of the presets that come with this package."""
+    return sorted(path.parent.name for path in BUNDLED.glob("*/config.json"))
+
+
+def all_names() -> list[str]:
+    """Returns the names of all presets that have one, in the order in which they are listed."""
+    return [*bundled_presets(), *(preset.name for preset in (*PRESETS, *EMBEDDERS))]
+
+
 def names() -> list[str]:
     """Returns all names and aliases."""
     return list(_BY_NAME)
 
 
 class FamilyPresets:
-    """The attribute `presets` of a class with a `family`: the registered presets, by name."""
+    """The attribute `presets` of a class: the registered presets of its family, or all, by name."""
 
     def __get__(self, instance: object, owner: Any) -> dict[str, RegisteredPreset]:
-        """Returns the presets of the family."""
+        """Returns the presets of the family; of all families for a class without one."""
+        family = getattr(owner, "family", None)
         return {
             preset.name: preset
             for preset in (*PRESETS, *EMBEDDERS)
-            if preset.family == owner.family
+            if family in (None, preset.family)
         }

@@ -11,6 +11,7 @@ from typing import Any
 
 from models.errors import PresetError, quoted
 from models.presets.embedding import (
+    SIMILARITIES,
     Dense,
     EmbeddingSettings,
     LayerNorm,
@@ -18,6 +19,7 @@ from models.presets.embedding import (
     Normalize,
     Pooling,
     Prompts,
+    Similarity,
 )
 from models.presets.fields import check_size, is_text
 from models.presets.preset import Preset
@@ -161,7 +163,17 @@ def embedding(preset: Preset) -> EmbeddingSettings:
         modules=steps[:-1] if ends_normalized else steps,
         token_modules=token_modules,
         dimensions=_size(preset, CONFIG, _config(preset), "truncate_dim"),
+        similarity=_similarity(preset),
     )
+
+
+def _similarity(preset: Preset) -> Similarity:
+    name = _config(preset).get("similarity_fn_name") or "cosine"
+    if name not in SIMILARITIES:
+        raise preset.error(
+            CONFIG, f"similarity_fn_name {name!r:.60} is not one of {', '.join(SIMILARITIES)}"
+        )
+    return name
 
 
 def prompts(preset: Preset) -> Prompts:

@@ -3,7 +3,7 @@
 from models.errors import UserError
 from models.families.record import Family, Packing, TokenizerKind
 from models.presets.embedding import EmbeddingSettings
-from models.presets.keras_hub_preset import EMBEDDER_POOLINGS
+from models.presets.heads import embedder
 
 EMBEDDER_FAMILIES = ("bert", "xlm_roberta")
 """The families that have a TextEmbedder in Keras Hub."""
@@ -41,8 +41,8 @@ def check_holds_embedder(
     """
     if family.name not in EMBEDDER_FAMILIES:
         problem = f"of the families {' and '.join(EMBEDDER_FAMILIES)}, not of {family.name}"
-    elif settings.pooling not in EMBEDDER_POOLINGS:
-        poolings, own = ", ".join(EMBEDDER_POOLINGS), "+".join(settings.poolings)
+    elif settings.pooling not in embedder.POOLINGS:
+        poolings, own = ", ".join(embedder.POOLINGS), "+".join(settings.poolings)
         problem = f"with the poolings {poolings}, not {own!r}"
     elif settings.modules or settings.token_modules:
         modules = ", ".join(map(str, (*settings.token_modules, *settings.modules)))

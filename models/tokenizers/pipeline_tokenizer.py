@@ -10,6 +10,7 @@ from typing_extensions import Self, override
 from models.errors import PresetError, UserError
 from models.packing import Tokens
 from models.serialization import register
+from models.text_layer import TextLayer
 from models.tokenizers.library import library_tokens
 from models.tokenizers.library_tokenizers import pipeline as pipeline_of
 from models.tokenizers.library_tokenizers import uncontrolled_pipeline
@@ -28,6 +29,8 @@ class PipelineTokenizer(Tokenizer):
         pad_token: The one that fills up rows.
         unk_token: The one for what the vocabulary cannot spell, if there is one.
         mask_token: The one that hides another in training, if there is one.
+        sequence_length: Tokens of every row that `tokenize` returns, as of a `Tokenizer`.
+        **layer: `dtype` and Keras's arguments, as of a `Tokenizer`.
 
     Raises:
         ValueError: The library cannot make a tokenizer of it, or it lacks the padding token.
@@ -42,7 +45,11 @@ class PipelineTokenizer(Tokenizer):
         pad_token: str,
         unk_token: str | None = None,
         mask_token: str | None = None,
+        sequence_length: int | None = None,
+        **layer: Any,
     ) -> None:
+        TextLayer.__init__(self, **{"dtype": "int32", **layer})
+        self.sequence_length = sequence_length
         description = json.loads(pipeline)
         self._pipeline = pipeline
         self.special_tokens = tuple(control_tokens)
@@ -100,6 +107,7 @@ class PipelineTokenizer(Tokenizer):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {
+            **super().get_config(),
             "pipeline": self._pipeline,
             "control_tokens": list(self.special_tokens),
             "pad_token": self.pad_token,

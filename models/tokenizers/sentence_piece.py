@@ -30,11 +30,10 @@ from models.tokenizers.library import (
 )
 from models.tokenizers.library_tokenizers import MODEL_SPECIALS, sentence_piece
 from models.tokenizers.tokenizer import Tokenizer
-from models.tokenizers.unigram import pieces_of
+from models.tokenizers.unigram import pieces_of, unknown_of
 
 # The first pieces of the SentencePiece model. The ids of those after them are one higher here.
 _OFFSET = 1
-_MODEL_UNKNOWN = MODEL_SPECIALS.index("<unk>")
 
 # Letters that are one character to readers with what stands before them: vowels of Thai and Lao,
 # marks of half-width kana, the letters that make up Korean syllables. And the sign for a space.
@@ -45,10 +44,11 @@ class SentencePieceTokenizer(Tokenizer):
     """Tokenizes as XLM-RoBERTa does.
 
     Args:
-        proto: A serialized SentencePiece model whose first pieces are `<unk>`, `<s>` and `</s>`,
-            or a file that holds one.
+        proto: A serialized SentencePiece model whose first pieces are `<unk>`, `<s>` and `</s>`, or
+            others of their types, or a file that holds one.
         as_transformers: Whether ids are those of transformers where they are not SentencePiece's:
             it normalizes a character with its accents or vowels as a whole, or not at all.
+        **layer: `sequence_length`, `dtype` and Keras's arguments, as of a `Tokenizer`.
 
     Raises:
         ValueError: It is not a SentencePiece model, or begins with other pieces than these.
@@ -63,25 +63,20 @@ class SentencePieceTokenizer(Tokenizer):
     special_tokens = (start_token, pad_token, end_token, unk_token, mask_token)
 
     def __init__(
-        self, proto: str | os.PathLike[str] | bytes, as_transformers: bool = False
+        self,
+        proto: str | os.PathLike[str] | bytes,
+        as_transformers: bool = False,
+        **layer: Any,
     ) -> None:
         self.as_transformers = as_transformers
         self._proto = proto if isinstance(proto, bytes) else Path(proto).read_bytes()
         check_character_maps(self._proto)
         tokens = self._pieces()
-        if (found := tuple(tokens[: len(MODEL_SPECIALS)])) != MODEL_SPECIALS:
-            raise ValueError(
-                f"the SentencePiece model must begin with {', '.join(MODEL_SPECIALS)}, not with "
-                f"{', '.join(found)}"
-            )
+        self._model_unknown = unknown_of(self._proto)
         first = (self.start_token, self.pad_token, self.end_token, self.unk_token)
-        super().__init__([*first, *tokens[len(MODEL_SPECIALS) :], self.mask_token])
+        super().__init__([*first, *tokens[len(MODEL_SPECIALS) :], self.mask_token], **layer)
         self.start_token_id = self._ids[self.start_token]
         self.end_token_id = self._ids[self.end_token]
-        has_library = importing.has_tensorflow_text()
-        # Then a control piece is marked as a piece of text.
-        if has_library and (self._encode([self.start_token]).ids < self.unk_token_id).any():
-            raise ValueError("the SentencePiece model lets texts spell <s>")
 
     def _pieces(self) -> list[str]:
         """Returns the pieces of the model, which tensorflow-text checks if it is installed."""
@@ -101,7 +96,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     def settings(self) -> dict[str, Any]:
         """Returns the arguments that Keras Hub's tokenizer takes besides the vocabulary."""
-        return {"proto": None, "sequence_length": None, "add_bos": False, "add_eos": False}
+        return {"proto": None, "add_bos": False, "add_eos": False}
 
     def assets(self) -> dict[str, bytes]:
         """Returns the model as a file of a preset, content by path."""
@@ -115,7 +110,8 @@ class SentencePieceTokenizer(Tokenizer):
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` creates a tokenizer from: the model in base64, for JSON."""
         proto = base64.b64encode(self._proto).decode()
-        return {"proto": proto, "as_transformers": self.as_transformers}
+        own = {"proto": proto, "as_transformers": self.as_transformers}
+        return {**super().get_config(), **own}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -166,7 +162,7 @@ class SentencePieceTokenizer(Tokenizer):
             self._load()
             ragged = self._model.tokenize(tf.constant(strings, tf.string))
         ids = ragged.flat_values.numpy() + _OFFSET
-        ids[ids == _MODEL_UNKNOWN + _OFFSET] = self.unk_token_id
+        ids[ids == self._model_unknown + _OFFSET] = self.unk_token_id
         return Tokens(ids, ragged.row_splits.numpy())
 
     def spell(self, token_ids: Sequence[int]) -> str:
@@ -176,7 +172,7 @@ class SentencePieceTokenizer(Tokenizer):
         for token_id in token_ids:
             self.id_to_token(token_id)  # raises if there is none
             if token_id == self.unk_token_id:
-                ids.append(_MODEL_UNKNOWN)
+                ids.append(self._model_unknown)
             elif token_id not in silent:
                 ids.append(token_id - _OFFSET)
         tf = importing.tensorflow()

@@ -4,7 +4,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,19 +17,21 @@ from models.families.record import TokenizerKind
 from models.inputs import as_texts, as_token_ids
 from models.packing import Tokens
 from models.presets import keras_hub
+from models.presets.fields import check_size
 from models.presets.keras_hub_preset import TOKENIZER, classes
 from models.presets.lookup import open_preset
 from models.presets.preset import Preset
+from models.text_layer import TextLayer, is_in_grain
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 
-class Tokenizer(FamilyMember, ABC):
+class Tokenizer(FamilyMember, TextLayer, ABC):
     """Tokenizes text into the ids of a vocabulary, without special tokens.
 
-    A text that spells a special token, such as `"[SEP]"`, is tokenized like any other text. A
-    subclass calls this constructor with its vocabulary.
+    A text that spells a special token, such as `"[SEP]"`, is tokenized like any other text, unless
+    a subclass is told otherwise. A subclass calls this constructor with its vocabulary.
 
     >>> tokenizer = BertTokenizer.from_preset("sentiment_tiny_en")
     >>> tokenizer("A fine day.").numpy().tolist()
@@ -39,27 +41,48 @@ class Tokenizer(FamilyMember, ABC):
 
     Args:
         tokens: The tokens in the order of their ids.
+        sequence_length: Tokens of every row that `tokenize` returns: longer ones are cut, shorter
+            ones filled up with the padding token. Rows have their own lengths if `None`.
+        dtype: What `tokenize` returns, an integer type for ids, or `string` for tokens.
+        **layer: Keras's arguments: `name`, `trainable`.
 
     Raises:
-        ValueError: The vocabulary lacks a special token or holds a token twice.
+        ValueError: The vocabulary lacks a special token or holds a token twice; or the length or
+            the type is none.
     """
 
+    part = "Tokenizer"
     kind: ClassVar[TokenizerKind]
     special_tokens: tuple[str, ...]
     """The tokens that no text is tokenized into, except `unk_token`."""
+    optional_tokens: ClassVar[frozenset[str]] = frozenset()
+    """Those of them that a vocabulary may lack."""
     unk_token: str | None
     pad_token: str
     mask_token: str | None
     unk_token_id: int | None
     mask_token_id: int | None
 
-    def __init__(self, tokens: Sequence[str]) -> None:
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        sequence_length: int | None = None,
+        dtype: Any = "int32",
+        **layer: Any,
+    ) -> None:
+        super().__init__(dtype=dtype, **layer)
+        if sequence_length is not None:
+            check_size("sequence_length", sequence_length)
+        if not self.compute_dtype.startswith(("int", "uint", "string")):
+            raise ValueError(f"dtype must be an integer type or string, not {self.compute_dtype!r}")
+        self.sequence_length = sequence_length
         self._tokens = list(tokens)
         self._ids = {token: index for index, token in enumerate(self._tokens)}
         if len(self._ids) != len(self._tokens):
             twice = next(t for i, t in enumerate(self._tokens) if self._ids[t] != i)
             raise ValueError(f"the vocabulary holds {twice!r} twice")
-        if missing := [token for token in self.special_tokens if token not in self._ids]:
+        needed = [token for token in self.special_tokens if token not in self.optional_tokens]
+        if missing := [token for token in needed if token not in self._ids]:
             raise ValueError(f"the vocabulary lacks {', '.join(missing)}")
         self.unk_token_id = self._ids.get(str(self.unk_token))
         self.pad_token_id = self._ids[self.pad_token]
@@ -67,7 +90,7 @@ class Tokenizer(FamilyMember, ABC):
 
     @classmethod
     def from_preset(cls, preset: str | Path | Preset, **overrides: Any) -> Self:
-        """Creates the tokenizer of a preset.
+        """Creates the tokenizer of a preset; `Tokenizer` finds the family and the kind.
 
         Args:
             preset: A preset's name or folder.
@@ -76,6 +99,10 @@ class Tokenizer(FamilyMember, ABC):
         Raises:
             PresetError: There is no such preset, or its files are invalid.
         """
+        if not hasattr(cls, "family"):
+            from models.tokenizers.of_preset import tokenizer_of
+
+            return cast("Self", tokenizer_of(open_preset(preset), **overrides))
         preset = open_preset(preset, cls.family)
         if preset.tokenizer_kind != cls.kind:
             raise PresetError(
@@ -112,9 +139,10 @@ class Tokenizer(FamilyMember, ABC):
 
     def description(self) -> dict[str, Any]:
         """Returns the content of `tokenizer.json`."""
-        config = {"config_file": TOKENIZER, **self.settings()}
+        length = {"sequence_length": self.sequence_length}
+        config = {"config_file": TOKENIZER, **length, **self.settings()}
         return keras_hub.description(
-            self.family, classes(self.record)[TOKENIZER][0], config, dtype="int32"
+            self.family, classes(self.record)[TOKENIZER][0], config, dtype=self.compute_dtype
         )
 
     @abstractmethod
@@ -125,14 +153,9 @@ class Tokenizer(FamilyMember, ABC):
     def assets(self) -> Mapping[str, bytes]:
         """Returns the vocabulary as the files of a preset, content by path."""
 
-    @abstractmethod
     def get_config(self) -> dict[str, Any]:
-        """Returns what `from_config` creates a tokenizer from."""
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Creates a tokenizer from what `get_config` returned."""
-        return cls(**config)
+        """Returns what `from_config` creates a tokenizer from, the vocabulary with it, for JSON."""
+        return {**super().get_config(), "sequence_length": self.sequence_length}
 
     @abstractmethod
     def encode(self, texts: pa.Array | Sequence[str]) -> Tokens:
@@ -142,23 +165,49 @@ class Tokenizer(FamilyMember, ABC):
             texts: Strings `[rows]`, none of them null.
         """
 
+    @property
+    def special_token_ids(self) -> list[int]:
+        """Ids of the special tokens but `unk_token`: those that training leaves alone."""
+        known = [token for token in self.special_tokens if token in self._ids]
+        return [self._ids[token] for token in known if token != self.unk_token]
+
     @abstractmethod
     def spell(self, token_ids: Sequence[int]) -> str:
         """Returns the text that the ids of one text spell."""
 
-    def detokenize(self, token_ids: Any) -> str | list[str]:
+    @importing.unconverted
+    def detokenize(self, token_ids: Any) -> Any:
         """Returns the text that ids spell, or the texts of a batch.
 
         Args:
             token_ids: Integers `[tokens]`, or a batch of rows of them: a list, NumPy array, tensor
-                or ragged tensor, such as `tokenize` returns.
+                or ragged tensor, such as `tokenize` returns. It may be symbolic, as in
+                `tf.data.Dataset.map`.
+
+        Returns:
+            A string or a list of them; a symbolic tensor of strings for what is symbolic.
 
         Raises:
             IndexError: No token has one of the ids.
         """
+        if importing.is_tracing():
+            return self._symbolic_texts(token_ids)
         rows, is_single = as_token_ids(token_ids)
         texts = [self.spell(row) for row in rows]
         return texts[0] if is_single else texts
+
+    def _symbolic_texts(self, token_ids: Any) -> "tf.Tensor":
+        tf = importing.tensorflow()
+        is_ragged = hasattr(token_ids, "row_splits")
+        parts = [token_ids.flat_values, token_ids.row_splits] if is_ragged else [token_ids]
+
+        def eager(ids: Any, *splits: Any) -> Any:
+            rows = tf.RaggedTensor.from_row_splits(ids, *splits) if splits else ids
+            return tf.constant(self.detokenize(rows), tf.string)
+
+        texts = tf.py_function(eager, parts, tf.string)
+        texts.set_shape([] if token_ids.shape.rank == 1 else [None])
+        return texts
 
     def vocabulary_size(self) -> int:
         """Returns the number of ids."""
@@ -186,41 +235,58 @@ class Tokenizer(FamilyMember, ABC):
         return token_id
 
     @importing.unconverted
-    def tokenize(self, inputs: str | Sequence[str]) -> "tf.Tensor | tf.RaggedTensor":
-        """Returns token ids.
+    def tokenize(self, inputs: Any) -> Any:
+        """Returns token ids, or tokens if the `dtype` is `string`.
 
         Args:
             inputs: A text, or a batch of texts. A tensor of strings may be symbolic, as in
                 `tf.data.Dataset.map`.
 
         Returns:
-            int32 `[tokens]` for a text, a ragged int32 `[batch, tokens]` for a batch, as tensors
-            of TensorFlow.
+            `[tokens]` for a text, a ragged `[batch, tokens]` for a batch, as tensors of TensorFlow;
+            `[sequence_length]` and `[batch, sequence_length]` with such a length. Within Grain,
+            NumPy's arrays, a list of them for a ragged batch.
         """
-        tf = importing.tensorflow()
         if importing.is_tracing():
-            return self._symbolic_tokens(tf.convert_to_tensor(inputs))
+            return self._symbolic_tokens(importing.tensorflow().convert_to_tensor(inputs))
+        values, splits, is_single = self._values(inputs)
+        if is_in_grain():
+            rows = [values] if is_single else np.split(values, splits[1:-1])
+            return rows[0] if is_single else np.stack(rows) if self.sequence_length else rows
+        tf = importing.tensorflow()
+        if is_single:
+            return tf.constant(values)
+        if self.sequence_length is not None:
+            return tf.reshape(tf.constant(values), [-1, self.sequence_length])
+        return tf.RaggedTensor.from_row_splits(values, splits)
+
+    def call(self, inputs: Any) -> Any:
+        """Does the same as `tokenize`."""
+        return self.tokenize(inputs)
+
+    def _values(self, inputs: Any) -> tuple[np.ndarray, np.ndarray, bool]:
+        """Returns what `tokenize` does as flat values, their splits, and whether it was a text."""
         texts, is_single = as_texts(inputs)
         tokens = self.encode(texts)
-        if is_single:
-            return tf.constant(tokens.ids)
-        return tf.RaggedTensor.from_row_splits(tokens.ids, tokens.splits)
+        if self.sequence_length is not None:
+            tokens = tokens.filled(self.sequence_length, self.pad_token_id)
+        if self.compute_dtype == "string":
+            names = [self.id_to_token(token_id) for token_id in tokens.ids.tolist()]
+            return np.array(names, object), tokens.splits, is_single
+        return tokens.ids.astype(self.compute_dtype), tokens.splits, is_single
 
     def _symbolic_tokens(self, texts: "tf.Tensor") -> "tf.Tensor | tf.RaggedTensor":
         tf = importing.tensorflow()
+        length = self.sequence_length
 
         def eager(texts: Any) -> tuple[np.ndarray, np.ndarray]:
-            tokens = self.encode(as_texts(texts)[0])
-            return tokens.ids, tokens.splits
+            return self._values(texts)[:2]
 
-        ids, splits = tf.py_function(eager, [texts], [tf.int32, tf.int64])
-        ids.set_shape([None])
+        values, splits = tf.py_function(eager, [texts], [tf.as_dtype(self.compute_dtype), tf.int64])
+        values.set_shape([None if length is None or texts.shape.rank else length])
         if texts.shape.rank == 0:
-            return ids
+            return values
+        if length is not None:
+            return tf.reshape(values, [-1, length])
         splits.set_shape([None])
-        return tf.RaggedTensor.from_row_splits(ids, splits, validate=False)
-
-    @importing.unconverted
-    def __call__(self, inputs: str | Sequence[str]) -> "tf.Tensor | tf.RaggedTensor":
-        """Does the same as `tokenize`."""
-        return self.tokenize(inputs)
+        return tf.RaggedTensor.from_row_splits(values, splits, validate=False)

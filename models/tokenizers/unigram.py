@@ -6,7 +6,8 @@ fields are needed.
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from models.tokenizers.protobuf import byte_fields, bytes_field, fields, float_field, number_field
@@ -54,27 +55,55 @@ def sentence_piece_model(pieces: Iterable[tuple[str, float]], characters: bytes)
     return b"".join(model) + bytes_field(_NORMALIZER, bytes_field(_CHARACTERS, characters))
 
 
-def pieces_of(model: bytes) -> list[tuple[str, float, int]]:
+def pieces_of(model: bytes, most: int | None = None) -> list[tuple[str, float, int]]:
     """Returns the pieces of a serialized SentencePiece model: text, score and type.
+
+    Args:
+        model: The model.
+        most: How many pieces to read, the first ones; all if `None`.
 
     Raises:
         ValueError: It is not such a model.
     """
-    pieces = []
     try:
-        for field, message in byte_fields(model):
-            if field == _PIECES:
-                piece = dict(fields(message))
-                text, score, kind = (piece.get(number) for number in (_PIECE, _SCORE, _TYPE))
-                if not isinstance(text, bytes) or not isinstance(score or 0.0, (int, float)):
-                    raise ValueError(text)
-                number = kind if isinstance(kind, int) else NORMAL
-                pieces.append((text.decode(), float(score or 0.0), number))
+        pieces = list(islice(_each_piece(model), most))
     except (IndexError, struct.error, ValueError):
         raise ValueError("not a SentencePiece model") from None
     if not pieces:
         raise ValueError("not a SentencePiece model: it has no pieces")
     return pieces
+
+
+def _each_piece(model: bytes) -> Iterator[tuple[str, float, int]]:
+    for field, message in byte_fields(model):
+        if field == _PIECES:
+            piece = dict(fields(message))
+            text, score, kind = (piece.get(number) for number in (_PIECE, _SCORE, _TYPE))
+            if not isinstance(text, bytes) or not isinstance(score or 0.0, (int, float)):
+                raise ValueError(text)
+            number = kind if isinstance(kind, int) else NORMAL
+            yield text.decode(), float(score or 0.0), number
+
+
+def unknown_of(model: bytes) -> int:
+    """Returns the place of the piece for what a serialized model cannot spell.
+
+    Raises:
+        ValueError: It is not such a model, or the first pieces, whose places in XLM-R's vocabulary
+            others take, are not this one and two that no text is spelled with.
+    """
+    first = pieces_of(model, len(_SPECIALS))
+    kinds = [kind for _, _, kind in first]
+    expected, found = [name for name, _ in _SPECIALS], [text for text, _, _ in first]
+    if sorted(kinds) != sorted(kind for _, kind in _SPECIALS):
+        texts = (NORMAL, USER_DEFINED)
+        if spelled := [text for text, _, kind in first if text in expected and kind in texts]:
+            raise ValueError(f"the SentencePiece model lets texts spell {spelled[0]}")
+        raise ValueError(
+            f"the SentencePiece model must begin with {', '.join(expected)}, not with "
+            f"{', '.join(found)}"
+        )
+    return kinds.index(_UNKNOWN)
 
 
 def character_map_of(model: bytes) -> bytes:

@@ -21,6 +21,7 @@ from models.tokenizers.library import (
     unsettled,
 )
 from models.tokenizers.library_tokenizers import wordpiece
+from models.tokenizers.spelled import encode_spelled
 from models.tokenizers.tokenizer import Tokenizer
 from models.tokenizers.wordpiece import WordPiece
 
@@ -35,6 +36,8 @@ class WordPieceTokenizer(Tokenizer):
         strip_accents: Whether to strip their accents; same as `lowercase` if `None`.
         as_transformers: Whether ids are those of transformers where they are not Google's: it
             deletes private characters, and lowercases a sigma at the end of a word like any other.
+        special_tokens_in_strings: Whether a text may spell a special token.
+        **layer: `sequence_length`, `dtype` and Keras's arguments, as of a `Tokenizer`.
 
     Raises:
         ValueError: The vocabulary lacks a special token, holds a token twice, or holds one that is
@@ -46,6 +49,7 @@ class WordPieceTokenizer(Tokenizer):
     cls_token = "[CLS]"
     sep_token = "[SEP]"
     pad_token = "[PAD]"
+    start_token, end_token = cls_token, sep_token
     mask_token = "[MASK]"
     special_tokens = (unk_token, cls_token, sep_token, pad_token, mask_token)
 
@@ -55,10 +59,13 @@ class WordPieceTokenizer(Tokenizer):
         lowercase: bool = False,
         strip_accents: bool | None = None,
         as_transformers: bool = False,
+        special_tokens_in_strings: bool = False,
+        **layer: Any,
     ) -> None:
         if isinstance(vocabulary, (str, os.PathLike)):
             vocabulary = read_lines(Path(vocabulary))
-        super().__init__(vocabulary)
+        super().__init__(vocabulary, **layer)
+        self.special_tokens_in_strings = special_tokens_in_strings
         self.lowercase = lowercase
         self.strip_accents = lowercase if strip_accents is None else strip_accents
         self.as_transformers = as_transformers
@@ -70,27 +77,26 @@ class WordPieceTokenizer(Tokenizer):
                 )
         if not any(token.removeprefix("##").isalnum() for token in self._tokens):
             _ = self._wordpiece  # which raises an error if no text can be spelled
-        self.cls_token_id = self._ids[self.cls_token]
-        self.sep_token_id = self._ids[self.sep_token]
+        self.cls_token_id = self.start_token_id = self._ids[self.cls_token]
+        self.sep_token_id = self.end_token_id = self._ids[self.sep_token]
 
     def settings(self) -> dict[str, Any]:
         """Returns the arguments that Keras Hub's tokenizer takes besides the vocabulary."""
         return {
             "vocabulary": None,
-            "sequence_length": None,
             "lowercase": self.lowercase,
             "strip_accents": self.strip_accents,
             "split": True,
             "suffix_indicator": "##",
             "oov_token": self.unk_token,
             "special_tokens": None,
-            "special_tokens_in_strings": False,
+            "special_tokens_in_strings": self.special_tokens_in_strings,
         }
 
     def description(self) -> dict[str, Any]:
         """Returns the content of `tokenizer.json`."""
         description = super().description()
-        own = {}
+        own = {"special_tokens_in_strings": True} if self.special_tokens_in_strings else {}
         if self.strip_accents != self.lowercase:
             # Keras Hub's own setting is no guide: in its presets of models that were trained on
             # texts without accents, it says that accents are kept.
@@ -106,10 +112,12 @@ class WordPieceTokenizer(Tokenizer):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {
+            **super().get_config(),
             "vocabulary": self.get_vocabulary(),
             "lowercase": self.lowercase,
             "strip_accents": self.strip_accents,
             "as_transformers": self.as_transformers,
+            "special_tokens_in_strings": self.special_tokens_in_strings,
         }
 
     @cached_property
@@ -128,6 +136,11 @@ class WordPieceTokenizer(Tokenizer):
         Raises:
             UserError: tensorflow-text is not installed, and a text needs it.
         """
+        if not self.special_tokens_in_strings:
+            return self._encode(texts)
+        return encode_spelled(texts, {t: self._ids[t] for t in self.special_tokens}, self._encode)
+
+    def _encode(self, texts: pa.Array | Sequence[str]) -> Tokens:
         if not self.as_transformers and importing.has_tensorflow_text():
             return self._wordpiece.encode(texts)
         pattern = unsettled(without=("Σ",)) if self.lowercase else unsettled()

@@ -1,6 +1,6 @@
 """Batches of packed rows for training and evaluation, each padded to its longest row."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -9,7 +9,7 @@ import numpy as np
 from models import backends
 from models.inputs import as_segments
 from models.packing import Tokens
-from models.preprocessor import Preprocessor
+from models.preprocessors.preprocessor import Preprocessor
 from models.presets.fields import check_size
 from models.training.lengths import length_ladder, padded_length
 
@@ -18,8 +18,8 @@ from models.training.lengths import length_ladder, padded_length
 _BATCHES_SORTED_TOGETHER = 50
 
 
-# Rows per batch unless the caller says otherwise.
-_BATCH_SIZE = 32
+BATCH_SIZE = 32
+"""Rows per batch unless the caller says otherwise."""
 
 
 class Batches(keras.utils.PyDataset):
@@ -29,6 +29,7 @@ class Batches(keras.utils.PyDataset):
         num_batches: Batches in an epoch.
         order: Begins an epoch: returns the indices of each batch's rows.
         make: Makes a batch of its rows: features, or a tuple of features and targets.
+        targets_vary: Whether batches differ in the width of their targets too.
     """
 
     def __init__(
@@ -36,8 +37,11 @@ class Batches(keras.utils.PyDataset):
         num_batches: int,
         order: Callable[[], list[np.ndarray]],
         make: Callable[[np.ndarray], Any],
+        *,
+        targets_vary: bool = False,
     ) -> None:
         super().__init__()
+        self.targets_vary = targets_vary
         self._num_batches = num_batches
         self._order = order
         self._rows: list[np.ndarray] = []
@@ -61,6 +65,44 @@ class Batches(keras.utils.PyDataset):
         return map(self.make, self._rows)
 
 
+class PreprocessedBatches(keras.utils.PyDataset):
+    """The batches of another, of whose texts a preprocessor makes a model's inputs.
+
+    Args:
+        batches: Batches of texts, of texts and targets, or with weights; those whose inputs are a
+            dict stay as they are.
+        preprocessor: Turns texts, and what belongs to them, into what the model takes.
+    """
+
+    def __init__(
+        self, batches: keras.utils.PyDataset, preprocessor: Callable[[Any, Any, Any], Any]
+    ) -> None:
+        super().__init__(batches.workers, batches.use_multiprocessing, batches.max_queue_size)
+        self._batches = batches
+        self._preprocessor = preprocessor
+
+    @property
+    def num_batches(self) -> int | None:
+        """Batches in an epoch; `None` if there is no end."""
+        return self._batches.num_batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, index: int) -> Any:
+        batch = self._batches[index]
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+        return batch if isinstance(x, dict) else self._preprocessor(x, y, sample_weight)
+
+    def on_epoch_begin(self) -> None:
+        """Tells the batches that an epoch begins."""
+        self._batches.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        """Tells the batches that an epoch has ended."""
+        self._batches.on_epoch_end()
+
+
 def dataset_of(
     x: Any,
     targets: Sequence[Any],
@@ -72,8 +114,8 @@ def dataset_of(
     """Returns batches of a classifier's inputs; those of texts are padded to their longest row.
 
     Args:
-        x: Texts, a tuple of first and second texts, a dataset of batches, or, without a
-            preprocessor, the backbone's inputs. A `keras.utils.PyDataset` has such inputs too.
+        x: Texts, a tuple of first and second texts, batches in a `tf.data.Dataset` or a
+            `keras.utils.PyDataset`, or, without a preprocessor, the backbone's inputs.
         targets: Arrays `[rows, …]`, such as classes and weights; ignored if `x` is a dataset.
         preprocessor: Turns texts into the backbone's inputs.
         batch_size: Rows per batch; 32 if `None`, ignored if `x` is a dataset.
@@ -86,22 +128,39 @@ def dataset_of(
     Raises:
         ValueError: There are no rows, or not as many targets as texts.
     """
-    if isinstance(x, keras.utils.PyDataset):
-        return x
-    if is_dataset(x):
-        spec = x.element_spec
-        is_ready = isinstance(spec[0] if isinstance(spec, tuple) else spec, dict)
-        return x if is_ready else x.map(preprocessor).prefetch(1)
-    batch_size = _BATCH_SIZE if batch_size is None else check_size("batch_size", batch_size)
+    if (ready := ready_batches(x, preprocessor)) is not None:
+        return ready
+    batch_size = BATCH_SIZE if batch_size is None else check_size("batch_size", batch_size)
     arrays = [np.asarray(target) for target in targets]
     random = random_generator()
     if preprocessor is None:
-        features = {name: keras.ops.convert_to_numpy(values) for name, values in x.items()}
-        check_targets(arrays, len(next(iter(features.values()))))
-        return _array_batches(features, arrays, batch_size, random if shuffle else None)
+        return feature_batches(x, arrays, batch_size, random if shuffle else None)
     tokens, _ = preprocessor.encode(*as_segments(x)[0])
     check_targets(arrays, len(tokens))
     return token_batches(tokens, arrays, preprocessor, batch_size, random, shuffle, token_dropout)
+
+
+def ready_batches(x: Any, preprocessor: Callable[..., Any] | None) -> Any:
+    """Returns what was given as batches, with their texts made into inputs; `None` if it was not.
+
+    Args:
+        x: A `tf.data.Dataset`, a `keras.utils.PyDataset`, or anything else.
+        preprocessor: Makes inputs of texts; leaves them as they are if `None`.
+    """
+    if isinstance(x, keras.utils.PyDataset):
+        if preprocessor is None or isinstance(x, Batches):
+            return x
+        return PreprocessedBatches(x, preprocessor)
+    if not is_dataset(x):
+        return None
+    spec = x.element_spec
+    is_ready = isinstance(spec[0] if isinstance(spec, tuple) else spec, dict)
+    return x if is_ready or preprocessor is None else x.map(preprocessor).prefetch(1)
+
+
+def are_batches(x: Any) -> bool:
+    """Returns whether data is given as batches."""
+    return is_dataset(x) or isinstance(x, keras.utils.PyDataset)
 
 
 def is_dataset(x: Any) -> bool:
@@ -114,13 +173,28 @@ def is_empty(data: Any) -> bool:
     return bool(data.cardinality() == 0) if is_dataset(data) else len(data) == 0
 
 
-def _array_batches(
-    features: dict[str, np.ndarray],
-    targets: list[np.ndarray],
-    batch_size: int,
-    random: np.random.Generator | None,
+def feature_batches(
+    x: Any, targets: list[np.ndarray], batch_size: int, random: np.random.Generator | None
 ) -> Any:
-    """Returns batches of features that are ready, shuffled if there is a `random` to do it."""
+    """Returns batches of features that are ready.
+
+    Args:
+        x: A dict of arrays, `[rows, …]`.
+        targets: Arrays `[rows, …]`.
+        batch_size: Rows per batch.
+        random: Shuffles the rows; they stay in their order if `None`.
+
+    Raises:
+        TypeError: It is no such dict.
+        ValueError: There are no rows, or not as many targets.
+    """
+    if not isinstance(x, Mapping):
+        raise TypeError(
+            "without a preprocessor a model takes its inputs, a dict of token_ids, padding_mask "
+            f"and so on, and not a {type(x).__name__}"
+        )
+    features = {name: keras.ops.convert_to_numpy(values) for name, values in x.items()}
+    check_targets(targets, len(next(iter(features.values()))))
     num_rows = len(next(iter(features.values())))
 
     def order() -> list[np.ndarray]:
@@ -172,15 +246,7 @@ def token_batches(
         raise ValueError(f"token_dropout={token_dropout}: the tokenizer has no mask token")
 
     def order() -> list[np.ndarray]:
-        rows = np.arange(len(tokens))
-        if not shuffle:
-            return _cut(rows, batch_size)
-        random.shuffle(rows)
-        chunks = _cut(rows, batch_size * _BATCHES_SORTED_TOGETHER)
-        rows = np.concatenate([c[np.argsort(lengths[c], kind="stable")] for c in chunks])
-        batches = _cut(rows, batch_size)
-        random.shuffle(batches)
-        return batches
+        return row_order(lengths, batch_size, random if shuffle else None)
 
     ladder: tuple[int, ...] = ()
     if backends.compiles_each_shape():
@@ -196,6 +262,27 @@ def token_batches(
         return (features, *(target[rows] for target in targets)) if targets else features
 
     return backends.fed(Batches(-(-len(tokens) // batch_size), order, make))
+
+
+def row_order(
+    lengths: np.ndarray, batch_size: int, random: np.random.Generator | None
+) -> list[np.ndarray]:
+    """Returns the indices of the rows of each batch of an epoch; shuffled ones are of like lengths.
+
+    Args:
+        lengths: int64 `[rows]`: tokens in each row.
+        batch_size: Rows per batch.
+        random: Shuffles the rows; they stay in their order if `None`.
+    """
+    rows = np.arange(len(lengths))
+    if random is None:
+        return _cut(rows, batch_size)
+    random.shuffle(rows)
+    chunks = _cut(rows, batch_size * _BATCHES_SORTED_TOGETHER)
+    rows = np.concatenate([c[np.argsort(lengths[c], kind="stable")] for c in chunks])
+    batches = _cut(rows, batch_size)
+    random.shuffle(batches)
+    return batches
 
 
 def check_targets(targets: Sequence[np.ndarray], num_rows: int) -> None:
@@ -217,9 +304,11 @@ def split_off(parts: tuple[Any, Any, Any], share: float) -> list[tuple[Any, Any,
     Raises:
         ValueError: The rows are in a dataset, or one of the two splits would be empty.
     """
-    if is_dataset(parts[0]) or parts[1] is None:
+    x, y, weights = parts
+    if are_batches(x):
         raise ValueError("validation_split takes texts and classes, not a dataset")
-    num_rows = len(parts[1])
+    first = next(iter(x.values())) if isinstance(x, dict) else x[0] if isinstance(x, tuple) else x
+    num_rows = len(first if y is None else y)
     at = int(num_rows * (1 - share))
     if not 0 < at < num_rows:
         raise ValueError(f"validation_split={share} of {num_rows} rows leaves none on one side")
@@ -231,7 +320,6 @@ def split_off(parts: tuple[Any, Any, Any], share: float) -> list[tuple[Any, Any,
             return tuple(values[rows] for values in part)
         return None if part is None else part[rows]
 
-    x, y, weights = parts
     both = slice(at), slice(at, None)
     return [(cut(x, rows), cut(y, rows), cut(weights, rows)) for rows in both]
 

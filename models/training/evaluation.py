@@ -9,7 +9,15 @@ CALIBRATION_BINS = 10
 """Bins of equal width, as in Guo et al. (2017, *On Calibration of Modern Neural Networks*)."""
 
 CONFUSED_LABELS = 100
-"""Maximum number of labels for a confusion matrix, whose size is the square of their number."""
+"""Most labels in a confusion matrix, whose size is the square of their number."""
+
+CONFUSED_PAIRS = 50
+"""Most pairs of labels that are listed as confused."""
+
+SAMPLED_ROWS = 500
+"""Most rows whose numbers are kept beside what was predicted."""
+
+_RESIDUAL_BINS = 20
 
 _DRAWS = 500
 """Bootstrap samples, enough for a 95% interval to within a percent."""
@@ -67,9 +75,10 @@ def evaluate_classes(
         labels: Names of the classes.
 
     Returns:
-        `accuracy`, `macro_f1`, `labels` (precision, recall, F1 and rows of each), `calibration`,
-        and, for up to `CONFUSED_LABELS` labels, `confusion` (a list for each true label, with a
-        number for each predicted one).
+        `accuracy`, `macro_f1`, `labels` (as `_by_label` has them), `calibration`, `confusion` (a
+        list for each true label, with a number for each predicted one) and `confused` (the pairs
+        that are confused most: `label`, `predicted` and `rows`). Of more than `CONFUSED_LABELS`
+        labels, the matrix is of those with the most rows, named by `confusion_labels`.
     """
     predicted = probabilities.argmax(axis=1)
     num_labels = len(labels)
@@ -77,16 +86,41 @@ def evaluate_classes(
         np.bincount(rows, minlength=num_labels)
         for rows in (classes[classes == predicted], predicted, classes)
     )
-    confusion = {}
-    if num_labels <= CONFUSED_LABELS:
-        confusion["confusion"] = confusion_matrix(classes, predicted, num_labels).tolist()
     return {
         "accuracy": _rounded(accuracy(classes, predicted)),
         "macro_f1": _rounded(macro_f1(classes, predicted)),
         "labels": _by_label(labels, hits, found, there),
-        **confusion,
+        **_confusion(classes, predicted, there, labels),
         "calibration": calibration(probabilities.max(axis=1), classes == predicted),
     }
+
+
+def _confusion(
+    classes: np.ndarray, predicted: np.ndarray, there: np.ndarray, labels: Sequence[str]
+) -> dict[str, Any]:
+    """Returns the matrix of the labels with the most rows, and the pairs confused most."""
+    found: dict[str, Any] = {}
+    chosen = np.sort(np.argsort(-there, kind="stable")[:CONFUSED_LABELS])
+    if len(labels) > len(chosen):
+        found["confusion_labels"] = [labels[index] for index in chosen]
+    place = np.full(len(labels), -1)
+    place[chosen] = np.arange(len(chosen))
+    is_in = (place[classes] >= 0) & (place[predicted] >= 0)
+    cells = confusion_matrix(place[classes[is_in]], place[predicted[is_in]], len(chosen))
+    found["confusion"] = cells.tolist()
+    is_wrong = classes != predicted
+    pairs, counts = np.unique(
+        np.stack([classes[is_wrong], predicted[is_wrong]]), axis=1, return_counts=True
+    )
+    found["confused"] = [
+        {
+            "label": labels[pairs[0, pair]],
+            "predicted": labels[pairs[1, pair]],
+            "rows": int(counts[pair]),
+        }
+        for pair in np.argsort(-counts, kind="stable")[:CONFUSED_PAIRS]
+    ]
+    return found
 
 
 def evaluate_label_sets(
@@ -101,8 +135,8 @@ def evaluate_label_sets(
         threshold: Lowest probability at which a row has a label.
 
     Returns:
-        `micro_f1`, `macro_f1`, `exact` (the share of rows with every label right), `labels`
-        (precision, recall, F1 and rows of each) and `calibration`.
+        `micro_f1`, `macro_f1`, `exact` (the share of rows with every label right), `labels` (as
+        `_by_label` has them) and `calibration`.
     """
     predicted, right = probabilities >= threshold, targets > 0
     hits, found, there = ((a).sum(axis=0) for a in (predicted & right, predicted, right))
@@ -120,7 +154,9 @@ def evaluate_numbers(predicted: np.ndarray, targets: np.ndarray) -> dict[str, An
 
     Returns:
         `rmse`, `mae`, `r2` (the share of the variance that is explained), `pearson` and `spearman`
-        (how well the order is right); the last three are 0 where all numbers are equal.
+        (how well the order is right); the last three are 0 where all numbers are equal. Also
+        `sample`, pairs of a true and a predicted number, and `residuals`, a histogram of what was
+        predicted minus what is true: the `edges` of its bins and their `rows`.
     """
     variance = float(np.var(targets))
     rmse = -negative_rmse(targets, predicted)
@@ -130,6 +166,28 @@ def evaluate_numbers(predicted: np.ndarray, targets: np.ndarray) -> dict[str, An
         "r2": _rounded(1 - rmse**2 / variance) if variance else 0.0,
         "pearson": _correlation(targets, predicted),
         "spearman": _correlation(_ranks(targets), _ranks(predicted)),
+        "sample": _sample(targets, predicted),
+        "residuals": _histogram(predicted - targets),
+    }
+
+
+def _sample(targets: np.ndarray, predicted: np.ndarray) -> list[list[float]]:
+    """Returns a true and a predicted number of each of some rows, chosen by chance."""
+    rows = np.arange(len(targets))
+    if len(rows) > SAMPLED_ROWS:
+        rows = np.sort(np.random.default_rng(0).choice(rows, SAMPLED_ROWS, replace=False))
+    return [[_rounded(targets[row]), _rounded(predicted[row])] for row in rows]
+
+
+def _histogram(numbers: np.ndarray) -> dict[str, Any]:
+    """Returns how many numbers are between equally distant edges; one bin if all are alike."""
+    low, high = float(numbers.min()), float(numbers.max())
+    is_spread = high - low > 1e-4 * max(abs(low), abs(high))
+    bins = _RESIDUAL_BINS if is_spread else 1
+    places = (numbers - low) / (high - low if is_spread else 1) * bins
+    return {
+        "edges": [_rounded(edge) for edge in np.linspace(low, high, bins + 1)],
+        "rows": np.bincount(np.minimum(places.astype(int), bins - 1), minlength=bins).tolist(),
     }
 
 
@@ -205,6 +263,7 @@ def _f1(hits: Any, found: Any, there: Any) -> Any:
 def _by_label(
     labels: Sequence[str], hits: np.ndarray, found: np.ndarray, there: np.ndarray
 ) -> dict[str, dict[str, float]]:
+    """Returns `precision`, `recall`, `f1`, `rows` and `predicted` (how many got it) of labels."""
     precision = hits / np.maximum(found, 1)
     recall = hits / np.maximum(there, 1)
     return {
@@ -213,6 +272,7 @@ def _by_label(
             "recall": _rounded(recall[index]),
             "f1": _rounded(_f1(hits, found, there)[index]),
             "rows": int(there[index]),
+            "predicted": int(found[index]),
         }
         for index, label in enumerate(labels)
     }

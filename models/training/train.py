@@ -86,6 +86,18 @@ class TimeLimit(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
+class EpochSeconds(keras.callbacks.Callback):
+    """Adds the seconds that an epoch took to its history, those of its evaluation included."""
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Starts the clock."""
+        self._began = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Adds `seconds` to what the callbacks after it are told, as Keras's own callbacks do."""
+        logs["seconds"] = round(time.monotonic() - self._began, 3)
+
+
 class FiniteLoss(keras.callbacks.Callback):
     """Stops a training once its loss is not finite, since no later one would be."""
 
@@ -121,7 +133,7 @@ class Training:
     """The result of a training.
 
     Attributes:
-        history: `loss`, `val_loss` and the metrics of each epoch.
+        history: `loss`, `val_loss`, `seconds` and the metrics of each epoch.
         best_epoch: The epoch whose weights were kept, counting from 0.
         resumed_epoch: The first epoch that does not come from an earlier process.
         is_out_of_time: Whether the time limit stopped it.
@@ -223,6 +235,7 @@ def train(
         epochs=min(recipe.epochs, -(-steps // steps_an_epoch)),
         initial_epoch=state.epoch if state else 0,
         callbacks=[
+            EpochSeconds(),
             keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
             best,
             *([state] if state else []),

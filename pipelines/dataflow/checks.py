@@ -62,7 +62,7 @@ def check_submission(args: "argparse.Namespace", beam_flags: Sequence[str]) -> l
     Raises:
         MistakesError: All that is wrong, in a sentence each.
     """
-    from pipelines.flags.options import beam_options
+    from pipelines.flags.beam_flags import beam_options
 
     given = beam_options(beam_flags)
     mistakes: list[str] = []

@@ -40,7 +40,7 @@ def with_staged_preset(plan: "Plan", beam_flags: Sequence[str]) -> "Plan":
         UserError: The bucket does not take it.
     """
     from pipelines.dataflow.checks import DATAFLOW
-    from pipelines.flags.options import beam_options
+    from pipelines.flags.beam_flags import beam_options
     from pipelines.running import runner_of
 
     preset = plan.asked.preset

@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pipelines.dataflow.service import Service, ServiceError, errors_in, has_ended, state_of
 from pipelines.failures import cause_in_texts
-from pipelines.reporting.console import duration, progress_bar
-from pipelines.reporting.shown import counted
+from pipelines.reporting.console import Tell, progress_bar
+from pipelines.reporting.messages import manner, say, shows_outcome
+from pipelines.reporting.pace import Pace, duration
 from transforms.progress import BYTES_READ, ROWS_DONE
 
 _Result = TypeVar("_Result")
@@ -66,9 +67,9 @@ class Watch:
         self._service = service
         self._id = identity
         self._total = total_bytes
-        self._tell: Callable[[str], None] = lambda line: None
+        self._tell: Tell = lambda line, **facts: None
         self._count = _Counted()
-        self._first: _Counted | None = None
+        self._pace = Pace(total_bytes, least_seconds=0.0)
         self._told = 0.0
         self._said: set[str] = set()
 
@@ -84,8 +85,13 @@ class Watch:
         def counted() -> tuple[float, int]:
             return self._count.size, self._count.rows
 
-        with progress_bar(self._total, counted) as tell:
-            self._tell = lambda line: tell(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {line}")
+        with progress_bar(self._total, counted, every=None) as tell:
+
+            def tell_time(line: str, **facts: Any) -> None:
+                when = "" if manner().is_json else f"{datetime.now():%Y-%m-%d %H:%M:%S}  "
+                tell(f"{when}{line}", **facts)
+
+            self._tell = tell_time
             return self._until_end()
 
     def _until_end(self) -> Ended:
@@ -151,7 +157,10 @@ class Watch:
                 said = cause_in_texts([message.message_text])
                 if said not in self._said:  # the same fails on many workers, and several times
                     self._said.add(said)
-                    self._tell(f"Dataflow: {said}")
+                    if shows_outcome():
+                        self._tell(f"Dataflow: {said}")
+                    else:
+                        say("WARNING", f"Dataflow: {said}")
 
     def _look_at_counters(self) -> None:
         now = time.monotonic()
@@ -163,21 +172,7 @@ class Watch:
             return
         rows, size = int(counters.get(ROWS_DONE, 0)), counters.get(BYTES_READ, 0.0)
         self._count = _Counted(rows, size, now)
-        if rows and self._first is None:
-            self._first = self._count
+        reading = self._pace.now(size, rows)
         if rows and now - self._told >= _LINE_SECONDS:
             self._told = now
-            self._tell(self._progress())
-
-    def _progress(self) -> str:
-        """Returns a line about what is done; speed and time left are since the first rows."""
-        first, now = self._first, self._count
-        said = counted(now.rows, "row")
-        if first is None or now.at <= first.at or now.rows <= first.rows:
-            return said
-        spent = now.at - first.at
-        said += f", {(now.rows - first.rows) / spent:,.0f} rows/s"
-        if self._total and now.size > first.size:
-            left = max(self._total - now.size, 0) * spent / (now.size - first.size)
-            said += f", {duration(left)} left"
-        return said
+            self._tell(reading.line(), **reading.facts())

@@ -12,9 +12,10 @@ from pipelines.finetuning.labelled import TrainingData
 from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber
 from pipelines.reporting.shown import printable
 
-_MISTAKES = 10
-_MISTAKE_CHARACTERS = 200
+_MISTAKES = 50
 _SHOWN_CHARACTERS = 70
+_TEXTS = ("text", "pair")
+_PLACE = ("file", "position")
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class Figures:
         metric: Name of the figure by which models are compared.
         model: All figures, as `LabelKind.evaluate` returns them.
         baselines: The figures of each baseline, except those that need probabilities.
-        mistakes: The rows that it is most wrong about: `text`, `label`, `predicted`, and `score`,
-            which is how sure it was or, for a number, how far off.
+        mistakes: The rows that it is most wrong about: `text` and, of pairs, `pair`, `label`,
+            `predicted`, `score`, which is how sure it was or, for a number, how far off, and where
+            the row is: the name of its `file` and its `position` there.
         warnings: Baselines that it is not clearly better than, one sentence each.
     """
 
@@ -37,12 +39,18 @@ class Figures:
     warnings: Sequence[str]
 
     def record(self) -> dict[str, Any]:
-        """Returns all but the warnings for `training.json`."""
+        """Returns all for `training.json` but the warnings, and but the texts of the mistakes.
+
+        A preset is published more freely than the texts that it was judged by.
+        """
         return {
             "metric": self.metric,
             **self.model,
             "baselines": {name: dict(figures) for name, figures in self.baselines.items()},
-            "mistakes": list(self.mistakes),
+            "mistakes": [
+                {name: value for name, value in mistake.items() if name not in _TEXTS}
+                for mistake in self.mistakes
+            ],
         }
 
 
@@ -99,7 +107,7 @@ def spell(name: str, value: float) -> str:
 
 def describe_mistake(mistake: Mapping[str, Any]) -> str:
     """Returns a mistake in one line."""
-    text = printable(mistake["text"])
+    text = printable(" | ".join(mistake[name] for name in _TEXTS if name in mistake))
     if len(text) > _SHOWN_CHARACTERS:
         text = f"{text[:_SHOWN_CHARACTERS]}…"
     label, said = (_spelled(mistake[name]) for name in ("label", "predicted"))
@@ -151,10 +159,11 @@ def _mistakes(
         return [name for name, is_there in zip(names, label, strict=True) if is_there]
 
     rows = [int(row) for row in np.argsort(-wrong, kind="stable")[:_MISTAKES] if wrong[row] > 0]
-    texts = list(data.validation.rows())
+    texts, places = list(data.validation.rows()), data.validation.places
     return [
         {
-            "text": " | ".join(texts[row])[:_MISTAKE_CHARACTERS],
+            **dict(zip(_TEXTS, texts[row], strict=False)),
+            **dict(zip(_PLACE, places[row] if places else (), strict=False)),
             "label": spelled(targets[row]),
             "predicted": spelled(predicted[row]),
             "score": float(f"{wrong[row]:.6g}"),

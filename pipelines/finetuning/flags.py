@@ -1,6 +1,7 @@
 """The flags of `python -m pipelines.finetune`."""
 
 from pipelines.flags import flag_types, options
+from pipelines.flags.message_flags import add_message_flags
 
 _EXAMPLES = """examples:
   python -m pipelines.finetune --preset=sentiment_tiny_en --input=train.tsv --validation=dev.tsv \\
@@ -141,4 +142,11 @@ def make_parser() -> options.Parser:
         default="float32",
         help="type of the weights in the preset; float16 is half the size; default: float32",
     )
+    group.add_argument(
+        "--report",
+        type=flag_types.expand_home,
+        metavar="FILE",
+        help="write an HTML page about the training, with texts of the worst mistakes",
+    )
+    add_message_flags(parser)
     return parser

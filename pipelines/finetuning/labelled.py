@@ -1,5 +1,6 @@
 """Labelled texts for training, read from the files that the other commands read."""
 
+import os
 import random
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from transforms.reading.corpus import Corpus, plan_corpus
 from transforms.reading.dialect import UNKNOWN, Dialect
 from transforms.reading.layout import InputColumn
 from transforms.reading.units import plan_units, read_unit
+from transforms.schemas import POSITION, SOURCE
 
 HELD_OUT = 0.1
 """Share of the rows held out if no validation data is given."""
@@ -40,10 +42,12 @@ class LabelledTexts:
     Attributes:
         segments: The texts; for pairs the first ones and the second ones.
         labels: The label of each row, as `LabelKind.read` returns it.
+        places: The name of each row's file, and its `position` there; empty if they are not known.
     """
 
     segments: tuple[list[str], ...]
     labels: list[Any]
+    places: list[tuple[str, int]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -63,6 +67,7 @@ class LabelledTexts:
         return LabelledTexts(
             tuple([texts[row] for row in chosen] for texts in self.segments),
             [self.labels[row] for row in chosen],
+            [self.places[row] for row in chosen] if self.places else [],
         )
 
 
@@ -272,6 +277,7 @@ def _read(
     label = _label_field(corpus, label_column).output_name
     segments: tuple[list[str], ...] = tuple([] for _ in corpus.text_columns)
     labels: list[Any] = []
+    places: list[tuple[str, int]] = []
     for unit in plan_units(corpus):
         for _, batch in read_unit(corpus, unit):
             dropped.update(batch.rejected.column("error").to_pylist())
@@ -279,10 +285,14 @@ def _read(
             found = [_label(kind, value, dropped) for value in values]
             rows = [row for row, label in enumerate(found) if label is not None]
             labels += [found[row] for row in rows]
+            sources, positions = (batch.rows.column(each.name) for each in (SOURCE, POSITION))
+            places += [
+                (os.path.basename(sources[row].as_py()), positions[row].as_py()) for row in rows
+            ]
             for kept, name in zip(segments, corpus.text_columns, strict=True):
                 column = _values(corpus, batch.rows, name)
                 kept += [column[row] for row in rows]
-    return LabelledTexts(segments, labels)
+    return LabelledTexts(segments, labels, places)
 
 
 def _label(kind: LabelKind, value: Any, dropped: Counter[str]) -> Any:

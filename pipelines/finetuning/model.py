@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
 from models.families.record import FAMILIES
-from pipelines.flags import options
+from transforms.rows.fitting import check_sequence_length
 
 if TYPE_CHECKING:
     from models.presets.preset import Preset
@@ -176,7 +176,7 @@ def find_start(
         length, family = length_from_scratch(shape, args.sequence_length), shape["family"]
         packing = FAMILIES[family].packing
     num_texts = 2 if args.text_pair_column else 1
-    options.check_sequence_length(length, packing.num_special(num_texts), num_texts)
+    check_sequence_length(length, packing.num_special(num_texts), num_texts)
     for flag in ("freeze_layers", "lora_rank"):
         if getattr(args, flag) and not preset:
             raise UserError(f"--{flag} needs a --preset: frozen weights must be trained already")

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.finetuning.figures import TITLES, describe_mistake, spell
+from pipelines.finetuning.figures import TITLES, spell
 from pipelines.reporting.shown import printable
 
 _LABELS_SHOWN = 50
 # Characters of a sentence: twenty long names fit.
 _CHARACTERS = 5_000
 _CONFUSION_LABELS = 12
-_MISTAKES_SHOWN = 5
+_PAIRS_SHOWN = 5
 
 
 def write_model_card(
@@ -105,16 +105,20 @@ def _figures(record: Mapping[str, Any]) -> str:
 
 
 def _limits(record: Mapping[str, Any]) -> str:
-    mistakes = [
-        f"- {_safe(describe_mistake(mistake))}"
-        for mistake in record["figures"]["mistakes"][:_MISTAKES_SHOWN]
+    confused = [
+        f"- {_safe(pair['label'])}, taken for {_safe(pair['predicted'])}: {_rows(pair['rows'])}"
+        for pair in record["figures"].get("confused", ())[:_PAIRS_SHOWN]
     ]
-    worst = "\n\nIts worst mistakes among those rows:\n\n" + "\n".join(mistakes) if mistakes else ""
+    most = "\n\nThe labels that it confuses most:\n\n" + "\n".join(confused)
     return (
         "## Limits\n\nIt knows texts like those that it learned from: on other topics, languages, "
         "lengths or times it guesses. It has the biases of whoever labelled them. Judge it on "
-        f"rows of your own before you rely on it.{worst}"
+        f"rows of your own before you rely on it.{most if confused else ''}"
     )
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} {'row' if count == 1 else 'rows'}"
 
 
 def _use(name: str, record: Mapping[str, Any]) -> str:

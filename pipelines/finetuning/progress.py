@@ -1,6 +1,5 @@
 """What is shown while a classifier is trained."""
 
-import sys
 import time
 from typing import Any
 
@@ -8,24 +7,26 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipelines.reporting.console import telling
+from pipelines.reporting.console import LINE_SECONDS, has_bar, tell, telling
+from pipelines.reporting.messages import say_outcome
+from pipelines.reporting.pace import Pace
 
 
 class TrainingProgress(keras.callbacks.Callback):
-    """Shows a bar for the steps of an epoch, on a terminal, and a line at the end of each epoch.
+    """Shows the steps of an epoch, as a bar or in lines, and a line at the end of each epoch.
 
     The caller must close it: a training that breaks off leaves the bar on the screen.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._began = 0.0
         self._bar: Progress | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Shows an empty bar, on a terminal."""
-        self._began = time.monotonic()
-        if not sys.stderr.isatty():
+        self._began, self._epoch = time.monotonic(), epoch
+        self._pace, self._due = Pace(self.params["steps"] or 0), self._began + LINE_SECONDS
+        if not has_bar():
             return
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -39,19 +40,28 @@ class TrainingProgress(keras.callbacks.Callback):
         self._bar.start()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Moves the bar."""
+        """Moves the bar, or says now and then how far the epoch is."""
         if self._bar is not None:
             self._bar.update(self._task, completed=batch + 1)
+            return
+        now = self._pace.now(batch + 1, batch + 1)
+        if time.monotonic() >= self._due:
+            self._due += LINE_SECONDS
+            steps, left = self.params["steps"], f", {now.left}" if now.left else ""
+            facts = {"epoch": self._epoch + 1, "step": batch + 1, "steps": steps}
+            tell(f"{self._name(self._epoch)}: {batch + 1}/{steps} steps{left}", **facts)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Prints the epoch's figures to standard output, which the bar would capture if open."""
+        """Says the epoch's figures on standard output, which the bar would capture if open."""
         self.close()
         with telling():
-            print(
+            say_outcome(
                 f"{self._name(epoch)}  loss {logs['loss']:.3f}  "
                 f"validation loss {logs['val_loss']:.3f}{self._judged(logs)}  "
-                f"{time.monotonic() - self._began:.0f} s",
-                flush=True,
+                f"{logs['seconds']:.0f} s",
+                epoch=epoch + 1,
+                epochs=self.params["epochs"],
+                **{name: float(figure) for name, figure in logs.items()},
             )
 
     @staticmethod

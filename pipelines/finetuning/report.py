@@ -11,6 +11,7 @@ from pipelines.finetuning import baselines
 from pipelines.finetuning.data_report import DataReport
 from pipelines.finetuning.figures import TITLES, Figures, describe_mistake, spell
 from pipelines.reporting.console import report_console
+from pipelines.reporting.messages import say, shows_outcome
 from pipelines.reporting.shown import printable, visible
 
 # Labels up to which the confusion matrix fits a terminal, and rows of tables that are shown.
@@ -23,7 +24,10 @@ _FACT_CHARACTERS = 5_000
 
 
 def print_data(report: DataReport) -> None:
-    """Prints what was found in the rows."""
+    """Prints what was found in the rows; where nobody looks, what is wrong with them."""
+    if not shows_outcome():
+        _say_warnings(report.warnings)
+        return
     console = report_console()
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
@@ -36,7 +40,10 @@ def print_data(report: DataReport) -> None:
 
 
 def print_figures(figures: Figures) -> None:
-    """Prints how well a classifier does."""
+    """Prints how well a classifier does; where nobody looks, what is wrong with that."""
+    if not shows_outcome():
+        _say_warnings(figures.warnings)
+        return
     console = report_console()
     console.print()
     console.print(_comparison(figures))
@@ -107,6 +114,11 @@ def _confusion(model: Mapping[str, Any]) -> Table:
     for label, row in zip(labels, model["confusion"], strict=True):
         table.add_row(label, *(f"{count:,}" if count else "[dim]·[/dim]" for count in row))
     return table
+
+
+def _say_warnings(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        say("WARNING", warning)
 
 
 def _print_warnings(console: Console, warnings: Sequence[str]) -> None:

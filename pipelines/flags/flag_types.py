@@ -82,6 +82,14 @@ def probability(value: str) -> float:
     return number
 
 
+def cosine(value: str) -> float:
+    """Returns a number above 0 and at most 1; for `type=` of a flag."""
+    number = _number(value)
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, not {value!r}")
+    return number
+
+
 def _number(value: str) -> float:
     """Returns a number; anything else becomes NaN, which lies in no range."""
     try:
@@ -163,10 +171,10 @@ class Limit:
         """Reads `N` or `N%`; for `type=` of a flag."""
         if re.fullmatch(r"\d+", value):
             return cls(rows=int(value))
-        if re.fullmatch(r"\d+(\.\d+)?%", value):
+        if re.fullmatch(r"\d+(\.\d+)?%", value) and float(value[:-1]) <= 100:
             return cls(share=float(value[:-1]) / 100)
         raise argparse.ArgumentTypeError(
-            f"must be a number of rows or a share such as 1%, not {value!r}"
+            f"must be a number of rows or a share such as 1%, of 100% at most, not {value!r}"
         )
 
     def __str__(self) -> str:

@@ -1,30 +1,44 @@
 """The flags that the commands share, and what becomes of the others."""
 
 import argparse
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from models import backends
 from models.backends import BACKENDS
-from models.errors import UserError, nearest
+from models.errors import UserError
 from pipelines.dataflow.accelerators import Accelerator
 from pipelines.flags import flag_types
+from pipelines.flags.beam_flags import HelpBeam, beam_flags, unknown_to_beam
+from pipelines.flags.message_flags import add_message_flags, add_summary_flags
+from pipelines.flags.suggestions import suggested
 from transforms.reading.dialect import Dialect
 from transforms.reading.formats.record import FORMATS
 from transforms.writing.formats.record import DEFAULT_FORMAT, OUTPUT_FORMATS
+
+SCRIPT = "textbeam"
+"""The console script, which is there where the package is installed."""
 
 
 class Parser(argparse.ArgumentParser):
     """Parses flags as Beam does, `--snake_case`, and raises `UserError` for wrong ones.
 
     The parsers of subcommands, which `add_subparsers()` makes, are of this class too.
+
+    Args:
+        prog: How the command is started, `python -m pipelines.NAME`; what it says of itself and of
+            others becomes `textbeam NAME` if it was started by that script.
+        description: What it does.
+        epilog: What its help ends with.
     """
 
     def __init__(self, prog: str, description: str, epilog: str | None = None) -> None:
         super().__init__(
-            prog=prog,
-            description=description,
-            epilog=epilog,
+            prog=_as_started(prog),
+            description=_as_started(description),
+            epilog=epilog and _as_started(epilog),
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -41,6 +55,12 @@ class Parser(argparse.ArgumentParser):
                 found += [flag for parser in action.choices.values() for flag in parser.flags()]
         return list(dict.fromkeys(found))
 
+    def spellings(self) -> list[str]:
+        """Returns the names of all flags, and those with a few choices with each of them, too."""
+        flags = self._option_string_actions.items()
+        chosen = [f"{flag}={value}" for flag, action in flags for value in action.choices or ()]
+        return [*self.flags(), *chosen]
+
     def parse(self, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         """Returns the values of the flags, and what is left for Beam.
 
@@ -49,7 +69,7 @@ class Parser(argparse.ArgumentParser):
         """
         args, others = self.parse_known_args(argv)
         if others:
-            _check_beam_flags(others, self.flags())
+            _check_beam_flags(others, self.spellings())
         return args, others
 
     def parse_own(self, argv: Sequence[str]) -> argparse.Namespace:
@@ -58,32 +78,35 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UserError: An unknown flag or a wrong value.
         """
-        args, unknown = self.parse_known_args(argv)
+        takes_rest = any(action.nargs == "*" for action in self._get_positional_actions())
+        # Those positional arguments may stand between and behind flags.
+        parse = self.parse_known_intermixed_args if takes_rest else self.parse_known_args
+        args, unknown = parse(argv)
         if unknown:
             where, flags = "--help lists the options", self.flags()
             if not unknown[0].startswith("-") and "--input" not in flags:
                 raise UserError(f"{unknown[0]!r} is one argument too many; {where}")
-            raise _unknown(unknown[0], flags, where)
+            raise _unknown(unknown[0], self.spellings(), where)
         return args
+
+
+def _as_started(text: str) -> str:
+    """Returns a text with the commands in it spelled as this process was started."""
+    if Path(sys.argv[0]).stem != SCRIPT:
+        return text
+    return text.replace("python -m pipelines.", f"{SCRIPT} ")
 
 
 def _check_beam_flags(argv: Sequence[str], ours: Sequence[str]) -> None:
     """Raises `UserError` unless Beam knows every flag; imports Beam."""
     if unknown := unknown_to_beam(argv):
         where = "--help lists the options, --help_beam those of Beam"
-        raise _unknown(unknown[0], [*ours, *_beam_parser()._option_string_actions], where)
+        raise _unknown(unknown[0], ours, where, beam_flags())
 
 
-def unknown_to_beam(argv: Sequence[str]) -> list[str]:
-    """Returns the arguments that are no options of Beam's; imports Beam.
-
-    Raises:
-        UserError: One of Beam's options has a wrong value.
-    """
-    return _beam_parser().parse_known_args(argv)[1]
-
-
-def _unknown(argument: str, flags: Sequence[str], where: str) -> UserError:
+def _unknown(
+    argument: str, ours: Sequence[str], where: str, beams: Sequence[str] = ()
+) -> UserError:
     """Returns the error for an argument that nothing takes."""
     if not argument.startswith("-"):
         return UserError(
@@ -91,33 +114,9 @@ def _unknown(argument: str, flags: Sequence[str], where: str) -> UserError:
             f"each with its own --input={argument}"
         )
     name = argument.partition("=")[0]
-    near = nearest(name, flags)
+    near = suggested(name, ours, beams)
     hint = f"did you mean {near}? " if near else ""
     return UserError(f"unknown option {name}; {hint}{where}")
-
-
-def _beam_parser() -> argparse.ArgumentParser:
-    """Returns a parser of all options of Beam."""
-    from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
-
-    def error(message: str) -> NoReturn:
-        raise UserError(f"{message}; --help_beam lists the options of Apache Beam")
-
-    parser = _BeamArgumentParser(usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False)
-    # Beam has a parser class of its own, in which an error would print and exit.
-    parser.error = error  # type: ignore[method-assign]
-    for options in PipelineOptions.__subclasses__():
-        options._add_argparse_args(parser)
-    return parser
-
-
-def beam_options(argv: Sequence[str]) -> argparse.Namespace:
-    """Returns the values of Beam's options, those that are not given with their defaults.
-
-    Raises:
-        UserError: A wrong value.
-    """
-    return _beam_parser().parse_known_args(argv)[0]
 
 
 def value_of(flag: str, argv: Sequence[str]) -> str | None:
@@ -126,35 +125,6 @@ def value_of(flag: str, argv: Sequence[str]) -> str | None:
     parser.add_argument(flag, dest="value")
     value: str | None = parser.parse_known_args(argv)[0].value
     return value
-
-
-class HelpBeam(argparse.Action):
-    """Prints the options of Apache Beam."""
-
-    def __call__(self, *_: object) -> NoReturn:
-        """Prints and exits."""
-        parser = _beam_parser()
-        parser.print_help()
-        parser.exit()
-
-
-def check_sequence_length(
-    length: int, num_special: int, num_texts: int, long_text: str = "truncate"
-) -> None:
-    """Raises `UserError` if a length leaves no room for text.
-
-    Args:
-        length: Tokens of a row.
-        num_special: Special tokens around the texts of a row.
-        num_texts: Texts of a row: 1, or 2 for pairs.
-        long_text: What becomes of longer texts; a window needs room for each text.
-    """
-    needed = num_special + (num_texts if long_text == "windows" else 1)
-    if length < needed:
-        raise UserError(
-            f"--sequence_length={length} leaves no room for text beside {num_special} special "
-            f"tokens; at least {needed} is needed"
-        )
 
 
 def add_corpus_flags(parser: Parser) -> None:
@@ -255,8 +225,13 @@ def add_output_flags(parser: Parser) -> None:
         help="exit with code 1 if more rows are rejected; default: no limit",
     )
     group.add_argument(
-        "--json", action="store_true", help="print the summary as JSON, for programs"
+        "--report",
+        type=flag_types.expand_home,
+        metavar="FILE",
+        help="also write a page to look at, one HTML file such as report.html; needs "
+        "altair and vl-convert-python",
     )
+    add_summary_flags(add_message_flags(parser))
 
 
 def add_model_flags(parser: Parser, default_preset: str | None) -> None:

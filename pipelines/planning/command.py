@@ -7,7 +7,7 @@ from models.errors import UserError
 from models.presets.lookup import find_preset
 from pipelines.flags import options
 from pipelines.job import MakeJob, ask
-from pipelines.reporting.console import report
+from pipelines.reporting.outcome import tell_outcome
 
 
 def plan_job(args: argparse.Namespace, make_job: MakeJob, inputs: Sequence[str]) -> int:
@@ -25,7 +25,7 @@ def plan_job(args: argparse.Namespace, make_job: MakeJob, inputs: Sequence[str])
         RunError: The storage failed.
     """
     from pipelines.planning.plan import estimate_run
-    from pipelines.planning.report import as_json, print_plan
+    from pipelines.planning.report import as_json, print_plan, sentence_of
     from transforms.reading.corpus import find_files, plan_corpus
     from transforms.schemas import token_fields
     from transforms.writing.schemas import check_writable
@@ -49,9 +49,7 @@ def plan_job(args: argparse.Namespace, make_job: MakeJob, inputs: Sequence[str])
     )
     check_writable({column.name: column.type for column in corpus.fields}, args.output_format)
     found = estimate_run(asked, corpus)
-    with report():
-        if args.json:
-            print(as_json(found))
-        else:
-            print_plan(found)
+    tell_outcome(
+        args, as_json(found), sentence_of(found), lambda: print_plan(found), is_asked_for=True
+    )
     return 0

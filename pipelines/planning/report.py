@@ -42,6 +42,12 @@ def print_plan(plan: RunEstimate) -> None:
         console.print(f"[dim]{escape(line)}[/dim]")
 
 
+def sentence_of(plan: RunEstimate) -> str:
+    """Returns a plan in a few words."""
+    rows, tokens = _about(plan.counts.rows, "row"), _about(plan.counts.tokens, "token")
+    return f"{rows}, {tokens}; nothing was written"
+
+
 def as_json(plan: RunEstimate) -> str:
     """Returns a plan as one line of JSON.
 
@@ -164,10 +170,9 @@ def _print_lengths(console: Console, lengths: Lengths, sequence_length: int) -> 
     table = Table.grid(padding=(0, 2))
     for justify in ("right", "right", "left", "left"):
         table.add_column(justify=justify)
-    most = max(lengths.shares)
     for edge, share in zip(lengths.edges, lengths.shares, strict=True):
         is_cut = edge > sequence_length
-        bar = Bar(most, 0, share, width=_BAR_WIDTH, color="yellow" if is_cut else "green")
+        bar = Bar(1, 0, share, width=_BAR_WIDTH, color="yellow" if is_cut else "green")
         table.add_row(f"  ≤ {edge:,}", f"{share:.1%}", bar, "too long" if is_cut else "")
     console.print(table)
 

@@ -1,4 +1,4 @@
-"""What a person sees: errors in one line, a progress bar on a terminal, a summary at the end."""
+"""What a person sees: errors in one line, progress as a bar or in lines, a summary at the end."""
 
 import contextlib
 import io
@@ -7,19 +7,25 @@ import signal
 import sys
 import threading
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from models.errors import Advice, MistakesError, RunError, UserError
 from models.inference import runtime
-from pipelines.reporting.shown import printable, safe_logs, show_bug, visible
+from pipelines.reporting.messages import Manner, manner, say, say_end, speaking
+from pipelines.reporting.pace import Pace
+from pipelines.reporting.shown import in_bytes, printable, safe_logs, show_bug, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 # Width assumed for a file or a pipe: more columns than any line has.
 _UNBROKEN = 10_000
+
+LINE_SECONDS = 60.0
+"""Between two lines of progress without a terminal, and until the first of them."""
 
 
 def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | None) -> int:
@@ -33,13 +39,23 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
         What the command returned; 2 for a mistake of the user's, 1 for work that failed or output
         that nobody reads, 128 plus the number of the signal (SIGINT: 130) for an interrupt.
     """
+    given = list(sys.argv[1:] if argv is None else argv)
+    began = time.monotonic()
+    with speaking(Manner.asked(given)):
+        code = _run(command, given)
+        say_end(code, time.monotonic() - began)
+    return code
+
+
+def _run(command: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
+    """Runs a command; returns its exit code, and has said what stopped it."""
     try:
         with safe_logs(), warnings.catch_warnings():
             if not sys.warnoptions:  # python -W … shows what libraries warn programmers about
                 warnings.simplefilter("ignore")
                 warnings.simplefilter("once", Advice)
                 warnings.showwarning = _show_advice
-            return command(sys.argv[1:] if argv is None else argv)
+            return command(argv)
     except MistakesError as error:
         for mistake in error.mistakes:
             print_error(mistake)
@@ -56,15 +72,20 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
     except BrokenPipeError:
         print_error("standard output was closed; nothing was added to the output")
         return 1
+    except Exception:
+        if not manner().is_json:
+            raise
+        say("CRITICAL", traceback.format_exc())
+        return 1
 
 
 def _show_advice(message: Warning | str, *_: Any, **__: Any) -> None:
-    print("note:", visible(str(message)), file=sys.stderr)
+    say("NOTICE", str(message))
 
 
 def print_error(message: str) -> None:
     """Writes one line to standard error, whatever is in the message."""
-    print("error:", visible(message), file=sys.stderr)
+    say("ERROR", message)
 
 
 def report_console() -> "Console":
@@ -137,29 +158,86 @@ def _prepare_streams() -> None:
         sys.stdout.reconfigure(errors="replace")  # its encoding may lack characters of a text
 
 
-def tell(line: str) -> None:
-    """Writes a line about work that goes on to standard error, if anybody can read it."""
-    with telling():
-        print(visible(line), file=sys.stderr, flush=True)
+def tell(line: str, **facts: Any) -> None:
+    """Writes a line about work that goes on to standard error, if anybody can read it.
+
+    Args:
+        line: The line.
+        facts: What a line of JSON has besides.
+    """
+    say("INFO", line, **facts)
+
+
+def has_bar() -> bool:
+    """Returns whether there is a terminal to show a bar on, and somebody who looks."""
+    return sys.stderr.isatty() and not manner().is_quiet
+
+
+Tell = Callable[..., None]
+"""Writes a line about work that goes on, as `tell` does."""
 
 
 @contextlib.contextmanager
 def progress_bar(
-    total: float, read: Callable[[], tuple[float, int]], seconds: float = 0.2
-) -> Iterator[Callable[[str], None]]:
-    """Shows rows, rows a second and the time left while the body runs, on a terminal only.
+    total: float,
+    read: Callable[[], tuple[float, int]],
+    seconds: float = 0.2,
+    every: float | None = LINE_SECONDS,
+) -> Iterator[Tell]:
+    """Shows rows, rows a second and the time left while the body runs.
+
+    On a terminal that is a bar; elsewhere a line now and then, on standard error.
 
     Args:
         total: The work, in any unit.
         read: Returns how much of the work is done, and how many rows.
         seconds: Seconds between two updates.
+        every: Without a terminal, seconds between two lines; `None` for none.
 
     Yields:
         What writes a line: `tell`, or on a terminal what keeps it above the bar.
     """
-    if not sys.stderr.isatty():
+    pace = Pace(total)
+    if has_bar():
+        with _bar(pace, read, seconds) as tell_above:
+            yield tell_above
+    elif every is None or manner().is_quiet:
         yield tell
-        return
+    else:
+        due = time.monotonic() + every
+
+        def show() -> None:
+            nonlocal due
+            now = pace.now(*read())
+            if time.monotonic() >= due:
+                due += every
+                tell(now.line(), **now.facts())
+
+        with _repeated(show, min(seconds * 5, every)):
+            yield tell
+
+
+@contextlib.contextmanager
+def _repeated(action: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Does something again and again while the body runs, so many seconds apart."""
+    stop = threading.Event()
+
+    def repeat() -> None:
+        while not stop.wait(seconds):
+            action()
+
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def _bar(pace: Pace, read: Callable[[], tuple[float, int]], seconds: float) -> Iterator[Tell]:
+    """Shows a bar on the terminal while the body runs; yields what writes a line above it."""
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
@@ -175,51 +253,33 @@ def progress_bar(
         console=Console(file=terminal),
         transient=True,
     )
-    task = bar.add_task("", total=total or 1, rows=0, speed="starting", left="")
-    stop = threading.Event()
+    task = bar.add_task("", total=pace.total or 1, rows=0, speed="starting", left="")
 
     def show() -> None:
-        began = None
-        while not stop.wait(seconds):
-            done, rows = read()
-            if rows == 0:
-                continue
-            # The first rows come once the model is loaded: the speed is timed from there.
-            began = began or (time.monotonic(), done, rows)
-            spent = time.monotonic() - began[0]
-            speed = left = ""
-            if spent > 1 and rows > began[2]:
-                speed = f"{(rows - began[2]) / spent:,.0f} rows/s"
-                if done > began[1]:
-                    left = f"{duration((total - done) * spent / (done - began[1]))} left"
-            bar.update(task, completed=done, rows=rows, speed=speed, left=left)
+        now = pace.now(*read())
+        if now.rows:
+            bar.update(task, completed=now.done, rows=now.rows, speed=now.speed, left=now.left)
 
-    def tell_above(line: str) -> None:
+    def tell_above(line: str, **_: Any) -> None:
         with telling():
             bar.console.print(escape(visible(line)), highlight=False, soft_wrap=True)
 
-    thread = threading.Thread(target=show, daemon=True)
-    with terminal, bar:
-        thread.start()
-        try:
-            yield tell_above
-        finally:
-            stop.set()
-            thread.join()
+    with terminal, bar, _repeated(show, seconds):
+        yield tell_above
 
 
 @contextlib.contextmanager
 def transfer_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Shows the bytes that have been transferred while the body runs, on a terminal only.
+    """Shows the bytes that have been transferred while the body runs, as a bar or in lines.
 
     Args:
         title: What is transferred.
 
     Yields:
-        A function of the bytes transferred so far and in all; `None` without a terminal.
+        A function of the bytes transferred so far and in all; `None` if nobody looks.
     """
-    if not sys.stderr.isatty():
-        yield None
+    if not has_bar():
+        yield None if manner().is_quiet else _transfer_lines(title)
         return
     from rich.console import Console
     from rich.markup import escape
@@ -246,8 +306,18 @@ def transfer_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def duration(seconds: float) -> str:
-    """Returns hours, minutes and seconds as a clock shows them."""
-    minutes, seconds = divmod(round(max(0.0, seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+def _transfer_lines(title: str) -> Callable[[int, int], None]:
+    """Returns what writes a line now and then, of the bytes transferred so far and in all."""
+    pace, due = Pace(1), time.monotonic() + LINE_SECONDS
+
+    def show(done: int, total: int) -> None:
+        nonlocal due
+        now = pace.now(done / max(total, 1), done)
+        if time.monotonic() >= due:
+            due = time.monotonic() + LINE_SECONDS
+            left = f", {now.left}" if now.left else ""
+            size = f"{in_bytes(done)} of {in_bytes(total)}"
+            facts = {"bytes": done, "total_bytes": total, "seconds_left": now.seconds_left}
+            tell(f"{printable(title)}: {size}, {now.share:.0%}{left}", **facts)
+
+    return show

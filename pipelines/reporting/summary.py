@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from rich.bar import Bar
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from pipelines.reporting.console import report_console
+from pipelines.reporting.examples import print_examples
+from pipelines.reporting.messages import say, shows_outcome
 from pipelines.reporting.shown import counted, in_bytes, printable, visible
 from transforms.reading.dialect import Dialect
 from transforms.writing.formats.record import OUTPUT_FORMATS
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 # Labels with a line of their own; the others are counted together.
 _LABELS_SHOWN = 12
-_EXAMPLES_SHOWN = 3
-_EXAMPLE_CHARACTERS = 70
-_SCORES_SHOWN = 4
 _REASONS_SHOWN = 3
 _FILLED_SHOWN = 5
 _REASON_CHARACTERS = 500
@@ -53,29 +50,49 @@ def print_summary(
     """
     console = report_console()
     run = manifest["runs"][-1]
-    rows, seconds = run["rows"], max(run["seconds"], 1e-3)
-    labels = run.get("labels", {})
-    first_part = len(manifest["parts"]) - run["parts"]
-    start = f", {start_seconds:.1f} s of it to start" if start_seconds else ""
-    work = max(seconds - (start_seconds or 0), 1e-3)
+    rows, labels = run["rows"], run.get("labels", {})
     gives_numbers = manifest["model"].get("gives_numbers", False)
-    done = "embedded" if "embedding" in manifest["model"] else "labelled"
-    done = "scored" if gives_numbers else done
-    console.print(
-        f"[bold]{counted(rows['written'], 'row')}[/bold] {done} in {seconds:.1f} s{start}: "
-        f"{rows['read'] / work:,.0f} rows/s, {run['tokens'] / work:,.0f} tokens/s"
-    )
+    count = counted(rows["written"], "row")
+    said = sentence_of(manifest, start_seconds).removeprefix(count)
+    console.print(f"[bold]{count}[/bold]{said}")
     if (labels or gives_numbers) and rows["written"] and run["parts"]:
         if labels:
             console.print()
             console.print(_label_table(labels, rows["written"]))
-        _print_examples(
-            console,
-            Path(os.path.expanduser(output)) / manifest["parts"][first_part]["path"],
-            manifest,
-        )
+        print_examples(console, Path(os.path.expanduser(output)), manifest)
     console.print()
     console.print(_facts_table(manifest, rows, output, todo))
+
+
+def sentence_of(manifest: Mapping[str, Any], start_seconds: float | None = None) -> str:
+    """Returns what a run did in one sentence; arguments as of `print_summary`."""
+    run, model = manifest["runs"][-1], manifest["model"]
+    rows, seconds = run["rows"], max(run["seconds"], 1e-3)
+    done = "embedded" if "embedding" in model else "labelled"
+    done = "scored" if model.get("gives_numbers", False) else done
+    start = f", {start_seconds:.1f} s of it to start" if start_seconds else ""
+    work = max(seconds - (start_seconds or 0), 1e-3)
+    return (
+        f"{counted(rows['written'], 'row')} {done} in {seconds:.1f} s{start}: "
+        f"{rows['read'] / work:,.0f} rows/s, {run['tokens'] / work:,.0f} tokens/s"
+    )
+
+
+def warn_of_rejected(manifest: Mapping[str, Any], output: str) -> None:
+    """Says that rows were rejected where no summary does, which `print_summary` prints.
+
+    Args:
+        manifest: Manifest of the output folder, the run included.
+        output: The folder as the user wrote it.
+    """
+    rejected = manifest["runs"][-1]["rows"]["rejected"]
+    if rejected and not shows_outcome():
+        said = f"{counted(rejected, 'row')} rejected, kept in {_rejected_folder(output)}"
+        say("WARNING", said, rejected=rejected)
+
+
+def _rejected_folder(output: str) -> str:
+    return f"{output.rstrip('/')}/rejected"
 
 
 def _label_table(labels: Mapping[str, int], rows: int) -> Table:
@@ -88,47 +105,10 @@ def _label_table(labels: Mapping[str, int], rows: int) -> Table:
     table.add_column(justify="right")
     table.add_column(justify="right")
     table.add_column(width=_BAR_WIDTH)
-    most = max(count for _, count in shown)
     for label, count in shown:
-        bar = Bar(most, 0, count, width=_BAR_WIDTH, color="green")
+        bar = Bar(rows, 0, count, width=_BAR_WIDTH, color="green")
         table.add_row(f"  {escape(printable(label))}", f"{count:,}", f"{count / rows:.1%}", bar)
     return table
-
-
-def _added(model: Mapping[str, Any]) -> dict[str, pa.DataType]:
-    """Returns the columns of an example besides its text; the input may have others of the name."""
-    score = pa.float32()
-    if not model.get("gives_numbers", False):
-        return {"label": pa.string(), "score": score}
-    if len(model["labels"]) == 1:
-        return {"score": score}
-    return {"scores": pa.struct([(label, score) for label in model["labels"]])}
-
-
-def _print_examples(console: Console, part: Path, manifest: Mapping[str, Any]) -> None:
-    """Prints the first rows of a part, if it is on this machine."""
-    if not part.is_file():
-        return
-    text_column, added = manifest["text_column"], _added(manifest["model"])
-    wanted = pa.schema([*added.items(), (text_column, pa.string())])
-    with part.open("rb") as file:
-        first = next(OUTPUT_FORMATS[manifest["output_format"]].load().rows(file, wanted), None)
-    if first is None:
-        return
-    console.print()
-    table = Table.grid(padding=(0, 2))
-    for row in first.columns.slice(0, _EXAMPLES_SHOWN).to_pylist():
-        text = printable(row[text_column])
-        if len(text) > _EXAMPLE_CHARACTERS:
-            text = f"{text[:_EXAMPLE_CHARACTERS]}…"
-        *label, scores = (row[name] for name in added)
-        scores = list(scores.values()) if isinstance(scores, dict) else [scores]
-        table.add_row(
-            f"  {escape(printable(label[0])) if label else ''}",
-            *(f"{score:.2f}" for score in scores[:_SCORES_SHOWN]),
-            f"[dim]{escape(text)}[/dim]",
-        )
-    console.print(table)
 
 
 def _facts_table(
@@ -171,10 +151,8 @@ def _facts_table(
             f"{counted(rows['truncated'], 'row')} longer than {model['sequence_length']} tokens",
         )
     if rows["rejected"]:
-        folder = f"{output.rstrip('/')}/rejected"
-        table.add_row(
-            "rejected", f"{counted(rows['rejected'], 'row')}, kept in {escape(visible(folder))}"
-        )
+        folder = escape(visible(_rejected_folder(output)))
+        table.add_row("rejected", f"{counted(rows['rejected'], 'row')}, kept in {folder}")
         for reason, count in list(manifest["rejected"]["errors"].items())[:_REASONS_SHOWN]:
             table.add_row("", f"{count:,} × {escape(printable(reason, _REASON_CHARACTERS))}")
     for name, new_name in manifest["renamed"].items():

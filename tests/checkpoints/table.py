@@ -18,10 +18,11 @@ copy with random weights, made by those libraries and saved as published ones ar
 published checkpoints of the kind, not what was compared; a checkpoint is of several kinds, and
 refused if one of them is.
 
-    python -m tests.checkpoints           compares them all, a line a kind
-    python -m tests.checkpoints --write   writes this page
-    python -m tests.checkpoints --reference=PYTHON
-                                          compares with other versions: those of that interpreter
+| command | what it does |
+|---|---|
+| `python -m tests.checkpoints` | compares them all, a line a kind |
+| `python -m tests.checkpoints --write` | writes this page |
+| `python -m tests.checkpoints --reference=PYTHON` | with the versions of that interpreter |
 
 None of the texts spells a special token: that is text here and special in transformers
 ([tokenizers.md](tokenizers.md)). *Before* says what transformers 4.57 and sentence-transformers 5.7

@@ -2,18 +2,23 @@
 
 import re
 
-from tests.deploy.files import ROOT
+from tests.docs.blocks import PAGES, blocks_of
 
-TEXT = (ROOT / "docs" / "dataflow.md").read_text()
+PAGE = "docs/dataflow.md"
+TEXT = PAGES[PAGE].read_text("utf-8")
 
 
-def blocks(kind: str = "") -> list[str]:
-    """Returns what stands between fences of a kind, with continued lines joined."""
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-    return [re.sub(r" \\\n\s+", " ", block).strip() for of, block in found if of == kind]
+def run_here() -> list[str]:
+    """Returns the commands that are run before an emulator, each in one line."""
+    return [
+        line
+        for block in blocks_of(PAGE)
+        if block.marker == "run before an emulator"
+        for line in block.lines
+    ]
 
 
 def block_with(beginning: str) -> str:
-    """Returns the one block that begins so."""
-    (found,) = (block for block in blocks() if block.startswith(beginning))
-    return found
+    """Returns the one block that begins so, with continued lines joined."""
+    (found,) = (block.text for block in blocks_of(PAGE) if block.text.startswith(beginning))
+    return re.sub(r" \\\n\s+", " ", found).strip()

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.deploy.documents import TEXT, blocks
+from tests.deploy.documents import TEXT, run_here
 from tests.deploy.files import ROOT
 from tests.deploy.jobs import run_as_the_service_does
 from tests.pipelines.command_runs import ENVIRONMENT
@@ -21,7 +21,7 @@ def test_the_commands_of_the_page_do_what_it_says(gcs_bucket, tmp_path):
     folder = open_folder(gcs_bucket)
     folder.write_whole("in/a.jsonl", b'{"body": "A fine day."}\n{"body": "A bad one."}\n')
     job = f"{gcs_bucket}/job_object"
-    commands = [line for block in blocks("sh") for line in block.splitlines()]
+    commands = run_here()
     for command in commands:
         words = shlex.split(command.replace("gs://my-bucket", gcs_bucket))
         assert words[:2] == ["python", "-m"]

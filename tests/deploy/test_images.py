@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from models.presets import lookup
+from models.presets import lookup, registry
 from tests.deploy.files import DEPLOY, ROOT, base_of, environment_of, stages
 from tests.pipelines.command_runs import run_process
 
@@ -137,7 +137,7 @@ def test_a_preset_that_an_image_brings_along_is_in_reach_of_workers(
     flags = ("fetch", str(tiny_preset), f"--output={tmp_path / name}")
     copied = run_process("presets", tmp_path, *flags)
     assert copied.code == 0, copied.err
-    monkeypatch.setattr(lookup, "BUNDLED", tmp_path)
+    monkeypatch.setattr(registry, "BUNDLED", tmp_path)
     assert lookup.find_preset(name).state == "bundled"
     planned = lookup.PlannedPreset.of(lookup.open_preset(name))
     assert planned.name == name  # which is all that a worker gets, and opens it by

@@ -115,3 +115,11 @@ def case(family: str) -> Case:
 
 
 FAMILIES = ("bert", "roberta", "xlm_roberta", "distil_bert")
+
+
+def embedder_of(
+    backbone: Any, preprocessor: Any, settings: Any, dimensions: Any = None, weights: Any = ()
+) -> Any:
+    """Returns the embedder of a backbone's family."""
+    kind = models.TextEmbedder.member_of(backbone)
+    return kind(backbone, preprocessor, settings=settings, dimensions=dimensions, weights=weights)

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from models.inputs import as_segments, as_texts
+from models.inputs import as_segments, as_texts, holds_texts, labelled
 
 
 @pytest.mark.parametrize("text", ["é", "é".encode(), np.array("é"), tf.constant("é")])
@@ -48,7 +48,7 @@ def test_what_is_no_string_is_refused_by_value(wrong):
 
 @pytest.mark.parametrize("wrong", [[["a"], ["b"]], np.array([["a", "b"]]), tf.constant([["a"]])])
 def test_a_table_of_texts_is_refused_by_its_shape(wrong):
-    with pytest.raises(TypeError, match="flat batch, not of shape"):
+    with pytest.raises(ValueError, match="flat batch, not of shape"):
         as_texts(wrong)
 
 
@@ -68,3 +68,30 @@ def test_pairs_must_be_as_many_on_both_sides():
 def test_a_row_has_one_text_or_two(count):
     with pytest.raises(ValueError, match=f"not {count}"):
         as_segments(("a",) * count)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        (("a", 1), ("a", 1, None)),
+        ((["a", "b"], [1, 0], [0.5, 1]), (["a", "b"], [1, 0], [0.5, 1])),
+        ((("a", "b"), 1), (("a", "b"), 1, None)),
+        (("a", "b"), (("a", "b"), None, None)),
+        ((["a"], ["b"]), ((["a"], ["b"]), None, None)),
+        ((b"a", b"b"), ((b"a", b"b"), None, None)),
+        (("a", "b", "c"), (("a", "b", "c"), None, None)),
+        (["a", "b"], (["a", "b"], None, None)),
+        ("ab", ("ab", None, None)),
+    ],
+    ids=str,
+)
+def test_labels_are_told_from_the_second_texts_of_pairs(inputs, expected):
+    assert labelled(inputs) == expected
+
+
+@pytest.mark.parametrize(
+    "kind", [np.array, tf.constant, pa.array], ids=["numpy", "tensor", "arrow"]
+)
+def test_a_batch_of_any_kind_holds_texts_or_numbers(kind):
+    assert holds_texts(kind(["a", "b"]))
+    assert not holds_texts(kind([1, 2]))

@@ -116,7 +116,13 @@ def test_the_summary_counts_labels_and_shows_rows(reviews):
     for label in ("negative", "positive"):
         line = rf"  {label} +{counts[label]} +{counts[label] / 11:.1%}  █+"
         assert re.search(line, reviews.out)
-    assert TEXTS[0] in reviews.out
+    scores = dict(zip(reviews.column("text"), reviews.column("score"), strict=True))
+    *_, said = reviews.out.partition("least certain\n")
+    shown = said.partition("\n\n")[0].splitlines()
+    doubtful = sorted(scores, key=lambda text: scores[text])[:3]
+    assert len(shown) == 3
+    for line, text in zip(shown, doubtful, strict=True):
+        assert text[:40] in line
 
 
 def test_rows_in_are_rows_out_and_rejected_rows(reviews):

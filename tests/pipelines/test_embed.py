@@ -315,13 +315,12 @@ def test_a_pooler_that_a_family_lacks_is_refused(tmp_path):
 
 def test_pairs_are_refused_where_keras_hub_packs_them_otherwise(tmp_path):
     from models.presets.preset import EmbeddingSettings
-    from models.tasks.embedder import Embedder
-    from tests.models.family_cases import case
+    from tests.models.family_cases import case, embedder_of
 
     family = case("xlm_roberta")
     preprocessor = family.ours("Preprocessor")(family.tokenizer, 24)
     backbone = family.ours("Backbone")(**family.config)
-    Embedder(backbone, preprocessor, EmbeddingSettings()).save_to_preset(tmp_path / "preset")
+    embedder_of(backbone, preprocessor, EmbeddingSettings()).save_to_preset(tmp_path / "preset")
     (tmp_path / "a.csv").write_text("text,other\na,b\n")
     flags = [f"--preset={tmp_path}/preset", f"--input={tmp_path}/a.csv", f"--output={tmp_path}/out"]
     found = run(embed_command.main, tmp_path / "out", *flags, "--text_pair_column=other")

@@ -124,7 +124,7 @@ def test_text_of_a_remote_runner():
         "    raise OutputError('no')\n"
         "    ^^^^^^^^^^^^^^^^^^^^^^^\n"
         "transforms.errors.OutputError: cannot write to gs://b/out: status 403 "
-        "[while running 'WriteResults/WriteParts-ptransform-31']\n"
+        "[while running 'WriteUnits/WriteParts-ptransform-31']\n"
     )
     assert mistake_in(error) == "cannot write to gs://b/out: status 403"
 

@@ -35,8 +35,8 @@ VARIANTS = {
 
 PLANNED = f"--runner={Planned.__module__}.Planned"
 
-UNITS = ("ReadCorpus/Units", "ReadCorpus/Spread")
-DONE = ("WriteResults/ToOneKey", "WriteResults/AllUnits")
+UNITS = ("ReadUnits/Units", "ReadUnits/Spread")
+DONE = ("WriteUnits/ToOneKey", "WriteUnits/AllUnits")
 
 
 def write_texts(folder, name="a"):
@@ -60,7 +60,7 @@ def check_crossings(names):
     """Checks that the results of some steps are units, or the names of those that are done."""
     assert any(name.startswith(UNITS) for name in names)
     assert any(name.startswith(DONE) for name in names)
-    assert all(name.startswith((*UNITS, *DONE, "ReadCorpus/Begin")) for name in names)
+    assert all(name.startswith((*UNITS, *DONE, "ReadUnits/Begin")) for name in names)
 
 
 @pytest.mark.parametrize("runner", RUNNERS)

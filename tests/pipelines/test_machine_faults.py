@@ -9,7 +9,7 @@ import pytest
 
 from models import faults
 from models.inference.computation import Computation
-from models.preprocessor import Preprocessor
+from models.preprocessors.preprocessor import Preprocessor
 from tests.pipelines.conftest import TEXTS
 
 TOO_MANY_FILES = OSError(errno.EMFILE, os.strerror(errno.EMFILE))

@@ -20,7 +20,7 @@ from models.errors import RunError
 from tests.transforms.reading.reading import Found, read
 from transforms.files import CorpusFile
 from transforms.progress import RunProgress
-from transforms.read import ReadCorpus, _All, _ReadUnit
+from transforms.read import ReadUnits, _All, _ReadUnit
 from transforms.reading.corpus import Corpus, plan_corpus
 from transforms.reading.layout import InputColumn
 from transforms.reading.units import Unit, plan_units, read_unit
@@ -117,7 +117,7 @@ def counters_of_a_run(
         assert sum(batch.rejected.num_rows for batch in batches) == rejected
 
     pipeline = beam.Pipeline(runner=FnApiRunner())
-    batches = pipeline | ReadCorpus(corpus, limit)
+    batches = pipeline | ReadUnits(corpus, limit)
     assert batches.element_type is UnitBatch
     assert_that(batches, check)
     result = pipeline.run()
@@ -156,7 +156,7 @@ def test_batches_of_a_unit_follow_one_another_to_its_end(mixed_folder, limit):
         assert files == {f"{mixed_folder}/{number}.txt": 3001 for number in range(3)} | {"": 0}
 
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-        assert_that(pipeline | ReadCorpus(plan_corpus([str(mixed_folder)]), limit), check)
+        assert_that(pipeline | ReadUnits(plan_corpus([str(mixed_folder)]), limit), check)
 
 
 class SomeDone:
@@ -181,7 +181,7 @@ def test_what_is_done_is_not_read_out_again(mixed_folder):
 
     corpus = plan_corpus([str(mixed_folder)])
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-        assert_that(pipeline | ReadCorpus(corpus, work=SomeDone(corpus, 2048)), check)
+        assert_that(pipeline | ReadUnits(corpus, work=SomeDone(corpus, 2048)), check)
 
 
 def read_with_faults(corpus: Corpus, monkeypatch, faults: int) -> list[UnitBatch]:
@@ -232,7 +232,7 @@ def test_a_file_that_changes_after_planning_ends_the_run(mixed_folder, how):
         path.unlink()
     said = "was removed" if how == "remove" else "changed after the run was planned"
     with pytest.raises(Exception, match=f"1.txt' {said}"), beam.Pipeline("FnApiRunner") as pipeline:
-        _ = pipeline | ReadCorpus(corpus)
+        _ = pipeline | ReadUnits(corpus)
 
 
 def test_a_pipeline_reads_from_cloud_storage(gcs_bucket):
@@ -265,6 +265,6 @@ def test_a_pipeline_reads_from_cloud_storage(gcs_bucket):
         assert Found(corpus, unit_bytes=5).texts == expected
         assert corpus.size == len(contents[name])
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-        batches = pipeline | ReadCorpus(plan_corpus([f"{gcs_bucket}/*.txt"]))
+        batches = pipeline | ReadUnits(plan_corpus([f"{gcs_bucket}/*.txt"]))
         texts = batches | beam.FlatMap(lambda batch: batch.rows.column("text").to_pylist())
         assert_that(texts, equal_to(["one", "two"]))

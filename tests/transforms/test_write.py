@@ -15,7 +15,7 @@ from tests.transforms.writing.results import SCHEMA, names_in, positions_in, rej
 from tests.transforms.writing.runs import SmallRun, batches_of
 from transforms.reading.units import Unit
 from transforms.unit_batch import UnitBatch
-from transforms.write import WriteResults
+from transforms.write import WriteUnits
 from transforms.writing import parts
 from transforms.writing.manifest import read_manifest
 from transforms.writing.schemas import OutputSchemas
@@ -29,7 +29,7 @@ def write(output, rows=(), rejected=(), *, workers=(), **options) -> dict:
     with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(workers)) as pipeline:
         units = pipeline | beam.Create(run.units) | beam.Reshuffle()
         batches = units | beam.FlatMap(batches_of, rows, rejected).with_output_types(UnitBatch)
-        _ = batches | WriteResults(run.plan, run.schemas, run.facts)
+        _ = batches | WriteUnits(run.plan, run.schemas, run.facts)
     run.reservation.close(finished=True)
     written = read_manifest(str(output))
     assert written is not None
@@ -95,13 +95,13 @@ def test_another_column_is_named(tmp_path):
 def test_facts_cannot_hide_what_the_manifest_says_itself(tmp_path):
     run = SmallRun(tmp_path)
     with pytest.raises(ValueError, match="its own parts"):
-        WriteResults(run.plan, OutputSchemas(SCHEMA, {}), {"parts": []})
+        WriteUnits(run.plan, OutputSchemas(SCHEMA, {}), {"parts": []})
 
 
 def write_batches(run: SmallRun, batches: list[UnitBatch]) -> None:
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         one_by_one = pipeline | beam.Create([0]) | beam.FlatMap(lambda _: iter(batches))
-        _ = one_by_one | WriteResults(run.plan, run.schemas, {})
+        _ = one_by_one | WriteUnits(run.plan, run.schemas, {})
 
 
 @pytest.mark.parametrize("lost", [0, 1])
@@ -136,7 +136,7 @@ def test_a_worker_that_fails_midway_leaves_no_file(tmp_path, monkeypatch):
 
     pipeline = beam.Pipeline(runner=FnApiRunner())
     batches = pipeline | beam.Create(run.units) | beam.FlatMap(fail_after_rows)
-    _ = batches | WriteResults(run.plan, run.schemas, {})
+    _ = batches | WriteUnits(run.plan, run.schemas, {})
     with pytest.raises(Exception, match="the worker fails"):
         pipeline.run()
     run.reservation.close(finished=False)
@@ -156,7 +156,7 @@ from pipelines.failures import root_cause
 from transforms.writing.output import Todo, reserve_output
 from transforms.writing.schemas import OutputSchemas
 from transforms.schemas import POSITION, SOURCE
-from transforms.write import WriteResults
+from transforms.write import WriteUnits
 
 parts.ROW_GROUP_ROWS = 1
 schema = pa.schema([SOURCE, POSITION, pa.field("noise", pa.binary())])
@@ -180,7 +180,7 @@ if sys.argv[2] == "limit":
 try:
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         rows = pipeline | beam.Create([unit]) | beam.FlatMap(batches)
-        rows | WriteResults(reservation.plan, OutputSchemas(schema, {}), {})
+        rows | WriteUnits(reservation.plan, OutputSchemas(schema, {}), {})
 except Exception as error:
     reservation.close(finished=False)
     print(root_cause(error))

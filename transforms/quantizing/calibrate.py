@@ -26,7 +26,7 @@ from transforms.writing.output import OutputPlan
 class Calibrate(beam.PTransform):
     """Embeds a sample of the rows of a run, and stores the ranges of its vectors.
 
-    It is what `ReadCorpus` does first. Where several workers do so, the ranges of the first are
+    It is what `ReadUnits` does first. Where several workers do so, the ranges of the first are
     stored; where they are stored already, nothing is embedded.
 
     Args:

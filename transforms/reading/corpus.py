@@ -98,7 +98,7 @@ def plan_corpus(
     alone.
 
     Returns:
-        The plan, for `ReadCorpus`.
+        The plan, for `ReadUnits`.
 
     Raises:
         InputError: Something does not exist, is not in the format, or does not fit together.

@@ -7,7 +7,7 @@ from transforms.unit_batch import UnitBatch
 from transforms.versions import check_unchanged
 from transforms.writing.folder import OutputFolder
 from transforms.writing.parts import Part, PartWriter
-from transforms.writing.records import Record
+from transforms.writing.records import Record, Timeline
 from transforms.writing.run_plan import run_folder
 from transforms.writing.schemas import OutputSchemas
 
@@ -48,6 +48,7 @@ class ChunkWriter:
         self._seconds = 0.0
         self._files: Counter[str] = Counter()
         self._counts: Counters = {}
+        self._timeline = Timeline()
         self._writers: dict[bool, PartWriter] = {}
 
     @property
@@ -85,6 +86,7 @@ class ChunkWriter:
         self._counts = sum_counters([self._counts, batch.counts])
         if batch.num_read:
             self._files[batch.source] += batch.num_read
+            self._timeline.add(batch.num_read)
 
     def commit(self, is_last: bool) -> None:
         """Makes the chunk count, unless it does already by another worker's doing.
@@ -109,6 +111,7 @@ class ChunkWriter:
             files=dict(self._files),
             counts=self._counts,
             parts=parts,
+            timeline=self._timeline.points,
         )
         # If this fails, the record may be there all the same: then its parts must be, too.
         if not record.create(self._folder, self._run_id):

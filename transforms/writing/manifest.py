@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -14,6 +14,7 @@ from transforms.errors import OutputError
 from transforms.writing.folder import OutputFolder, open_folder, storage_errors
 from transforms.writing.formats.record import OUTPUT_FORMATS, OutputFormat
 from transforms.writing.parts import Part
+from transforms.writing.records import rows_over_time
 
 MANIFEST = "_MANIFEST.json"
 
@@ -26,7 +27,7 @@ _TIMES = ("started", "finished", "seconds")
 MANIFEST_KEYS = frozenset(
     {
         *("format_version", "output_format", "columns", "arrow_schema", "metadata", "settings"),
-        *(*_SUMMED, *_LISTS, *_TIMES, "ranges"),
+        *(*_SUMMED, *_LISTS, *_TIMES, "ranges", "replaced"),
     }
 )
 """The keys that belong to the manifest and not to the command."""
@@ -38,8 +39,14 @@ _KINDS: dict[str, type] = {
     **dict.fromkeys(("output_format", "arrow_schema"), str),
 }
 
+# What the stages count where no column of the rows tells it.
+_OF_TOKENS = ("tokens", "truncated")
+
 # Error messages can be as many as the rows: the manifest shows this many, the most common ones.
 _ERRORS = 20
+
+# Labels whose counts are kept of a result that was replaced, the most common ones.
+_LABELS_REPLACED = 1000
 
 
 def read_manifest(output: str) -> dict[str, Any] | None:
@@ -167,6 +174,8 @@ def build_manifest(
     parts: Mapping[str, Part],
     uncounted: Collection[Part],
     counts: Counters,
+    timelines: Iterable[Sequence[Sequence[float]]],
+    replaced: Mapping[str, Any] | None = None,
     ranges: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the manifest of one run, which finishes now.
@@ -182,10 +191,13 @@ def build_manifest(
         parts: The parts by their final names, in order.
         uncounted: Those whose rows are of earlier runs.
         counts: What the stages counted.
+        timelines: When rows were done, from the records.
+        replaced: The manifest of the result in whose place this one comes, if there was any.
         ranges: By which vectors of bytes are read, if there are any.
     """
     ours = [part for part in parts.values() if part not in uncounted]
-    counters = sum_counters(part.counters for part in ours)
+    in_parts = [part.counters for part in ours]
+    counters = sum_counters([*in_parts, {n: counts[n] for n in _OF_TOKENS if n in counts}])
     written = sum(part.rows for part in ours if not part.rejected)
     rejected = sum(part.rows for part in ours if part.rejected)
     rows = {
@@ -195,9 +207,11 @@ def build_manifest(
         "truncated": counters.get("truncated", 0),
     }
     finished = utc_now()
-    span = datetime.fromisoformat(finished) - datetime.fromisoformat(started)
-    times = {"started": started, "finished": finished, "seconds": span.total_seconds()}
-    other = {name: count for name, count in counts.items() if name != "padded_tokens"}
+    began = datetime.fromisoformat(started)
+    seconds = (datetime.fromisoformat(finished) - began).total_seconds()
+    times = {"started": started, "finished": finished, "seconds": seconds}
+    named = ("padded_tokens", *_OF_TOKENS)
+    other = {name: count for name, count in counts.items() if name not in named}
     return {
         "format_version": FORMAT_VERSION,
         "output_format": output_format,
@@ -226,10 +240,22 @@ def build_manifest(
                 "tokens": counters.get("tokens", 0),
                 "parts": sum(not part.rejected for part in parts.values()),
                 **({"labels": counters["labels"]} if "labels" in counters else {}),
+                "speed": rows_over_time(timelines, began.timestamp(), seconds),
             }
         ],
+        **({"replaced": _remembered(replaced)} if replaced else {}),
         **times,
     }
+
+
+def _remembered(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what is kept of a result that is replaced, to compare its successor with."""
+    kept = {key: manifest[key] for key in ("finished", "rows") if key in manifest}
+    if isinstance(labels := manifest.get("labels"), dict):
+        kept["labels"] = most_common(labels, _LABELS_REPLACED)
+    if isinstance(model := manifest.get("model"), dict):
+        kept["model"] = {key: model[key] for key in ("preset", "weights") if key in model}
+    return kept
 
 
 def _list_parts(parts: Mapping[str, Part], rejected: bool) -> list[dict[str, Any]]:
@@ -260,6 +286,7 @@ def append_manifest(
         merged[key] = [dict(entry) for entry in (*earlier[key], *new[key])]
     for entry in merged["runs"][:-1]:
         entry.pop("labels", None)  # may be many, and the sum is there
+        entry.pop("speed", None)
     if renamed:
         for entry in merged["inputs"]:
             names = [renamed.get(name, name) for name in entry["parts"]]

@@ -6,11 +6,9 @@ a folder. `docs/reliability.md` has the whole story.
 """
 
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from typing import Any
 
 import pyarrow as pa
@@ -40,7 +38,7 @@ from transforms.writing.recovery import (
     share_done,
 )
 from transforms.writing.request import Request, check_columns, check_inputs_survive
-from transforms.writing.run_plan import IfExists, RunPlan, load_run_plan, run_folder
+from transforms.writing.run_plan import IfExists, RunPlan, load_run_plan, new_run_id, run_folder
 from transforms.writing.schemas import written_schema
 
 
@@ -319,6 +317,7 @@ def reserve_output(
     elsewhere: bool = False,
     files: Sequence[CorpusFile] = (),
     ask_job: AskJob | None = None,
+    run_id: str | None = None,
 ) -> Reservation:
     """Takes a folder for a run, and goes forward from where an earlier one died.
 
@@ -336,6 +335,7 @@ def reserve_output(
         elsewhere: Whether the run may go on when this process has ended.
         files: The files that are there to be read.
         ask_job: See `transforms.job_record.take_folder`.
+        run_id: The run, if its parts are in the folder already; a new one if None.
 
     Raises:
         OutputError: The folder holds results, cannot be written to, is in use by another run, or
@@ -360,11 +360,11 @@ def reserve_output(
         if if_exists == "error" and not folder.run_ids():
             asked.resolve(folder, load_manifest(folder), None)
         created = folder.first_missing()
-        run_id = f"{datetime.now(timezone.utc):%Y%m%dt%H%M%S}-{secrets.token_hex(3)}"
+        own, run_id = run_id, run_id or new_run_id()
         lock = take_folder(folder, run_id, elsewhere, ask_job)
     try:
         with storage_errors(f"use --output={output}"):
-            found = recover(folder, broken_as_empty=if_exists == "overwrite")
+            found = recover(folder, if_exists == "overwrite", own)
             refusal = None
             try:
                 effective = asked.resolve(folder, found.manifest, found.dead)

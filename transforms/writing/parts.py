@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.counters import Counters, most_common, sum_counters
+from transforms.schemas import NUM_TOKENS, TRUNCATED
 from transforms.writing.folder import RUN_ID, NewFile, OutputFolder
 from transforms.writing.formats.part_format import PartEncoder, StoredRows
 from transforms.writing.formats.record import OUTPUT_FORMATS, OutputFormat
@@ -233,10 +234,9 @@ class _HashingFile:
 def count_results(table: pa.Table, label_column: str | None = None) -> Counters:
     """Counts tokens and truncated rows, if there are such columns, and rows by label."""
     counters: Counters = {}
-    if "num_tokens" in table.column_names:
-        counters["tokens"] = pc.sum(table["num_tokens"]).as_py()
-    if "truncated" in table.column_names:
-        counters["truncated"] = pc.sum(table["truncated"]).as_py()
+    for counter, field in (("tokens", NUM_TOKENS), ("truncated", TRUNCATED)):
+        if field.name in table.column_names and table[field.name].type == field.type:
+            counters[counter] = pc.sum(table[field.name]).as_py() or 0
     if label_column is not None:
         labels = table[label_column]
         if pa.types.is_list(labels.type):  # several labels per row, with their scores

@@ -35,7 +35,12 @@ from transforms.writing.run_plan import RunPlan, load_run_plan, run_folder
 from transforms.writing.schemas import OutputSchemas
 
 
-def publish(plan: OutputPlan, schemas: OutputSchemas, facts: Mapping[str, Any]) -> dict[str, Any]:
+def publish(
+    plan: OutputPlan,
+    schemas: OutputSchemas,
+    facts: Mapping[str, Any],
+    records: Sequence[Record] | None = None,
+) -> dict[str, Any]:
     """Makes the parts of a run the results in its folder, and returns the manifest.
 
     It may be called again, whether the first call finished or broke off anywhere: a runner may
@@ -45,6 +50,7 @@ def publish(plan: OutputPlan, schemas: OutputSchemas, facts: Mapping[str, Any]) 
         plan: From `transforms.writing.output`.
         schemas: Columns of the parts.
         facts: Facts about the command, for the top level of the manifest.
+        records: What was done, if the run's folder does not hold its records.
 
     Raises:
         WriteError: Storage refused, or another run changed the folder.
@@ -53,7 +59,7 @@ def publish(plan: OutputPlan, schemas: OutputSchemas, facts: Mapping[str, Any]) 
     folder = open_folder(plan.folder)
     with without_interrupts(), storage_errors(f"finish {plan.folder}", WriteError):
         try:
-            manifest = _publish(folder, plan, schemas, facts)
+            manifest = _publish(folder, plan, schemas, facts, records)
         except Exception:
             # A second worker that does the same may have been faster.
             now = load_manifest(folder, broken_as_empty=True)
@@ -66,7 +72,11 @@ def publish(plan: OutputPlan, schemas: OutputSchemas, facts: Mapping[str, Any]) 
 
 
 def _publish(
-    folder: OutputFolder, plan: OutputPlan, schemas: OutputSchemas, facts: Mapping[str, Any]
+    folder: OutputFolder,
+    plan: OutputPlan,
+    schemas: OutputSchemas,
+    facts: Mapping[str, Any],
+    records: Sequence[Record] | None,
 ) -> dict[str, Any]:
     now = load_manifest(folder, broken_as_empty=plan.if_exists == "overwrite")
     if now is not None and last_run(now) == plan.run_id:
@@ -78,7 +88,8 @@ def _publish(
     ranges = load_ranges(folder, plan.run_id) if schemas.has_ranges else None
     if schemas.has_ranges and ranges is None:
         raise WriteError(f"the ranges of run {plan.run_id} are gone: was the folder cleaned?")
-    records = _complete_records(folder, run)
+    if records is None:
+        records = _complete_records(folder, run)
     parts = [part for record in records for part in record.parts]
     _check_parts(folder, plan, parts)
 
@@ -110,6 +121,8 @@ def _publish(
         parts=named,
         uncounted=[part for part in rewritten.values() if part],
         counts=counts,
+        timelines=(record.timeline for record in records),
+        replaced=now if plan.if_exists == "overwrite" else None,
         ranges=ranges.as_json() if ranges is not None and ranges.rows else None,
     )
     if earlier is not None:

@@ -1,9 +1,12 @@
 """Records: what says that a chunk of a unit is done, and makes its parts count."""
 
 import json
+import math
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from transforms.counters import Counters
 from transforms.errors import WriteError
@@ -14,6 +17,10 @@ from transforms.writing.parts import Part
 from transforms.writing.run_plan import load_run_plan, run_folder
 
 _NAME = re.compile(r".*/[0-9a-f]+-\d+\.json")
+
+# A record says at so many times at most how many rows were done, and a run in so many intervals.
+_TIMES_OF_RECORD = 64
+_INTERVALS = 60
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,7 @@ class Record:
         files: Rows that were read, by file.
         counts: What the stages counted.
         parts: The files that its rows and rejected rows are in.
+        timeline: From `Timeline`.
     """
 
     unit: str
@@ -37,11 +45,58 @@ class Record:
     files: Mapping[str, int]
     counts: Counters
     parts: Sequence[Part]
+    timeline: Sequence[Sequence[float]]
 
     def create(self, folder: OutputFolder, run_id: str) -> bool:
         """Makes the chunk count; returns False if another worker has done that."""
         name = f"{_folder(run_id)}/{self.unit}-{self.start:012d}.json"
         return folder.create_new(name, json.dumps(asdict(self), ensure_ascii=False).encode())
+
+
+class Timeline:
+    """When rows were done, in a few numbers.
+
+    Attributes:
+        points: Seconds since the epoch, each with the rows that were done since the one before.
+    """
+
+    def __init__(self) -> None:
+        self.points: list[list[float]] = []
+
+    def add(self, rows: int) -> None:
+        """Counts rows that are done now."""
+        self.points.append([round(time.time(), 1), rows])
+        if len(self.points) > _TIMES_OF_RECORD:
+            pairs = zip(self.points[::2], self.points[1::2], strict=False)
+            rest = self.points[-1:] if len(self.points) % 2 else []
+            self.points = [[late[0], early[1] + late[1]] for early, late in pairs] + rest
+
+
+def rows_over_time(
+    timelines: Iterable[Sequence[Sequence[float]]], began: float, seconds: float
+) -> dict[str, Any]:
+    """Returns how many rows were done in each interval of a run.
+
+    Args:
+        timelines: Those of its records.
+        began: When it began, in seconds since the epoch.
+        seconds: How long it took.
+
+    Returns:
+        `seconds`, the length of an interval; `rows`, a number for each; and `before`, the rows that
+        were done before the run began, if it went on where another died. Workers' clocks may
+        differ: what they did after the end is counted in the last interval.
+    """
+    intervals = max(1, min(_INTERVALS, math.floor(seconds)))
+    length = max(seconds, 1e-3) / intervals
+    rows = [0] * intervals
+    before = 0
+    for at, count in (point for timeline in timelines for point in timeline):
+        if at < began - length:
+            before += int(count)
+        else:
+            rows[max(0, min(int((at - began) / length), intervals - 1))] += int(count)
+    return {"seconds": round(length, 3), "rows": rows, **({"before": before} if before else {})}
 
 
 def load_records(folder: OutputFolder, run_id: str, unit: str = "") -> dict[str, list[Record]]:
@@ -91,7 +146,7 @@ def is_done(chain: Sequence[Record] | None) -> bool:
 
 
 class UnitsToDo:
-    """The units of a run that are still to be done, for `transforms.read.ReadCorpus`.
+    """The units of a run that are still to be done, for `transforms.read.ReadUnits`.
 
     Args:
         folder: Path or URL of the output folder.

@@ -31,16 +31,21 @@ class Recovered:
     is_computed: bool = False
 
 
-def recover(folder: OutputFolder, broken_as_empty: bool = False) -> Recovered:
+def recover(
+    folder: OutputFolder, broken_as_empty: bool = False, own: str | None = None
+) -> Recovered:
     """Finishes a publishing that had begun to change the results, and removes what nobody needs.
 
     Args:
         folder: The output folder; its lock must be held.
         broken_as_empty: Whether an invalid manifest is replaced anyway.
+        own: A run whose parts are there already, and whose folder is left alone.
     """
     manifest = load_manifest(folder, broken_as_empty)
     finished = dead = None
     for run_id in folder.run_ids():
+        if run_id == own:
+            continue
         plan = load_run_plan(folder, run_id)
         if manifest and run_id == last_run(manifest):
             if finish_publishing(folder, run_id) is None:

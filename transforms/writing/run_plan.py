@@ -2,8 +2,10 @@
 
 import json
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any, Literal
 
 from transforms.files import CorpusFile, is_remote
@@ -14,10 +16,23 @@ IfExists = Literal["error", "overwrite", "append", "update"]
 
 _VERSION = 1
 
+_TIME = "%Y%m%dt%H%M%S"
+
 
 def run_folder(run_id: str) -> str:
     """Returns the name of the folder of a run in the output folder."""
     return f"{RUNS}/{run_id}"
+
+
+def new_run_id() -> str:
+    """Returns a name for a run; names sort by time."""
+    return f"{datetime.now(timezone.utc):{_TIME}}-{secrets.token_hex(3)}"
+
+
+def started_of(run_id: str) -> str:
+    """Returns when a run got its name, ISO 8601 in UTC."""
+    began = datetime.strptime(run_id.partition("-")[0], _TIME).replace(tzinfo=timezone.utc)
+    return began.isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True)

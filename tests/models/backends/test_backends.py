@@ -37,7 +37,7 @@ COMPUTE = """
 import sys
 import numpy as np
 from models import BertBackbone, BertClassifier, Predictor
-from models.tasks.embedder import Embedder
+from models.families.bert import BertTextEmbedder
 from models.presets.embedding import POOLINGS, EmbeddingSettings
 preset, file, *texts = sys.argv[1:]
 classify = Predictor.from_preset(preset)
@@ -45,7 +45,8 @@ made = {"classify": classify(texts), "pairs": classify(texts, texts[::-1])}
 backbone, preprocessor = classify.model.backbone, classify.preprocessor
 for pooling in POOLINGS:
     settings = EmbeddingSettings(pooling, normalize=True)
-    made[pooling] = Predictor(Embedder(backbone, preprocessor, settings), "CPU")(texts)
+    embedder = BertTextEmbedder(backbone, preprocessor, settings=settings)
+    made[pooling] = Predictor(embedder, "CPU")(texts)
 still = BertBackbone.from_preset(preset, dropout=0.0)
 learner = BertClassifier(still, 3, preprocessor, dropout=0.0)
 learner.set_weights(classify.model.get_weights())
@@ -77,14 +78,13 @@ import sys
 sys.modules["tensorflow"] = sys.modules["tensorflow_text"] = None
 import numpy as np
 from models import Predictor
-from models.tasks.embedder import Embedder
+from models.families.bert import BertTextEmbedder
 from models.errors import UserError
 from models.packing import Tokens
-from models.presets.embedding import EmbeddingSettings
 predictor = Predictor.from_preset(sys.argv[1])
 ids = np.array([2, 5, 6, 3, 2, 7, 3], np.int32)
 tokens = Tokens(ids, np.array([0, 4, 7]), ids * 0)
-embedder = Embedder(predictor.model.backbone, predictor.preprocessor, EmbeddingSettings("mean"))
+embedder = BertTextEmbedder(predictor.model.backbone, predictor.preprocessor, normalize=False)
 print(predictor.predict(tokens).outputs.shape, Predictor(embedder, "CPU").predict(tokens).errors)
 print(np.abs(predictor(["good film"]) - predictor(["good  film"])).max())
 try: predictor(["good \\ue000 film"])

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,42 @@ def test_a_folder_that_others_may_write_to_is_not_used(devices, tmp_path):
 def test_without_a_folder_cards_are_shared(devices, tmp_path):
     (tmp_path / "cards").touch()
     assert cards.claimed(devices, tmp_path / "cards") in (0, 1)
+
+
+# Cards that are not found
+
+
+@pytest.fixture
+def driver(tmp_path) -> Path:
+    path = tmp_path / "version"
+    path.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("backend", "package"), [("tensorflow", "tensorflow[and-cuda]"), ("jax", "jax[cuda12]")]
+)
+def test_a_backend_without_the_libraries_of_the_card_is_told_what_installs_them(
+    backend, package, devices, driver, monkeypatch
+):
+    monkeypatch.setattr(cards, "_is_installed", lambda module: False)
+    pytest.importorskip(backend)
+    said = cards.missing(backend, devices / "nvidia0", driver)
+    pip = f"pip install '{package}=={metadata.version(backend)}'"
+    assert (
+        f"though {devices}/nvidia0 is a GPU: the libraries of CUDA are missing, which {pip}" in said
+    )
+    assert said.endswith("CUDA_VISIBLE_DEVICES=-1 leaves the GPU alone, and says nothing of it")
+
+
+def test_with_the_libraries_it_is_the_driver(devices, driver, monkeypatch):
+    monkeypatch.setattr(cards, "_is_installed", lambda module: True)
+    said = cards.missing("tensorflow", devices / "nvidia0", devices / "nothing")
+    assert "is a GPU: its driver is not loaded; nvidia-smi says why" in said
+    said = cards.missing("tensorflow", devices / "nvidia0", driver)
+    assert "its driver may be too old for the libraries of CUDA that are installed" in said
+
+
+def test_libraries_are_looked_for_without_being_imported():
+    assert cards._is_installed("numpy.linalg")
+    assert not cards._is_installed("no_such_package.cudnn")

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from models.backends.importing import without
+from models.backends.importing import with_all, without
 
 
 @pytest.fixture
@@ -34,3 +34,14 @@ def test_a_package_that_is_imported_already_stays(package):
 def test_other_packages_are_imported(package):
     with without("another_package"):
         assert importlib.import_module(package)
+
+
+def test_what_needs_a_package_that_is_not_wanted_can_be_let_import_it(package):
+    before = list(sys.meta_path)
+    with without(package):
+        with with_all():
+            importlib.import_module(package)
+        del sys.modules[package]
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module(package)
+    assert sys.meta_path == before

@@ -182,16 +182,18 @@ class PullRequest:
 
 
 class HuggingFaceServer(HubServer):
-    """The repository `textbeam/tiny` of a Hugging Face hub.
+    """One repository of a Hugging Face hub, `textbeam/tiny` unless it is named otherwise.
 
     Attributes:
+        repository: Its owner and name.
         commit: Of the main branch.
         pull_requests: What is offered to be added to it; the first one has the number 1.
         has_discussions: Whether its owner allows any; otherwise the hub does not list them.
         architectures: What the hub tells of the configuration.
     """
 
-    def __init__(self, files: dict[str, bytes]) -> None:
+    def __init__(self, files: dict[str, bytes], repository: str = "textbeam/tiny") -> None:
+        self.repository = repository
         self.commit = COMMIT
         self.pull_requests: list[PullRequest] = []
         self.has_discussions = True
@@ -221,14 +223,14 @@ class HuggingFaceServer(HubServer):
         elif path.startswith("/lfs/"):
             self.send_file(request, path.removeprefix("/lfs/"), {})
         else:
-            commit, _, name = path.removeprefix("/textbeam/tiny/resolve/").partition("/")
+            commit, _, name = path.removeprefix(f"/{self.repository}/resolve/").partition("/")
             if commit in self._revisions():
                 self._resolve(request, commit, name)
             else:
                 self.send_json(request, {"error": "none"}, 404)
 
     def _describe(self, request: BaseHTTPRequestHandler, path: str) -> None:
-        if path == "textbeam/tiny/discussions":
+        if path == f"{self.repository}/discussions":
             self._discuss(request)
             return
         repository, _, revision = path.partition("/commits/refs/pr/")
@@ -240,7 +242,7 @@ class HuggingFaceServer(HubServer):
         repository, _, revision = path.partition("/revision/")
         revision = {"": self.commit, "main": self.commit}.get(revision, revision)
         revisions = self._revisions()
-        if repository != "textbeam/tiny":
+        if repository != self.repository:
             self.send_json(request, {"error": "none"}, 404, X_Error_Code="RepoNotFound")
         elif revision not in revisions:
             self.send_json(request, {"error": "none"}, 404, X_Error_Code="RevisionNotFound")
@@ -264,7 +266,7 @@ class HuggingFaceServer(HubServer):
                 "createdAt": "2024-01-01T00:00:00.000Z",
                 "status": offered.status,
                 "isPullRequest": offered.is_pull_request,
-                "repo": {"name": "textbeam/tiny", "type": "model"},
+                "repo": {"name": self.repository, "type": "model"},
             }
             for number, offered in enumerate(self.pull_requests, start=1)
         ]

@@ -71,6 +71,15 @@ def test_a_folder_of_a_bucket_comes_too(bucket):
     assert contents(store.fetch(f"{bucket}/")) == KERAS_FILES
 
 
+@pytest.mark.parametrize("place", ["hub", "kaggle", "bucket"])
+def test_one_file_is_read_without_the_others_and_not_kept(place, request):
+    found = request.getfixturevalue(place)
+    uri = {"hub": HF, "kaggle": KAGGLE}.get(place) or found
+    assert store.fetch_file(uri, "README.md") == b"# tiny"
+    assert store.fetch_file(uri, "training.json") is None
+    assert store.cached(uri) is None
+
+
 def test_a_large_file_of_a_bucket_comes_in_slices(bucket, monkeypatch):
     from models.hubs import buckets
 

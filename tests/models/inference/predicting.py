@@ -10,7 +10,7 @@ import tensorflow as tf
 from models import Predictor, backends
 from models.inference.computation import computation_of
 from models.presets.embedding import EmbeddingSettings
-from models.tasks.embedder import Embedder
+from tests.models.family_cases import embedder_of
 
 any_shape = pytest.mark.skipif(
     backends.compiles_each_shape(),
@@ -86,4 +86,4 @@ def watched(model, device="CPU", long_text="truncate", area=AREA, **faults):
 
 def make_embedder(classifier, *arguments, **settings):
     settings = EmbeddingSettings(**settings)
-    return Embedder(classifier.backbone, classifier.preprocessor, settings, *arguments)
+    return embedder_of(classifier.backbone, classifier.preprocessor, settings, *arguments)

@@ -8,6 +8,7 @@ import pytest
 
 import models
 from models import backends
+from models.backends import cards
 from models.inference.runtime import quiet_stderr
 
 of_tensorflow = pytest.mark.skipif(
@@ -60,6 +61,14 @@ def test_an_interrupt_shows_nothing_of_what_was_held_back():
     stopped = run_python(held + " os.write(2, b'banner')\n raise KeyboardInterrupt\n")
     assert "KeyboardInterrupt" in stopped.stderr
     assert "banner" not in stopped.stderr
+
+
+def test_where_native_code_ends_the_process_is_said():
+    held = "import os\nfrom models.inference.runtime import quiet_stderr\nwith quiet_stderr():\n"
+    died = run_python(held + " os.abort()")
+    assert died.returncode < 0
+    assert "Fatal Python error: Aborted" in died.stderr
+    assert 'File "<string>", line 4' in died.stderr
 
 
 def test_what_was_written_before_is_not_held_back():
@@ -153,14 +162,59 @@ def test_a_card_that_the_backend_does_not_find_is_told(hidden, tmp_path):
     found = run_python(code, **shown | hidden)
     if found.stdout.startswith("GPU"):
         pytest.skip("needs a machine without a GPU")
-    name = backends.name()
-    package = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda12]"}[name]
-    expected = (
-        f" {name} computes on the processor, and finds no GPU, though {tmp_path / 'nvidia1'} is "
-        f"one: it needs {package}, a driver, and memory that no other process has taken; "
-        "CUDA_VISIBLE_DEVICES=-1 hides the GPU"
-    )
+    expected = f" {cards.missing(backends.name(), tmp_path / 'nvidia1')}"
     assert found.stdout == f"CPU{'' if hidden else expected}\n", found.stderr
+
+
+@of_tensorflow
+def test_a_card_is_told_of_once_and_to_who_trains_too(tmp_path):
+    (tmp_path / "nvidia0").touch()
+    code = (
+        "import warnings\nfrom pathlib import Path\nfrom models.inference import runtime\n"
+        f"runtime._DEVICES = Path({str(tmp_path)!r})\n"
+        "with warnings.catch_warnings(record=True) as told:\n"
+        "    from models import BertClassifier, RobertaBackbone\n"
+        "    device = runtime.start()\n"
+        "print(device, *(str(warning.message).split()[0] for warning in told))\n"
+    )
+    found = run_python(code, CUDA_VISIBLE_DEVICES="0")
+    if found.stdout.startswith("GPU"):
+        pytest.skip("needs a machine without a GPU")
+    assert found.stdout == "CPU TensorFlow\n", found.stderr
+
+
+TRAINING = """
+from models import BertClassifier
+classifier = BertClassifier.from_preset("sentiment_tiny_en")
+classifier.fit(["good", "bad"], [1, 0], verbose=0)
+print(classifier.predict(["good"], verbose=0).shape)
+"""
+
+
+@of_tensorflow
+def test_a_model_is_made_and_trained_without_a_word():
+    done = run_python(TRAINING)
+    assert (done.stdout, done.stderr) == ("(1, 2)\n", "")
+
+
+@of_tensorflow
+@pytest.mark.parametrize("level", ["0", "1"])
+def test_who_asks_for_tensorflows_lines_gets_them(level):
+    done = run_python("from models import BertClassifier", TF_CPP_MIN_LOG_LEVEL=level)
+    assert "All log messages before absl::InitializeLog()" in done.stderr
+    assert done.returncode == 0
+
+
+@of_tensorflow
+def test_devices_may_still_be_chosen_once_a_model_class_is_imported():
+    code = (
+        "from models import BertBackbone\nimport tensorflow as tf\n"
+        "tf.config.threading.set_intra_op_parallelism_threads(1)\n"
+        "tf.config.set_visible_devices([], 'GPU')\n"
+        "print(tf.config.threading.get_intra_op_parallelism_threads())\n"
+    )
+    done = run_python(code)
+    assert done.stdout == "1\n", done.stderr
 
 
 @pytest.mark.parametrize("task", ["classify", "embed"])

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from models import BertBackbone, BertPreprocessor, Predictor, UserError
-from models.presets.keras_hub_preset import EMBEDDER_POOLINGS
+from models.presets.heads.embedder import POOLINGS
 from models.presets.lookup import open_preset
 from models.presets.storable import EMBEDDER_FAMILIES
 from tests.models.family_cases import case
@@ -235,7 +235,7 @@ def their_embedder(their_backbone):
 
 @has_embedders
 @pytest.mark.parametrize("name", EMBEDDER_FAMILIES)
-@pytest.mark.parametrize("pooling", EMBEDDER_POOLINGS)
+@pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("normalize", [True, False])
 def test_embedders_of_keras_hub_give_the_same_vectors_and_go_back(
     name, pooling, normalize, their_embedder, tmp_path

@@ -6,7 +6,7 @@ import pytest
 from models import BertBackbone, BertClassifier, PresetError
 from models.presets.lookup import open_preset
 from models.presets.preset import EmbeddingSettings
-from models.tasks.embedder import Embedder
+from tests.models.family_cases import embedder_of
 from tests.models.presets.damage import (
     CONFIG,
     LABELS,
@@ -273,7 +273,7 @@ def test_a_backbones_preset_has_no_labels_and_says_what_to_do(classifier, tmp_pa
 
 @pytest.fixture
 def embedder(classifier, tmp_path):
-    Embedder(classifier.backbone, classifier.preprocessor, EmbeddingSettings()).save_to_preset(
+    embedder_of(classifier.backbone, classifier.preprocessor, EmbeddingSettings()).save_to_preset(
         tmp_path
     )
     return tmp_path

@@ -7,7 +7,7 @@ import pytest
 import models
 from models import BertPreprocessor, BertTokenizer, Predictor, PresetError, UserError
 from models.hubs import store
-from models.presets import lookup as presets
+from models.presets import registry
 from models.presets.lookup import PlannedPreset, find_preset, open_preset
 from tests.models.presets.damage import PREPROCESSOR, edit
 
@@ -18,12 +18,12 @@ def bundled(preset, tmp_path, monkeypatch):
     folder = tmp_path / "bundled"
     for name in ("sentiment_tiny_en", "topics_small_en"):
         shutil.copytree(preset, folder / name)
-    monkeypatch.setattr(presets, "BUNDLED", folder)
+    monkeypatch.setattr(registry, "BUNDLED", folder)
     return folder
 
 
 def test_a_bundled_preset_is_found_by_name(bundled):
-    assert presets.bundled_presets() == ["sentiment_tiny_en", "topics_small_en"]
+    assert registry.bundled_presets() == ["sentiment_tiny_en", "topics_small_en"]
     opened = open_preset("sentiment_tiny_en")
     assert (opened.name, opened.folder) == ("sentiment_tiny_en", bundled / "sentiment_tiny_en")
 
@@ -34,6 +34,43 @@ def test_an_unknown_name_is_refused_with_the_choices_and_the_nearest(bundled):
     message = str(caught.value)
     assert "preset 'sentiment_tiny' is not a folder, a URI or a known name" in message
     assert "did you mean 'sentiment_tiny_en'?" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "likely"),
+    [
+        ("bert_base", "'bert_base_en_uncased', 'bert_base_en_cased' or 'bert_base_zh'"),
+        ("bert_tiny", "'bert_tiny_en_uncased' or 'bert_tiny_en_uncased_sst2'"),
+        ("bert-base-uncased", "'bert_base_en_uncased'"),
+        ("bert-base-chinese", "'bert_base_zh'"),
+        ("bert-base-multilingual-cased", "'bert_base_multi_cased'"),
+        ("roberta-base", "'roberta_base'"),
+        ("xlm-roberta-base", "'xlm_roberta_base'"),
+        ("distilbert-base-uncased", "'distil_bert_base_en_uncased'"),
+        ("Bert Base En Uncased", "'bert_base_en_uncased'"),
+        ("brt_base_en_uncased", "'bert_base_en_uncased'"),
+        ("all-MiniLM-L6-v2", "'all_minilm_l6_v2_en'"),
+        ("e5-base", "'multilingual_e5_base'"),
+        (
+            "sentence-transformers/all-MiniLM-L6-v2",
+            "'all_minilm_l6_v2_en' or 'hf://sentence-transformers/all-MiniLM-L6-v2'",
+        ),
+        ("owner/name", "'hf://owner/name'"),
+    ],
+)
+def test_a_name_from_elsewhere_or_a_part_of_one_leads_to_presets(name, likely):
+    with pytest.raises(PresetError) as caught:
+        open_preset(name)
+    assert f"known name; did you mean {likely}? python -m pipelines" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "nothing-here", "gpt2", "./owner/name", "/a/b", "here/name"])
+def test_of_a_name_that_is_like_no_other_nothing_is_guessed(name, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PresetError) as caught:
+        open_preset(name)
+    assert "did you mean" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", [str, Path, open_preset])

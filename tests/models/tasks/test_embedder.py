@@ -15,7 +15,8 @@ from models import (
 )
 from models.presets.embedding import POOLINGS, Dense, EmbeddingSettings, LayerNorm
 from models.presets.lookup import open_preset
-from models.tasks.embedder import Embedder, resolve_embedding
+from models.tasks.embedder import resolve_embedding
+from tests.models.family_cases import embedder_of
 
 TEXTS = ["good film", "the play", "awful, the great play is bad!", "a", ""]
 WIDTH = 16
@@ -54,7 +55,7 @@ def plain(backbone, features, pooling):
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_vectors_are_those_of_the_backbones_outputs(classifier, features, pooling):
-    embedder = Embedder(classifier.backbone, classifier.preprocessor, EmbeddingSettings(pooling))
+    embedder = embedder_of(classifier.backbone, classifier.preprocessor, EmbeddingSettings(pooling))
     expected = plain(classifier.backbone, features, pooling)
     np.testing.assert_allclose(embedder.vectors(features), expected, atol=1e-5)
 
@@ -63,14 +64,14 @@ def test_vectors_are_those_of_the_backbones_outputs(classifier, features, poolin
 def test_a_family_without_a_pooler_has_the_other_poolings(distil, pooling):
     backbone, preprocessor = distil
     features = preprocessor(TEXTS)
-    embedder = Embedder(backbone, preprocessor, EmbeddingSettings(pooling))
+    embedder = embedder_of(backbone, preprocessor, EmbeddingSettings(pooling))
     expected = plain(backbone, features, pooling)
     np.testing.assert_allclose(embedder.vectors(features), expected, atol=1e-5)
 
 
 def test_several_poolings_follow_one_another(classifier, features):
     settings = EmbeddingSettings(("max", "cls", "mean"), normalize=True)
-    embedder = Embedder(classifier.backbone, classifier.preprocessor, settings)
+    embedder = embedder_of(classifier.backbone, classifier.preprocessor, settings)
     parts = [plain(classifier.backbone, features, pooling) for pooling in settings.poolings]
     expected = np.concatenate(parts, axis=1)
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
@@ -90,16 +91,16 @@ def test_modules_follow_pooling_and_dimensions_follow_them(classifier, features)
     expected /= np.sqrt(expected.var(axis=1, keepdims=True) + 1e-5)
     expected = (expected * (bias + 1) + bias * 2)[:, :5]
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    found = Embedder(*arguments, 5, weights).vectors(features)
+    found = embedder_of(*arguments, 5, weights).vectors(features)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     with pytest.raises(UserError, match="vectors of 7 dimensions: cannot keep 8"):
-        Embedder(*arguments, 8, weights)
+        embedder_of(*arguments, 8, weights)
 
 
 @pytest.mark.parametrize("pooling", [name for name in POOLINGS if name != "pooled"])
 def test_a_prefix_that_is_not_pooled_is_read_all_the_same(classifier, pooling):
     settings = EmbeddingSettings(pooling, prefix="good film ", pools_prefix=False)
-    embedder = Embedder(classifier.backbone, classifier.preprocessor, settings)
+    embedder = embedder_of(classifier.backbone, classifier.preprocessor, settings)
     assert embedder.num_skipped == 3  # [CLS] and two words
     features = classifier.preprocessor([f"good film {text}" for text in TEXTS])
     outputs = classifier.backbone(features, training=False)
@@ -116,7 +117,7 @@ def test_a_prefix_that_is_not_pooled_is_read_all_the_same(classifier, pooling):
 
 def test_a_normalized_vector_has_the_length_one(classifier, features):
     settings = EmbeddingSettings("mean", normalize=True)
-    embedder = Embedder(classifier.backbone, classifier.preprocessor, settings)
+    embedder = embedder_of(classifier.backbone, classifier.preprocessor, settings)
     expected = plain(classifier.backbone, features, "mean")
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(embedder.vectors(features), expected, atol=1e-5)
@@ -125,9 +126,9 @@ def test_a_normalized_vector_has_the_length_one(classifier, features):
 def test_fewer_dimensions_are_the_first_and_normalized_again(classifier, features):
     backbone, preprocessor = classifier.backbone, classifier.preprocessor
     cut = plain(backbone, features, "cls")[:, :5]
-    plainly = Embedder(backbone, preprocessor, EmbeddingSettings("cls"), 5)
+    plainly = embedder_of(backbone, preprocessor, EmbeddingSettings("cls"), 5)
     np.testing.assert_allclose(plainly.vectors(features), cut, atol=1e-5)
-    normalized = Embedder(backbone, preprocessor, EmbeddingSettings("cls", normalize=True), 5)
+    normalized = embedder_of(backbone, preprocessor, EmbeddingSettings("cls", normalize=True), 5)
     cut /= np.linalg.norm(cut, axis=1, keepdims=True)
     np.testing.assert_allclose(normalized.vectors(features), cut, atol=1e-5)
 
@@ -138,7 +139,7 @@ def test_a_vector_of_zeros_stays_one(new_classifier):
     last.gamma.assign(np.zeros(WIDTH))
     last.beta.assign(np.zeros(WIDTH))
     settings = EmbeddingSettings("mean", normalize=True)
-    embedder = Embedder(classifier.backbone, classifier.preprocessor, settings)
+    embedder = embedder_of(classifier.backbone, classifier.preprocessor, settings)
     vectors = embedder.vectors(classifier.preprocessor(TEXTS))
     np.testing.assert_array_equal(vectors, np.zeros((len(TEXTS), WIDTH)))
     np.testing.assert_array_equal(embedder.normalized(np.zeros((2, WIDTH))), np.zeros((2, WIDTH)))
@@ -148,7 +149,7 @@ def test_a_vector_of_zeros_stays_one(new_classifier):
 def test_half_precision_pools_in_single(new_classifier, features, pooling):
     half = new_classifier(dtype="bfloat16")
     settings = EmbeddingSettings(pooling, normalize=True)
-    vectors = np.array(Embedder(half.backbone, half.preprocessor, settings).vectors(features))
+    vectors = np.array(embedder_of(half.backbone, half.preprocessor, settings).vectors(features))
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
@@ -164,7 +165,7 @@ def test_more_dimensions_than_there_are_is_refused(preset, classifier):
     with pytest.raises(UserError, match="vectors of 16 dimensions: cannot keep 17"):
         resolve_embedding(open_preset(preset), dimensions=17)
     with pytest.raises(UserError, match="backbone makes vectors of 16 dimensions: cannot keep 17"):
-        Embedder(classifier.backbone, classifier.preprocessor, EmbeddingSettings(), 17)
+        embedder_of(classifier.backbone, classifier.preprocessor, EmbeddingSettings(), 17)
 
 
 def test_an_unknown_pooling_is_refused_with_those_that_are(preset):
@@ -178,7 +179,7 @@ def test_a_pooler_that_is_not_there_is_refused(distil, tmp_path):
     with pytest.raises(PresetError, match="no pooler for the pooling 'pooled'; choose from cls, m"):
         resolve_embedding(open_preset(tmp_path), "pooled")
     with pytest.raises(UserError, match="no pooler"):
-        Embedder(backbone, preprocessor, EmbeddingSettings("pooled"))
+        embedder_of(backbone, preprocessor, EmbeddingSettings("pooled"))
 
 
 def test_families_with_a_pooler_are_known_without_their_classes(classifier, distil, tmp_path):
@@ -192,7 +193,7 @@ def test_families_with_a_pooler_are_known_without_their_classes(classifier, dist
 def test_a_saved_embedder_comes_back_in_place_of_a_classifier(
     classifier, preset, pooling, normalize
 ):
-    saved = Embedder(
+    saved = embedder_of(
         classifier.backbone, classifier.preprocessor, EmbeddingSettings(pooling, normalize)
     )
     saved.save_to_preset(preset)
@@ -206,7 +207,7 @@ def test_a_saved_embedder_comes_back_in_place_of_a_classifier(
 
 
 def test_a_classifier_can_be_trained_from_an_embedder(classifier, tmp_path):
-    Embedder(classifier.backbone, classifier.preprocessor, EmbeddingSettings()).save_to_preset(
+    embedder_of(classifier.backbone, classifier.preprocessor, EmbeddingSettings()).save_to_preset(
         tmp_path
     )
     trained = BertClassifier.from_preset(tmp_path, num_classes=2)
@@ -216,23 +217,23 @@ def test_a_classifier_can_be_trained_from_an_embedder(classifier, tmp_path):
 def test_what_keras_hub_has_no_class_for_is_not_saved(classifier, distil, tmp_path):
     bert = classifier.backbone, classifier.preprocessor
     for embedder, problem in [
-        (Embedder(*distil, EmbeddingSettings()), "families bert and xlm_roberta, not of distil"),
-        (Embedder(*bert, EmbeddingSettings("pooled")), "poolings mean, cls, max, not 'pooled'"),
+        (embedder_of(*distil, EmbeddingSettings()), "families bert and xlm_roberta, not of distil"),
+        (embedder_of(*bert, EmbeddingSettings("pooled")), "poolings mean, cls, max, not 'pooled'"),
         (
-            Embedder(*bert, EmbeddingSettings(("cls", "max"))),
+            embedder_of(*bert, EmbeddingSettings(("cls", "max"))),
             r"poolings mean, cls, max, not 'cls\+max'",
         ),
         (
-            Embedder(*bert, EmbeddingSettings(modules=(Dense("2_Dense", WIDTH, WIDTH),))),
+            embedder_of(*bert, EmbeddingSettings(modules=(Dense("2_Dense", WIDTH, WIDTH),))),
             "no further modules such as its Dense 16→16 tanh",
         ),
         (
-            Embedder(*bert, EmbeddingSettings(token_modules=(LayerNorm("1_LayerNorm", WIDTH),))),
+            embedder_of(*bert, EmbeddingSettings(token_modules=(LayerNorm("1_LayerNorm", WIDTH),))),
             "no further modules such as its LayerNorm",
         ),
-        (Embedder(*bert, EmbeddingSettings(), 5), "have all 16 dimensions, not 5"),
+        (embedder_of(*bert, EmbeddingSettings(), 5), "have all 16 dimensions, not 5"),
         (
-            Embedder(*bert, EmbeddingSettings(prefix="query: ")),
+            embedder_of(*bert, EmbeddingSettings(prefix="query: ")),
             "read texts alone, without 'query: ' before them",
         ),
     ]:
@@ -246,7 +247,7 @@ def test_special_tokens_that_keras_hub_puts_elsewhere_are_not_saved(classifier, 
     packing = replace(own.packing, single=(0, "[SEP]"))
     others = BertPreprocessor(own.tokenizer, packing=packing)
     for model in (
-        Embedder(classifier.backbone, others, EmbeddingSettings()),
+        embedder_of(classifier.backbone, others, EmbeddingSettings()),
         BertClassifier(classifier.backbone, 2, others),
         others,
     ):

@@ -264,5 +264,5 @@ def test_what_keras_hub_saves_is_read(tmp_path):
     ours = RobertaTokenizer(assets / "vocabulary.json", assets / "merges.txt")
     assert ours.get_config() == TOKENIZER.get_config()
     written = json.loads((tmp_path / "tokenizer.json").read_text())["config"]
-    known = {"name", "trainable", "dtype", "config_file"}
+    known = {"name", "trainable", "dtype", "config_file", "sequence_length"}
     assert written.keys() - known == TOKENIZER.settings().keys()

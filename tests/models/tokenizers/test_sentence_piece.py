@@ -158,10 +158,6 @@ WRONG = {
     "nothing": (b"", "not a SentencePiece model"),
     "another file": (b"\x89PNG\r\n", "not a SentencePiece model"),
     "half a model": (PROTO[: len(PROTO) // 2], "not a SentencePiece model"),
-    "another order": (
-        train(unk_id=2, bos_id=0, eos_id=1),
-        "must begin with <unk>, <s>, </s>, not with <s>, </s>, <unk>",
-    ),
     "no ends": (train(bos_id=-1, eos_id=-1), "must begin with <unk>, <s>, </s>, not with <unk>, "),
     "a mask of its own": (train(user_defined_symbols=["<mask>"]), "holds '<mask>' twice"),
     "padding of its own": (train(pad_id=3), "holds '<pad>' twice"),
@@ -174,6 +170,15 @@ def test_an_unusable_model_is_refused_in_one_line(case):
     with pytest.raises(ValueError, match=message) as error:
         XLMRobertaTokenizer(proto)
     assert "\n" not in str(error.value)
+
+
+def test_the_first_pieces_may_stand_in_another_order():
+    tokenizer = XLMRobertaTokenizer(train(unk_id=2, bos_id=0, eos_id=1))
+    texts = [*CORPUS, "\U0001f600 x"]
+    assert tokenizer(texts).to_list() == XLMRobertaTokenizer(train())(texts).to_list()
+    assert tokenizer.get_vocabulary()[:4] == ["<s>", "<pad>", "</s>", "<unk>"]
+    ids = [tokenizer.unk_token_id, *tokenizer(CORPUS[0]).numpy()]
+    assert tokenizer.detokenize(ids).endswith(tokenizer.detokenize(ids[1:]))
 
 
 def test_a_model_that_lets_texts_spell_special_tokens_is_refused():
@@ -245,7 +250,7 @@ def test_what_keras_hub_saves_is_read(tmp_path):
     theirs.save_to_preset(str(tmp_path))
     assert XLMRobertaTokenizer(tmp_path / "assets/tokenizer/vocabulary.spm").assets() == ASSETS
     written = json.loads((tmp_path / "tokenizer.json").read_text())["config"]
-    known = {"name", "trainable", "dtype", "config_file"}
+    known = {"name", "trainable", "dtype", "config_file", "sequence_length"}
     assert written.keys() - known == TOKENIZER.settings().keys()
 
 

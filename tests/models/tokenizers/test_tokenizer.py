@@ -112,7 +112,7 @@ def test_the_longest_tokens_are_matched(vocabulary):
     assert spell(tokenizer, tokenizer(f"{'y' * 100} a{'z' * 99}")) == [longest[0], "a", longest[1]]
 
 
-@pytest.mark.parametrize("wrong", [7, None, [None], ["a", 3], [["a"]], np.zeros(2), {"a": 1}])
+@pytest.mark.parametrize("wrong", [7, None, [None], ["a", 3], np.zeros(2), {"a": 1}])
 def test_what_is_no_text_is_refused(tokenizer, wrong):
     with pytest.raises(TypeError):
         tokenizer(wrong)
@@ -133,12 +133,9 @@ def test_a_configuration_makes_the_tokenizer_again(tokenizer):
 
 def test_arguments_override_the_preset(preset, vocabulary):
     tokenizer = BertTokenizer.from_preset(preset, lowercase=False, vocabulary=vocabulary[:20])
-    assert tokenizer.get_config() == {
-        "vocabulary": vocabulary[:20],
-        "lowercase": False,
-        "strip_accents": False,
-        "as_transformers": False,
-    }
+    config = tokenizer.get_config()
+    assert config["vocabulary"] == vocabulary[:20]
+    assert not any(config[name] for name in ("lowercase", "strip_accents", "as_transformers"))
 
 
 def test_an_unusable_vocabulary_of_a_preset_is_a_preset_error(preset, vocabulary):

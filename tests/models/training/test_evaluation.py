@@ -42,6 +42,44 @@ def test_figures_of_one_label_are_those_of_scikit_learn(seed, rows):
             assert found["labels"][label][name] == pytest.approx(expected[label][theirs], abs=1e-5)
 
 
+def test_the_pairs_confused_most_are_listed_and_each_labels_predictions_counted():
+    classes = np.array([0, 0, 0, 0, 1, 1, 2])
+    predicted = np.array([1, 1, 2, 0, 0, 1, 2])
+    found = evaluation.evaluate_classes(np.eye(3)[predicted], classes, LABELS)
+    assert found["confused"] == [
+        {"label": "a", "predicted": "b", "rows": 2},
+        {"label": "a", "predicted": "c", "rows": 1},
+        {"label": "b", "predicted": "a", "rows": 1},
+    ]
+    assert [found["labels"][label]["predicted"] for label in LABELS] == [2, 3, 2]
+    right = evaluation.evaluate_classes(np.eye(3)[classes], classes, LABELS)
+    assert right["confused"] == []
+    assert "confusion_labels" not in right
+
+
+def test_of_very_many_labels_the_largest_are_in_the_matrix_and_any_among_the_confused():
+    labels = [f"topic {number}" for number in range(1000)]
+    classes = np.concatenate([np.arange(1000), np.repeat(np.arange(900, 1000), 3)])
+    predicted = classes.copy()
+    predicted[:2] = [1, 0]
+    predicted[-1] = 900
+    predicted[-2] = 3
+    found = evaluation.evaluate_classes(np.eye(1000)[predicted], classes, labels)
+    assert found["confusion_labels"] == labels[900:]
+    matrix = np.array(found["confusion"])
+    assert matrix.shape == (evaluation.CONFUSED_LABELS,) * 2
+    assert np.diag(matrix).tolist() == [4] * 99 + [2]
+    assert matrix.sum() == 399  # one row of these got a label that is not among them
+    assert {(pair["label"], pair["predicted"]) for pair in found["confused"]} == {
+        ("topic 0", "topic 1"),
+        ("topic 1", "topic 0"),
+        ("topic 999", "topic 3"),
+        ("topic 999", "topic 900"),
+    }
+    every = evaluation.evaluate_classes(np.eye(1000)[np.roll(classes, 1)], classes, labels)
+    assert len(every["confused"]) == evaluation.CONFUSED_PAIRS
+
+
 @settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 40))
 def test_figures_of_several_labels_are_those_of_scikit_learn(seed, rows):
@@ -80,6 +118,33 @@ def test_numbers_that_are_all_alike_have_no_correlation():
     found = evaluation.evaluate_numbers(np.full(3, 0.1), np.array([1.0, 2.0, 3.0]))
     assert (found["pearson"], found["spearman"], found["r2"] < 0) == (0.0, 0.0, True)
     assert evaluation.evaluate_numbers(np.ones(3), np.ones(3))["r2"] == 0.0
+
+
+def test_residuals_and_a_sample_show_how_far_numbers_are_off():
+    targets = np.arange(2000.0)
+    found = evaluation.evaluate_numbers(targets + np.tile([-1.0, 3.0], 1000), targets)
+    residuals = found["residuals"]
+    assert (residuals["edges"][0], residuals["edges"][-1]) == (-1.0, 3.0)
+    assert len(residuals["edges"]) == len(residuals["rows"]) + 1
+    assert (residuals["rows"][0], residuals["rows"][-1], sum(residuals["rows"])) == (
+        *(1000, 1000),
+        2000,
+    )
+    assert len(found["sample"]) == evaluation.SAMPLED_ROWS
+    assert {predicted - target for target, predicted in found["sample"]} == {-1.0, 3.0}
+
+
+@pytest.mark.parametrize("residual", [0.0, 5.0, 1e-30, -1e12], ids=str)
+def test_residuals_that_are_all_alike_have_one_bin(residual):
+    found = evaluation.evaluate_numbers(np.full(3, residual), np.zeros(3))["residuals"]
+    assert found == {"edges": [residual, residual], "rows": [3]}
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-1e30, 1e30), min_size=1, max_size=30))
+def test_every_residual_is_in_a_bin(numbers):
+    found = evaluation.evaluate_numbers(np.array(numbers), np.zeros(len(numbers)))["residuals"]
+    assert sum(found["rows"]) == len(numbers)
 
 
 def test_calibration_is_the_distance_of_confidence_and_truth():

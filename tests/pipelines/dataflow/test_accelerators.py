@@ -3,7 +3,7 @@ import pytest
 from pipelines import classify as classify_command
 from pipelines import embed as embed_command
 from pipelines.dataflow.accelerators import MACHINES, Accelerator, pool_flags
-from pipelines.flags.options import beam_options
+from pipelines.flags.beam_flags import beam_options
 from tests.pipelines.dataflow.templates import IMAGE, Template
 
 

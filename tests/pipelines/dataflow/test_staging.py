@@ -16,7 +16,7 @@ from models.errors import PresetError, UserError
 from models.presets import lookup
 from models.presets.lookup import PlannedPreset, open_preset
 from pipelines.dataflow.staging import backend_flags
-from pipelines.flags.options import beam_options
+from pipelines.flags.beam_flags import beam_options
 from tests.models.hubs.hub_servers import HuggingFaceServer
 from tests.pipelines.dataflow.templates import IMAGE, Template, names_in, read, write
 

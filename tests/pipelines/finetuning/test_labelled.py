@@ -294,3 +294,22 @@ def test_measurements_ask_for_a_task_and_are_labels_if_that_is_said(read, count)
 def test_labels_that_may_be_classes_are(read, label):
     rows = [row(f"text {i}", label(i)) for i in range(60)]
     assert read(rows, [row("x", label(1))]).labels
+
+
+# Where rows are
+
+
+def test_rows_keep_their_places_whatever_is_left_out(tmp_path, read):
+    (tmp_path / "rows.csv").write_text(
+        "text,label\n"
+        + "one,a\none,a\n,a\ntwo,\n"
+        + "".join(f"t{i},{'ab'[i % 2]}\n" for i in range(20))
+    )
+    data = read(str(tmp_path / "rows.csv"))
+    lines = (tmp_path / "rows.csv").read_text().splitlines()[1:]
+    for part in (data.train, data.validation):
+        assert len(part.places) == len(part)
+        for text, label, (file, position) in zip(
+            part.segments[0], part.labels, part.places, strict=True
+        ):
+            assert (file, lines[position]) == ("rows.csv", f"{text},{label}")

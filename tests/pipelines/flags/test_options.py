@@ -8,7 +8,7 @@ import pytest
 from models.errors import UserError
 from models.inference.precision import Precision
 from models.windows import LONG_TEXTS
-from pipelines import classify, embed, finetune
+from pipelines import classify, embed, finetune, jobs, presets, verify
 from pipelines.flags.flag_types import (
     Limit,
     columns,
@@ -19,7 +19,7 @@ from pipelines.flags.flag_types import (
     seed,
     share,
 )
-from pipelines.flags.options import Parser, add_beam_flags, check_sequence_length
+from pipelines.flags.options import Parser, add_beam_flags
 from tests.pipelines.command_runs import ENVIRONMENT, ROOT, run, run_process
 from transforms.reading.formats.record import FORMATS
 from transforms.writing.output import IfExists
@@ -121,17 +121,10 @@ def test_a_limit_is_a_number_of_rows_or_a_share(limit, most, shown):
     assert not parsed.allows(most + 1, 200)
 
 
-@pytest.mark.parametrize("value", ["-1", "1.5", "%", "x", "5 %"])
+@pytest.mark.parametrize("value", ["-1", "1.5", "%", "x", "5 %", "101%"])
 def test_a_limit_of_another_form_is_an_error(value):
     with pytest.raises(Exception, match="must be a number of rows or a share such as 1%"):
         Limit.parse(value)
-
-
-def test_a_length_needs_room_for_text_beside_the_special_tokens():
-    check_sequence_length(3, 2, 1)
-    check_sequence_length(4, 3, 2)
-    with pytest.raises(UserError, match="leaves no room for text beside 3 special tokens"):
-        check_sequence_length(3, 3, 2)
 
 
 # Flags
@@ -163,6 +156,7 @@ def test_subcommands_have_flags_of_their_own(parser):
         (["--runer=x"], "unknown option --runer; did you mean --runner?"),
         (["--zzzzzzzzzz"], "unknown option --zzzzzzzzzz; --help lists"),
         (["--row=3"], "did you mean --rows?"),  # no abbreviations: Beam has none either
+        (["--runner_name=x"], "did you mean --runner?"),
         (["--rows=x"], "argument --rows: must be a positive integer, not 'x'"),
         (["--mode=last"], "invalid choice: 'last' (choose from"),
         (["--direct_num_workers=x"], "argument --direct_num_workers: invalid int value: 'x'"),
@@ -210,7 +204,7 @@ def test_the_options_of_beam_are_listed(tmp_path):
 # Time
 
 
-@pytest.mark.parametrize("command", [classify, embed, finetune])
+@pytest.mark.parametrize("command", [classify, embed, finetune, jobs, presets, verify])
 def test_help_shows_our_flags_and_imports_nothing_heavy(command):
     name = command.__name__
     code, err, heavy = modules_after(f"__import__({name!r}, fromlist=['main']).main(['--help'])")
@@ -222,6 +216,14 @@ def test_help_of_the_process(tmp_path):
     assert (found.code, found.err) == (0, "")
     assert found.out.startswith("usage: python -m pipelines.classify")
     assert all(flag in found.out for flag in ("--input", "--if_exists", "--help_beam", "examples:"))
+
+
+def test_more_labels_than_there_are_is_refused_before_any_work(classify, tmp_path):
+    (tmp_path / "a.txt").write_text("x")
+    found = classify(f"--input={tmp_path}/a.txt", "--top_k=99")
+    assert found.error.startswith("--top_k=99 is more than preset '")
+    assert found.error.endswith("' has: 2 labels")
+    assert not found.folder.exists()
 
 
 def test_a_usage_error_of_the_process_is_one_line(tmp_path):

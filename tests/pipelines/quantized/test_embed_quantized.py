@@ -121,7 +121,7 @@ def test_the_model_is_loaded_once_for_the_sample_and_the_rows(embed, write, monk
 
 def test_the_page_turns_numbers_back(embed, write, vectors, tmp_path, monkeypatch):
     page = (ROOT / "docs" / "output_formats.md").read_text()
-    pattern = r"```python\n(.*?)\n# int8:(.*?)\n# binary:(.*?)```"
+    pattern = r"```python\n(import json.*?)\n# int8:(.*?)\n# binary:(.*?)```"
     ((shared, of_int8, of_binary),) = re.findall(pattern, page, re.DOTALL)
     write("a.txt", TEXTS)
     monkeypatch.chdir(tmp_path)

@@ -61,8 +61,10 @@ def test_the_start_does_not_count_as_work(summary):
 def test_labels_are_ranked_with_their_share(summary):
     said = summary(manifest_of({"rare": 1, "common": 3}))
     lines = said.splitlines()
-    common = lines.index(f"  common  3  75.0%  {24 * '█'}")
-    assert lines[common + 1] == f"  rare    1  25.0%  {8 * '█'}"
+    common = lines.index(f"  common  3  75.0%  {18 * '█'}")
+    assert lines[common + 1] == f"  rare    1  25.0%  {6 * '█'}"
+    said = summary(manifest_of({"all": 4}))
+    assert f"  all  4  100.0%  {24 * '█'}" in said
 
 
 def test_vectors_are_described_in_place_of_labels(summary):
@@ -192,13 +194,57 @@ def test_a_run_without_rows_has_no_labels(summary):
     assert "%" not in said
 
 
-def test_examples_are_the_first_rows(summary, tmp_path):
-    write_part(tmp_path, "part-0.parquet", "one", "two\nlines", "x" * 100, "four")
-    said = summary(manifest_of({"good": 4}))
+def write_scores(folder: Path, name: str, **scores: float) -> None:
+    rows = [{"text": text, "label": "good", "score": score} for text, score in scores.items()]
+    pq.write_table(pa.Table.from_pylist(rows), folder / name)
+
+
+def test_examples_are_the_rows_that_the_model_is_least_certain_of(summary, tmp_path):
+    write_scores(tmp_path, "part-0.parquet", one=0.9, two=0.51, three=0.99, four=0.7, five=0.6)
+    said = summary(manifest_of({"good": 5})).splitlines()
+    place = said.index("least certain")
+    assert said[place + 1 : place + 4] == [
+        "  good  0.51  two",
+        "  good  0.60  five",
+        "  good  0.70  four",
+    ]
+    assert said[place + 4] == ""
+
+
+def test_examples_of_a_large_result_say_how_far_was_looked(summary, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.reporting.examples._LOOKED_AT", 3)
+    parts = [{"path": f"part-{i}.parquet", "bytes": 1} for i in range(2)]
+    write_scores(tmp_path, "part-0.parquet", one=0.9, two=0.8)
+    write_scores(tmp_path, "part-1.parquet", three=0.7, four=0.5)
+    manifest = manifest_of({"good": 4}, parts=parts)
+    manifest["runs"][-1]["parts"] = 2
+    said = summary(manifest)
+    assert "least certain of the first 3 rows\n  good  0.70  three\n  good  0.80  two\n" in said
+    assert "four" not in said
+
+
+def test_examples_with_several_labels_are_those_near_the_threshold(summary, tmp_path):
+    write_scores(tmp_path, "part-0.parquet", one=0.9, two=0.05, three=0.25, four=0.31)
+    model = {"preset": "a_preset", "sequence_length": 64, "threshold": 0.3}
+    said = summary(manifest_of({"good": 4}, model=model))
+    assert "nearest to the threshold of 0.3\n  good  0.31  four\n  good  0.25  three\n" in said
+
+
+def test_examples_of_numbers_are_the_first_rows(summary, tmp_path):
+    write_scores(tmp_path, "part-0.parquet", one=0.9, two=-3.0)
+    model = {"preset": "a", "sequence_length": 64, "gives_numbers": True, "labels": ["x"]}
+    manifest = manifest_of({"good": 2}, model=model)
+    del manifest["runs"][-1]["labels"]
+    said = summary(manifest)
+    assert "the first rows\n    0.90   one\n    -3.00  two\n" in said
+
+
+def test_examples_are_cut_to_a_line(summary, tmp_path):
+    write_part(tmp_path, "part-0.parquet", "one", "two\nlines", "x" * 100)
+    said = summary(manifest_of({"good": 3}))
     assert "  good  0.99  one\n" in said
     assert "  good  0.99  two lines\n" in said
     assert f"  good  0.99  {70 * 'x'}…\n" in said
-    assert "four" not in said
 
 
 def test_examples_cannot_steer_the_terminal_or_the_layout(summary, tmp_path):
@@ -237,8 +283,8 @@ def test_a_run_that_appended_is_told_alone(summary, tmp_path):
     assert said.startswith("4 rows labelled in 1.0 s: 4 rows/s, 40 tokens/s")
     assert "  good  3  75.0%" in said
     assert "the first new row" in said
+    assert "another new row" in said
     assert "old row" not in said
-    assert "another" not in said
 
 
 def test_an_update_says_what_became_of_the_files(summary):

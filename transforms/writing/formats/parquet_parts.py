@@ -13,6 +13,10 @@ from transforms.writing.formats.part_format import PartEncoder, PartFormat, Sink
 # A column is dictionary-encoded when at most half of this many of its first rows are distinct.
 _DICTIONARY_SAMPLE_ROWS = 16 * 1024
 
+# What is read of a part at a time, as far as it knows how wide its rows are: vectors are wide.
+_READ_BYTES = 8 << 20
+_READ_ROWS = 64 * 1024
+
 
 class _Encoder:
     """Writes each table as a row group."""
@@ -53,8 +57,23 @@ class _Parquet:
             lacking = [name for name in wanted.names if name not in file.schema_arrow.names]
             if lacking:
                 raise ValueError(f"it lacks the column {lacking[0]!r}")
-            for batch in file.iter_batches(columns=None if whole else wanted.names):
-                yield StoredRows(batch if whole else batch.select(wanted.names).cast(wanted))
+            names = None if whole else wanted.names
+            for index in range(file.num_row_groups):
+                most = _rows_at_a_time(file.metadata.row_group(index), names)
+                # What is asked for is fetched as one: of all row groups it would be the part.
+                for batch in file.iter_batches(most, row_groups=[index], columns=names):
+                    yield StoredRows(batch if whole else batch.select(wanted.names).cast(wanted))
+
+
+def _rows_at_a_time(group: pq.RowGroupMetaData, names: list[str] | None) -> int:
+    """Returns how many rows of some columns, all if `None`, are about `_READ_BYTES`."""
+    chunks = [group.column(column) for column in range(group.num_columns)]
+    size = sum(
+        chunk.total_uncompressed_size
+        for chunk in chunks
+        if names is None or chunk.path_in_schema.partition(".")[0] in names
+    )
+    return max(1, min(_READ_ROWS, _READ_BYTES * group.num_rows // max(1, size)))
 
 
 def _repetitive_columns(table: pa.Table) -> list[str]:

@@ -7,7 +7,7 @@ from models.inference.computation import computation_of
 from models.inference.int8.encoder import int8_products
 from models.inference.precision import int8_problem
 from models.presets.embedding import POOLINGS, EmbeddingSettings
-from models.tasks.embedder import Embedder
+from tests.models.family_cases import embedder_of
 
 pytestmark = pytest.mark.skipif(
     int8_problem("CPU") is not None, reason="this machine does not compute in int8"
@@ -25,7 +25,7 @@ TEXTS = [
 def embedder(family, pooling="mean", **overrides):
     config = {**family.config, "hidden_dim": 64, "intermediate_dim": 128, **overrides}
     preprocessor = family.ours("Preprocessor")(family.tokenizer, 24)
-    return Embedder(family.ours("Backbone")(**config), preprocessor, EmbeddingSettings(pooling))
+    return embedder_of(family.ours("Backbone")(**config), preprocessor, EmbeddingSettings(pooling))
 
 
 def in_int8(model, **arguments):

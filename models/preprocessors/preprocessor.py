@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
+import keras
 import numpy as np
 import pyarrow as pa
 from typing_extensions import Self
@@ -13,7 +14,7 @@ from typing_extensions import Self
 from models.backends import importing
 from models.families.member import FamilyMember
 from models.families.record import Packing
-from models.inputs import as_segments, check_pairs
+from models.inputs import as_segments, check_pairs, labelled
 from models.packing import (
     TRUNCATION_SIDES,
     TRUNCATIONS,
@@ -32,6 +33,7 @@ from models.presets.lookup import open_preset
 from models.presets.preset import Preset
 from models.presets.storable import check_holds
 from models.serialization import deserialize_parts
+from models.text_layer import TextLayer, is_in_grain
 from models.tokenizers.of_preset import tokenizer_of
 from models.tokenizers.tokenizer import Tokenizer
 from models.windows import Windows, pack_windows, split_windows
@@ -40,7 +42,7 @@ DEFAULT_SEQUENCE_LENGTH = 512
 """The length to which KerasNLP's preprocessors truncate by default, in tokens."""
 
 
-class Preprocessor(FamilyMember):
+class Preprocessor(FamilyMember, TextLayer):
     """Tokenizes single texts or pairs, adds the special tokens around them, and pads.
 
     >>> preprocessor = BertPreprocessor.from_preset("sentiment_tiny_en", sequence_length=8)
@@ -55,11 +57,15 @@ class Preprocessor(FamilyMember):
             `models.packing.kept_lengths`.
         truncation_side: Where a text that is too long is cut: `right`, at its end, or `left`.
         packing: Where special tokens go; where the family's go if `None`.
+        **layer: Keras's arguments: `name`, `trainable`.
 
     Raises:
         ValueError: There is no such truncation, or the tokenizer lacks a token of the packing.
     """
 
+    part = "Preprocessor"
+    task: ClassVar[str] = "TextClassifier"
+    """The task in Keras Hub that it belongs to, unless its owner says otherwise."""
     tokenizer_class: ClassVar[type[Any]]
     """A subclass of `Tokenizer`, the family's own; each has a constructor of its own."""
 
@@ -70,7 +76,9 @@ class Preprocessor(FamilyMember):
         truncate: Truncation = "round_robin",
         truncation_side: TruncationSide = "right",
         packing: Packing | None = None,
+        **layer: Any,
     ) -> None:
+        super().__init__(**layer)
         if truncate not in TRUNCATIONS:
             raise ValueError(f"truncate={truncate!r} is not one of {', '.join(TRUNCATIONS)}")
         if truncation_side not in TRUNCATION_SIDES:
@@ -109,7 +117,7 @@ class Preprocessor(FamilyMember):
     def from_preset(
         cls, preset: str | Path | Preset, sequence_length: int | None = None, **overrides: Any
     ) -> Self:
-        """Creates the preprocessor of a preset, with its tokenizer.
+        """Creates the preprocessor of a preset, with its tokenizer; a base class finds the family.
 
         Args:
             preset: A preset's name or folder.
@@ -119,11 +127,18 @@ class Preprocessor(FamilyMember):
         Raises:
             PresetError: There is no such preset, or its files are invalid.
         """
-        preset = open_preset(preset, cls.family)
+        preset = open_preset(preset, getattr(cls, "family", None))
+        if not hasattr(cls, "family"):
+            return cls.member_of(preset).from_preset(preset, sequence_length, **overrides)
         tokenizer = overrides.pop("tokenizer", None) or tokenizer_of(preset)
         length = preset.resolve_length(sequence_length)
-        settings = {**preset.preprocessor_settings, "packing": preset.packing, **overrides}
-        return cls(tokenizer, length, **settings)
+        settings = {**preset.preprocessor_settings, "packing": preset.packing}
+        return cls(tokenizer, length, **{**settings, **cls._settings_of(preset), **overrides})
+
+    @classmethod
+    def _settings_of(cls, preset: Preset) -> dict[str, Any]:
+        """Returns further arguments of the constructor that a preset gives."""
+        return {}
 
     def save_to_preset(self, folder: str | os.PathLike[str]) -> None:
         """Writes the files of the preprocessor and its tokenizer into a preset folder.
@@ -135,7 +150,7 @@ class Preprocessor(FamilyMember):
         self.tokenizer.save_to_preset(folder)
         keras_hub.write_json(Path(folder), PREPROCESSOR, self.description())
 
-    def description(self, task: str = "TextClassifier") -> dict[str, Any]:
+    def description(self, task: str | None = None) -> dict[str, Any]:
         """Returns the content of `preprocessor.json`.
 
         Keras Hub has neither `longest_first` nor another side than the right one. It is told
@@ -143,7 +158,7 @@ class Preprocessor(FamilyMember):
         it refuses, since its ids would be others. What applies here stands beside it.
 
         Args:
-            task: The task in Keras Hub that it belongs to.
+            task: The task in Keras Hub that it belongs to; the class's own if `None`.
         """
         is_left = self.truncation_side == "left"
         is_theirs = self.truncate in KERAS_HUB_TRUNCATIONS
@@ -154,7 +169,7 @@ class Preprocessor(FamilyMember):
             "sequence_length": self.sequence_length,
             "truncate": f"{truncate}, of texts cut on the left" if is_left else truncate,
         }
-        class_name = f"{self.record.prefix}{task}Preprocessor"
+        class_name = f"{self.record.prefix}{task or self.task}Preprocessor"
         description = keras_hub.description(self.family, class_name, config)
         if is_left or not is_theirs:
             own = {"truncate": self.truncate, "truncation_side": self.truncation_side}
@@ -162,9 +177,10 @@ class Preprocessor(FamilyMember):
         return description
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
+        """Returns the constructor's arguments, the tokenizer with its vocabulary among them."""
         return {
-            "tokenizer": self.tokenizer,
+            **super().get_config(),
+            "tokenizer": keras.saving.serialize_keras_object(self.tokenizer),
             "sequence_length": self.sequence_length,
             "truncate": self.truncate,
             "truncation_side": self.truncation_side,
@@ -175,8 +191,9 @@ class Preprocessor(FamilyMember):
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Creates a preprocessor from what `get_config` returned."""
         made = deserialize_parts(config, ("tokenizer",))
-        packing = Packing(**{name: tuple(pieces) for name, pieces in made["packing"].items()})
-        return cls(**{**made, "packing": packing})
+        if isinstance(packing := made.get("packing"), dict):
+            made["packing"] = Packing(**{name: tuple(at) for name, at in packing.items()})
+        return cls(**made)
 
     def encode(
         self,
@@ -243,21 +260,23 @@ class Preprocessor(FamilyMember):
         """Cuts the rows of `encode_windows` into their windows."""
         return split_windows(tokens, self.packing, self._special_ids, self.sequence_length)
 
-    @importing.unconverted
-    def __call__(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Returns the inputs of a backbone.
 
         Args:
             x: A text, a batch of texts, or a tuple `(first_texts, second_texts)` for pairs.
-                TensorFlow's tensors may be symbolic, as in `tf.data.Dataset.map`.
+                TensorFlow's tensors may be symbolic, as in `tf.data.Dataset.map`. Alone, it may be
+                a tuple of those, labels and weights, such as a dataset of Grain has.
             y: Labels, passed through.
             sample_weight: Passed through.
 
         Returns:
             A dict of int32 tensors `[batch, sequence_length]` (`[sequence_length]` for one text):
-            `token_ids`, `padding_mask` and, in families with segments, `segment_ids`. With `y`, a
-            tuple of the dict, `y` and, where given, `sample_weight`.
+            `token_ids`, `padding_mask` and, in families with segments, `segment_ids`; within Grain
+            NumPy's arrays. With `y`, a tuple of the dict, `y` and, where given, `sample_weight`.
         """
+        if y is None:
+            x, y, sample_weight = labelled(x)
         features = self._features(x)
         if y is None:
             return features
@@ -266,9 +285,10 @@ class Preprocessor(FamilyMember):
     def _features(self, x: Any) -> dict[str, Any]:
         if importing.is_tracing():
             return self._symbolic_features(x if isinstance(x, tuple) else (x,))
-        from keras import ops
-
-        return {name: ops.convert_to_tensor(array) for name, array in self._arrays(x).items()}
+        arrays = self._arrays(x)
+        if is_in_grain():
+            return arrays
+        return {name: keras.ops.convert_to_tensor(array) for name, array in arrays.items()}
 
     def _arrays(self, x: Any) -> dict[str, np.ndarray]:
         segments, is_single = as_segments(x)
@@ -277,15 +297,23 @@ class Preprocessor(FamilyMember):
         features = tokens.pad(rows, self.sequence_length, self.tokenizer.pad_token_id)
         return {name: array[0] if is_single else array for name, array in features.items()}
 
+    def _columns(self) -> dict[str, tuple[int, str]]:
+        """Returns the length and the type of a row in each of the arrays of `_arrays`."""
+        return dict.fromkeys(self.features, (self.sequence_length, "int32"))
+
     def _symbolic_features(self, tensors: tuple[Any, ...]) -> dict[str, Any]:
         tf = importing.tensorflow()
-        names = self.features
+        columns = self._columns()
 
         def eager(*texts: Any) -> list[np.ndarray]:
-            features = self._arrays(texts)
-            return [features[name] for name in names]
+            arrays = self._arrays(texts)
+            return [arrays[name] for name in columns]
 
-        arrays = tf.py_function(eager, tensors, [tf.int32] * len(names))
-        for array in arrays:
-            array.set_shape((*tensors[0].shape, self.sequence_length))
-        return dict(zip(names, arrays, strict=True))
+        arrays = tf.py_function(eager, tensors, [dtype for _, dtype in columns.values()])
+        for array, (length, _) in zip(arrays, columns.values(), strict=True):
+            array.set_shape((*tensors[0].shape, length))
+        return dict(zip(columns, arrays, strict=True))
+
+
+TextClassifierPreprocessor = Preprocessor
+TextEmbedderPreprocessor = Preprocessor

@@ -180,13 +180,13 @@ def test_arguments_override_the_preset(preset, preprocessor):
     loaded = BertPreprocessor.from_preset(
         preset, 7, truncate="waterfall", tokenizer=preprocessor.tokenizer
     )
-    assert loaded.get_config() == {
-        "tokenizer": preprocessor.tokenizer,
-        "sequence_length": 7,
-        "truncate": "waterfall",
-        "packing": asdict(FAMILIES["bert"].packing),
-        "truncation_side": "right",
-    }
+    assert loaded.tokenizer is preprocessor.tokenizer
+    config = loaded.get_config()
+    names = ("sequence_length", "truncate", "truncation_side", "packing")
+    assert [config[name] for name in names] == [
+        *(7, "waterfall", "right"),
+        asdict(FAMILIES["bert"].packing),
+    ]
 
 
 def test_a_length_beyond_the_backbones_positions_is_refused(preset):

@@ -1,0 +1,1 @@
+"""Where presets keep the heads of tasks that label nothing."""

@@ -1,0 +1,165 @@
+"""Which page belongs to which result, and the file that it becomes."""
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from models.errors import UserError
+from pipelines.reporting.console import print_error, tell
+from pipelines.reporting.shown import visible
+
+if TYPE_CHECKING:
+    from pipelines.reports.blocks import Section
+    from pipelines.reports.result import Result
+
+RESULTS = {"classify": "classified", "embed": "embedded"}
+"""The module of this package that has the `sections` of a result, by the manifest's command."""
+
+_TITLES = {"classify": "Labels", "embed": "Vectors"}
+_PACKAGES = ("altair", "vl_convert")
+
+
+def check_report(file: str | None, ends_early: str | None = None) -> None:
+    """Checks, before any work, that a page can be made and written.
+
+    Args:
+        file: Where it is to be written; nothing is checked if None.
+        ends_early: A flag that lets the command end before there is a result.
+
+    Raises:
+        UserError: A package is missing, the file cannot be written, or there will be no result.
+    """
+    if file is None:
+        return
+    if ends_early is not None:
+        raise UserError(
+            f"with {ends_early} the command ends before there is a result: leave out --report, and "
+            "make it later with python -m pipelines.report OUTPUT"
+        )
+    if any(find_spec(package) is None for package in _PACKAGES):
+        raise UserError(
+            "a report is drawn by packages that are not installed: "
+            "pip install altair vl-convert-python"
+        )
+    said = f"--report={visible(file)}"
+    if "://" in file:
+        raise UserError(f"{said}: a report is written to a file on this machine; copy it then")
+    path = Path(file)
+    if path.is_dir() or file.endswith("/"):
+        raise UserError(
+            f"{said} is a folder: name a file, such as {visible(str(path / 'report.html'))}"
+        )
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise UserError(f"{said}: nothing can be written to {visible(str(above))}")
+
+
+def page_of(place: str) -> str:
+    """Returns the page about a result, or about a preset that finetune made.
+
+    Args:
+        place: The output folder of classify, embed or finetune, or what else names a preset.
+
+    Raises:
+        UserError: There is neither.
+    """
+    from pipelines.reports.trained.record import read_training
+
+    record = read_training(place)
+    return result_page(place) if record is None else training_page(record, place)
+
+
+def training_page(record: Mapping[str, Any], place: str) -> str:
+    """Returns the page about a preset that finetune made.
+
+    Args:
+        record: What its `training.json` holds, perhaps with the texts of its mistakes.
+        place: Where the preset is, as a user writes it.
+
+    Raises:
+        UserError: The record is not one that finetune writes.
+    """
+    from pipelines.reports.trained.record import not_a_record
+    from pipelines.reports.trained.sections import trained_page
+
+    try:
+        return trained_page(record, place).to_html()
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        raise not_a_record(place) from None
+
+
+def result_page(output: str) -> str:
+    """Returns the page about a result.
+
+    Args:
+        output: The output folder of classify or embed.
+
+    Raises:
+        UserError: There is no such result.
+    """
+    from pipelines.reports.about import about_sections, name_of, subtitle
+    from pipelines.reports.page import Page
+    from pipelines.reports.result import read_result
+
+    result = read_result(output)
+    command = result.manifest.get("command")
+    if command not in RESULTS:
+        raise UserError(
+            f"{visible(output)} holds results of {command!r}, and reports are made of those of "
+            f"{', '.join(RESULTS)}"
+        )
+    module = import_module(f"pipelines.reports.{RESULTS[command]}")
+    sections = cast("Callable[[Result], list[Section]]", module.sections)
+    noun = "Numbers" if result.model.get("gives_numbers", False) else _TITLES[command]
+    title = f"{noun} in {name_of(output)}"
+    return Page(title, subtitle(result), [*sections(result), *about_sections(result)]).to_html()
+
+
+def report_result(output: str, file: str | None) -> bool:
+    """Writes the page about a result that a run has written, which stays whatever happens here.
+
+    Args:
+        output: The output folder.
+        file: The page's file; None if there is none to write.
+
+    Returns:
+        Whether there is nothing that should have been written and is not; why not is printed.
+    """
+    if file is None:
+        return True
+    try:
+        write_page(result_page(output), file)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the results are written, but not the report") from None
+    except Exception as error:
+        said = error.strerror if isinstance(error, OSError) else None
+        print_error(
+            f"the results are written, but not the report: {said or str(error) or repr(error)}; "
+            "make it again with python -m pipelines.report"
+        )
+        return False
+    tell(f"the report is {visible(file)}")
+    return True
+
+
+def write_page(page: str, file: str) -> None:
+    """Writes a page; whoever reads the file meanwhile sees the one before.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path = Path(file)
+    path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as new:
+            new.write(page)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,67 @@
+"""What finetune recorded about a preset, read from wherever the preset is."""
+
+import json
+import os
+from typing import Any
+
+from models.errors import UserError
+from models.hubs import store
+from models.presets.registry import BUNDLED, bundled_presets
+from pipelines.reporting.shown import visible
+from transforms.writing.folder import open_folder, storage_errors
+
+RECORD = "training.json"
+"""The file that tells a preset that finetune made."""
+
+_LARGEST = 16 << 20  # bytes; that of a thousand labels has a third of a megabyte
+
+# Hubs, to which no results are written.
+_HUBS = ("hf://", "kaggle://")
+
+
+def read_training(place: str) -> dict[str, Any] | None:
+    """Returns what `training.json` of a preset holds; `None` if there is none.
+
+    Args:
+        place: The preset's folder, local or in a bucket, its URI, or the name of a bundled one.
+
+    Raises:
+        UserError: It is damaged, or cannot be read; or the preset is at a hub, where no results
+            are, and has none.
+    """
+    content = _content(place)
+    if content is None:
+        return None
+    if len(content) > _LARGEST:
+        raise UserError(f"{RECORD} of {visible(place)} is too large: finetune did not write it")
+    try:
+        record = json.loads(content, parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict):
+        raise not_a_record(place)
+    return record
+
+
+def not_a_record(place: str) -> UserError:
+    """Returns the error for a `training.json` that is not what finetune writes."""
+    return UserError(
+        f"{RECORD} of {visible(place)} is not what python -m pipelines.finetune writes: it was "
+        "damaged, or made by another program"
+    )
+
+
+def _content(place: str) -> bytes | None:
+    if place.startswith(_HUBS):
+        content = store.fetch_file(place, RECORD)
+        if content is None:
+            raise UserError(
+                f"{visible(place)} has no {RECORD}: only presets that python -m pipelines.finetune "
+                "made have a page"
+            )
+        return content
+    if place in bundled_presets() and not os.path.exists(place):
+        return (BUNDLED / place / RECORD).read_bytes()
+    folder = open_folder(place)
+    with storage_errors(f"read {visible(place)}"):
+        return folder.read(RECORD)

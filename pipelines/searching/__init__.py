@@ -1,0 +1,1 @@
+"""What `pipelines.search` does with a result of vectors."""

@@ -1,0 +1,190 @@
+"""What all tasks have in common, and a model that Keras Hub's users know."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import models
+from models import Backbone, Classifier, TextClassifier, TextEmbedder, UserError
+from models.families.record import FAMILIES as RECORDS
+
+TEXTS = ["the good film", "the bad play", "a great film and an awful one, playing it", "good"]
+CLASSES = np.array([1, 0, 1, 1])
+LABELS = ["negative", "positive"]
+
+
+class Batched(keras.utils.PyDataset):
+    """Two batches of texts and classes, which counts its epochs."""
+
+    def __init__(self, preprocessor=None, **settings):
+        super().__init__(**settings)
+        self.preprocessor = preprocessor
+        self.epochs = 0
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        rows = slice(2 * index, 2 * index + 2)
+        texts = TEXTS[rows] if self.preprocessor is None else self.preprocessor(TEXTS[rows])
+        return texts, CLASSES[rows]
+
+    def on_epoch_end(self):
+        self.epochs += 1
+
+
+@pytest.fixture
+def classifier(family, randomize):
+    made = family.classifier(LABELS, dropout=0.0)
+    randomize(made)
+    return made
+
+
+@pytest.mark.parametrize("is_ready", [False, True], ids=["texts", "features"])
+def test_batches_of_a_py_dataset_are_preprocessed_where_they_are_texts(classifier, is_ready):
+    data = Batched(classifier.preprocessor if is_ready else None, workers=2)
+    expected = classifier.predict(TEXTS, verbose=0)
+    np.testing.assert_allclose(classifier.predict(data, verbose=0), expected, atol=1e-5)
+    score = classifier.evaluate(TEXTS, CLASSES, verbose=0)
+    np.testing.assert_allclose(classifier.evaluate(data, verbose=0), score, atol=1e-5)
+    before = data.epochs
+    classifier.fit(data, validation_data=Batched(), epochs=2, verbose=0)
+    assert data.epochs >= before + 2
+
+
+def test_without_its_preprocessor_a_task_takes_features_alone(classifier):
+    expected = classifier.predict(TEXTS, verbose=0)
+    preprocessor, classifier.preprocessor = classifier.preprocessor, None
+    features = preprocessor(TEXTS)
+    np.testing.assert_allclose(classifier.predict(features, verbose=0), expected, atol=1e-5)
+    np.testing.assert_allclose(classifier.predict_on_batch(features), expected, atol=1e-5)
+    with pytest.raises(TypeError, match="without a preprocessor a model takes its inputs, a dict"):
+        classifier.predict(TEXTS, verbose=0)
+
+
+def test_what_is_not_compiled_cannot_be_trained(family, classifier):
+    bare = family.ours("Classifier")(classifier.backbone, 2, classifier.preprocessor, compile=False)
+    with pytest.raises(ValueError, match="You must call `compile"):
+        bare.fit(TEXTS, CLASSES, verbose=0)
+    bare.compile("auto")
+    assert float(bare.optimizer.learning_rate) == pytest.approx(5e-5)
+
+
+def test_a_summary_shows_what_makes_the_inputs(family, classifier):
+    lines = []
+    classifier.summary(print_fn=lambda text, line_break=False: lines.append(text))
+    page = "\n".join(lines)
+    assert f"Preprocessor: {family.prefix}Preprocessor, 24 tokens a row" in page
+    assert f"Tokenizer: {family.prefix}Tokenizer, " in page
+    assert "Total params" in page
+    classifier.preprocessor = None
+    lines.clear()
+    classifier.summary(print_fn=lambda text, line_break=False: lines.append(text))
+    assert "Preprocessor" not in "\n".join(lines)
+
+
+def test_a_configuration_is_json_and_makes_an_equal_model(classifier):
+    config = classifier.get_config()
+    again = type(classifier).from_config(json.loads(json.dumps(config)))
+    assert again.get_config() == config
+    serialized = json.dumps(keras.saving.serialize_keras_object(classifier))
+    again = keras.saving.deserialize_keras_object(json.loads(serialized))
+    assert again.get_config() == config
+
+
+def test_base_classes_find_the_family(family, classifier, tmp_path):
+    classifier.save_to_preset(tmp_path)
+    for base, part in ((TextClassifier, "Classifier"), (Backbone, "Backbone")):
+        assert type(base.from_preset(tmp_path)) is family.ours(part)
+    embedder = TextEmbedder.from_preset(tmp_path)
+    assert type(embedder) is family.ours("TextEmbedder")
+    other = next(record for name, record in RECORDS.items() if name != family.family)
+    kind = getattr(models, f"{other.prefix}TextClassifier")
+    with pytest.raises(models.PresetError, match="is of the family"):
+        kind.from_preset(tmp_path)
+
+
+def test_a_registered_backbone_is_known_by_its_name_alone():
+    found = Backbone.from_preset("bert_tiny_en_uncased", load_weights=False)
+    assert type(found) is models.BertBackbone
+    assert "bert_tiny_en_uncased" in Backbone.presets
+    assert "roberta_base" in Classifier.presets
+
+
+def test_keras_hubs_names_are_the_same_classes(family):
+    assert family.ours("TextClassifier") is family.ours("Classifier")
+    assert TextClassifier is Classifier
+    assert issubclass(family.ours("TextClassifier"), TextClassifier)
+
+
+def test_arguments_stand_in_the_order_of_keras_hub(family):
+    import inspect
+
+    keras_hub = pytest.importorskip("keras_hub")
+    for part in ("Backbone", "TextClassifier", "MaskedLM"):
+        ours, theirs = (
+            [
+                name
+                for name, argument in inspect.signature(kind).parameters.items()
+                if argument.kind is argument.POSITIONAL_OR_KEYWORD
+            ]
+            for kind in (family.ours(part), getattr(keras_hub.models, f"{family.prefix}{part}"))
+        )
+        assert ours == theirs, part
+
+
+# Keras warns of each layer that has no product.
+quantizes = pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize:UserWarning")
+
+
+@quantizes
+def test_a_quantized_backbone_leaves_a_policy_that_makes_another(classifier):
+    backbone, features = classifier.backbone, classifier.preprocessor(TEXTS)
+    before = np.asarray(backbone.tokens(features))
+    backbone.quantize("int8")
+    config = json.loads(json.dumps(backbone.get_config()))
+    again = type(backbone).from_config(config)
+    again.set_weights(backbone.get_weights())
+    assert again.get_config() == backbone.get_config()
+    layers = [layer for layer in again._flatten_layers() if type(layer) is keras.layers.Dense]
+    assert {layer.quantization_mode for layer in layers} == {"int8"}
+    after = np.asarray(backbone.tokens(features))
+    np.testing.assert_allclose(again.tokens(features), after, atol=1e-5)
+    np.testing.assert_allclose(after, before, atol=0.3 * np.abs(before).max())
+
+
+@quantizes
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer:UserWarning")
+@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")
+def test_a_quantized_model_is_saved_by_keras_and_not_as_a_preset(classifier, tmp_path):
+    classifier.quantize("int8")
+    with pytest.raises(UserError, match=r"quantized to int8, and a preset holds weights as they"):
+        classifier.save_to_preset(tmp_path)
+    assert not list(tmp_path.iterdir())
+    classifier.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    expected = classifier.predict(TEXTS, verbose=0)
+    np.testing.assert_allclose(again.predict(TEXTS, verbose=0), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("part", ["Backbone", "Classifier", "MaskedLM", "TextEmbedder"])
+def test_it_is_exported_to_a_saved_model(family, classifier, tmp_path, part):
+    backbone = classifier.backbone
+    made = {
+        "Backbone": lambda kind: backbone,
+        "Classifier": lambda kind: classifier,
+    }.get(part, lambda kind: kind(backbone))
+    model = made(family.ours(part))
+    model.export(tmp_path / "saved", verbose=False)
+    features = {name: np.asarray(each) for name, each in classifier.preprocessor(TEXTS).items()}
+    if part == "MaskedLM":
+        features["mask_positions"] = np.array([[1, 2]] * 4, "int32")
+    features = {name: features[name] for name in model.input}
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))
+    served = loaded.serve(features)
+    expected = model(features)
+    for found, wanted in zip(keras.tree.flatten(served), keras.tree.flatten(expected), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-5)

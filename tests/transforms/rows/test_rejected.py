@@ -1,0 +1,109 @@
+"""A row that cannot go on ends the pipeline, or comes out with the reason: none is lost."""
+
+import apache_beam as beam
+import pyarrow as pa
+import pytest
+from apache_beam.metrics import MetricsFilter
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from tests.transforms.rows.running import PRESET, Kept, run
+from transforms import ClassifyText, RejectedRow
+from transforms.rows.texts import text_problem
+from transforms.unit_batch import UnitBatch
+
+WRONG = {
+    "null": ({"id": 1, "text": None}, "'text' is null"),
+    "missing": ({"id": 1, "body": "a"}, "no 'text' in the row, which has 'id', 'body'"),
+    "number": ({"id": 1, "text": 5}, "'text' is not a string but 5"),
+    "bytes": ({"id": 1, "text": b"a"}, "'text' is not a string but b'a'"),
+}
+
+
+def both(elements, transform) -> tuple[list, list]:
+    """Returns what comes out of a transform, and what it rejects."""
+    good, bad = Kept(), Kept()
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        rows, rejected = pipeline | beam.Create(elements) | transform
+        _ = rows | "good" >> good
+        _ = rejected | beam.Reshuffle() | "bad" >> bad
+    return good.elements, bad.elements
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_wrong_row_does_not_take_its_neighbours_along(kind):
+    row, error = WRONG[kind]
+    others = [{"id": 0, "text": "fine"}, {"id": 2, "text": ""}]
+    good, bad = both([others[0], row, others[1]], ClassifyText(PRESET).with_exception_handling())
+    assert sorted(each["id"] for each in good) == [0, 2]
+    assert bad == [RejectedRow(row, "read", error)]
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_without_a_way_for_it_a_wrong_row_ends_the_pipeline(kind):
+    row, error = WRONG[kind]
+    with pytest.raises(Exception, match="rows, rejected = ") as found:
+        run([{"id": 0, "text": "fine"}, row], ClassifyText(PRESET))
+    said = str(found.value)
+    assert f"ClassifyText rejects a row (read: {error}): {{'id': 1" in said
+    assert "ClassifyText(…).with_exception_handling()" in said
+
+
+def test_half_of_a_surrogate_pair_is_no_text():
+    # Only a coder that pickles would bring it here: Beam's own writes strings as UTF-8.
+    assert text_problem("a\ud800", "text", {}) == "'text' cannot be written as UTF-8"
+    assert text_problem("Größte 😂", "text", {}) is None
+
+
+def test_all_rows_may_be_wrong():
+    good, bad = both([None, None], ClassifyText(PRESET).with_exception_handling())
+    assert good == []
+    assert bad == [RejectedRow(None, "read", "'text' is null")] * 2
+
+
+def test_rejected_rows_of_a_record_batch_are_dicts():
+    batch = pa.RecordBatch.from_pydict({"id": [1, 2, 3], "text": ["fine", None, "bad"]})
+    (good,), bad = both([batch], ClassifyText(PRESET).with_exception_handling())
+    assert good.column("id").to_pylist() == [1, 3]
+    assert good.column("label").to_pylist() == ["positive", "negative"]
+    assert bad == [RejectedRow({"id": 2, "text": None}, "read", "'text' is null")]
+
+
+def test_a_string_of_a_record_batch_that_is_not_utf_8_is_rejected_alone():
+    texts = pa.Array.from_buffers(
+        pa.string(), 2, [None, *pa.array([b"\xff\xfe", b"fine"], pa.binary()).buffers()[1:]]
+    )
+    batch = pa.RecordBatch.from_arrays([pa.array([1, 2]), texts], ["id", "text"])
+    rows = batch.select(["id", "text"])
+    good, bad = Kept(), Kept()
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        labelled, rejected = (
+            pipeline | beam.Create([rows]) | ClassifyText(PRESET).with_exception_handling()
+        )
+        _ = labelled | beam.Map(lambda batch: batch.column("id").to_pylist()) | "good" >> good
+        _ = rejected | beam.Map(lambda row: row.error) | "bad" >> bad
+    assert good.elements == [[2]]
+    assert bad.elements == ["'text' is not UTF-8"]
+
+
+def test_a_batch_of_read_corpus_takes_its_rejected_rows_along():
+    rows = pa.RecordBatch.from_pydict(
+        {"text": ["fine", None, "bad"], "source": ["a"] * 3, "position": [3, 6, 9]}
+    )
+    (found,) = run([UnitBatch(rows, num_read=3, source="a")], ClassifyText(PRESET))
+    assert found.rows.column("position").to_pylist() == [3, 9]
+    assert found.rejected.to_pylist() == [
+        {"source": "a", "position": 6, "raw": None, "stage": "read", "error": "'text' is null"}
+    ]
+
+
+def test_rejected_and_truncated_rows_are_counted():
+    pipeline = beam.Pipeline(runner=FnApiRunner())
+    classify = ClassifyText(PRESET, sequence_length=8).with_exception_handling()
+    _ = pipeline | beam.Create(["one two three four five six seven eight nine", None]) | classify
+    result = pipeline.run()
+    result.wait_until_finish()
+    counters = result.metrics().query(MetricsFilter().with_namespace("textbeam"))["counters"]
+    found = {each.key.metric.name: each.committed for each in counters}
+    assert found["rows_truncated"] == 1
+    assert found["rows_rejected"] == 1
+    assert found["rows_done"] == 1

@@ -1,0 +1,1 @@
+"""Transforms for a pipeline of one's own, over whatever rows it has."""

@@ -1,0 +1,1 @@
+"""Results with vectors, read again a block at a time: nearest rows, near duplicates."""
