@@ -32,7 +32,7 @@ def make_parser() -> options.Parser:
         "vectors",
         metavar="VECTORS",
         type=flag_types.expand_home,
-        help="the --output of python -m pipelines.embed: a folder, local or in gs:// or s3://",
+        help="the folder that embed has written, local or in gs:// or s3://",
     )
     parser.add_argument(
         "queries", metavar="QUERY", nargs="*", type=flag_types.text, help="a text to look for"

@@ -16,7 +16,6 @@ def test_the_classes_that_are_used_first_have_examples():
     assert {
         "models.backbone",
         "models.tasks.classifier",
-        "models.tasks.embedder",
         "models.inference.predictor",
         "models.preprocessors.preprocessor",
         "models.tokenizers.tokenizer",
