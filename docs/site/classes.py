@@ -1,17 +1,14 @@
 """The reference of the Python packages, made of what they export."""
 
-import ast
 import functools
 import importlib
 import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from models.families.record import FAMILIES
 
-ROOT = Path(__file__).parents[2]
 _TITLES = {
     "bert": "BERT",
     "roberta": "RoBERTa",
@@ -58,20 +55,21 @@ def pages() -> list[Page]:
     bases = _bases(where for found in of_families.values() for where in found)
     taken = {*bases, *(where for found in of_families.values() for where in found)}
     others = [where for where in exported if where not in taken]
-    embedder = "models.tasks.embedder.Embedder"
+    shared = {where: exported[where] for where in bases if where in exported}
+    transforms = exports("transforms")
     return [
         Page(
             "models",
             "The predictor and errors",
-            f"What `models` exports beside the classes of families.{_import(others)}",
-            (*others, *(() if embedder in taken or embedder in others else (embedder,))),
+            f"What `models` exports beside the classes of families.{_import('models', others)}",
+            tuple(others),
         ),
         *(
             Page(
                 name,
                 _TITLES.get(name, name),
                 f"Methods such as `from_preset` are those of [all families](families.md)."
-                f"{_import(found)}{_aliases(found)}",
+                f"{_import('models', found)}{_aliases(found)}",
                 tuple(found),
                 has_inherited=False,
             )
@@ -80,8 +78,9 @@ def pages() -> list[Page]:
         Page(
             "families",
             "What families share",
-            "Each class of a family is one of these, with its family's settings.",
-            tuple(bases),
+            "Each class of a family is one of these, with its family's settings. `from_preset` of those "
+            f"that `models` exports finds the family.{_import('models', shared)}{_aliases(shared)}",
+            (*shared, *(where for where in bases if where not in shared)),
         ),
         Page(
             "quantization",
@@ -93,32 +92,21 @@ def pages() -> list[Page]:
         Page(
             "transforms",
             "Transforms",
-            "For [pipelines of your own](../../python.md#in-pipelines-of-your-own).",
-            tuple(exports("transforms")),
+            "For [a pipeline of your own](../../transforms.md)."
+            f"{_import('transforms', transforms)}",
+            tuple(transforms),
         ),
     ]
 
 
 @functools.cache
 def exports(package: str) -> dict[str, list[str]]:
-    """Returns what a package exports: where each is defined, with the names that it has there.
-
-    Of a package without `__all__` these are the public PTransforms and handlers of its modules.
-    """
+    """Returns what a package exports: where each is defined, with the names that it has there."""
     imported = importlib.import_module(package)
     found: dict[str, list[str]] = {}
-    for name in getattr(imported, "__all__", ()):
+    for name in imported.__all__:
         found.setdefault(_where(getattr(imported, name)), []).append(name)
-    if found:
-        return found
-    kinds = ("PTransform", "_Infer", "ModelHandler")
-    return {
-        f"{package}.{path.stem}.{node.name}": [node.name]
-        for path in sorted((ROOT / package).glob("[a-z]*.py"))
-        for node in ast.parse(path.read_text("utf-8")).body
-        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
-        if any(kind in ast.unparse(base) for base in node.bases for kind in kinds)
-    }
+    return found
 
 
 def described(identifier: str) -> Any:
@@ -144,16 +132,16 @@ def _bases(identifiers: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(each for _, found in sorted(bases.items()) for each in found))
 
 
-def _import(identifiers: Iterable[str]) -> str:
+def _import(package: str, identifiers: Iterable[str]) -> str:
     lines = [f"    {identifier.rpartition('.')[2]}," for identifier in identifiers]
-    return "\n".join(["\n\n```text", "from models import (", *lines, ")", "```"])
+    return "\n".join(["\n\n```text", f"from {package} import (", *lines, ")", "```"])
 
 
 def _aliases(found: dict[str, list[str]]) -> str:
-    sentences = [
-        f"`{alias}` is another name of `{where.rpartition('.')[2]}`."
-        for where, names in found.items()
-        for alias in names
-        if alias != where.rpartition(".")[2]
-    ]
-    return f"\n\n{' '.join(sentences)}" if sentences else ""
+    """Returns a table of what has Keras Hub's name, too."""
+    rows = []
+    for where, names in found.items():
+        name = where.rpartition(".")[2]
+        if others := [f"`{alias}`" for alias in names if alias != name]:
+            rows.append(f"| `{name}` | {', '.join(others)} |")
+    return "\n".join(["\n\n| class | also called |", "|---|---|", *rows]) if rows else ""

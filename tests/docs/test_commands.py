@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from docs.site.commands import commands, parser_of
-from pipelines.flags import options
+from pipelines.flags.beam_flags import beam_flags, unknown_to_beam
 from tests.docs.blocks import PAGES, ROOT, Block, blocks_of, indented, words
 
 # What a line of a block that is said to be no command begins with if it is one after all.
@@ -26,11 +26,12 @@ _FLAG = re.compile(r"`(--[a-z]\w*)(?=[`=, ])")
 _NOT_HERE = re.compile(r"(pip3?|uv|apt-get|sudo|docker|gcloud|git|curl|wget)\s|.*\bpip install\b")
 # Options of other programs, which a page names by themselves.
 _OF_OTHERS = {
+    "docs/command_line.md": {"--model", "--output_dir", "--max_length"},
     "docs/dataflow.md": {"--if_exists"},
     "docs/gpus.md": {"--device", "--quick"},
-    "docs/install.md": {"--report"},
     "docs/precision.md": {"--process"},
     "docs/scaling.md": {"--files", "--parts", "--read", "--texts", "--embed", "--repeats"},
+    "docs/transforms.md": {"--rows"},
 }
 
 
@@ -76,14 +77,14 @@ def test_the_commands_know_their_flags(page):
                     if {"--help", "--help_beam"} & set(argv):
                         continue
                     rest = parser.parse_known_args(argv)[1]
-                    assert options.unknown_to_beam(rest) == [], block.place
+                    assert unknown_to_beam(rest) == [], block.place
                     assert not rest or "--help_beam" in parser.flags(), block.place
 
 
 @pytest.fixture(scope="module")
 def known_flags() -> set[str]:
     ours = {flag for command in commands() for flag in parser_of(command).flags()}
-    return ours | set(options._beam_parser()._option_string_actions)
+    return ours | set(beam_flags())
 
 
 @pytest.mark.parametrize("page", PAGES)
