@@ -27,6 +27,7 @@ class Page:
         what: A sentence above the classes.
         identifiers: Dotted names of what it describes, where it is defined.
         has_inherited: Whether what a class inherits is described with it.
+        has_bases: Whether a class names those that it inherits from.
     """
 
     name: str
@@ -34,11 +35,13 @@ class Page:
     what: str
     identifiers: tuple[str, ...]
     has_inherited: bool = True
+    has_bases: bool = False
 
     @property
     def markdown(self) -> str:
         """The page, in which mkdocstrings puts the docstrings."""
-        options = "" if self.has_inherited else "\n    options: {inherited_members: false}"
+        inherited, bases = (str(each).lower() for each in (self.has_inherited, self.has_bases))
+        options = f"\n    options: {{inherited_members: {inherited}, show_bases: {bases}}}"
         described = [f"::: {each}{options}" for each in self.identifiers]
         return "\n\n".join([f"# {self.title}", self.what, *described]) + "\n"
 
@@ -78,9 +81,11 @@ def pages() -> list[Page]:
         Page(
             "families",
             "What families share",
-            "Each class of a family is one of these, with its family's settings. `from_preset` of those "
+            "Each class of a family is one of these, with its settings. `from_preset` of those "
             f"that `models` exports finds the family.{_import('models', shared)}{_aliases(shared)}",
             (*shared, *(where for where in bases if where not in shared)),
+            has_inherited=False,
+            has_bases=True,
         ),
         Page(
             "quantization",

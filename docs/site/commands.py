@@ -43,8 +43,10 @@ def summary(command: str) -> str:
 
 
 def _parts(parser: argparse.ArgumentParser, prefix: str = "") -> Iterator[str]:
-    yield f"{textwrap.dedent(parser.description or '').strip()}\n"
-    yield f"```text\n{_usage(parser)}\n```\n"
+    described = textwrap.dedent(parser.description or "").strip()
+    yield re.sub(r"docs/(\w+)\.md", r"[\1](../../\1.md)", f"{described}\n")
+    if parser.prog not in described:
+        yield f"```text\n{_usage(parser)}\n```\n"
     if parser.epilog:
         examples, *others = parser.epilog.strip().removeprefix("examples:\n").split("\n\n")
         yield f"```text\n{textwrap.dedent(examples)}\n```\n"
@@ -110,6 +112,9 @@ def _flag(parser: argparse.ArgumentParser, action: argparse.Action, prefix: str)
     described = copy.copy(action)
     described.help = (action.help or "").replace("%(choices)s", _CHOICES)
     sentences = [_prose(formatter._expand_help(described)).replace(_CHOICES, choices)]
+    if sentences[0].partition(":")[0].lower() in (action.choices or ()):
+        first, _, rest = sentences[0].partition(":")
+        sentences[0] = f"`{first.lower()}`:{rest}"
     if choices and action.metavar and choices not in sentences[0]:
         sentences.append(f"One of {choices}.")
     has_value = action.default not in (None, False, argparse.SUPPRESS)

@@ -99,6 +99,12 @@ def _index() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _title(page: Path) -> str:
+    """Returns what stands in the first heading of a page."""
+    heading = re.search(r"^# (.+)", page.read_text("utf-8"), re.MULTILINE)
+    return heading[1] if heading else page.name
+
+
 def _moved(markdown: str, source: str, page: str) -> str:
     """Returns a file's text with its links as they are from a page of the site.
 
@@ -111,6 +117,8 @@ def _moved(markdown: str, source: str, page: str) -> str:
     def link(found: re.Match[str]) -> str:
         text, path, part = found[1], found[2], found[3] or ""
         target = os.path.normpath(os.path.join(os.path.dirname(source), path))
+        if text == path and path.endswith(".md"):
+            text = _title(ROOT / target)
         if target in _OUTSIDE:
             target = _OUTSIDE[target]
         elif target.startswith("docs/"):

@@ -91,6 +91,9 @@ def test_no_page_is_wider_than_a_phone_or_has_a_dead_link(site, browser):
         ("embedding_dtype", "reference/commands/embed.html"),
         ("BertClassifier", "reference/python/bert.html"),
         ("rejected rows", "bad_input.html"),
+        ("near duplicates", "vectors.html"),
+        ("BertTextClassifier", "keras_hub.html"),
+        ("ClassifyText", "reference/python/transforms.html"),
     ],
 )
 def test_the_search_finds(site, browser, size, words, page):
