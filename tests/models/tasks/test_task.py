@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import models
-from models import Backbone, Classifier, TextClassifier, TextEmbedder, UserError
+from models import Backbone, Classifier, TextClassifier, TextEmbedder, UserError, backends
 from models.families.record import FAMILIES as RECORDS
 
 TEXTS = ["the good film", "the bad play", "a great film and an awful one, playing it", "good"]
@@ -170,6 +170,7 @@ def test_a_quantized_model_is_saved_by_keras_and_not_as_a_preset(classifier, tmp
     np.testing.assert_allclose(again.predict(TEXTS, verbose=0), expected, atol=1e-5)
 
 
+@pytest.mark.skipif(backends.name() != "tensorflow", reason="a SavedModel is of TensorFlow")
 @pytest.mark.parametrize("part", ["Backbone", "Classifier", "MaskedLM", "TextEmbedder"])
 def test_it_is_exported_to_a_saved_model(family, classifier, tmp_path, part):
     backbone = classifier.backbone
