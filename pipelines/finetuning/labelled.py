@@ -283,14 +283,18 @@ def _read(
             dropped.update(batch.rejected.column("error").to_pylist())
             values = batch.rows.column(label).to_pylist()
             found = [_label(kind, value, dropped) for value in values]
+            texts = [_values(corpus, batch.rows, name) for name in corpus.text_columns]
             rows = [row for row, label in enumerate(found) if label is not None]
+            blank = [row for row in rows if not any(column[row].strip() for column in texts)]
+            if blank:
+                dropped["the text is empty"] += len(blank)
+                rows = sorted(set(rows).difference(blank))
             labels += [found[row] for row in rows]
             sources, positions = (batch.rows.column(each.name) for each in (SOURCE, POSITION))
             places += [
                 (os.path.basename(sources[row].as_py()), positions[row].as_py()) for row in rows
             ]
-            for kept, name in zip(segments, corpus.text_columns, strict=True):
-                column = _values(corpus, batch.rows, name)
+            for kept, column in zip(segments, texts, strict=True):
                 kept += [column[row] for row in rows]
     return LabelledTexts(segments, labels, places)
 

@@ -89,6 +89,16 @@ def test_rows_without_a_label_are_left_out_and_counted(read):
     assert data.dropped == {"there is no label": 4}
 
 
+def test_empty_texts_are_left_out_and_counted(read):
+    rows = [row("1", "a"), row("", "a"), row(" \n", "b"), row("", None), row("2", "b")]
+    data = read(rows, [*VALIDATION, row("", "a")])
+    assert texts_of(data.train) == {("1",), ("2",)}
+    assert data.dropped == {"the text is empty": 3, "there is no label": 1}
+    pairs = [row("", "a", b="x"), row("", "b", b=""), row("1", "b", b="y")]
+    data = read(pairs, [row("x", "a", b="y")], text_pair_column="b")
+    assert texts_of(data.train) == {("", "x"), ("1", "y")}
+
+
 def test_a_label_column_whose_name_the_reader_needs_is_read_all_the_same(read):
     rows = [{"text": f"text {i}", "source": "ab"[i % 2]} for i in range(4)]
     assert read(rows, rows[:1], label_column="source").labels == ["a", "b"]
