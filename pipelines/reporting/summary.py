@@ -72,10 +72,11 @@ def sentence_of(manifest: Mapping[str, Any], start_seconds: float | None = None)
     done = "scored" if model.get("gives_numbers", False) else done
     start = f", {start_seconds:.1f} s of it to start" if start_seconds else ""
     work = max(seconds - (start_seconds or 0), 1e-3)
-    return (
-        f"{counted(rows['written'], 'row')} {done} in {seconds:.1f} s{start}: "
-        f"{rows['read'] / work:,.0f} rows/s, {run['tokens'] / work:,.0f} tokens/s"
-    )
+    said = f"{counted(rows['written'], 'row')} {done} in {seconds:.1f} s{start}"
+    if before := run.get("speed", {}).get("before", 0):
+        speed = f"{max(rows['read'] - before, 0) / work:,.0f} rows/s"
+        return f"{said}, {before:,} of them before by a run that stopped: {speed}"
+    return f"{said}: {rows['read'] / work:,.0f} rows/s, {run['tokens'] / work:,.0f} tokens/s"
 
 
 def warn_of_rejected(manifest: Mapping[str, Any], output: str) -> None:

@@ -282,4 +282,4 @@ def _text(
     facts["tokens"] = f"{tokens:,}, cut" if row["truncated"] else tokens
     facts["row"] = place(row)
     text, *pair = (str(row[name]) for name in result.text_columns)
-    return Text(text, facts, facets, pair[0] if pair else None)
+    return Text(text or "(empty)", facts, facets, pair[0] if pair else None)

@@ -53,6 +53,20 @@ def test_rows_and_tokens_a_second_come_first(summary):
     assert said.startswith("3,000 rows labelled in 2.0 s: 1,500 rows/s, 15,000 tokens/s")
 
 
+def test_rows_of_a_run_that_died_do_not_count_as_work(summary):
+    manifest = manifest_of({"good": 3_000})
+    manifest["runs"][-1]["speed"] = {"seconds": 1.0, "rows": [600, 400], "before": 2_000}
+    said = summary(manifest)
+    assert said.startswith(
+        "3,000 rows labelled in 2.0 s, 2,000 of them before by a run that stopped: 500 rows/s\n"
+    )
+
+
+def test_an_empty_text_is_told_as_such(summary, tmp_path):
+    write_part(tmp_path, "part-0.parquet", "")
+    assert "good  0.99  (empty)" in summary(manifest_of({"good": 1}))
+
+
 def test_the_start_does_not_count_as_work(summary):
     said = summary(manifest_of({"good": 3_000}), start_seconds=0.5)
     assert said.startswith("3,000 rows labelled in 2.0 s, 0.5 s of it to start: 2,000 rows/s")
