@@ -35,6 +35,8 @@ _EXAMPLES_OF_REASON = 4
 _INPUTS = 50
 _RUNS = 20
 _OTHERS = "other reasons"
+# What differs between rows of one mistake: not the digits of a name, such as UTF-8 or float32.
+_NUMBERS = re.compile(r"(?<!\w)(?<![A-Za-z]-)(?:0x[0-9a-fA-F]+|\d[\d,.]*\d|\d)")
 _EXAMPLE_CHARACTERS = 300
 _REASON_CHARACTERS = 120
 _PLACE_CHARACTERS = 60
@@ -126,7 +128,7 @@ def _rejected(result: Result) -> Section:
 
 def _reason(error: str) -> str:
     """Returns a message without the numbers by which the rows of one mistake differ."""
-    return re.sub(r"\d+", "…", plain(error, _REASON_CHARACTERS))
+    return _NUMBERS.sub("…", plain(error, _REASON_CHARACTERS))
 
 
 def _rejected_examples(rejected: pa.Table) -> list[Text]:
@@ -140,7 +142,11 @@ def _rejected_examples(rejected: pa.Table) -> list[Text]:
         examples.append(
             Text(
                 _raw(row),
-                {"reason": reason, "stage": row["stage"], "row": place(row)},
+                {
+                    "reason": plain(row["error"], _REASON_CHARACTERS),
+                    "stage": row["stage"],
+                    "row": place(row),
+                },
                 {"reason": reason},
             )
         )

@@ -55,7 +55,9 @@ def lengths_section(result: Result) -> list[Section]:
     where = np.percentile(lengths, _POINTS)
     middle, most = int(where[2]), int(lengths.max())
     said = f"Half of the texts have {middle:,} tokens or fewer; the longest has {most:,}. "
-    if is_cut:
+    if is_cut and not cut:
+        said += f"None is longer than {limit:,}, where they would be cut."
+    elif is_cut:
         said += f"{cut:,} ({share(cut, rows['written'])}) are longer than {limit:,} and were cut."
     else:
         said += f"Those longer than {limit:,} were read in windows, and none was cut."

@@ -68,6 +68,7 @@ def test_labels_scores_lengths_and_reasons_are_on_a_page(tmp_path, open_page, lo
         ["not JSON: line …", "4"],
         ["'text' is null", "3"],
     ]
+    assert opened.page.get_by_text("not JSON: line 2", exact=True).count() == 2
     assert table_of(opened, "Input files")[0][:2] == ["reviews.jsonl", "97"]
     counts = opened.page.get_by_role("status").all_text_contents()
     assert counts[1] == "7 rows"
