@@ -54,7 +54,11 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     """
     args, beam_flags = parser.parse(argv)
     if not args.preset:
-        raise UserError("--preset is required: the name of a preset or its folder")
+        raise UserError(
+            "--preset is required: a folder with a model, or a URI such as "
+            "hf://sentence-transformers/all-MiniLM-L6-v2 (python -m pipelines.presets list names "
+            "others)"
+        )
     options.check_plan_flags(args)
     if args.input and not args.output and not args.plan:
         raise UserError("--output is required with --input: the folder to write to")

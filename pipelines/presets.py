@@ -45,7 +45,7 @@ def make_parser() -> Parser:
         description="Shows presets, fetches them and copies them.",
         epilog=_EXAMPLES,
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     def add(name: str, what: str, run: Callable[["argparse.Namespace"], int]) -> Parser:
         command = commands.add_parser(name, help=what, description=f"{what.capitalize()}.")
@@ -82,7 +82,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _presets(argv: Sequence[str]) -> int:
-    args = make_parser().parse_own(argv)
+    parser = make_parser()
+    args = parser.parse_own(argv)
+    if args.command is None:
+        parser.error("say what to do: list, show, fetch or digest")
     return args.run(args)
 
 

@@ -115,7 +115,8 @@ def _warnings_of_labels(data: TrainingData, is_weighted: bool) -> list[str]:
     judged = data.kind.counts(data.validation.labels)
     found = []
     if single := [label for label in data.labels if counts[label] == 1]:
-        found.append(f"{_named(single)} one row each to learn from, which is too few")
+        each = "each " if len(single) > 1 else ""
+        found.append(f"{_named(single)} one row {each}to learn from, which is too few")
     if unjudged := [label for label in data.labels if not judged[label] and counts[label] > 1]:
         found.append(f"{_named(unjudged)} no row to be judged by")
     if class_weights(counts, data.labels) is not None:

@@ -115,7 +115,8 @@ def _print(stored: StoredVectors, is_first: np.ndarray, threshold: float, found:
     copies = stored.num_rows - int(np.count_nonzero(is_first))
     said = counted(stored.num_rows, "row")
     if copies:
-        said += f", of which {copies:,} have the text of an earlier one and were left out"
+        has, was = ("has", "was") if copies == 1 else ("have", "were")
+        said += f", of which {copies:,} {has} the text of an earlier one and {was} left out"
     console.print(said, markup=False)
     shown = f", {len(found.rows):,} shown" if found.num_pairs > len(found.rows) else ""
     said = f"{counted(found.num_pairs, 'pair')} with a cosine of {threshold:g} or more{shown}"

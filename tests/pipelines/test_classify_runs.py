@@ -246,6 +246,8 @@ def test_an_update_computes_only_what_changed(classify, tmp_path, shown):
     assert "is for a trial" in classify(*flags, "--limit=3").error
     other = classify(*flags, "--sequence_length=9")
     assert "its rows had sequence_length 128, this one has 9" in other.error
+    more = classify(*flags, "--probabilities")
+    assert "its rows had the new columns label (string), score (float), this one has" in more.error
 
 
 def test_an_empty_file_is_an_update_without_rows(classify, tmp_path):

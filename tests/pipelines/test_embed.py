@@ -331,4 +331,4 @@ def test_pairs_are_refused_where_keras_hub_packs_them_otherwise(tmp_path):
 
 def test_the_process_asks_for_a_preset(tmp_path):
     found = run_process("embed", tmp_path / "out", f"--output={tmp_path}/out")
-    assert found.error == "--preset is required: the name of a preset or its folder"
+    assert found.error.startswith("--preset is required: a folder with a model, or a URI")

@@ -80,6 +80,11 @@ def test_the_list_fits_a_narrow_terminal(command, monkeypatch):
     assert all(line.endswith(("state", "bundled", "to fetch")) for line in lines)
 
 
+def test_without_a_word_what_to_do_the_words_are_named(command):
+    found = command()
+    assert (found.code, found.error) == (2, "say what to do: list, show, fetch or digest")
+
+
 def test_a_list_for_programs_has_the_same_presets(command):
     found = {preset["name"]: preset for preset in json.loads(command("list", "--json").out)}
     assert found.keys() == {"sentiment_tiny_en"} | {preset.name for preset in REGISTERED}
@@ -273,7 +278,6 @@ def test_an_unknown_preset_is_answered_with_the_nearest_name(command):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], "COMMAND"),
         (["lst"], "'list'"),
         (["show"], "NAME"),
         (["show", "a", "b"], "'b' is one argument too many"),

@@ -16,6 +16,9 @@ from transforms.writing.recovery import share_done
 from transforms.writing.run_plan import IfExists, RunPlan
 from transforms.writing.schemas import written_schema
 
+# Settings whose names say nothing to a user.
+_TITLES = {"adds": "the new columns"}
+
 
 @dataclass(frozen=True)
 class Request:
@@ -129,14 +132,17 @@ class Request:
         for name in {**before, **self.settings}:
             old, new = before.get(name), self.settings.get(name)
             if old != new:
+                title = _TITLES.get(name, name)
                 raise OutputError(
-                    f"--if_exists=update of --output={self.output}: {whose} had {name} "
+                    f"--if_exists=update of --output={self.output}: {whose} had {title} "
                     f"{_shown(old)}, this one has {_shown(new)}; give the same options, or "
                     "--if_exists=overwrite"
                 )
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} ({said})" for name, said in value.items()) or "none"
     return "none" if value is None else f"{value}"
 
 

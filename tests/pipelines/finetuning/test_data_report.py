@@ -66,7 +66,7 @@ def test_a_label_is_told_on_one_line_and_many_are_not_all_told():
             {"dropped": Counter({"the text is among the validation texts": 3})},
             "3 validation texts were in the input too, and not learned from",
         ),
-        ({"train": [*MANY, "c"], "validation": MANY}, "label c has one row each to learn from"),
+        ({"train": [*MANY, "c"], "validation": MANY}, "label c has one row to learn from"),
         ({"train": [*MANY, "c", "d"]}, "labels c, d have one row each to learn from"),
         ({"train": [*MANY, "c", "c"]}, "label c has no row to be judged by"),
         (

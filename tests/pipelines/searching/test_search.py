@@ -230,6 +230,11 @@ def test_near_duplicates_are_listed_and_copies_counted(embed, search):
     assert [row["position"] for row in group] == [starts[1], starts[11]]
 
 
+def test_one_copy_is_told_in_the_singular(embed, search):
+    said = search(embed(texts=[*LINES[:3], LINES[0]]), "--duplicates=0.9999").out
+    assert "4 rows, of which 1 has the text of an earlier one and was left out" in said
+
+
 def test_a_person_sees_pairs_and_what_is_left_without_them(embed, search):
     texts = [*LINES, LINES[0]]
     lines = search(embed(texts=texts), "--duplicates=0.9999").out.splitlines()
