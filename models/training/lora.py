@@ -5,7 +5,7 @@ Hu et al., 2021, *LoRA: Low-Rank Adaptation of Large Language Models*
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -69,13 +69,18 @@ class LowRank:
         """The rank of its matrices; `None` if LoRA is not enabled."""
         return next((layer.lora_rank for layer in self._adapted().values()), None)
 
-    def _adapted(self) -> dict[str, keras.layers.Dense]:
-        """Returns the layers that have such matrices, by name."""
-        parts = {
+    def _dense_layers(self, names: Sequence[str]) -> dict[str, keras.layers.Dense]:
+        """Returns the layers that are called so, in every layer of the encoder, by name."""
+        return {
             f"encoder/{index}/{name}": getattr(layer, name)
             for index, layer in enumerate(self.encoder.layers)
-            for name in LAYERS
+            for name in names
+            if name in LAYERS
         }
+
+    def _adapted(self) -> dict[str, keras.layers.Dense]:
+        """Returns the layers that have such matrices, by name."""
+        parts = self._dense_layers(LAYERS)
         return {name: part for name, part in parts.items() if part.lora_enabled}
 
     def _trained(self) -> dict[str, keras.Variable]:
@@ -115,19 +120,31 @@ class LowRank:
             ValueError: It is of another rank, or of another backbone.
         """
         rank, found = _read(filepath)
-        if self.lora_rank is None:
-            names = {name.split("/")[2] for name in found if name.startswith("encoder/")}
-            self.enable_lora(rank, sorted(names))
-        elif self.lora_rank != rank:
+        own = self.lora_rank
+        if own is not None and own != rank:
             raise ValueError(
-                f"{os.fspath(filepath)!r} is of rank {rank}, and the backbone of {self.lora_rank}"
+                f"{os.fspath(filepath)!r} is of rank {rank}, and the backbone of {own}"
             )
-        weights = self._trained()
-        shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
-        if shapes != {name: values.shape for name, values in found.items()}:
+        chosen = sorted({name.split("/")[-2] for name in found if name.startswith("encoder/")})
+        layers = self._dense_layers(chosen) if own is None else self._adapted()
+        # Before anything is changed: a backbone that refuses a file stays as it was.
+        if self._shapes(layers, rank) != {name: values.shape for name, values in found.items()}:
             raise ValueError(f"{os.fspath(filepath)!r} is of a backbone of another shape")
-        for name, weight in weights.items():
+        if own is None:
+            self.enable_lora(rank, chosen)
+        for name, weight in self._trained().items():
             weight.assign(found[name])
+
+    def _shapes(self, layers: Mapping[str, keras.layers.Dense], rank: int) -> dict[str, Any]:
+        """Returns the shapes of what training changes, if these layers have matrices."""
+        found: dict[str, Any] = {}
+        for name, layer in layers.items():
+            inputs, outputs = layer.kernel.shape
+            found[f"{name}/lora_kernel_a"] = (inputs, rank)
+            found[f"{name}/lora_kernel_b"] = (rank, outputs)
+            found[f"{name}/bias"] = (outputs,)
+        pooler = {} if self.pooler is None else dense_weights("pooler", self.pooler)
+        return found | {name: tuple(weight.shape) for name, weight in pooler.items()}
 
 
 def _read(filepath: str | os.PathLike[str]) -> tuple[int, dict[str, np.ndarray]]:

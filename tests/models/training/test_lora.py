@@ -65,8 +65,11 @@ def test_files_that_do_not_fit_are_refused(family, tmp_path):
     other.enable_lora(3)
     with pytest.raises(ValueError, match="is of rank 2, and the backbone of 3"):
         other.load_lora_weights(path)
+    smaller = make(num_layers=1)
     with pytest.raises(ValueError, match="is of a backbone of another shape"):
-        make(num_layers=1).load_lora_weights(path)
+        smaller.load_lora_weights(path)
+    assert smaller.lora_rank is None  # it can be trained in all of its weights still
+    assert all(weight.trainable for weight in smaller.weights)
     (backbone_file := tmp_path / "preset").mkdir()
     make().save_to_preset(backbone_file)
     with pytest.raises(ValueError, match="was not written by save_lora_weights"):
