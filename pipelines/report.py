@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pipelines.flags import flag_types, options
 from pipelines.flags.message_flags import add_message_flags
 from pipelines.reporting.console import run_command, run_process
-from pipelines.reporting.shown import visible
+from pipelines.reporting.messages import say_outcome
 
 DEFAULT_FILE = "report.html"
 
@@ -43,7 +43,7 @@ def _report(argv: Sequence[str]) -> int:
 
     check_report(args.report)
     write_page(page_of(args.output), args.report)
-    print(f"{visible(args.report)} is written: open it in a browser")
+    say_outcome(f"{args.report} is written: open it in a browser")
     return 0
 
 

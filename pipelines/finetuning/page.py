@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
-from pipelines.reporting.console import print_error, report
+from pipelines.reporting.console import report
+from pipelines.reporting.messages import say_outcome
 from pipelines.reporting.shown import visible
-from pipelines.reports.making import check_report, training_page, write_page
+from pipelines.reports.making import check_report, training_page, write_last
 
 if TYPE_CHECKING:
     from pipelines.finetuning.figures import Figures
@@ -44,20 +46,14 @@ def report_training(
         place: Where the preset is, which stays whatever happens here.
 
     Returns:
-        Whether there is nothing that should have been written and is not; why not is printed.
+        What `write_last` returns.
     """
-    if file is None:
-        return True
     shown = {**record["figures"], "mistakes": figures.mistakes}
-    try:
-        write_page(training_page({**record, "figures": shown}, place), file)
-    except Exception as error:
-        said = error.strerror if isinstance(error, OSError) else None
-        print_error(
-            f"the preset is written, but not the report: {said or str(error) or repr(error)}; "
-            "python -m pipelines.report makes one of the preset, without texts"
-        )
+    again = "python -m pipelines.report makes one of the preset, without texts"
+    page = partial(training_page, {**record, "figures": shown}, place)
+    if not write_last(page, file, "the preset is written", again):
         return False
-    with report():
-        print(f"wrote {visible(file)}: open it in a browser")
+    if file is not None:
+        with report():
+            say_outcome(f"wrote {file}: open it in a browser")
     return True

@@ -1,7 +1,6 @@
 """Which page belongs to which result, and the file that it becomes."""
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from models.errors import UserError
 from pipelines.reporting.console import print_error, tell
+from pipelines.reporting.local_file import LocalFile
 from pipelines.reporting.shown import visible
 
 if TYPE_CHECKING:
@@ -120,11 +120,28 @@ def result_page(output: str) -> str:
 
 
 def report_result(output: str, file: str | None) -> bool:
-    """Writes the page about a result that a run has written, which stays whatever happens here.
+    """Writes the page about a result that a run has written, as `write_last` does.
 
     Args:
         output: The output folder.
         file: The page's file; None if there is none to write.
+    """
+    again = "make it again with python -m pipelines.report"
+    if not write_last(lambda: result_page(output), file, "the results are written", again):
+        return False
+    if file is not None:
+        tell(f"the report is {visible(file)}")
+    return True
+
+
+def write_last(make: Callable[[], str], file: str | None, done: str, again: str) -> bool:
+    """Writes the page about work that is done, and stays so whatever happens here.
+
+    Args:
+        make: Makes the page.
+        file: Where it goes; None if there is none to write.
+        done: What is done, as a message begins.
+        again: How to make the page all the same.
 
     Returns:
         Whether there is nothing that should have been written and is not; why not is printed.
@@ -132,17 +149,13 @@ def report_result(output: str, file: str | None) -> bool:
     if file is None:
         return True
     try:
-        write_page(result_page(output), file)
+        write_page(make(), file)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("the results are written, but not the report") from None
-    except Exception as error:
+        raise KeyboardInterrupt(f"{done}, but not the report") from None
+    except Exception as error:  # whatever it is, hours of work must not end as a failure of it
         said = error.strerror if isinstance(error, OSError) else None
-        print_error(
-            f"the results are written, but not the report: {said or str(error) or repr(error)}; "
-            "make it again with python -m pipelines.report"
-        )
+        print_error(f"{done}, but not the report: {said or str(error) or repr(error)}; {again}")
         return False
-    tell(f"the report is {visible(file)}")
     return True
 
 
@@ -152,14 +165,4 @@ def write_page(page: str, file: str) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    path = Path(file)
-    path.absolute().parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as new:
-            new.write(page)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    LocalFile(file).write(page.encode())

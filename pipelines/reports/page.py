@@ -84,7 +84,7 @@ class Page:
         """Returns the page.
 
         Raises:
-            ValueError: It has more than `MAX_BYTES`.
+            RuntimeError: It has more than `MAX_BYTES`.
         """
         self._charts, self._ids = [], {"main": 1, "charts": 1}
         rendered = [self._section(section) for section in self.sections]
@@ -106,7 +106,7 @@ class Page:
         )
         size = len(page.encode())
         if size > MAX_BYTES:
-            raise ValueError(f"the page has {size:,} bytes, more than {MAX_BYTES:,}")
+            raise RuntimeError(f"the page has {size:,} bytes, more than {MAX_BYTES:,}")
         return page
 
     def _section(self, section: Section) -> tuple[str, str, str]:

@@ -102,12 +102,12 @@ def test_places_for_no_page_are_refused_before_any_work(
 def test_a_page_that_cannot_be_written_leaves_the_preset(
     finetune: Callable[..., Run], tiny_preset, tmp_path, monkeypatch
 ):
-    from pipelines.finetuning import page
+    from pipelines.reports import making
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(page, "write_page", full)
+    monkeypatch.setattr(making, "write_page", full)
     found = finetune(f"--preset={tiny_preset}", "--epochs=1", f"--report={tmp_path}/page.html")
     assert found.code == 1
     assert found.err == (
@@ -115,3 +115,9 @@ def test_a_page_that_cannot_be_written_leaves_the_preset(
         "python -m pipelines.report makes one of the preset, without texts\n"
     )
     assert record_of(found.folder)["best_epoch"] == 1
+
+
+def test_of_a_page_nothing_is_said_in_quiet(finetune: Callable[..., Run], tiny_preset, tmp_path):
+    file = tmp_path / "page.html"
+    found = finetune(f"--preset={tiny_preset}", "--epochs=1", f"--report={file}", "--quiet")
+    assert (found.code, found.out, file.exists()) == (0, "", True)

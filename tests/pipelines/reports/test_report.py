@@ -1,6 +1,8 @@
 """The flag `--report` and the command `report`, as a user types them."""
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -151,6 +153,30 @@ def test_without_its_packages_the_flag_names_them_before_any_work(classify, tmp_
         "a report is drawn by packages that are not installed: pip install altair vl-convert-python"
     )
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_no_file_is_written_to_and_not_replaced(classify, corpus, tmp_path, report):
+    classify(f"--input={corpus}")
+    pipe, link, file = tmp_path / "pipe", tmp_path / "link.html", tmp_path / "file.html"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_text)
+        assert report(tmp_path / "out", f"--report={pipe}").code == 0
+        assert read.result().startswith("<!doctype html>")
+    assert pipe.is_fifo()
+    link.symlink_to(file)
+    assert report(tmp_path / "out", f"--report={link}").code == 0
+    assert link.is_symlink()
+    assert file.read_text().startswith("<!doctype html>")
+
+
+def test_report_says_what_it_did_as_it_is_asked_to(classify, corpus, tmp_path, report):
+    classify(f"--input={corpus}")
+    given = [tmp_path / "out", f"--report={tmp_path}/a.html"]
+    assert (report(*given, "--quiet").out, (tmp_path / "a.html").exists()) == ("", True)
+    found = report(*given, "--log_format=json")
+    assert found.out == ""
+    assert json.loads(found.err.splitlines()[0])["message"].endswith("open it in a browser")
 
 
 def test_a_folder_without_a_result_is_refused(report, tmp_path):
