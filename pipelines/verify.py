@@ -51,7 +51,7 @@ def _verify(argv: Sequence[str]) -> int:
         say_outcome(f"{args.output}: {done}")
     progress, manifest = RunProgress(), read_manifest(args.output) or {}
     parts = [*manifest.get("parts", ()), *manifest.get("rejected_parts", ())]
-    size = sum(part["bytes"] for part in parts)
+    size = sum(part.get("bytes", 0) for part in parts if isinstance(part, dict))
     with progress_bar(size, lambda: (progress.bytes_read, progress.rows_done)):
         found = verify(args.output, args.input, progress)
     for note in found.notes:

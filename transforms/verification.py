@@ -23,8 +23,8 @@ from transforms.writing.finishing import finish_publishing
 from transforms.writing.folder import OutputFolder, open_folder, storage_errors
 from transforms.writing.lock import release_lock
 from transforms.writing.manifest import (
-    FORMAT_VERSION,
     MANIFEST,
+    check_version,
     format_of,
     load_manifest,
     paths_in,
@@ -92,12 +92,7 @@ def verify(
         if manifest is None:
             found.problems.append(f"no {MANIFEST}: no run has finished here")
             return found
-        version = manifest.get("format_version")
-        if version != FORMAT_VERSION:
-            raise OutputError(
-                f"{output} has a manifest of format version {version}, and this program verifies "
-                f"version {FORMAT_VERSION}"
-            )
+        check_version(manifest, output)
         positions = _reader_of_positions(folder, manifest)
         listed = paths_in(manifest)
         found.problems += [

@@ -100,18 +100,14 @@ def result_page(output: str) -> str:
 
     Raises:
         UserError: There is no such result.
+        OutputError: It cannot be read.
     """
     from pipelines.reports.about import about_sections, name_of, subtitle
     from pipelines.reports.page import Page
     from pipelines.reports.result import read_result
 
-    result = read_result(output)
-    command = result.manifest.get("command")
-    if command not in RESULTS:
-        raise UserError(
-            f"{visible(output)} holds results of {command!r}, and reports are made of those of "
-            f"{', '.join(RESULTS)}"
-        )
+    result = read_result(output, tuple(RESULTS))
+    command = result.manifest["command"]
     module = import_module(f"pipelines.reports.{RESULTS[command]}")
     sections = cast("Callable[[Result], list[Section]]", module.sections)
     noun = "Numbers" if result.model.get("gives_numbers", False) else _TITLES[command]

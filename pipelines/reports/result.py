@@ -13,7 +13,13 @@ from pipelines.reports.sampling import ROWS, Sample, sample_rows
 from transforms.rejected import REJECTED, REJECTED_AS_TEXT
 from transforms.schemas import POSITION, SOURCE
 from transforms.writing.folder import open_folder, storage_errors
-from transforms.writing.manifest import FORMAT_VERSION, format_of, load_manifest, schema_in
+from transforms.writing.manifest import (
+    check_version,
+    format_of,
+    load_manifest,
+    schema_in,
+    text_columns_in,
+)
 
 _REJECTED_ROWS = 2_000
 
@@ -52,21 +58,20 @@ class Result:
     @property
     def text_columns(self) -> list[str]:
         """The names of the columns with the texts; two of pairs."""
-        pair = self.manifest["settings"].get("text_pair_column")
-        renamed = self.manifest.get("renamed", {})
-        return [self.manifest["text_column"], *([renamed.get(pair, pair)] if pair else [])]
+        return text_columns_in(self.manifest)
 
 
-def read_result(output: str, rows: int = ROWS) -> Result:
+def read_result(output: str, commands: Sequence[str], rows: int = ROWS) -> Result:
     """Reads what a page shows of a result; the same result gives the same sample.
 
     Args:
         output: The folder, local or in a bucket, in any output format.
+        commands: The commands whose results there are pages about.
         rows: How many rows to read at most.
 
     Raises:
-        UserError: There is no result, another version of this program wrote it, or it cannot be
-            read.
+        UserError: There is no result, or it is of no such command.
+        OutputError: Another version of this program wrote it, or it cannot be read.
     """
     folder = open_folder(output)
     with storage_errors(f"read {output}"):
@@ -76,11 +81,11 @@ def read_result(output: str, rows: int = ROWS) -> Result:
                 f"{visible(output)} holds no result: give the --output folder of a run that has "
                 "finished"
             )
-        version = manifest.get("format_version")
-        if version != FORMAT_VERSION:
+        check_version(manifest, visible(output))
+        if manifest.get("command") not in commands:
             raise UserError(
-                f"{visible(output)} has a manifest of format version {version}, and this program "
-                f"reads version {FORMAT_VERSION}"
+                f"{visible(output)} holds no results of {' or '.join(commands)}, of which reports "
+                "are made"
             )
         schema, part_format = schema_in(manifest), format_of(manifest)
         wanted = _wanted(schema, manifest)
@@ -99,11 +104,9 @@ def read_result(output: str, rows: int = ROWS) -> Result:
 
 def _wanted(schema: pa.Schema, manifest: Mapping[str, Any]) -> pa.Schema:
     """Returns the columns that a page may show."""
-    settings = manifest["settings"]
-    pair = settings.get("text_pair_column")
     named = {
-        *(SOURCE.name, POSITION.name, *_OF_TOKENS, manifest["text_column"]),
-        *(manifest.get("renamed", {}).get(pair, pair), *settings.get("adds", {})),
+        *(SOURCE.name, POSITION.name, *_OF_TOKENS, *text_columns_in(manifest)),
+        *manifest["settings"].get("adds", {}),
     }
     has_others = manifest.get("command") not in _WITHOUT_OTHERS
     return pa.schema(

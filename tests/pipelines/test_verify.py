@@ -30,3 +30,11 @@ def test_a_problem_is_a_line_each_and_exit_code_1_and_repaired_where_it_can_be(t
 
 def test_a_flag_that_is_none_is_refused(tmp_path):
     assert "--repair" in run(verify.main, tmp_path, "out", "--repare").error
+
+
+def test_a_manifest_of_another_version_is_refused_whatever_is_in_it(tmp_path):
+    (tmp_path / "_MANIFEST.json").write_text('{"format_version": 1, "runs": [], "parts": ["a"]}')
+    found = run(verify.main, tmp_path, str(tmp_path))
+    assert found.error == (
+        f"{tmp_path} has a manifest of format version 1, and this program reads version 3"
+    )

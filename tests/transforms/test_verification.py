@@ -205,7 +205,7 @@ def test_a_part_that_is_none_is_told(result):
 def test_a_manifest_of_another_version_is_not_verified(result):
     manifest = json.loads((result / "_MANIFEST.json").read_text())
     (result / "_MANIFEST.json").write_text(json.dumps(manifest | {"format_version": 2}))
-    with pytest.raises(OutputError, match="format version 2, and this program verifies version 3"):
+    with pytest.raises(OutputError, match="format version 2, and this program reads version 3"):
         verify(str(result))
 
 

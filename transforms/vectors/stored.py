@@ -12,12 +12,13 @@ from models.quantization import BITS_A_NUMBER, Ranges, from_int8
 from transforms.errors import OutputError
 from transforms.writing.folder import OutputFolder, open_folder, storage_errors
 from transforms.writing.manifest import (
-    FORMAT_VERSION,
     MANIFEST,
+    check_version,
     format_of,
     load_manifest,
     ranges_in,
     schema_in,
+    text_columns_in,
 )
 
 COLUMN = "embedding"
@@ -71,11 +72,8 @@ class StoredVectors:
 
     @property
     def text_columns(self) -> list[str]:
-        """The columns that were embedded, as far as they are among the columns."""
-        pair = self.manifest["settings"].get("text_pair_column")
-        renamed = self.manifest.get("renamed") or {}
-        names = [self.manifest["text_column"], *([renamed.get(pair, pair)] if pair else [])]
-        return [name for name in names if name in self.schema.names]
+        """The columns that were embedded."""
+        return text_columns_in(self.manifest)
 
     @property
     def others(self) -> list[str]:
@@ -220,12 +218,7 @@ def open_vectors(output: str) -> StoredVectors:
         manifest = load_manifest(folder)
         if manifest is None:
             raise OutputError(_no_result(folder, output))
-    version = manifest.get("format_version")
-    if version != FORMAT_VERSION:
-        raise OutputError(
-            f"{output} has a manifest of format version {version}, and this program reads version "
-            f"{FORMAT_VERSION}"
-        )
+    check_version(manifest, output)
     dtype = manifest["metadata"].get("embedding_dtype")
     schema = schema_in(manifest)
     if dtype is None or COLUMN not in schema.names:

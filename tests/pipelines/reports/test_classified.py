@@ -3,6 +3,7 @@
 import json
 import re
 
+import apache_beam as beam
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from pipelines.reports.page import MAX_BYTES
 from pipelines.reports.result import read_result
 from tests.pipelines.reports.test_page import HOSTILE
 from tests.pipelines.reports.written import write_result
+from transforms import WriteResults
 
 SECTIONS = ["At a glance", "Labels", "How sure", "Least and most certain texts", "Lengths"]
 ABOUT = ["Inputs", "Model and versions", "The run"]
@@ -138,7 +140,7 @@ def test_texts_are_ordered_by_margin_if_it_is_known(tmp_path, open_page, has_top
 def test_without_margins_texts_are_ordered_by_score(tmp_path):
     rows = labelled(50)
     write_result(tmp_path / "out", rows)
-    judged = judge(read_result(str(tmp_path / "out")).rows, None)
+    judged = judge(read_result(str(tmp_path / "out"), ["classify", "embed"]).rows, None)
     assert [each.sureness for each in judged] == pytest.approx(rows["score"])
 
 
@@ -349,4 +351,12 @@ def test_what_is_no_result_is_refused(tmp_path, content):
         b"{": "is not JSON",
     }.get(content, "has a manifest of format version 1, and this program reads version 3")
     with pytest.raises(UserError, match=expected):
+        result_page(str(tmp_path / "out"))
+
+
+def test_a_result_of_a_pipeline_of_one_s_own_has_no_page(tmp_path):
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        rows = pipeline | beam.Create([beam.Row(id=1, text="A fine day.")])
+        rows | WriteResults(str(tmp_path / "out"))
+    with pytest.raises(UserError, match="holds no results of classify or embed, of which reports"):
         result_page(str(tmp_path / "out"))

@@ -77,13 +77,13 @@ def test_a_result_of_any_format_is_sampled(tmp_path, output_format):
     rows = labelled(3_000)
     rows["text"] = ["long " * 1_000, *rows["text"][1:]]
     write_result(tmp_path / "out", rows, output_format=output_format, batch_rows=500)
-    result = read_result(str(tmp_path / "out"), 400)
+    result = read_result(str(tmp_path / "out"), ["classify", "embed"], 400)
     assert len(result.rows) == 400
     assert not result.sample.is_all
     at = result.rows["position"].to_pylist()
     assert at == sorted(set(at))
     assert result.rows["label"].to_pylist() == [rows["label"][i] for i in at]
-    whole = read_result(str(tmp_path / "out"))
+    whole = read_result(str(tmp_path / "out"), ["classify", "embed"])
     assert whole.sample.is_all
     assert len(whole.rows["text"][0].as_py()) == TEXT_CHARACTERS
 
@@ -92,6 +92,6 @@ def test_a_result_of_any_format_is_sampled(tmp_path, output_format):
 def test_a_result_in_a_bucket_is_sampled(request, store):
     output = f"{request.getfixturevalue(store)}/out"
     write_result(output, labelled(300), rejected={"why": 2})
-    result = read_result(output, 100)
+    result = read_result(output, ["classify", "embed"], 100)
     assert len(result.rows) == 100
     assert result.rejected.rows["error"].to_pylist() == ["why", "why"]
