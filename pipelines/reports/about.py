@@ -82,6 +82,27 @@ def share(part: float, whole: float) -> str:
     return "under 0.1%" if value < 0.001 else f"{value:.1%}"
 
 
+def no_rows(result: Result) -> Prose:
+    """Returns what there is to say of a result without rows."""
+    rows = result.manifest["rows"]
+    said = f"The result has no rows: {rows['read']:,} were read, {rows['rejected']:,} rejected."
+    return Prose(said, True)
+
+
+def lost_figures(result: Result) -> dict[str, Value]:
+    """Returns, by name, which shares of texts were cut and of rows rejected."""
+    rows = result.manifest["rows"]
+    figures: dict[str, Value] = {}
+    if rows["truncated"] or result.model["long_text"] == "truncate":
+        figures["texts cut"] = share(rows["truncated"], rows["written"])
+    return {**figures, "rows rejected": share(rows["rejected"], rows["read"])}
+
+
+def tokens_of(row: Mapping[str, Any]) -> Value:
+    """Returns how many tokens the text of a row has, and whether it was cut."""
+    return f"{row['num_tokens']:,}, cut" if row["truncated"] else row["num_tokens"]
+
+
 def reject_warning(result: Result) -> list[Block]:
     """Returns a word about rejected rows, if they are many."""
     rows = result.manifest["rows"]

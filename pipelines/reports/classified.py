@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.reports import charts
-from pipelines.reports.about import reject_warning, share
+from pipelines.reports.about import lost_figures, no_rows, reject_warning, share
 from pipelines.reports.blocks import Block, Chart, Facts, Prose, Section, Table, Value, plain
 from pipelines.reports.certainty import certainty_section
 from pipelines.reports.lengths import lengths_section, truncation_warning
@@ -34,10 +34,8 @@ class _Counts:
 
 def sections(result: Result) -> list[Section]:
     """Returns the sections about labels and scores."""
-    rows = result.manifest["rows"]
-    if not rows["written"]:
-        said = f"The result has no rows: {rows['read']:,} were read, {rows['rejected']:,} rejected."
-        return [Section("At a glance", [_figures(result), Prose(said, True)])]
+    if not result.manifest["rows"]["written"]:
+        return [Section("At a glance", [_figures(result), no_rows(result)])]
     if result.model.get("gives_numbers", False):
         glance = Section("At a glance", [_figures(result), *_warnings(result)])
         return [glance, *numbers_sections(result), *lengths_section(result)]
@@ -55,10 +53,7 @@ def _figures(result: Result) -> Facts:
     figures: dict[str, Value] = {"rows": rows["written"]}
     if labels:
         figures["labels found"] = f"{len(labels):,} of {len(set(result.model['labels'])):,}"
-    if rows["truncated"] or result.model["long_text"] == "truncate":
-        figures["texts cut"] = share(rows["truncated"], rows["written"])
-    figures["rows rejected"] = share(rows["rejected"], rows["read"])
-    return Facts(figures, are_large=True)
+    return Facts({**figures, **lost_figures(result)}, are_large=True)
 
 
 def _warnings(result: Result) -> list[Block]:

@@ -7,7 +7,14 @@ import pyarrow as pa
 
 from pipelines.reporting.shown import counted
 from pipelines.reports import charts
-from pipelines.reports.about import of_sample, place, reject_warning, share
+from pipelines.reports.about import (
+    lost_figures,
+    no_rows,
+    of_sample,
+    place,
+    reject_warning,
+    share,
+)
 from pipelines.reports.blocks import (
     Block,
     Chart,
@@ -19,6 +26,7 @@ from pipelines.reports.blocks import (
     Text,
     Texts,
     Value,
+    plain,
 )
 from pipelines.reports.lengths import lengths_section, truncation_warning
 from pipelines.reports.mapped import POINTS, map_of, spread
@@ -65,10 +73,8 @@ class _Looked:
 
 def sections(result: Result) -> list[Section]:
     """Returns the sections about vectors."""
-    rows = result.manifest["rows"]
-    if not rows["written"]:
-        said = f"The result has no rows: {rows['read']:,} were read, {rows['rejected']:,} rejected."
-        return [Section("At a glance", [_figures(result, None), Prose(said, True)])]
+    if not result.manifest["rows"]["written"]:
+        return [Section("At a glance", [_figures(result, None), no_rows(result)])]
     looked = _look(result)
     is_first = _first_of_each(looked.texts)
     pairs = near_duplicates_among(looked.vectors[is_first], _LEAST_COSINE, _PAIRS)
@@ -98,15 +104,12 @@ def _look(result: Result) -> _Looked:
     is_there = np.isfinite(vectors).all(axis=1)
     vectors = vectors[is_there]
     table = table.drop_columns([COLUMN]).filter(pa.array(is_there))
-    names = [name for name in result.text_columns if name in table.column_names]
     texts = [
         " | ".join(str(text) for text in each)
-        for each in zip(*(table[name].to_pylist() for name in names), strict=True)
+        for each in zip(*(table[name].to_pylist() for name in result.text_columns), strict=True)
     ]
     without = len(is_there) - len(vectors)
-    return _Looked(
-        table, texts or [""] * len(vectors), lengths(vectors)[:, 0], unit(vectors), without
-    )
+    return _Looked(table, texts, lengths(vectors)[:, 0], unit(vectors), without)
 
 
 def _first_of_each(texts: list[str]) -> np.ndarray:
@@ -123,10 +126,7 @@ def _figures(result: Result, pairs: Pairs | None) -> Facts:
     }
     if pairs is not None:
         figures["groups of near duplicates"] = len(pairs.groups)
-    if rows["truncated"] or result.model["long_text"] == "truncate":
-        figures["texts cut"] = share(rows["truncated"], rows["written"])
-    figures["rows rejected"] = share(rows["rejected"], rows["read"])
-    return Facts(figures, are_large=True)
+    return Facts({**figures, **lost_figures(result)}, are_large=True)
 
 
 def _warnings(looked: _Looked, is_first: np.ndarray, pairs: Pairs) -> list[Block]:
@@ -179,6 +179,8 @@ def _map_said(plane: Plane, points: int) -> str:
         f"which have {share(plane.share or 0, 1)} of their variance: what is apart here is "
         "apart, and what is together may not be."
     )
+    if plane.failure is not None:
+        return f"{said} UMAP, which shows more groups, failed: {plain(plane.failure)}"
     return said if has_umap() else f"{said} With pip install umap-learn, UMAP shows more groups."
 
 

@@ -1,9 +1,8 @@
 """Vectors as points in a plane, to look at."""
 
-import contextlib
 import importlib.util
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,11 +24,13 @@ class Plane:
         points: float32 `[rows, 2]`, all of them finite.
         method: `PCA` or `UMAP`.
         share: Which share of the vectors' variance the plane has, of PCA.
+        failure: What UMAP said, if PCA is in its place.
     """
 
     points: np.ndarray
     method: str
     share: float | None = None
+    failure: str | None = None
 
 
 def has_umap() -> bool:
@@ -52,8 +53,10 @@ def flattened(vectors: np.ndarray) -> Plane | None:
     found = principal_components(vectors)
     if found is None or len(vectors) < UMAP_ROWS or not has_umap():
         return found
-    points = _by_umap(vectors)
-    return found if points is None else Plane(points, "UMAP")
+    try:
+        return Plane(_by_umap(vectors), "UMAP")
+    except Exception as error:  # of several libraries, of many kinds: no picture is worth a page
+        return replace(found, failure=str(error) or repr(error))
 
 
 def principal_components(vectors: np.ndarray) -> Plane | None:
@@ -78,9 +81,9 @@ def principal_components(vectors: np.ndarray) -> Plane | None:
     return Plane(points.astype(np.float32), "PCA", min(1.0, float(values.sum()) / total))
 
 
-def _by_umap(vectors: np.ndarray) -> np.ndarray | None:
-    """Returns the points of UMAP; `None` if it fails on these vectors."""
-    with warnings.catch_warnings(), contextlib.suppress(Exception):  # for a picture
+def _by_umap(vectors: np.ndarray) -> np.ndarray:
+    """Returns the points of UMAP."""
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # It needs scikit-learn, and imports TensorFlow wherever it is, for what is not used here.
         with importing.with_all(), importing.without("tensorflow", "torch"):
@@ -89,9 +92,9 @@ def _by_umap(vectors: np.ndarray) -> np.ndarray | None:
             neighbours = min(_NEIGHBOURS, len(vectors) - 1)
             reducer = UMAP(n_neighbors=neighbours, metric="cosine", random_state=_SEED, n_jobs=1)
             points: np.ndarray = reducer.fit_transform(vectors).astype(np.float32)
-        if np.isfinite(points).all():
-            return points
-    return None
+    if not np.isfinite(points).all():
+        raise ValueError("some points are not finite")
+    return points
 
 
 def typical_rows(vectors: np.ndarray, most: int) -> list[int]:

@@ -53,11 +53,16 @@ def test_few_rows_are_never_given_to_umap(monkeypatch):
     assert flattened(unit(random_vectors(plane.UMAP_ROWS - 1, 8))).method == "PCA"
 
 
-def test_where_umap_fails_there_are_principal_components(monkeypatch):
-    monkeypatch.setattr(plane, "_by_umap", lambda _: None)
+def test_where_umap_fails_there_are_principal_components_which_say_so(monkeypatch):
+    def fail(_):
+        raise ArithmeticError("no convergence")
+
+    monkeypatch.setattr(plane, "_by_umap", fail)
     monkeypatch.setattr(plane, "has_umap", lambda: True)
     vectors = unit(random_vectors(100, 8))
-    np.testing.assert_array_equal(flattened(vectors).points, principal_components(vectors).points)
+    found, expected = flattened(vectors), principal_components(vectors)
+    np.testing.assert_array_equal(found.points, expected.points)
+    assert (found.method, found.failure, expected.failure) == ("PCA", "no convergence", None)
 
 
 @pytest.mark.parity
