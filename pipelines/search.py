@@ -110,10 +110,10 @@ def _check(args: "argparse.Namespace") -> None:
             raise UserError("a query is empty: give the text to look for")
         return
     for flag, value in (
-        ("a query", args.queries),
+        ("a query", args.queries or None),
         *((f"--{name}", getattr(args, name)) for name in ("preset", "prompt", "prefix")),
     ):
-        if value:
+        if value is not None:
             raise UserError(f"--duplicates compares rows with each other, and takes not {flag}")
 
 

@@ -347,6 +347,7 @@ def test_labels_are_refused(classify, search, tmp_path):
         ([" "], "a query is empty: give the text to look for"),
         (["x", "--duplicates=0.9"], "compares rows with each other, and takes not a query"),
         (["--prompt=query", "--duplicates=0.9"], "takes not --prompt"),
+        (["--prefix=", "--duplicates=0.9"], "takes not --prefix"),
         (["--duplicates=1.1"], "must be above 0 and at most 1, not '1.1'"),
         (["--duplicates=0"], "must be above 0 and at most 1, not '0'"),
         (["x", "--top_k=0"], "must be a positive integer, not '0'"),
