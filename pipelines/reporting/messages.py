@@ -53,9 +53,12 @@ class Manner:
     @classmethod
     def asked(cls, argv: Sequence[str]) -> "Manner":
         """Returns what flags ask for, before they are parsed: a mistake in them is said so, too."""
-        formats = [after for flag, after in pairwise(argv) if flag == "--log_format"]
-        formats += [flag.partition("=")[2] for flag in argv if flag.startswith("--log_format=")]
-        return cls("json" in formats, "--quiet" in argv)
+        formats = [
+            after if flag == "--log_format" else flag.partition("=")[2]
+            for flag, after in pairwise([*argv, ""])
+            if flag.partition("=")[0] == "--log_format"
+        ]
+        return cls(formats[-1:] == ["json"], "--quiet" in argv)
 
 
 # Of the commands that are at work in this process, the last one to begin comes last.

@@ -114,6 +114,8 @@ def test_commands_at_once_may_end_in_any_order(capsys):
         (["--log_format", "json"], True),
         (["--log_format=text"], False),
         (["--log_format"], False),
+        (["--log_format=json", "--log_format", "text"], False),
+        (["--log_format", "text", "--log_format=json"], True),
         (["json"], False),
         ([], False),
     ],
