@@ -109,7 +109,7 @@ def _contenders(
         fields = label_fields(LABELS, False, 0)
         infer = Classify(NoModel(), LABELS, ["text"])
         added = {field.name: field for field in fields}
-        model = TextModel("ClassifyText", NoTokens(), NoModel(), infer, ("text",), added)  # type: ignore[arg-type]
+        model = TextModel("ClassifyText", NoTokens(), NoModel(), infer, ("text",), added)
         return beam.ParDo(infer_rows(model, False, GlobalWindows()))
 
     return {

@@ -13,8 +13,8 @@ from models.presets.embedding import EmbeddingSettings
 from models.presets.preset import Preset
 from models.windows import LongText
 from transforms.infer import Classify, PredictorHandler
-from transforms.rows.fitting import resolve_threshold
-from transforms.rows.text_model import InferText, check_positive
+from transforms.rows.fitting import check_positive, resolve_threshold
+from transforms.rows.text_model import InferText
 from transforms.schemas import label_fields
 
 

@@ -15,7 +15,8 @@ from models.quantization import QUANTIZED
 from models.tasks.embedder import check_embeds_pairs, resolve_embedding
 from models.windows import LongText
 from transforms.infer import Embed, PredictorHandler
-from transforms.rows.text_model import InferText, check_choice, check_positive
+from transforms.rows.fitting import check_choice, check_positive
+from transforms.rows.text_model import InferText
 from transforms.schemas import vector_field
 
 _DTYPES = ("float32", "float16")
@@ -101,7 +102,7 @@ class EmbedText(InferText):
             check_choice("pooling", pooling, POOLINGS)
         check_positive("dimensions", dimensions)
         self._dtype = embedding_dtype
-        self._embedding = {
+        self._embedding: dict[str, Any] = {
             "pooling": pooling,
             "normalize": normalize,
             "dimensions": dimensions,
@@ -112,7 +113,7 @@ class EmbedText(InferText):
     def _asked(
         self, preset: Preset
     ) -> tuple[list[pa.Field], Task, Mapping[str, Any], EmbeddingSettings | None]:
-        settings, dimensions = resolve_embedding(preset, **self._embedding)  # type: ignore[arg-type]
+        settings, dimensions = resolve_embedding(preset, **self._embedding)
         if len(self._text_columns) > 1:
             check_embeds_pairs(settings)
         return [vector_field(dimensions, self._dtype)], "embed", self._embedding, settings

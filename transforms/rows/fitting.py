@@ -5,9 +5,9 @@ Messages name flags, as the commands have them; `as_arguments` spells them as Py
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
 
@@ -31,6 +31,18 @@ def as_arguments() -> Iterator[None]:
         if said == str(error):
             raise
         raise type(error)(said) from None
+
+
+def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
+    """Raises `UserError` if an argument is none of its choices."""
+    if value not in choices:
+        raise UserError(f"{name}={value!r} is not one of {', '.join(map(repr, choices))}")
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Raises `UserError` if an argument is neither None nor a positive integer."""
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise UserError(f"{name} must be a positive integer, not {value!r}")
 
 
 def check_sequence_length(

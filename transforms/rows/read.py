@@ -15,10 +15,9 @@ from transforms.read import ReadUnits
 from transforms.reading.corpus import find_files, plan_corpus
 from transforms.reading.dialect import Dialect
 from transforms.reading.encoding import named_encoding
-from transforms.rows.fitting import as_arguments
+from transforms.rows.fitting import as_arguments, check_positive
 from transforms.rows.inference import REJECTED
 from transforms.rows.kinds import RejectedRow, shown
-from transforms.rows.text_model import check_positive
 from transforms.unit_batch import UnitBatch
 
 
@@ -57,7 +56,7 @@ class ReadCorpus(beam.PTransform):
 
     def __init__(
         self,
-        input: str | Sequence[str],  # noqa: A002 the name of the flag
+        input: str | Sequence[str],  # noqa: A002 - the name of the flag
         *,
         input_format: str | None = None,
         text_column: str = "text",
@@ -86,7 +85,7 @@ class ReadCorpus(beam.PTransform):
                 raise UserError(f"encoding {error}") from None
         check_positive("limit", limit)
         self._inputs = [os.path.expanduser(path) for path in inputs]
-        self._arguments = {
+        self._arguments: dict[str, Any] = {
             "input_format": input_format,
             "text_column": text_column,
             "text_pair_column": text_pair_column,
@@ -126,7 +125,7 @@ class ReadCorpus(beam.PTransform):
         if not isinstance(begin, (PBegin, beam.Pipeline)):
             raise UserError("ReadCorpus begins a pipeline: pipeline | ReadCorpus(…)")
         with as_arguments():
-            corpus = plan_corpus(find_files(self._inputs), **self._arguments)  # type: ignore[arg-type]
+            corpus = plan_corpus(find_files(self._inputs), **self._arguments)
         batches = begin | "Files" >> ReadUnits(corpus, self._limit)
         if not self._as_rows:
             return batches

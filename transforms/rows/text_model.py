@@ -21,7 +21,7 @@ from models.presets.lookup import PlannedPreset, open_preset
 from models.presets.preset import Preset
 from models.windows import LONG_TEXTS, LongText
 from transforms.infer import Classify, Embed, PredictorHandler
-from transforms.rows.fitting import as_arguments, resolve_length
+from transforms.rows.fitting import as_arguments, check_choice, check_positive, resolve_length
 from transforms.rows.inference import REJECTED, TextModel, infer_rows, stage_columns
 from transforms.rows.types import output_hint
 from transforms.schemas import token_fields
@@ -229,15 +229,3 @@ class InferText(beam.PTransform):
     ) -> Classify | Embed:
         """Returns what makes columns of the model's results."""
         raise NotImplementedError
-
-
-def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
-    """Raises `UserError` if an argument is none of its choices."""
-    if value not in choices:
-        raise UserError(f"{name}={value!r} is not one of {', '.join(map(repr, choices))}")
-
-
-def check_positive(name: str, value: Any) -> None:
-    """Raises `UserError` if an argument is neither None nor a positive integer."""
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise UserError(f"{name} must be a positive integer, not {value!r}")

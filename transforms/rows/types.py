@@ -27,7 +27,8 @@ def hint_of(type_: pa.DataType) -> Any:
     if type_ in _PYTHON:
         return _PYTHON[type_]
     if pa.types.is_struct(type_):  # names of labels need not be names of attributes
-        return typing.Mapping[str, hint_of(type_.field(0).type)]  # type: ignore[misc]
+        value: Any = hint_of(type_.field(0).type)
+        return typing.Mapping[str, value]
     inner = type_.value_type
     if pa.types.is_struct(inner):
         hint: Any = RowTypeConstraint.from_fields([(f.name, hint_of(f.type)) for f in inner])

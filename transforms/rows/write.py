@@ -17,10 +17,9 @@ from transforms.counters import Counters, sum_counters
 from transforms.errors import WriteError
 from transforms.reading.layout import BATCH_ROWS
 from transforms.reading.units import Unit
-from transforms.rows.fitting import as_arguments
+from transforms.rows.fitting import as_arguments, check_choice
 from transforms.rows.kinds import TEXTS, UNIT_BATCHES, BatchesOfRows, kind_for, kind_of
 from transforms.rows.pieces import METADATA, Asked, Piece, ordered, publish_pieces
-from transforms.rows.text_model import check_choice
 from transforms.rows.types import arrow_rows, fitted, schema_of_rows
 from transforms.unit_batch import UnitBatch
 from transforms.writing.folder import open_folder, storage_errors
