@@ -21,7 +21,7 @@ def piece_of(folder, run_id, rows, name="a" * 20) -> Piece:
         open_folder(str(folder)), f"{run_folder(run_id)}/parts", False
     )
     writer.write(rows)
-    record = Record(name, 0, len(rows), True, {}, {}, [writer.close()], [])
+    record = Record(name, 0, len(rows), True, {}, {}, [writer.close()], timeline=[])
     return Piece(record, schema, None)
 
 
