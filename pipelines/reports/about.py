@@ -98,7 +98,7 @@ def lost_figures(result: Result) -> dict[str, Value]:
     return {**figures, "rows rejected": share(rows["rejected"], rows["read"])}
 
 
-def tokens_of(row: Mapping[str, Any]) -> Value:
+def tokens_said(row: Mapping[str, Any]) -> Value:
     """Returns how many tokens the text of a row has, and whether it was cut."""
     return f"{row['num_tokens']:,}, cut" if row["truncated"] else row["num_tokens"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.reports import charts
-from pipelines.reports.about import of_sample, place, share, tokens_of
+from pipelines.reports.about import of_sample, place, share, tokens_said
 from pipelines.reports.blocks import Block, Chart, Section, Table, Text, Texts, Value, plain
 from pipelines.reports.result import Result
 
@@ -278,7 +278,7 @@ def _text(
     }
     if judged.second is not None:
         facts["next"] = f"{plain(judged.second[0], 40)} {judged.second[1]:.3f}"
-    facts["tokens"] = tokens_of(row)
+    facts["tokens"] = tokens_said(row)
     facts["row"] = place(row)
     text, *pair = (str(row[name]) for name in result.text_columns)
     return Text(text or "(empty)", facts, facets, pair[0] if pair else None)

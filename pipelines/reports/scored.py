@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.reports import charts
-from pipelines.reports.about import of_sample, place, tokens_of
+from pipelines.reports.about import of_sample, place, tokens_said
 from pipelines.reports.blocks import Block, Chart, Section, Table, Text, Texts, plain
 from pipelines.reports.result import Result
 
@@ -95,7 +95,7 @@ def _texts_section(result: Result, numbers: Mapping[str, np.ndarray]) -> Section
                 facets = {"texts": end, **({"number": shown} if len(names) > 1 else {})}
                 facts = {
                     shown: f"{values[index]:.4g}",
-                    "tokens": tokens_of(row),
+                    "tokens": tokens_said(row),
                     "row": place(row),
                 }
                 texts.append(Text(text, facts, facets, pair[0] if pair else None))

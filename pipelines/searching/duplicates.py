@@ -8,7 +8,7 @@ from models.errors import UserError
 from pipelines.reporting.console import progress_bar, report_console, tell
 from pipelines.reporting.pace import duration
 from pipelines.reporting.shown import counted
-from pipelines.searching.shown import print_json, row_of, rows_as_json, table_of
+from pipelines.searching.shown import cells_of, print_json, rows_as_json, table_of
 from transforms.vectors.duplicates import (
     Pairs,
     distinct_texts,
@@ -107,7 +107,7 @@ def _print(stored: StoredVectors, is_first: np.ndarray, threshold: float, found:
     rows = stored.rows(numbers.tolist(), names).to_pylist()
     table = table_of("cosine", *stored.text_columns, "where")
     for score, pair in zip(found.scores.tolist(), places.reshape(-1, 2).tolist(), strict=True):
-        first, second = (row_of(rows[place], stored.text_columns) for place in pair)
+        first, second = (cells_of(rows[place], stored.text_columns) for place in pair)
         table.add_row(f"{score:.3f}", *first)
         table.add_row("", *second)
     if len(found.rows):

@@ -6,7 +6,7 @@ from typing import Any
 from pipelines.reporting.console import progress_bar, report_console
 from pipelines.reporting.shown import counted, printable, visible
 from pipelines.searching.queries import AskedQueries
-from pipelines.searching.shown import print_json, row_of, rows_as_json, table_of
+from pipelines.searching.shown import cells_of, print_json, rows_as_json, table_of
 from transforms.vectors.nearest import Nearest
 from transforms.vectors.stored import StoredVectors
 
@@ -73,7 +73,7 @@ def _print(
         table = table_of("score", *stored.text_columns, "where")
         rows = stored.rows(nearest.rows(index).tolist(), names).to_pylist()
         for score, row in zip(nearest.scores(index).tolist(), rows, strict=True):
-            table.add_row(f"{score:.3f}", *row_of(row, stored.text_columns))
+            table.add_row(f"{score:.3f}", *cells_of(row, stored.text_columns))
         console.print(table)
     for line in _notes(stored, asked, nearest):
         console.print(line, style="dim", markup=False)

@@ -32,7 +32,7 @@ def table_of(*columns: str) -> "Table":
     return table
 
 
-def row_of(row: Mapping[str, Any], text_columns: Sequence[str]) -> list[Any]:
+def cells_of(row: Mapping[str, Any], text_columns: Sequence[str]) -> list[Any]:
     """Returns the cells of a row: its texts, shortened, and where it came from."""
     from rich.text import Text
 

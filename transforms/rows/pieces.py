@@ -25,8 +25,8 @@ METADATA = {"written_by": "WriteResults"}
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What `WriteResults` was asked for."""
+class Destination:
+    """Where `WriteResults` writes to, and how."""
 
     output: str
     output_format: str
@@ -65,7 +65,7 @@ def ordered(schema: pa.Schema, earlier: Mapping[str, Any] | None) -> pa.Schema:
 
 
 def publish_pieces(
-    run_id: str, pieces: Iterable[Piece], asked: Asked, given: pa.Schema | None
+    run_id: str, pieces: Iterable[Piece], asked: Destination, given: pa.Schema | None
 ) -> dict[str, Any]:
     """Makes what all workers have written the result in the folder; returns the manifest.
 

@@ -19,7 +19,7 @@ from transforms.reading.layout import BATCH_ROWS
 from transforms.reading.units import Unit
 from transforms.rows.fitting import as_arguments, check_choice
 from transforms.rows.kinds import TEXTS, UNIT_BATCHES, BatchesOfRows, kind_for, kind_of
-from transforms.rows.pieces import METADATA, Asked, Piece, ordered, publish_pieces
+from transforms.rows.pieces import METADATA, Destination, Piece, ordered, publish_pieces
 from transforms.rows.types import arrow_rows, fitted, schema_of_rows
 from transforms.unit_batch import UnitBatch
 from transforms.writing.folder import open_folder, storage_errors
@@ -112,7 +112,7 @@ class WriteResults(beam.PTransform):
             if schema is not None:
                 _check_columns(schema, self._format)
             self._check_folder()
-        asked = Asked(self._output, self._format, self._if_exists)
+        asked = Destination(self._output, self._format, self._if_exists)
         begin = rows.pipeline | "Begin" >> beam.Create([None])
         run = begin | "Run" >> beam.Map(lambda _: new_run_id())
         pieces = (
@@ -137,7 +137,7 @@ class WriteResults(beam.PTransform):
 class _WriteRows(beam.DoFn):
     """Writes the rows of a bundle to parts, and emits what it wrote."""
 
-    def __init__(self, asked: Asked, schema: pa.Schema | None) -> None:
+    def __init__(self, asked: Destination, schema: pa.Schema | None) -> None:
         self._asked = asked
         self._given = schema
         self._writers: dict[bool, PartWriter] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from transforms.vectors.nearest import unit
-from transforms.vectors.stored import Block, StoredVectors
+from transforms.vectors.stored import StoredVectors, VectorBlock
 
 # Vectors, as float32, that are compared with all that come after them: the more, the less often
 # these are read.
@@ -138,7 +138,7 @@ def _held(
         yield np.concatenate(numbers), np.concatenate(vectors), end
 
 
-def _chosen(block: Block, is_looked_at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _chosen(block: VectorBlock, is_looked_at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the numbers and the vectors, of length 1, of the rows of a block to look at."""
     inside = np.flatnonzero(is_looked_at[block.first : block.first + len(block.vectors)])
     vectors = block.vectors[inside]

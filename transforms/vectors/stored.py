@@ -29,7 +29,7 @@ BLOCK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
-class Block:
+class VectorBlock:
     """Rows that follow one another in a part.
 
     Attributes:
@@ -80,7 +80,7 @@ class StoredVectors:
         """The columns beside the vectors."""
         return [name for name in self.schema.names if name != COLUMN]
 
-    def blocks(self, columns: Sequence[str] = (), first: int = 0) -> Iterator[Block]:
+    def blocks(self, columns: Sequence[str] = (), first: int = 0) -> Iterator[VectorBlock]:
         """Reads vectors, of at most `BLOCK_BYTES` at a time.
 
         Args:
@@ -95,7 +95,7 @@ class StoredVectors:
             for offset in range(0, rows.num_rows, most):
                 some = rows.slice(offset, most)
                 vectors = self.floats(some.column(COLUMN))
-                yield Block(start + offset, vectors, some.select(list(columns)))
+                yield VectorBlock(start + offset, vectors, some.select(list(columns)))
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Reads columns, a few megabytes at a time; raises as `blocks` does."""

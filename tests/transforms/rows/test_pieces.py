@@ -4,7 +4,7 @@ import pytest
 
 from tests.transforms.writing.results import rows_of
 from transforms.errors import WriteError
-from transforms.rows.pieces import Asked, Piece, publish_pieces
+from transforms.rows.pieces import Destination, Piece, publish_pieces
 from transforms.verification import verify
 from transforms.writing.folder import open_folder
 from transforms.writing.manifest import read_manifest
@@ -14,7 +14,7 @@ from transforms.writing.run_plan import new_run_id, run_folder, started_of
 
 def piece_of(folder, run_id, rows, name="a" * 20) -> Piece:
     """What a worker writes of rows."""
-    asked = Asked(str(folder), "parquet", "error")
+    asked = Destination(str(folder), "parquet", "error")
     schema = rows.schema.remove(rows.schema.get_field_index("token_ids"))
     rows = rows.select(schema.names)
     writer = asked.schemas(schema).part_writer(
@@ -26,7 +26,7 @@ def piece_of(folder, run_id, rows, name="a" * 20) -> Piece:
 
 
 def publish(folder, run_id, pieces, if_exists="error"):
-    return publish_pieces(run_id, pieces, Asked(str(folder), "parquet", if_exists), None)
+    return publish_pieces(run_id, pieces, Destination(str(folder), "parquet", if_exists), None)
 
 
 def fail(*_) -> None:
