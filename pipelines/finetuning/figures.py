@@ -107,9 +107,8 @@ def spell(name: str, value: float) -> str:
 
 def describe_mistake(mistake: Mapping[str, Any]) -> str:
     """Returns a mistake in one line."""
-    text = printable(" | ".join(mistake[name] for name in _TEXTS if name in mistake))
-    if len(text) > _SHOWN_CHARACTERS:
-        text = f"{text[:_SHOWN_CHARACTERS]}…"
+    texts = " | ".join(mistake[name] for name in _TEXTS if name in mistake)
+    text = printable(texts, _SHOWN_CHARACTERS)
     label, said = (_spelled(mistake[name]) for name in ("label", "predicted"))
     if isinstance(mistake["predicted"], float):
         return f"{label}, taken for {said}: {text}"

@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -291,10 +292,11 @@ def _read(
                 rows = sorted(set(rows).difference(blank))
             labels += [found[row] for row in rows]
             sources, positions = (batch.rows.column(each.name) for each in (SOURCE, POSITION))
-            places += [
-                (os.path.basename(sources[row].as_py()), positions[row].as_py()) for row in rows
-            ]
-            for kept, column in zip(segments, texts, strict=True):
+            names = [sys.intern(os.path.basename(source)) for source in sources.to_pylist()]
+            at = positions.to_pylist()
+            places += [(names[row], at[row]) for row in rows]
+            for kept, name in zip(segments, corpus.text_columns, strict=True):
+                column = _values(corpus, batch.rows, name)
                 kept += [column[row] for row in rows]
     return LabelledTexts(segments, labels, places)
 

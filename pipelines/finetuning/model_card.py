@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.finetuning.figures import TITLES, spell
-from pipelines.reporting.shown import printable
+from pipelines.reporting.shown import counted, printable
 
 _LABELS_SHOWN = 50
 # Characters of a sentence: twenty long names fit.
@@ -106,7 +106,8 @@ def _figures(record: Mapping[str, Any]) -> str:
 
 def _limits(record: Mapping[str, Any]) -> str:
     confused = [
-        f"- {_safe(pair['label'])}, taken for {_safe(pair['predicted'])}: {_rows(pair['rows'])}"
+        f"- {_safe(pair['label'])}, taken for {_safe(pair['predicted'])}: "
+        f"{counted(pair['rows'], 'row')}"
         for pair in record["figures"].get("confused", ())[:_PAIRS_SHOWN]
     ]
     most = "\n\nThe labels that it confuses most:\n\n" + "\n".join(confused)
@@ -115,10 +116,6 @@ def _limits(record: Mapping[str, Any]) -> str:
         "lengths or times it guesses. It has the biases of whoever labelled them. Judge it on "
         f"rows of your own before you rely on it.{most if confused else ''}"
     )
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} {'row' if count == 1 else 'rows'}"
 
 
 def _use(name: str, record: Mapping[str, Any]) -> str:

@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.reporting.shown import counted
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -42,9 +44,8 @@ class Reading:
         """Returns a line about all this."""
         if not self.rows:
             return "starting: no rows yet"
-        rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
         share = f"{self.share:.0%}" if self.total else ""
-        return ", ".join(filter(None, (rows, self.speed, share, self.left)))
+        return ", ".join(filter(None, (counted(self.rows, "row"), self.speed, share, self.left)))
 
     def facts(self) -> dict[str, Any]:
         """Returns all this for programs."""
