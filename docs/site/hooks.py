@@ -13,9 +13,9 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from mkdocs.structure.files import File, Files  # noqa: E402
+from mkdocs.structure.files import File, Files  # noqa: E402 - its path is set above
 
-from docs.site import classes, commands  # noqa: E402
+from docs.site import classes, commands  # noqa: E402 - its path is set above
 
 _OUTSIDE = {
     "CHANGELOG.md": "changes.md",

@@ -223,7 +223,8 @@ def open_vectors(output: str) -> StoredVectors:
     schema = schema_in(manifest)
     if dtype is None or COLUMN not in schema.names:
         raise OutputError(
-            f"{output} holds no vectors: they are written by python -m pipelines.embed"
+            f"{output} holds no vectors that python -m pipelines.embed has written, which says there "
+            "by which model they are read"
         )
     width = schema.field(COLUMN).type.list_size
     return StoredVectors(

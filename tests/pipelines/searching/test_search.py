@@ -337,7 +337,10 @@ def test_labels_are_refused(classify, search, tmp_path):
     (tmp_path / "a.txt").write_text("one")
     found = classify(f"--input={tmp_path}/a.txt")
     said = search(found.folder, QUERY).error
-    assert said == f"{found.folder} holds no vectors: they are written by python -m pipelines.embed"
+    assert (
+        said
+        == f"{found.folder} holds no vectors that python -m pipelines.embed has written, which says there by which model they are read"
+    )
 
 
 @pytest.mark.parametrize(
