@@ -84,6 +84,7 @@ def _search(argv: Sequence[str]) -> int:
     args = make_parser().parse_own(argv)
     _check(args)
     from transforms.vectors.stored import open_vectors
+    from transforms.writing.manifest import manifest_errors
 
     stored = open_vectors(args.vectors)
     if args.duplicates is not None:
@@ -94,7 +95,8 @@ def _search(argv: Sequence[str]) -> int:
     from pipelines.searching.nearest import show_nearest
     from pipelines.searching.queries import ask_queries
 
-    asked = ask_queries(stored, args.preset, args.prompt, args.prefix)
+    with manifest_errors(args.vectors):
+        asked = ask_queries(stored, args.preset, args.prompt, args.prefix)
     show_nearest(stored, asked, args.queries, args.top_k, as_json=args.json)
     return 0
 

@@ -1,14 +1,20 @@
 """The summary of a run as a file, for programs that do not read what a command prints."""
 
+import json
 import os
 
 from models.errors import RunError, UserError
 from pipelines.reporting.local_file import LocalFile
 from transforms.writing.folder import open_folder, storage_errors
 
+_STATUSES = ("done", "up to date", "planned")
+
+# Bytes of what is looked at before it is replaced; a summary with a million labels has less.
+_LARGEST = 64 << 20
+
 
 class SummaryFile:
-    """A file that is whole and of this run, or not there.
+    """A file that is whole and of this run, or not there; it replaces nothing but a summary.
 
     Args:
         path: What `--summary_json` names, local or in a store that results may be written to.
@@ -30,9 +36,10 @@ class SummaryFile:
         """Removes what an earlier run has left there.
 
         Raises:
-            UserError: Nothing can be written there.
+            UserError: Nothing can be written there, or something else is there.
         """
         with storage_errors(self._what):
+            self._check()
             self._file.begin()
 
     def write(self, summary: str) -> None:
@@ -43,9 +50,65 @@ class SummaryFile:
         """
         try:
             with storage_errors(self._what):
+                self._check()  # the run may have made a file of that name
                 self._file.write(f"{summary}\n".encode())
         except UserError as error:
             raise RunError(f"the run is done, and its summary is lost: {error}") from error
+
+    def _check(self) -> None:
+        """Raises `UserError` if what is there is something else, such as an input."""
+        content = self._file.read()
+        if content is not None and not _is_summary(content):
+            raise UserError(
+                f"--summary_json={self._path} is there already, and is not the summary of an "
+                "earlier run: name another file"
+            )
+
+
+def _is_summary(content: bytes) -> bool:
+    """Returns whether a file holds a summary, or nothing."""
+    if not content.strip():
+        return True
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and found.get("status") in _STATUSES
+
+
+class _LocalFile:
+    """A file on this machine; a pipe or a device is written to as it is."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path).resolve()
+        # What is there by another name, such as standard error, is not ours to replace.
+        is_stream = os.path.abspath(path).startswith(("/dev/", "/proc/"))
+        self._is_file = not is_stream and (self._path.is_file() or not self._path.exists())
+
+    def read(self) -> bytes | None:
+        """Returns the beginning of what is there."""
+        if not self._is_file or not self._path.exists():
+            return None
+        with self._path.open("rb") as file:
+            return file.read(_LARGEST)
+
+    def write(self, content: bytes) -> None:
+        if not self._is_file:
+            with self._path.open("ab") as stream:
+                stream.write(content)
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        try:
+            unfinished.write_bytes(content)
+            unfinished.replace(self._path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def begin(self) -> None:
+        if self._is_file:
+            self.write(b"")
+            self._path.unlink(missing_ok=True)
 
 
 class _StoredFile:
@@ -54,6 +117,11 @@ class _StoredFile:
     def __init__(self, path: str) -> None:
         folder, _, self._name = path.rpartition("/")
         self._folder = open_folder(folder)
+
+    def read(self) -> bytes | None:
+        """Returns what is there, or of what is too large that it is."""
+        size = self._folder.files(prefix=self._name).get(self._name, 0)
+        return self._folder.read(self._name) if size <= _LARGEST else b"too large"
 
     def write(self, content: bytes) -> None:
         self._folder.write_whole(self._name, content)

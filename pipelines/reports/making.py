@@ -1,13 +1,14 @@
 """Which page belongs to which result, and the file that it becomes."""
 
 import os
+import uuid
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from models.errors import UserError
+from models.errors import RunError, UserError
 from pipelines.reporting.console import print_error, tell
 from pipelines.reporting.local_file import LocalFile
 from pipelines.reporting.shown import visible
@@ -21,6 +22,7 @@ RESULTS = {"classify": "classified", "embed": "embedded"}
 
 _TITLES = {"classify": "Labels", "embed": "Vectors"}
 _PACKAGES = ("altair", "vl_convert")
+_BEGINNING = b"<!doctype html"
 
 
 def check_report(file: str | None, ends_early: str | None = None) -> None:
@@ -49,13 +51,33 @@ def check_report(file: str | None, ends_early: str | None = None) -> None:
     if "://" in file:
         raise UserError(f"{said}: a report is written to a file on this machine; copy it then")
     path = Path(file)
-    if path.is_dir() or file.endswith("/"):
-        raise UserError(
-            f"{said} is a folder: name a file, such as {visible(str(path / 'report.html'))}"
-        )
-    above = next(folder for folder in path.absolute().parents if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise UserError(f"{said}: nothing can be written to {visible(str(above))}")
+    try:
+        if path.is_dir() or file.endswith("/"):
+            raise UserError(
+                f"{said} is a folder: name a file, such as {visible(str(path / 'report.html'))}"
+            )
+        above = next(folder for folder in path.absolute().parents if folder.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            raise UserError(f"{said}: nothing can be written to {visible(str(above))}")
+        check_replaced(path, said)
+    except OSError as error:
+        raise UserError(f"{said}: {error.strerror or error}") from None
+
+
+def check_replaced(path: Path, said: str) -> None:
+    """Raises `UserError` if a page would come in the place of something else.
+
+    Args:
+        path: The page's file.
+        said: It, as the user wrote it.
+    """
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(len(_BEGINNING)).lower() in (_BEGINNING, b""):
+                return
+    elif not path.exists():
+        return
+    raise UserError(f"{said} is there already, and is not an HTML page: name another file")
 
 
 def page_of(place: str) -> str:
@@ -99,20 +121,26 @@ def result_page(output: str) -> str:
         output: The output folder of classify or embed.
 
     Raises:
-        UserError: There is no such result.
-        OutputError: It cannot be read.
+        UserError: There is no such result, or its manifest was changed.
     """
     from pipelines.reports.about import about_sections, name_of, subtitle
     from pipelines.reports.page import Page
     from pipelines.reports.result import read_result
+    from transforms.writing.manifest import manifest_errors
 
-    result = read_result(output, tuple(RESULTS))
-    command = result.manifest["command"]
-    module = import_module(f"pipelines.reports.{RESULTS[command]}")
-    sections = cast("Callable[[Result], list[Section]]", module.sections)
-    noun = "Numbers" if result.model.get("gives_numbers", False) else _TITLES[command]
-    title = f"{noun} in {name_of(output)}"
-    return Page(title, subtitle(result), [*sections(result), *about_sections(result)]).to_html()
+    with manifest_errors(output):
+        result = read_result(output)
+        command = result.manifest.get("command")
+        if command not in RESULTS:
+            raise UserError(
+                f"{visible(output)} holds results of {command!r}, and reports are made of those of "
+                f"{', '.join(RESULTS)}"
+            )
+        module = import_module(f"pipelines.reports.{RESULTS[command]}")
+        sections = cast("Callable[[Result], list[Section]]", module.sections)
+        noun = "Numbers" if result.model.get("gives_numbers", False) else _TITLES[command]
+        title = f"{noun} in {name_of(output)}"
+        return Page(title, subtitle(result), [*sections(result), *about_sections(result)]).to_html()
 
 
 def report_result(output: str, file: str | None) -> bool:
@@ -159,6 +187,19 @@ def write_page(page: str, file: str) -> None:
     """Writes a page; whoever reads the file meanwhile sees the one before.
 
     Raises:
-        OSError: It cannot be written.
+        UserError: Something else is there.
+        RunError: It cannot be written.
     """
-    LocalFile(file).write(page.encode())
+    path = Path(file).absolute()
+    unfinished = path.with_name(f".report-{uuid.uuid4().hex}")
+    try:
+        check_replaced(path, f"--report={visible(file)}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with unfinished.open("x", encoding="utf-8") as new:
+                new.write(page)
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot write {visible(file)}: {error.strerror or error}") from None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.errors import RunError
 from pipelines import __version__
 from pipelines.reports.blocks import Chart, Section, literal
 from pipelines.reports.charts import theme
@@ -84,7 +85,7 @@ class Page:
         """Returns the page.
 
         Raises:
-            RuntimeError: It has more than `MAX_BYTES`.
+            RunError: It has more than `MAX_BYTES`.
         """
         self._charts, self._ids = [], {"main": 1, "charts": 1}
         rendered = [self._section(section) for section in self.sections]
@@ -106,7 +107,7 @@ class Page:
         )
         size = len(page.encode())
         if size > MAX_BYTES:
-            raise RuntimeError(f"the page has {size:,} bytes, more than {MAX_BYTES:,}")
+            raise RunError(f"the page has {size:,} bytes, more than {MAX_BYTES:,}")
         return page
 
     def _section(self, section: Section) -> tuple[str, str, str]:

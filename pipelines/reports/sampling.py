@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from transforms.errors import OutputError
 from transforms.writing.folder import OutputFolder
 from transforms.writing.formats.record import OutputFormat
 
@@ -63,6 +65,9 @@ def sample_rows(
         wanted: The columns.
         limit: How many rows; all if there are no more.
         seed: Chooses which.
+
+    Raises:
+        OutputError: A part is damaged.
     """
     random = np.random.default_rng(seed)
     filled = [part for part in parts if part["rows"]]
@@ -75,7 +80,7 @@ def sample_rows(
     quotas = _shares([part["rows"] for part in chosen], limit)
     batches: list[pa.RecordBatch] = []
     for part, quota in zip(chosen, quotas, strict=True):
-        with folder.open(part["path"]) as file:
+        with _part_errors(f"{folder.path}/{part['path']}"), folder.open(part["path"]) as file:
             if part_format.is_text:
                 rows = (each.columns for each in part_format.load().rows(file, wanted))
                 found = _take(rows, _places(part["rows"], quota, random))
@@ -85,6 +90,17 @@ def sample_rows(
             batches += map(_shortened, found)
     table = pa.Table.from_batches(batches) if batches else _shortened_schema(wanted).empty_table()
     return Sample(table, total)
+
+
+@contextmanager
+def _part_errors(place: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, pa.ArrowException) as error:
+        raise OutputError(
+            f"cannot read {place}: {error}; if a run has written to the folder meanwhile, begin "
+            "again, and else python -m pipelines.verify says what is wrong with it"
+        ) from None
 
 
 def _choose_parts(

@@ -16,6 +16,7 @@ from transforms.writing.manifest import (
     check_version,
     format_of,
     load_manifest,
+    manifest_errors,
     ranges_in,
     schema_in,
     text_columns_in,
@@ -218,23 +219,30 @@ def open_vectors(output: str) -> StoredVectors:
         manifest = load_manifest(folder)
         if manifest is None:
             raise OutputError(_no_result(folder, output))
-    check_version(manifest, output)
-    dtype = manifest["metadata"].get("embedding_dtype")
-    schema = schema_in(manifest)
-    if dtype is None or COLUMN not in schema.names:
+    version = manifest.get("format_version")
+    if version != FORMAT_VERSION:
         raise OutputError(
-            f"{output} holds no vectors that python -m pipelines.embed has written, which says there "
-            "by which model they are read"
+            f"{output} has a manifest of format version {version}, and this program reads version "
+            f"{FORMAT_VERSION}"
         )
-    width = schema.field(COLUMN).type.list_size
-    return StoredVectors(
-        folder,
-        manifest,
-        schema,
-        dtype,
-        width * BITS_A_NUMBER if dtype == "binary" else width,
-        ranges_in(manifest) if dtype == "int8" else None,
-    )
+    with manifest_errors(output):
+        dtype = manifest["metadata"].get("embedding_dtype")
+        schema = schema_in(manifest)
+        if dtype is None or COLUMN not in schema.names:
+            raise OutputError(
+                f"{output} holds no vectors: they are written by python -m pipelines.embed"
+            )
+        width = schema.field(COLUMN).type.list_size
+        stored = StoredVectors(
+            folder,
+            manifest,
+            schema,
+            dtype,
+            width * BITS_A_NUMBER if dtype == "binary" else width,
+            ranges_in(manifest) if dtype == "int8" else None,
+        )
+        _ = stored.text_columns
+    return stored
 
 
 def _no_result(folder: OutputFolder, output: str) -> str:

@@ -2,12 +2,14 @@
 
 import base64
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
 import pyarrow as pa
 
+from models.errors import UserError
 from models.quantization import Ranges
 from transforms.counters import Counters, most_common, sum_counters, without
 from transforms.errors import OutputError
@@ -100,25 +102,38 @@ def _problem(manifest: Any) -> str | None:
     for name in _LISTS if is_ours else ("runs",):
         if not all(isinstance(entry, dict) for entry in manifest.get(name, [])):
             return f"not a manifest of results: its {name!r} are wrong"
+    if is_ours and not all(map(_is_part, (*manifest["parts"], *manifest["rejected_parts"]))):
+        return "not a manifest of results: its parts are wrong"
     if is_ours and manifest["output_format"] not in OUTPUT_FORMATS:
         return f"not a manifest of results: its output format is {manifest['output_format']!r}"
     return None
 
 
-def check_version(manifest: Mapping[str, Any], output: str) -> None:
-    """Raises `OutputError` if another version of this program wrote the result in a folder."""
-    version = manifest.get("format_version")
-    if version != FORMAT_VERSION:
+def _is_part(entry: Mapping[str, Any]) -> bool:
+    """Returns whether an entry names a file inside of the folder, and says how many rows it has."""
+    path, rows = entry.get("path"), entry.get("rows")
+    return (
+        isinstance(path, str)
+        and not path.startswith("/")
+        and ".." not in path.replace("\\", "/").split("/")
+        and type(rows) is int
+        and 0 <= rows < 1 << 62
+    )
+
+
+@contextmanager
+def manifest_errors(output: str) -> Iterator[None]:
+    """Raises what the body stumbles over in a manifest that was changed as an `OutputError`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise OutputError(
-            f"{output} has a manifest of format version {version}, and this program reads version "
-            f"{FORMAT_VERSION}"
-        )
-
-
-def text_columns_in(manifest: Mapping[str, Any]) -> list[str]:
-    """Returns the names of the columns with the texts of a command's result; two of pairs."""
-    pair = manifest["settings"].get("text_pair_column")
-    return [manifest["text_column"], *([manifest["renamed"].get(pair, pair)] if pair else [])]
+            f"{output}/{MANIFEST} does not say all that a run writes there, or not as it does "
+            f"({type(error).__name__}: {error}): put the original in its place, or run again with "
+            "--if_exists=overwrite"
+        ) from error
 
 
 def last_run(manifest: Mapping[str, Any] | None) -> str | None:

@@ -73,12 +73,49 @@ def test_the_summary_is_also_a_file(classify, corpus, tmp_path):
 
 def test_the_file_is_of_this_run_or_not_there(classify, corpus, tmp_path):
     path = tmp_path / "summary.json"
-    path.write_text("of an earlier run")
+    path.write_text('{"status": "done"}\n')
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "_MANIFEST.json").write_text("{}")
     refused = classify(corpus, f"--summary_json={path}")
     assert refused.code == 2
     assert not path.exists()
+
+
+@pytest.mark.parametrize("is_linked", [False, True], ids=["file", "link"])
+@pytest.mark.parametrize(
+    "content", ['{"text": "good"}\n', '{"status": 1}', "[1]", "a text", "\udcff"], ids=ascii
+)
+def test_what_is_no_summary_is_not_replaced(classify, corpus, tmp_path, content, is_linked):
+    path = tmp_path / "mine"
+    path.write_text(content, errors="surrogateescape")
+    given = path
+    if is_linked:
+        given = tmp_path / "link"
+        given.symlink_to(path)
+    found = classify(corpus, f"--summary_json={given}")
+    assert found.error == (
+        f"--summary_json={given} is there already, and is not the summary of an earlier run: name "
+        "another file"
+    )
+    assert path.read_text(errors="surrogateescape") == content
+    assert not found.folder.exists()
+
+
+def test_the_manifest_of_the_run_is_not_replaced_by_the_summary(classify, corpus, tmp_path):
+    found = classify(corpus, f"--summary_json={tmp_path}/out/_MANIFEST.json")
+    assert found.code == 1
+    assert "the run is done, and its summary is lost: --summary_json=" in found.err
+    assert found.manifest["rows"]["written"] == 2
+
+
+def test_what_is_no_summary_in_a_bucket_is_not_replaced(classify, corpus, gcs_bucket):
+    from transforms.writing.folder import open_folder
+
+    folder = open_folder(f"{gcs_bucket}/a")
+    folder.write_whole("mine", b"a text")
+    found = classify(corpus, f"--summary_json={gcs_bucket}/a/mine")
+    assert "is not the summary of an earlier run" in found.error
+    assert folder.read("mine") == b"a text"
 
 
 def test_a_plan_is_also_a_file(classify, corpus, tmp_path):

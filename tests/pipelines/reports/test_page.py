@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from models.errors import RunError
 from pipelines.reports import charts
 from pipelines.reports.blocks import (
     Chart,
@@ -134,9 +135,7 @@ def test_a_page_of_the_longest_texts_is_small(hostile_page):
 def test_a_page_that_is_too_large_is_refused():
     text = "".join(map(chr, np.random.default_rng(0).integers(0x4E00, 0x9FFF, 500)))
     texts = [Text(f"{text}{i}") for i in range(2000)]
-    with pytest.raises(
-        RuntimeError, match=r"the page has 3,\d\d\d,\d\d\d bytes, more than 3,000,000"
-    ):
+    with pytest.raises(RunError, match=r"the page has 3,\d\d\d,\d\d\d bytes, more than 3,000,000"):
         Page("a", "b", [Section("Texts", [Texts("Search", texts)])]).to_html()
 
 

@@ -101,6 +101,60 @@ def test_a_page_that_fails_leaves_the_result(classify, corpus, tmp_path):
     assert len(found.table) == 200
 
 
+def test_a_page_takes_the_place_of_nothing_that_the_run_writes(classify, corpus, tmp_path):
+    found = classify(f"--input={corpus}", f"--report={tmp_path}/out/_MANIFEST.json")
+    assert found.code == 1
+    assert "_MANIFEST.json is there already, and is not an HTML page" in found.error_line
+    assert found.manifest["rows"]["written"] == 200
+
+
+def test_a_page_that_cannot_be_written_is_one_line(classify, corpus, tmp_path, report):
+    classify(f"--input={corpus}")
+    found = report(tmp_path / "out", "--report=/proc/page.html")
+    assert (found.code, found.out) == (1, "")
+    assert found.error_line == "cannot write /proc/page.html: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (["model"], None, "does not say all that a run writes there"),
+        (["model", "labels"], [{"a": 1}], "does not say all that a run writes there"),
+        (["model", "preset"], [1], "does not say all that a run writes there"),
+        (["finished"], "<script>", "does not say all that a run writes there"),
+        (["rows", "written"], "many", "does not say all that a run writes there"),
+        (["parts", 0, "rows"], True, "its parts are wrong"),
+        (["parts", 0, "rows"], 1 << 70, "its parts are wrong"),
+        (["parts", 0, "path"], None, "its parts are wrong"),
+        (["parts", 0, "path"], "../a.jsonl", "its parts are wrong"),
+        (["rejected_parts", 0, "path"], "/etc/passwd", "its parts are wrong"),
+    ],
+    ids=str,
+)
+def test_a_manifest_that_was_changed_is_one_line(
+    classify, corpus, tmp_path, report, path, value, said
+):
+    manifest = classify(f"--input={corpus}").manifest
+    within = manifest
+    for step in path[:-1]:
+        within = within[step]
+    within[path[-1]] = value
+    (tmp_path / "out" / "_MANIFEST.json").write_text(json.dumps(manifest))
+    found = report(tmp_path / "out", f"--report={tmp_path}/a.html")
+    assert found.code == 2
+    assert said in found.error
+    assert not (tmp_path / "a.html").exists()
+
+
+def test_a_damaged_part_is_named(classify, corpus, tmp_path, report):
+    part = next(classify(f"--input={corpus}").folder.glob("part-*"))
+    part.write_bytes(part.read_bytes()[:500])
+    found = report(tmp_path / "out", f"--report={tmp_path}/a.html")
+    assert found.code == 2
+    assert found.error.startswith(f"cannot read {part}: ")
+    assert "python -m pipelines.verify says what is wrong with it" in found.error
+
+
 def test_an_interrupt_while_the_page_is_made_says_what_is_there(classify, corpus, monkeypatch):
     def interrupted(output):
         raise KeyboardInterrupt
@@ -134,8 +188,14 @@ def test_an_interrupt_while_the_page_is_made_says_what_is_there(classify, corpus
             "with --template_location the command ends before there is a result",
         ),
         (["--report={folder}/a.txt/b.html"], "nothing can be written to {folder}/a.txt"),
+        (["--report={folder}/a.txt"], "a.txt is there already, and is not an HTML page: name"),
+        (["--report=/dev/null"], "/dev/null is there already, and is not an HTML page: name"),
+        (["--report={folder}/" + 300 * "a"], "aaa: File name too long"),
     ],
-    ids=["folder", "slash", "bucket", "plan", "detach", "template", "file"],
+    ids=[
+        *("folder", "slash", "bucket", "plan", "detach", "template", "file"),
+        *("input", "device", "long"),
+    ],
 )
 def test_what_cannot_become_a_page_is_refused_before_any_work(classify, tmp_path, flags, message):
     (tmp_path / "a.txt").write_text("a text")

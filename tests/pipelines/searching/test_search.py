@@ -367,3 +367,30 @@ def test_what_does_not_fit_is_refused(embed, search, flags, message):
 def test_queries_may_stand_between_flags(embed, search):
     found = search(embed(), "--top_k=1", "soup", "--json", "-5 degrees", "--prefix=x ")
     assert [each["query"] for each in json.loads(found.out)["queries"]] == ["soup", "-5 degrees"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["model"], None),
+        (["model", "weights"], 1),
+        (["model", "embedding"], {}),
+        (["model", "preset"], []),
+        (["settings", "text_pair_column"], ["a"]),
+        (["parts", 0, "path"], "../out/part-00000-of-00001.parquet"),
+        (["parts", 0, "rows"], "9"),
+    ],
+    ids=str,
+)
+def test_a_manifest_that_was_changed_is_one_line(embed, search, path, value):
+    folder = embed()
+    file = folder / "_MANIFEST.json"
+    manifest = json.loads(file.read_text())
+    within = manifest
+    for step in path[:-1]:
+        within = within[step]
+    within[path[-1]] = value
+    file.write_text(json.dumps(manifest))
+    found = search(folder, "late trains")
+    assert found.code == 2
+    assert f"{folder}/_MANIFEST.json" in found.error
