@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from pipelines.flags import flag_types, options
 from pipelines.flags.message_flags import add_message_flags
-from pipelines.reporting.console import run_command, run_process
+from pipelines.reporting.console import report, run_command, run_process
 from pipelines.reporting.messages import say_outcome
 
 DEFAULT_FILE = "report.html"
@@ -43,7 +43,8 @@ def _report(argv: Sequence[str]) -> int:
 
     check_report(args.report)
     write_page(page_of(args.output), args.report)
-    say_outcome(f"{args.report} is written: open it in a browser")
+    with report():
+        say_outcome(f"{args.report} is written: open it in a browser")
     return 0
 
 

@@ -14,7 +14,11 @@ _ELSEWHERE: dict[str, tuple[str, ...]] = {
         ("--preset",),
     ),
     **dict.fromkeys(
-        ("output_dir", "output_path", "output_folder", "out", "out_dir", "save_dir", "dest", "o"),
+        (
+            *("output_dir", "output_path", "output_folder", "output_file", "out", "out_dir", "o"),
+            *("out_file", "out_path", "outdir", "outfile", "outpath", "save_dir", "save_path"),
+            *("dest", "destination", "result", "results", "result_file"),
+        ),
         ("--output",),
     ),
     **dict.fromkeys(
@@ -35,7 +39,9 @@ _ELSEWHERE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("text_pair", "text2", "pair_column", "second_column", "text_b"), ("--text_pair_column",)
     ),
-    **dict.fromkeys(("label", "target", "target_column", "labels_column"), ("--label_column",)),
+    **dict.fromkeys(
+        ("label", "label_col", "target", "target_column", "labels_column"), ("--label_column",)
+    ),
     **dict.fromkeys(("labels", "class_names", "id2label"), ("--label_names",)),
     **dict.fromkeys(
         (
@@ -98,11 +104,26 @@ _ELSEWHERE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("fix", "clean"), ("--repair",)),
     **dict.fromkeys(("follow", "watch"), ("--wait",)),
     **dict.fromkeys(("stop", "kill", "drain"), ("--cancel",)),
+    "jsonl": ("--output_format=jsonl", "--input_format=jsonl"),
+    "csv": ("--output_format=csv", "--input_format=csv"),
+    "parquet": ("--output_format=parquet", "--input_format=parquet"),
+    # Of these there is nothing, though flags of ours that do something else look like them.
+    **dict.fromkeys(
+        (
+            *("progress", "show_progress", "progress_bar", "show_progress_bar", "version"),
+            *("threads", "num_threads", "nprocs", "jobs", "n_jobs", "port", "host", "lang"),
+            *("header", "no_header", "compression", "cache_dir", "token", "hf_token", "api_key"),
+            *("revision", "trust_remote_code", "tokenizer", "max_steps", "num_steps", "do_train"),
+            *("weight_decay", "warmup_steps", "class_weight", "class_weights", "sample_weight"),
+        ),
+        (),
+    ),
     **dict.fromkeys(("select", "keep", "usecols", "fields"), ("--columns",)),
 }
 
-# How alike names must be, of 1; what is nearer to one of Beam's than to ours is so clearly.
-_ALIKE, _CLEARLY = 0.7, 0.1
+# How alike names must be, of 1; what is nearer to one of Beam's than to ours is so clearly. Those
+# of other programs are too many for a guess: no more than a letter may be wrong.
+_ALIKE, _CLEARLY, _NEARLY_THE_SAME = 0.7, 0.1, 0.85
 
 # Names so short are like too many others.
 _SHORT = 3
@@ -119,9 +140,8 @@ def suggested(flag: str, ours: Sequence[str], beams: Iterable[str] = ()) -> str 
     name = flag.lstrip("-").replace("-", "_").lower()
     if f"--{name}" in ours:
         return f"--{name}"
-    for other in _ELSEWHERE.get(name, ()):
-        if other in ours:
-            return other
+    if name in _ELSEWHERE and f"--{name}s" not in ours:
+        return next((other for other in _ELSEWHERE[name] if other in ours), None)
     own_score, own = _most_alike(name, [each for each in ours if "=" not in each])
     beam_score, beam = _most_alike(name, beams)
     if own_score >= _ALIKE and own_score + _CLEARLY >= beam_score:
@@ -129,7 +149,7 @@ def suggested(flag: str, ours: Sequence[str], beams: Iterable[str] = ()) -> str 
     if beam_score >= _ALIKE:
         return beam
     score, known = _most_alike(name, [known for known in _ELSEWHERE if len(known) > _SHORT])
-    alike = _ELSEWHERE[known] if known and score >= _ALIKE else ()
+    alike = _ELSEWHERE[known] if known and score >= _NEARLY_THE_SAME else ()
     return next((like for like in alike if like in ours), None)
 
 

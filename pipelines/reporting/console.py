@@ -116,6 +116,23 @@ def report() -> Iterator[None]:
         print_error(f"the results are written, but not the summary: {error.strerror or error}")
 
 
+@contextlib.contextmanager
+def findings() -> Iterator[None]:
+    """Lets the body print what the command was started for, which must not be lost in silence.
+
+    Raises:
+        BrokenPipeError: Nobody reads it.
+        RunError: It cannot be written.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # rich turns the former into the latter
+        raise BrokenPipeError from None
+    except OSError as error:
+        raise RunError(f"cannot write to standard output: {error.strerror or error}") from None
+
+
 def run_process(main: Callable[[], int]) -> NoReturn:
     """Runs a command as the whole work of its process, from the first import to the exit code.
 
@@ -243,7 +260,8 @@ def _bar(pace: Pace, read: Callable[[], tuple[float, int]], seconds: float) -> I
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
     # Its own descriptor: while TensorFlow starts, what goes to standard error is held back.
-    terminal = os.fdopen(os.dup(2), "w")
+    encoding = getattr(sys.stderr, "encoding", None)
+    terminal = os.fdopen(os.dup(2), "w", encoding=encoding, errors="backslashreplace")
     bar = Progress(
         BarColumn(),
         TaskProgressColumn(),

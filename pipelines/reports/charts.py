@@ -24,6 +24,13 @@ COUNT = ",.9~r"
 _BAR_HEIGHT = 22  # pixels a bar
 _HEIGHT = 190
 _NAME_CHARACTERS = 60
+_OF_EVERY_OBJECT = frozenset(  # of JavaScript
+    {
+        *("__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__"),
+        *("__proto__", "constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable"),
+        *("toLocaleString", "toString", "valueOf"),
+    }
+)
 _ROOM = 1.18  # beyond the longest bar, for its value
 
 
@@ -66,12 +73,15 @@ def shown_names(names: Iterable[str]) -> dict[str, str]:
     """Returns what a chart calls things, by their names: short, on one line, and no two the same.
 
     Vega makes expressions of the names that a chart sorts by, which not every character survives;
-    charts here give their order as the domain of a scale, which is data.
+    charts here give their order as the domain of a scale, which is data. It also keeps values as
+    the keys of objects, where those that every object has are there already: these names end with
+    a space.
     """
     shown: dict[str, str] = {}
     taken: set[str] = set()
     for name in dict.fromkeys(names):
-        short = base = plain(name, _NAME_CHARACTERS)
+        base = plain(name, _NAME_CHARACTERS)
+        short = base = f"{base}\xa0" if base in _OF_EVERY_OBJECT else base
         count = 1
         while short in taken:
             count += 1

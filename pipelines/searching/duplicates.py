@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from models.errors import UserError
-from pipelines.reporting.console import progress_bar, report_console, tell
+from pipelines.reporting.console import findings, progress_bar, report_console, tell
 from pipelines.reporting.pace import duration
 from pipelines.reporting.shown import counted
 from pipelines.searching.shown import cells_of, print_json, rows_as_json, table_of
@@ -56,10 +56,11 @@ def show_duplicates(
 
     with progress_bar(pairs_among(num_distinct), lambda: (done, _rows_of(done))):
         found = near_duplicates(stored, is_first, threshold, most, add)
-    if as_json:
-        print_json(_as_json(stored, is_first, threshold, found))
-    else:
-        _print(stored, is_first, threshold, found)
+    with findings():
+        if as_json:
+            print_json(_as_json(stored, is_first, threshold, found))
+        else:
+            _print(stored, is_first, threshold, found)
 
 
 def _rows_of(pairs: int) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines.reporting.console import progress_bar, report_console
+from pipelines.reporting.console import findings, progress_bar, report_console
 from pipelines.reporting.shown import counted, printable, visible
 from pipelines.searching.queries import AskedQueries
 from pipelines.searching.shown import cells_of, print_json, rows_as_json, table_of
@@ -38,10 +38,11 @@ def show_nearest(
         for block in stored.blocks():
             nearest.add(block.first, block.vectors)
             done += len(block.vectors)
-    if as_json:
-        print_json(_as_json(stored, asked, queries, nearest))
-    else:
-        _print(stored, asked, queries, nearest)
+    with findings():
+        if as_json:
+            print_json(_as_json(stored, asked, queries, nearest))
+        else:
+            _print(stored, asked, queries, nearest)
 
 
 def _as_json(

@@ -278,6 +278,18 @@ def test_hostile_texts_labels_and_reasons_fit_and_do_nothing(tmp_path, open_page
     assert [row[0] for row in table_of(opened, "Input files")] == [f"{HOSTILE['image']}.csv"]
 
 
+def test_names_that_every_object_of_javascript_has_are_drawn(tmp_path, open_page):
+    names = ["constructor", "toString", "hasOwnProperty", "__proto__", "valueOf", "fine"]
+    write_result(
+        tmp_path / "out", labelled(60, names), labels=names, rejected=dict.fromkeys(names, 2)
+    )
+    opened = open_page(result_page(str(tmp_path / "out")))
+    opened.check()
+    drawn = opened.page.locator(".drawing").all_text_contents()
+    for text in (drawn[0], drawn[-1]):  # rows by label, and by reason
+        assert all(name in text for name in names)
+
+
 @pytest.mark.parametrize("character", ["&", '"', "語", "\U0010ffff"])
 def test_the_longest_of_everything_fits(tmp_path, character):
     count = 900

@@ -54,6 +54,16 @@ def test_report_makes_the_same_page_of_a_result_that_is_there(classify, corpus, 
     assert not list(tmp_path.glob(".*.html*"))
 
 
+def test_the_command_says_what_it_did_as_it_was_asked_for(classify, corpus, tmp_path, report):
+    classify(f"--input={corpus}")
+    file = tmp_path / "report.html"
+    quiet = report(tmp_path / "out", f"--report={file}", "--quiet")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    told = report(tmp_path / "out", f"--report={file}", "--log_format=json")
+    assert (told.code, told.out) == (0, "")
+    assert json.loads(told.err.splitlines()[0])["message"].startswith(f"{file} is written")
+
+
 def test_an_update_with_nothing_to_do_makes_the_page_all_the_same(classify, corpus, tmp_path):
     file = tmp_path / "report.html"
     classify(f"--input={corpus}")

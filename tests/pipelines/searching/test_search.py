@@ -1,3 +1,4 @@
+import contextlib
 import json
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from safetensors.numpy import save_file
 from models.inference.predictor import Predictor
 from models.quantization import Ranges, from_int8, to_int8
 from pipelines import embed as embed_command
+from pipelines import search as search_command
 from pipelines.searching import duplicates
 from tests.models.presets.hugging_face_folders import make_folder, write, write_modules
 from tests.pipelines.command_runs import ENVIRONMENT, ROOT, Run, run, run_process
@@ -394,3 +396,18 @@ def test_a_manifest_that_was_changed_is_one_line(embed, search, path, value):
     found = search(folder, "late trains")
     assert found.code == 2
     assert f"{folder}/_MANIFEST.json" in found.error
+
+
+@pytest.mark.parametrize("flags", [["--json"], []], ids=["json", "table"])
+def test_what_cannot_be_printed_is_an_error(embed, capsys, flags):
+    folder = embed()
+    full = open("/dev/full", "w")  # noqa: SIM115 (it cannot be closed without an error)
+    try:
+        with contextlib.redirect_stdout(full):
+            code = search_command.main([str(folder), "late trains", *flags])
+    finally:
+        with contextlib.suppress(OSError):
+            full.close()
+    assert code == 1
+    said = "error: cannot write to standard output: No space left on device\n"
+    assert capsys.readouterr().err == said
