@@ -241,6 +241,8 @@ def open_vectors(output: str) -> StoredVectors:
             width * BITS_A_NUMBER if dtype == "binary" else width,
             ranges_in(manifest) if dtype == "int8" else None,
         )
+        for part in manifest["parts"]:
+            _ = part["path"], part["rows"]
         _ = stored.text_columns
     return stored
 

@@ -102,16 +102,16 @@ def _problem(manifest: Any) -> str | None:
     for name in _LISTS if is_ours else ("runs",):
         if not all(isinstance(entry, dict) for entry in manifest.get(name, [])):
             return f"not a manifest of results: its {name!r} are wrong"
-    if is_ours and not all(map(_is_part, (*manifest["parts"], *manifest["rejected_parts"]))):
-        return "not a manifest of results: its parts are wrong"
     if is_ours and manifest["output_format"] not in OUTPUT_FORMATS:
         return f"not a manifest of results: its output format is {manifest['output_format']!r}"
+    if is_ours and not all(map(_is_part, (*manifest["parts"], *manifest["rejected_parts"]))):
+        return "not a manifest of results: its parts are wrong"
     return None
 
 
 def _is_part(entry: Mapping[str, Any]) -> bool:
-    """Returns whether an entry names a file inside of the folder, and says how many rows it has."""
-    path, rows = entry.get("path"), entry.get("rows")
+    """Returns whether the file is inside of the folder, and its rows are a number, if told."""
+    path, rows = entry.get("path", ""), entry.get("rows", 0)
     return (
         isinstance(path, str)
         and not path.startswith("/")

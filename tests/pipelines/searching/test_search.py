@@ -381,6 +381,7 @@ def test_queries_may_stand_between_flags(embed, search):
         (["settings", "text_pair_column"], ["a"]),
         (["parts", 0, "path"], "../out/part-00000-of-00001.parquet"),
         (["parts", 0, "rows"], "9"),
+        (["parts", 0], {"path": "part-00000-of-00001.parquet"}),
     ],
     ids=str,
 )
