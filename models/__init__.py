@@ -175,4 +175,6 @@ def __getattr__(name: str) -> Any:
             from models.inference import runtime
 
             runtime.import_keras()
+            for family in FAMILIES:  # Keras loads a model whose class it knows already
+                importlib.import_module(f"models.families.{family}")
         return getattr(importlib.import_module(_MODULES[name]), name)

@@ -32,10 +32,21 @@ def unset_weights() -> Iterator[None]:
 
 
 class _Unset(keras.initializers.Initializer):
-    """Leaves a weight with whatever its memory holds."""
+    """Leaves a weight with whatever its memory holds.
+
+    Nothing loads the weights of what is made of its configuration, such as a clone.
+    """
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         return backends.empty(shape, dtype or keras.config.floatx())
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> keras.initializers.Initializer:
+        """Returns what weights begin with that are not loaded."""
+        return kernel_initializer()
+
+
+register(_Unset)
 
 
 def kernel_initializer() -> keras.initializers.Initializer:

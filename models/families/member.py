@@ -29,6 +29,21 @@ class FamilyMember:
     part: ClassVar[str]
     """What follows the family's prefix in the name of a class, such as `Preprocessor`."""
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Creates an instance of a family's class.
+
+        Raises:
+            TypeError: The class is the base of them.
+        """
+        if (args or kwargs) and not hasattr(cls, "family"):  # without, it is Keras that asks
+            families = ", ".join(f"{family.prefix}{cls.part}" for family in FAMILIES.values())
+            raise TypeError(
+                f"{cls.__name__} is of no family: make one of {families}, or let "
+                f"{cls.__name__}.from_preset(…) find the family"
+            )
+        made: Self = super().__new__(cls, *args, **kwargs)
+        return made
+
     @classmethod
     def member_of(cls, preset: "Preset | RegisteredPreset") -> type[Self]:
         """Returns the class that is this one in the family of a preset."""

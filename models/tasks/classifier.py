@@ -170,6 +170,23 @@ class Classifier(Task):
             metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
+    def _batches(self, x: Any, y: Any, *settings: Any, **named: Any) -> Any:
+        """Returns batches as any task does, of classes that there are.
+
+        Raises:
+            ValueError: A class is none; JAX would learn something else of it, and say nothing.
+        """
+        if isinstance(self.loss, keras.losses.SparseCategoricalCrossentropy) and y is not None:
+            classes = np.asarray(y)
+            if classes.dtype.kind in "iuf" and classes.size:
+                wrong = classes[~((classes >= 0) & (classes < self.num_classes))]
+                if wrong.size and self.loss.ignore_class is None:
+                    raise ValueError(
+                        f"the classes are 0 to {self.num_classes - 1}, and one of the targets is "
+                        f"{wrong.item(0)!r}"
+                    )
+        return super()._batches(x, y, *settings, **named)
+
     def predict(self, x: Any, batch_size: int | None = None, **kwargs: Any) -> np.ndarray:
         """Returns the score of each class, float `[rows, num_classes]`; `x` as in `fit`."""
         data = self._batches(x, None, None, batch_size)

@@ -286,8 +286,13 @@ def row_order(
 
 
 def check_targets(targets: Sequence[np.ndarray], num_rows: int) -> None:
-    """Raises `ValueError` unless there are rows, and each target has as many."""
+    """Raises `ValueError` unless there are rows, and each target has as many numbers."""
     for target in targets:
+        first = target.item(0) if target.size else 0
+        if isinstance(first, str | bytes):
+            raise ValueError(
+                f"targets are numbers, as is the index of a label among the labels, not {first!r}"
+            )
         if np.shape(target)[:1] != (num_rows,):
             raise ValueError(f"{num_rows} texts have targets of the shape {np.shape(target)}")
         if not num_rows:

@@ -1,5 +1,8 @@
 """Keras's own saving of models, tokenizers and preprocessors."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -33,6 +36,38 @@ def test_a_classifier_comes_back_as_it_was(family, classifier, tmp_path):
     np.testing.assert_array_equal(
         loaded.predict(TEXTS, verbose=0), classifier.predict(TEXTS, verbose=0)
     )
+
+
+def test_any_class_of_the_package_makes_all_known_to_keras(classifier, tmp_path):
+    classifier.save_to_preset(tmp_path / "preset")
+    type(classifier).from_preset(tmp_path / "preset").save(tmp_path / "model.keras")
+    program = """
+import sys
+from models import TextClassifier
+import keras
+print(type(keras.saving.load_model(sys.argv[1])).__name__)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "model.keras")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stdout.strip() == type(classifier).__name__, ran.stderr
+
+
+def test_what_was_loaded_from_a_preset_can_be_cloned(classifier, tmp_path):
+    classifier.backbone.save_to_preset(tmp_path)
+    backbone = type(classifier.backbone).from_preset(tmp_path)
+    clone = keras.models.clone_model(backbone)
+    assert [weight.shape for weight in clone.weights] == [w.shape for w in backbone.weights]
+    assert all(np.abs(kernel).max() <= 0.05 for kernel in clone.get_weights() if kernel.ndim > 1)
+    clone.set_weights(backbone.get_weights())
+    features = classifier.preprocessor(TEXTS)
+    for cloned, expected in zip(
+        keras.tree.flatten(clone(features)), keras.tree.flatten(backbone(features)), strict=True
+    ):
+        np.testing.assert_allclose(cloned, expected, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import models
+
 TEXTS = ["the good film", "", "an awful play!", "the great film, playing it"]
 SEPARABLE = np.array(["good film", "great play", "good play", "bad film", "awful play", "bad play"])
 CLASSES = np.array([1, 1, 1, 0, 0, 0])
@@ -153,3 +155,11 @@ def test_a_batch_of_ids_of_any_kind_becomes_its_texts(family):
         assert tokenizer.detokenize(batch) == [expected[0]] * 2
     assert tokenizer.detokenize(np.zeros((0, 3), np.int32)) == []
     assert tokenizer.detokenize([]) == ""
+
+
+@pytest.mark.parametrize(
+    "part", ["Tokenizer", "Preprocessor", "Backbone", "Classifier", "MaskedLM"]
+)
+def test_the_base_of_the_families_makes_nothing_itself(part):
+    with pytest.raises(TypeError, match=rf"make one of Bert{part}, .* or let {part}\.from_preset"):
+        getattr(models, part)(None)

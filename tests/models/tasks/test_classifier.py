@@ -131,9 +131,10 @@ def test_it_fits_pairs_and_datasets_of_strings(learner):
 
 def test_an_epoch_of_training_sees_every_row_once(classifier):
     texts = [f"{'a ' * (n % 7)}{letter}" for n, letter in enumerate("bcdefghijklmnopqrstuvw")]
-    data = classifier._batches(texts, np.arange(22), None, 4, shuffle=True)
+    places = np.arange(22) / 22  # which tell the rows apart, and are less than any class too many
+    data = classifier._batches(texts, places, None, 4, shuffle=True)
     orders = [np.concatenate([y for _, y in arrays(data)]) for _ in range(2)]
-    assert sorted(orders[0].tolist()) == sorted(orders[1].tolist()) == list(range(22))
+    assert sorted(orders[0].tolist()) == sorted(orders[1].tolist()) == places.tolist()
     assert orders[0].tolist() != orders[1].tolist()
     assert len(data) == 6
     for features, classes in arrays(data):
@@ -274,6 +275,15 @@ def test_as_many_classes_and_weights_as_texts_are_asked_for(learner):
             learner.evaluate(SEPARABLE, classes, verbose=0)
     with pytest.raises(ValueError, match=r"6 texts have targets of the shape \(2,\)"):
         learner.fit(SEPARABLE, CLASSES, sample_weight=[1.0, 2.0], verbose=0)
+
+
+def test_targets_are_classes_that_there_are(learner):
+    with pytest.raises(ValueError, match="index of a label among the labels, not 'positive'"):
+        learner.fit(SEPARABLE, ["positive", "negative"] * 3, verbose=0)
+    for wrong in (2, -1):
+        for use in (learner.fit, learner.evaluate):
+            with pytest.raises(ValueError, match=f"are 0 to 1, and one of the targets is {wrong}"):
+                use(SEPARABLE, [*CLASSES[:5], wrong], verbose=0)
 
 
 def test_no_texts_give_no_scores_and_nothing_to_learn(learner):
