@@ -206,6 +206,9 @@ class _InferRows(beam.DoFn):
             problem = problem or wrong
             texts.append(None if wrong else text)
             gathered.size += 0 if wrong else len(text)
+        names = [column.name for column in self._model.added.values()]
+        if self._gives_rejected and not problem and not fields.keys().isdisjoint(names):
+            problem = f"{next(name for name in names if name in fields)!r} is in the row already"
         if problem:
             gathered.errors[gathered.num_rows - 1] = ("read", problem)
 

@@ -14,7 +14,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from models.errors import UserError, quoted
 from transforms.counters import Counters, sum_counters
-from transforms.errors import WriteError
+from transforms.errors import OutputError, WriteError
 from transforms.reading.layout import BATCH_ROWS
 from transforms.reading.units import Unit
 from transforms.rows.fitting import as_arguments, check_choice
@@ -131,7 +131,13 @@ class WriteResults(beam.PTransform):
         with storage_errors(f"use --output={self._output}"):
             folder.check_no_file()
             if self._if_exists != "overwrite":
-                request.resolve(folder, load_manifest(folder), None)
+                earlier = load_manifest(folder)
+                if earlier is not None and self._if_exists == "error":
+                    raise OutputError(
+                        f"{self._output} holds results already ({earlier.get('rows', {}).get('written')} "
+                        "rows): give if_exists='overwrite' or 'append', or another folder"
+                    )
+                request.resolve(folder, earlier, None)
 
 
 class _WriteRows(beam.DoFn):

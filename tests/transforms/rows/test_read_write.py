@@ -294,7 +294,7 @@ def test_no_rows_are_a_result_if_their_columns_are_known(tmp_path):
 
 def test_earlier_results_stay_are_replaced_or_added_to(tmp_path):
     write(tmp_path, [batch_of(0)])
-    with pytest.raises(UserError, match=r"holds results already .*give if_exists=") as found:
+    with pytest.raises(UserError, match=r"already .*if_exists='overwrite' or 'append'") as found:
         write(tmp_path, [batch_of(1)])
     assert "--" not in str(found.value)
     turned = batch_of(1).select(["text", "id"])

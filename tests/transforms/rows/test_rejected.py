@@ -48,6 +48,13 @@ def test_without_a_way_for_it_a_wrong_row_ends_the_pipeline(kind):
     assert "ClassifyText(…).with_exception_handling()" in said
 
 
+def test_a_row_with_a_column_of_a_results_name_is_rejected_alone():
+    rows = [{"id": 0, "text": "fine"}, {"id": 1, "text": "fine", "label": 3}]
+    good, bad = both(rows, ClassifyText(PRESET).with_exception_handling())
+    assert [row["id"] for row in good] == [0]
+    assert bad == [RejectedRow(rows[1], "read", "'label' is in the row already")]
+
+
 def test_half_of_a_surrogate_pair_is_no_text():
     # Only a coder that pickles would bring it here: Beam's own writes strings as UTF-8.
     assert text_problem("a\ud800", "text", {}) == "'text' cannot be written as UTF-8"
