@@ -133,9 +133,10 @@ class WriteResults(beam.PTransform):
             if self._if_exists != "overwrite":
                 earlier = load_manifest(folder)
                 if earlier is not None and self._if_exists == "error":
+                    rows_there = earlier.get("rows", {}).get("written", "unknown")
                     raise OutputError(
-                        f"{self._output} holds results already ({earlier.get('rows', {}).get('written')} "
-                        "rows): give if_exists='overwrite' or 'append', or another folder"
+                        f"{self._output} holds results already ({rows_there} rows): give "
+                        "if_exists='overwrite' or 'append', or another folder"
                     )
                 request.resolve(folder, earlier, None)
 
