@@ -295,8 +295,7 @@ def _read(
             names = [sys.intern(os.path.basename(source)) for source in sources.to_pylist()]
             at = positions.to_pylist()
             places += [(names[row], at[row]) for row in rows]
-            for kept, name in zip(segments, corpus.text_columns, strict=True):
-                column = _values(corpus, batch.rows, name)
+            for kept, column in zip(segments, texts, strict=True):
                 kept += [column[row] for row in rows]
     return LabelledTexts(segments, labels, places)
 

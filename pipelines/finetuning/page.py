@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
-from pipelines.reporting.console import print_error, report
+from pipelines.reporting.console import report
 from pipelines.reporting.messages import say_outcome
 from pipelines.reporting.shown import visible
 from pipelines.reports.making import check_report, training_page, write_last
@@ -53,6 +53,7 @@ def report_training(
     page = partial(training_page, {**record, "figures": shown}, place)
     if not write_last(page, file, "the preset is written", again):
         return False
-    with report():
-        say_outcome(f"wrote {file}: open it in a browser")
+    if file is not None:
+        with report():
+            say_outcome(f"wrote {file}: open it in a browser")
     return True

@@ -51,7 +51,7 @@ def print_examples(console: Console, output: Path, manifest: Mapping[str, Any]) 
     console.print(f"[bold]{title}[/bold]")
     table = Table.grid(padding=(0, 2))
     for row in rows[:_SHOWN]:
-        text = printable(row[text_column], _CHARACTERS)
+        text = printable(row[text_column], _CHARACTERS) or "(empty)"
         *label, scores = (row[name] for name in added)
         scores = list(scores.values()) if isinstance(scores, dict) else [scores]
         table.add_row(

@@ -17,6 +17,17 @@ class LocalFile:
         is_stream = os.path.abspath(path).startswith(("/dev/", "/proc/"))
         self._is_file = not is_stream and (self._path.is_file() or not self._path.exists())
 
+    def read(self, size: int) -> bytes | None:
+        """Returns the first bytes of the file that is there, if there is one.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        if not self._is_file or not self._path.exists():
+            return None
+        with self._path.open("rb") as file:
+            return file.read(size)
+
     def write(self, content: bytes) -> None:
         """Writes all of it; whoever reads a file meanwhile sees the one before.
 

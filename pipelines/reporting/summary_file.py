@@ -57,7 +57,7 @@ class SummaryFile:
 
     def _check(self) -> None:
         """Raises `UserError` if what is there is something else, such as an input."""
-        content = self._file.read()
+        content = self._file.read(_LARGEST)
         if content is not None and not _is_summary(content):
             raise UserError(
                 f"--summary_json={self._path} is there already, and is not the summary of an "
@@ -76,41 +76,6 @@ def _is_summary(content: bytes) -> bool:
     return isinstance(found, dict) and found.get("status") in _STATUSES
 
 
-class _LocalFile:
-    """A file on this machine; a pipe or a device is written to as it is."""
-
-    def __init__(self, path: str) -> None:
-        self._path = Path(path).resolve()
-        # What is there by another name, such as standard error, is not ours to replace.
-        is_stream = os.path.abspath(path).startswith(("/dev/", "/proc/"))
-        self._is_file = not is_stream and (self._path.is_file() or not self._path.exists())
-
-    def read(self) -> bytes | None:
-        """Returns the beginning of what is there."""
-        if not self._is_file or not self._path.exists():
-            return None
-        with self._path.open("rb") as file:
-            return file.read(_LARGEST)
-
-    def write(self, content: bytes) -> None:
-        if not self._is_file:
-            with self._path.open("ab") as stream:
-                stream.write(content)
-            return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        try:
-            unfinished.write_bytes(content)
-            unfinished.replace(self._path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-
-    def begin(self) -> None:
-        if self._is_file:
-            self.write(b"")
-            self._path.unlink(missing_ok=True)
-
-
 class _StoredFile:
     """A file in a store, which shows only whole ones."""
 
@@ -118,10 +83,10 @@ class _StoredFile:
         folder, _, self._name = path.rpartition("/")
         self._folder = open_folder(folder)
 
-    def read(self) -> bytes | None:
-        """Returns what is there, or of what is too large that it is."""
-        size = self._folder.files(prefix=self._name).get(self._name, 0)
-        return self._folder.read(self._name) if size <= _LARGEST else b"too large"
+    def read(self, size: int) -> bytes | None:
+        """Returns what is there, or of what has more bytes that it is too large."""
+        found = self._folder.files(prefix=self._name).get(self._name, 0)
+        return self._folder.read(self._name) if found <= size else b"too large"
 
     def write(self, content: bytes) -> None:
         self._folder.write_whole(self._name, content)

@@ -1,7 +1,6 @@
 """Which page belongs to which result, and the file that it becomes."""
 
 import os
-import uuid
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -122,6 +121,7 @@ def result_page(output: str) -> str:
 
     Raises:
         UserError: There is no such result, or its manifest was changed.
+        OutputError: It cannot be read.
     """
     from pipelines.reports.about import about_sections, name_of, subtitle
     from pipelines.reports.page import Page
@@ -129,13 +129,8 @@ def result_page(output: str) -> str:
     from transforms.writing.manifest import manifest_errors
 
     with manifest_errors(output):
-        result = read_result(output)
-        command = result.manifest.get("command")
-        if command not in RESULTS:
-            raise UserError(
-                f"{visible(output)} holds results of {command!r}, and reports are made of those of "
-                f"{', '.join(RESULTS)}"
-            )
+        result = read_result(output, tuple(RESULTS))
+        command = result.manifest["command"]
         module = import_module(f"pipelines.reports.{RESULTS[command]}")
         sections = cast("Callable[[Result], list[Section]]", module.sections)
         noun = "Numbers" if result.model.get("gives_numbers", False) else _TITLES[command]
@@ -190,16 +185,8 @@ def write_page(page: str, file: str) -> None:
         UserError: Something else is there.
         RunError: It cannot be written.
     """
-    path = Path(file).absolute()
-    unfinished = path.with_name(f".report-{uuid.uuid4().hex}")
     try:
-        check_replaced(path, f"--report={visible(file)}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with unfinished.open("x", encoding="utf-8") as new:
-                new.write(page)
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        check_replaced(Path(file), f"--report={visible(file)}")
+        LocalFile(file).write(page.encode())
     except OSError as error:
         raise RunError(f"cannot write {visible(file)}: {error.strerror or error}") from None

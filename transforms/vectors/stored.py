@@ -219,18 +219,14 @@ def open_vectors(output: str) -> StoredVectors:
         manifest = load_manifest(folder)
         if manifest is None:
             raise OutputError(_no_result(folder, output))
-    version = manifest.get("format_version")
-    if version != FORMAT_VERSION:
-        raise OutputError(
-            f"{output} has a manifest of format version {version}, and this program reads version "
-            f"{FORMAT_VERSION}"
-        )
+    check_version(manifest, output)
     with manifest_errors(output):
         dtype = manifest["metadata"].get("embedding_dtype")
         schema = schema_in(manifest)
         if dtype is None or COLUMN not in schema.names:
             raise OutputError(
-                f"{output} holds no vectors: they are written by python -m pipelines.embed"
+                f"{output} holds no vectors that python -m pipelines.embed has written, which says "
+                "there by which model they are read"
             )
         width = schema.field(COLUMN).type.list_size
         stored = StoredVectors(

@@ -109,6 +109,22 @@ def _problem(manifest: Any) -> str | None:
     return None
 
 
+def check_version(manifest: Mapping[str, Any], output: str) -> None:
+    """Raises `OutputError` if another version of this program wrote the result in a folder."""
+    version = manifest.get("format_version")
+    if version != FORMAT_VERSION:
+        raise OutputError(
+            f"{output} has a manifest of format version {version}, and this program reads version "
+            f"{FORMAT_VERSION}"
+        )
+
+
+def text_columns_in(manifest: Mapping[str, Any]) -> list[str]:
+    """Returns the names of the columns with the texts of a command's result; two of pairs."""
+    pair = manifest["settings"].get("text_pair_column")
+    return [manifest["text_column"], *([manifest["renamed"].get(pair, pair)] if pair else [])]
+
+
 def _is_part(entry: Mapping[str, Any]) -> bool:
     """Returns whether the file is inside of the folder, and its rows are a number, if told."""
     path, rows = entry.get("path", ""), entry.get("rows", 0)

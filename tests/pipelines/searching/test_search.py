@@ -340,8 +340,8 @@ def test_labels_are_refused(classify, search, tmp_path):
     found = classify(f"--input={tmp_path}/a.txt")
     said = search(found.folder, QUERY).error
     assert (
-        said
-        == f"{found.folder} holds no vectors that python -m pipelines.embed has written, which says there by which model they are read"
+        said == f"{found.folder} holds no vectors that python -m pipelines.embed has written, "
+        "which says there by which model they are read"
     )
 
 
