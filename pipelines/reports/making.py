@@ -64,19 +64,17 @@ def check_report(file: str | None, ends_early: str | None = None) -> None:
 
 
 def check_replaced(path: Path, said: str) -> None:
-    """Raises `UserError` if a page would come in the place of something else.
+    """Raises `UserError` if a page would come in the place of another file.
 
     Args:
         path: The page's file.
         said: It, as the user wrote it.
     """
-    if path.is_file():
-        with path.open("rb") as file:
-            if file.read(len(_BEGINNING)).lower() in (_BEGINNING, b""):
-                return
-    elif not path.exists():
+    if not path.is_file():  # a pipe and a device stay what they are
         return
-    raise UserError(f"{said} is there already, and is not an HTML page: name another file")
+    with path.open("rb") as file:
+        if file.read(len(_BEGINNING)).lower() not in (_BEGINNING, b""):
+            raise UserError(f"{said} is there already, and is not an HTML page: name another file")
 
 
 def page_of(place: str) -> str:
