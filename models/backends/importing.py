@@ -191,5 +191,4 @@ def unconverted(method: _T) -> _T:
             return method(*args, **kwargs)
         return tensorflow().autograph.experimental.do_not_convert(method)(*args, **kwargs)
 
-    # It takes and returns what the method does, which its own type does not tell.
-    return call  # type: ignore[return-value]
+    return call  # type: ignore[return-value]  # takes and returns what the method does

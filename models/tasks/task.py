@@ -241,7 +241,11 @@ class Task(FamilyMember, Preprocessed, keras.Model):
         return []
 
     def head_description(self) -> tuple[str, dict[str, Any]]:
-        """Returns what Keras Hub calls the task, and its settings there."""
+        """Returns what Keras Hub calls the task, and its settings there.
+
+        Raises:
+            NotImplementedError: This is the base of tasks, whose metaclass is Keras's and no ABC.
+        """
         raise NotImplementedError(f"{type(self).__name__} is no class of a task")
 
     def own_settings(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import ml_dtypes  # noqa: F401  (gives NumPy the type bfloat16, which safetensors asks it for)
+import ml_dtypes  # noqa: F401 - gives NumPy the type bfloat16, which safetensors asks for
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from typing_extensions import override

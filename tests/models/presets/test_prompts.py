@@ -1,4 +1,4 @@
-"""Prompts of sentence-transformers, and what is asked for instead of what its files say."""
+"""What sentence-transformers' configuration says besides modules: prompts and similarity."""
 
 import json
 
@@ -18,6 +18,7 @@ from tests.models.presets.hugging_face_refusals import assert_refused
 from tests.models.presets.test_sentence_transformers import (
     MEAN,
     PROMPTS,
+    embedding,
 )
 
 
@@ -109,3 +110,26 @@ def test_the_presets_own_dimensions_are_cut_from_normalized_vectors(bert):
     assert resolve_embedding(preset, normalize=False) == (EmbeddingSettings(), 3)
     write(bert, PROMPTS, {"truncate_dim": 100})
     assert resolve_embedding(open_preset(bert)) == (EmbeddingSettings(normalize=True), WIDTH)
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, "cosine"),
+        ({"similarity_fn_name": None}, "cosine"),
+        ({"similarity_fn_name": "dot"}, "dot"),
+    ],
+    ids=["none", "null", "dot"],
+)
+def test_vectors_are_compared_as_the_preset_says(bert, config, expected):
+    write_modules(bert, MEAN)
+    write(bert, PROMPTS, config)
+    assert embedding(bert).similarity == expected
+
+
+@pytest.mark.parametrize("name", ["maxsim", 3, ["dot"]], ids=str)
+def test_another_similarity_is_refused(bert, name):
+    write_modules(bert, MEAN)
+    write(bert, PROMPTS, {"similarity_fn_name": name})
+    with pytest.raises(PresetError, match=r"similarity_fn_name .* is not one of cosine, dot, eucl"):
+        embedding(bert)

@@ -114,29 +114,6 @@ def test_a_cross_encoder_is_embedded_as_a_model_without_modules_is(bert):
     assert open_preset(bert).prompts == Prompts()
 
 
-@pytest.mark.parametrize(
-    ("config", "expected"),
-    [
-        ({}, "cosine"),
-        ({"similarity_fn_name": None}, "cosine"),
-        ({"similarity_fn_name": "dot"}, "dot"),
-    ],
-    ids=["none", "null", "dot"],
-)
-def test_vectors_are_compared_as_the_preset_says(bert, config, expected):
-    write_modules(bert, MEAN)
-    write(bert, PROMPTS, config)
-    assert embedding(bert).similarity == expected
-
-
-@pytest.mark.parametrize("name", ["maxsim", 3, ["dot"]], ids=str)
-def test_another_similarity_is_refused(bert, name):
-    write_modules(bert, MEAN)
-    write(bert, PROMPTS, {"similarity_fn_name": name})
-    with pytest.raises(PresetError, match=r"similarity_fn_name .* is not one of cosine, dot, eucl"):
-        embedding(bert)
-
-
 def module(kind, path=""):
     return {"path": path, "type": kind}
 
