@@ -22,6 +22,8 @@ _NAME = re.compile(r".*/[0-9a-f]+-\d+\.json")
 _TIMES_OF_RECORD = 64
 _INTERVALS = 60
 
+_DIGITS = 1  # of the seconds in a record's times
+
 
 @dataclass(frozen=True)
 class Record:
@@ -65,7 +67,7 @@ class Timeline:
 
     def add(self, rows: int) -> None:
         """Counts rows that are done now."""
-        self.points.append([round(time.time(), 1), rows])
+        self.points.append([round(time.time(), _DIGITS), rows])
         if len(self.points) > _TIMES_OF_RECORD:
             pairs = zip(self.points[::2], self.points[1::2], strict=False)
             rest = self.points[-1:] if len(self.points) % 2 else []
@@ -92,7 +94,7 @@ def rows_over_time(
     rows = [0] * intervals
     before = 0
     for at, count in (point for timeline in timelines for point in timeline):
-        if at < began - length:
+        if at < began - max(length, 10**-_DIGITS):
             before += int(count)
         else:
             rows[max(0, min(int((at - began) / length), intervals - 1))] += int(count)

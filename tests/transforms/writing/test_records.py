@@ -49,6 +49,14 @@ def test_what_a_dead_run_did_is_counted_apart_and_clocks_may_differ():
     assert found == {"seconds": 1.0, "rows": [3, *[0] * 8, 3], "before": 5}
 
 
+@pytest.mark.parametrize("began", [1000.0, 1000.02, 1000.049, 1000.051, 1000.099])
+def test_rounded_times_of_a_run_of_a_moment_are_not_taken_for_an_earlier_run(clock, began):
+    timeline = Timeline()
+    clock.now = began
+    timeline.add(32)
+    assert rows_over_time([timeline.points], began, 0.004) == {"seconds": 0.004, "rows": [32]}
+
+
 @pytest.mark.parametrize("seconds", [0.0, 1e-4, 0.5])
 def test_a_run_of_a_moment_has_one_interval(seconds):
     assert rows_over_time([[[100.0, 7]]], 100.0, seconds)["rows"] == [7]
