@@ -49,22 +49,24 @@ BATCH_TOKENS = {"CPU": 1024, "GPU": 16_384}
 
 On a CPU, what a micro-batch needs stays in its core's caches; `benchmarks/predictor.py` compares
 areas. On a GPU, it is large enough that its matrix products fill the device, and small enough that
-what one layer hands to the next stays in its cache.
+what one layer of BERT base hands to the next stays in its cache.
 """
 
 
 def _batch_tokens(device: str, width: int) -> int:
     """Returns the token area of a micro-batch for a model.
 
-    Small models have larger ones on a CPU, four times as large at most: what Python takes for each
-    is the same for all models, and bounds small ones on many cores (`benchmarks/scaling_cores.py`).
-    They fit into the caches all the same.
+    Small models have larger ones, up to four times as large on a CPU and twice on a GPU: what
+    Python takes for each is the same for all models, and bounds small ones on many cores
+    (`benchmarks/scaling_cores.py`) and on a card (docs/gpus.md). They fit into the caches all the
+    same.
 
     Args:
         device: `"CPU"` or `"GPU"`.
         width: The model's hidden width.
     """
-    return BATCH_TOKENS[device] * (max(1, min(4, 512 // width)) if device == "CPU" else 1)
+    most, whole = (4, 512) if device == "CPU" else (2, 768)
+    return BATCH_TOKENS[device] * max(1, min(most, whole // width))
 
 
 STREAMS = {"CPU": 2, "GPU": 4}

@@ -293,3 +293,9 @@ def test_a_preset_without_a_classifier_is_refused(classifier, tmp_path):
 def test_an_area_of_no_tokens_is_refused(classifier):
     with pytest.raises(ValueError, match="batch_tokens must be a positive integer, not 0"):
         Predictor(classifier, "CPU", batch_tokens=0)
+
+
+@pytest.mark.parametrize(("device", "area"), [("CPU", 4 * 1024), ("GPU", 2 * 16_384)])
+def test_small_models_have_larger_micro_batches(classifier, device, area):
+    assert classifier.backbone.hidden_dim < 128
+    assert Predictor(classifier, device).batch_tokens == area
