@@ -94,30 +94,36 @@
     drawing.dataset.drawn = "yes";
   };
 
-  const drawAll = async (packed) => {
-    const colours = getComputedStyle(document.documentElement);
-    for (const drawing of drawings) {
+  const asked = new Map(); // the last drawing of each, since they take their time
+  const redraw = (drawing, packed) => {
+    delete drawing.dataset.drawn;
+    const before = asked.get(drawing) ?? Promise.resolve();
+    const done = before.then(async () => {
+      if (asked.get(drawing) !== done) return; // another is to follow
       try {
-        await draw(drawing, packed, colours);
+        await draw(drawing, packed, getComputedStyle(document.documentElement));
       } catch (error) {
         drawing.textContent = "This chart could not be drawn; its figures are beneath it.";
         console.error(error);
       }
-    }
-    document.documentElement.dataset.ready = "yes";
+    });
+    asked.set(drawing, done);
+    return done;
   };
 
   const startCharts = async () => {
     const packed = await unpacked(document.getElementById("charts"));
+    const drawAll = async () => {
+      for (const drawing of drawings) await redraw(drawing, packed);
+    };
     for (const query of ["(prefers-color-scheme: dark)", "print"]) {
-      matchMedia(query).addEventListener("change", () => drawAll(packed));
+      matchMedia(query).addEventListener("change", drawAll);
     }
     for (const drawing of drawings) {
-      chooser(drawing)?.addEventListener("change", () => {
-        draw(drawing, packed, getComputedStyle(document.documentElement));
-      });
+      chooser(drawing)?.addEventListener("change", () => redraw(drawing, packed));
     }
-    await drawAll(packed);
+    await drawAll();
+    document.documentElement.dataset.ready = "yes";
   };
 
   const startTexts = (box) => {

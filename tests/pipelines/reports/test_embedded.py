@@ -97,16 +97,34 @@ def test_points_are_coloured_by_the_column_that_is_chosen(embed, open_page):
     assert select.locator("option").all_text_contents() == [
         *("topic", "stars", "num_tokens", "price", "nothing")
     ]
-    drawing = page.locator("[data-recolour] canvas")
-    seen = [drawing.screenshot()]
+    canvas = page.locator("[data-recolour] [data-drawn] canvas")
+    seen = [canvas.evaluate("(canvas) => canvas.toDataURL()")]
     for name in ("price", "nothing", "topic"):
         select.select_option(label=name)
-        page.wait_for_timeout(500)
-        seen.append(page.locator("[data-recolour] canvas").screenshot())
+        seen.append(canvas.evaluate("(canvas) => canvas.toDataURL()"))
     assert len(set(seen[:3])) == 3
     assert seen[3] == seen[0]
     assert "name (too many values)" in page.locator("figure.chart .note").first.inner_text()
     assert (opened.violations, opened.requests) == ([], [opened.url])
+
+
+def test_of_colours_chosen_in_quick_succession_the_last_stays(embed, open_page):
+    page = open_page(result_page(embed(rows_of(60)))).page
+    canvas = page.locator("[data-recolour] [data-drawn] canvas")
+    first = canvas.evaluate("(canvas) => canvas.toDataURL()")
+    select = page.get_by_label("colour by")
+    names = select.locator("option").all_text_contents()
+    page.evaluate(
+        """(names) => {
+            const select = document.querySelector("[data-recolour] select");
+            for (const index of names.keys()) {
+                select.selectedIndex = names.length - 1 - index;
+                select.dispatchEvent(new Event("change"));
+            }
+        }""",
+        names,
+    )
+    assert canvas.evaluate("(canvas) => canvas.toDataURL()") == first
 
 
 def test_a_point_tells_its_text_its_row_and_its_value(embed, open_page):
@@ -169,7 +187,7 @@ def test_texts_and_values_are_data(embed, open_page):
     opened = open_page(result_page(embed(rows)))
     for name in opened.page.get_by_label("colour by").locator("option").all_text_contents():
         opened.page.get_by_label("colour by").select_option(label=name)
-        opened.page.wait_for_timeout(200)
+        opened.page.locator("[data-recolour] [data-drawn]").wait_for()
     opened.check()
 
 
