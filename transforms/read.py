@@ -1,6 +1,7 @@
 """Reading a corpus into batches."""
 
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Protocol
@@ -16,7 +17,7 @@ from transforms.files import is_remote
 from transforms.progress import RunProgress
 from transforms.reading.corpus import Corpus
 from transforms.reading.units import Unit, plan_units, read_unit
-from transforms.unit_batch import UnitBatch, count_read, count_rejected
+from transforms.unit_batch import Reading, UnitBatch, count_read, count_rejected
 from transforms.versions import ChangedInputError, check_before_reading, check_unchanged
 
 
@@ -72,13 +73,19 @@ class ReadUnits(beam.PTransform):
     @no_annotations
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[UnitBatch]:
         """Returns the batches, whose rows have the schema of the corpus."""
-        work = self._work
+        work, reading_id = self._work, uuid.uuid4().hex
+
+        def units(_: None) -> Iterator[tuple[Unit, Reading]]:
+            pending = list(work.pending())
+            reading = Reading(reading_id, len(pending))
+            return ((unit, reading) for unit in pending)
+
         begun = begin | "Begin" >> beam.Create([None])
         if self._before is not None:
             begun |= self._before
         return (
             begun
-            | "Units" >> beam.FlatMap(lambda _: work.pending()).with_output_types(Unit)
+            | "Units" >> beam.FlatMap(units).with_output_types(tuple[Unit, Reading])
             | "Spread" >> beam.Reshuffle()
             | "Read" >> beam.ParDo(self._reader).with_output_types(UnitBatch)
         )
@@ -105,15 +112,16 @@ class _ReadUnit(beam.DoFn):
         self._progress = progress
         self._rows_read = Metrics.counter("textbeam", "rows_read")
 
-    def process(self, unit: Unit) -> Iterator[UnitBatch]:
+    def process(self, element: tuple[Unit, Reading]) -> Iterator[UnitBatch]:
+        unit, reading = element
         check_before_reading(unit.files)
         start = done = self._work.rows_done(unit)
-        reading: list[str] = []
+        opened: list[str] = []
         for pause in (*PAUSES, None):
             try:
-                for batch in self._read(unit, start, reading.append):
+                for batch in self._read(unit, start, opened.append):
                     start = batch.start + batch.num_read
-                    yield batch
+                    yield replace(batch, reading=reading)
                 break
             except (FileNotFoundError, ChangedInputError):
                 check_unchanged(unit.files)  # which tells more of what has changed
@@ -123,12 +131,12 @@ class _ReadUnit(beam.DoFn):
             except OSError as error:
                 if pause is None:
                     raise RunError(
-                        f"reading {reading[-1]!r} failed {len(PAUSES) + 1} times on this "
+                        f"reading {opened[-1]!r} failed {len(PAUSES) + 1} times on this "
                         f"machine: {reason_of(error)}"
                     ) from error
             time.sleep(pause)
         nothing = pa.RecordBatch.from_pylist([], self._corpus.schema)
-        yield UnitBatch(nothing, unit=unit, start=max(start, done), is_last=True)
+        yield UnitBatch(nothing, unit=unit, reading=reading, start=max(start, done), is_last=True)
 
     def _read(self, unit: Unit, done: int, on_file: Callable[[str], None]) -> Iterator[UnitBatch]:
         """Yields the batches after some rows: they are the same each time that a unit is read."""

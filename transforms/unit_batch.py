@@ -22,6 +22,22 @@ _OWN = Unit(())
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What all batches of one reading of a corpus have in common.
+
+    Attributes:
+        id: Tells it from another in the same pipeline.
+        num_units: How many units are read.
+    """
+
+    id: str = ""
+    num_units: int = 0
+
+
+_OF_ONE = Reading()
+
+
+@dataclass(frozen=True)
 class UnitBatch:
     """Rows of a unit on their way through the stages.
 
@@ -33,6 +49,7 @@ class UnitBatch:
         rejected: A record batch of the schema `REJECTED`: the rows that were taken out.
         counts: What the stages counted.
         unit: The unit.
+        reading: What it is a unit of.
         start: How many rows of the unit come before those that were read for this batch.
         num_read: How many were read for it.
         stored_bytes: Bytes of the file, as stored, that were read for it.
@@ -45,6 +62,7 @@ class UnitBatch:
     rejected: pa.RecordBatch = field(default_factory=_none_rejected)
     counts: Counters = field(default_factory=dict)
     unit: Unit = _OWN
+    reading: Reading = _OF_ONE
     start: int = 0
     num_read: int = 0
     stored_bytes: float = 0

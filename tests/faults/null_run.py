@@ -13,7 +13,7 @@ from transforms.progress import RunProgress
 from transforms.read import _ReadUnit
 from transforms.reading.corpus import find_files, plan_corpus
 from transforms.reading.units import plan_units, unit_bytes_of
-from transforms.unit_batch import UnitBatch
+from transforms.unit_batch import Reading, UnitBatch
 from transforms.write import _WriteUnits
 from transforms.writing.interrupts import wait_for_work
 from transforms.writing.manifest import read_manifest
@@ -72,7 +72,7 @@ def null_run(
                 reader = _ReadUnit(corpus, work, RunProgress())
                 writer = FastWriter(plan, schemas)
                 for unit in work.pending():
-                    for batch in reader.process(unit):
+                    for batch in reader.process((unit, Reading())):
                         list(writer.process(_with_counts(batch)))
                 publish(plan, schemas, {})
         finished = True

@@ -24,7 +24,7 @@ from transforms.read import ReadUnits, _All, _ReadUnit
 from transforms.reading.corpus import Corpus, plan_corpus
 from transforms.reading.layout import InputColumn
 from transforms.reading.units import Unit, plan_units, read_unit
-from transforms.unit_batch import UnitBatch
+from transforms.unit_batch import Reading, UnitBatch
 
 
 def test_a_column_whose_name_is_taken_is_renamed(tmp_path):
@@ -197,7 +197,7 @@ def read_with_faults(corpus: Corpus, monkeypatch, faults: int) -> list[UnitBatch
 
     monkeypatch.setattr("transforms.read.read_unit", fail_midway)
     reader = _ReadUnit(corpus, _All(corpus, None), RunProgress())
-    return [batch for unit in plan_units(corpus) for batch in reader.process(unit)]
+    return [batch for unit in plan_units(corpus) for batch in reader.process((unit, Reading()))]
 
 
 def test_a_disk_that_fails_for_a_moment_loses_and_doubles_nothing(mixed_folder, monkeypatch):

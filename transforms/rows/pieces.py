@@ -1,5 +1,6 @@
 """What workers have written of a pipeline of one's own, and how it becomes a result."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,6 +11,7 @@ from models.errors import UserError
 from transforms.errors import WriteError
 from transforms.reading.units import Unit
 from transforms.rows.fitting import as_arguments
+from transforms.unit_batch import Reading
 from transforms.writing.finishing import finish_publishing, to_be_published
 from transforms.writing.folder import open_folder, storage_errors
 from transforms.writing.lock import release_lock
@@ -19,6 +21,8 @@ from transforms.writing.publish import publish
 from transforms.writing.records import Record
 from transforms.writing.run_plan import IfExists, run_folder, started_of
 from transforms.writing.schemas import OutputSchemas
+
+_HAND_ON = "hand on every batch of ReadCorpus"
 
 METADATA = {"written_by": "WriteResults"}
 """By this a folder is told from a command's, whose rows are all of one model."""
@@ -37,6 +41,25 @@ class Destination:
         return OutputSchemas(schema, METADATA, output_format=self.output_format)
 
 
+@dataclass(frozen=True, order=True)
+class Span:
+    """Rows of a unit that came to be written, one after another.
+
+    Attributes:
+        unit: Name of the unit.
+        start: The first row that was read.
+        stop: The one after the last.
+        is_last: Whether the unit ends there.
+        reading: What the unit is one of.
+    """
+
+    unit: str
+    start: int
+    stop: int
+    is_last: bool
+    reading: Reading = field(compare=False)
+
+
 @dataclass
 class Piece:
     """Rows that one worker has written.
@@ -45,15 +68,14 @@ class Piece:
         record: Their parts and counts.
         schema: Their columns, if there are any.
         empty: The columns of a batch without rows, which tell more than nothing.
-        spans: Of each unit that rows are from, by its name: the first row that was read, the one
-            after the last, and whether the unit ends there.
-        units: These units.
+        spans: Where rows are from, if they were read from files.
+        units: The units of these spans, by their names.
     """
 
     record: Record
     schema: pa.Schema | None
     empty: pa.Schema | None
-    spans: list[tuple[str, int, int, bool]] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
     units: dict[str, Unit] = field(default_factory=dict)
 
 
@@ -65,11 +87,22 @@ def ordered(schema: pa.Schema, earlier: Mapping[str, Any] | None) -> pa.Schema:
 
 
 def publish_pieces(
-    run_id: str, pieces: Iterable[Piece], asked: Destination, given: pa.Schema | None
+    run_id: str,
+    pieces: Iterable[Piece],
+    asked: Destination,
+    given: pa.Schema | None,
+    are_read: bool = False,
 ) -> dict[str, Any]:
     """Makes what all workers have written the result in the folder; returns the manifest.
 
     A runner may do this again.
+
+    Args:
+        run_id: The run.
+        pieces: What was written.
+        asked: Where to.
+        given: The columns, if they are known.
+        are_read: Whether it is known that all rows were read from files, in batches.
     """
     folder = open_folder(asked.output)
     with storage_errors(f"finish {asked.output}", WriteError):
@@ -80,7 +113,7 @@ def publish_pieces(
             folder.remove_tree(run_folder(run_id))
             return earlier
     found = sorted(pieces, key=_place)
-    _check_whole([span for piece in found for span in piece.spans])
+    _check_whole([span for piece in found for span in piece.spans], are_read)
     schema = _common_schema(found, given, earlier if asked.if_exists == "append" else None)
     units = {name: unit for piece in found for name, unit in piece.units.items()}
     with as_arguments():
@@ -118,9 +151,9 @@ def publish_pieces(
 
 def _place(piece: Piece) -> tuple[str, int, int, str]:
     """Returns what sorts pieces as their rows are in files, if they are from any."""
-    for name, start, _, _ in piece.spans[:1]:
-        unit = piece.units[name]
-        return unit.files[0].path if unit.files else "", unit.start, start, piece.record.unit
+    for span in piece.spans[:1]:
+        unit = piece.units[span.unit]
+        return unit.files[0].path if unit.files else "", unit.start, span.start, piece.record.unit
     return "", 0, 0, piece.record.unit
 
 
@@ -155,19 +188,27 @@ def _common_schema(
     return known[0]
 
 
-def _check_whole(spans: Iterable[tuple[str, int, int, bool]]) -> None:
-    """Raises `WriteError` if batches of a unit that was read are not among those written."""
-    ends: dict[str, tuple[int, bool]] = {}
-    for name, start, stop, is_last in sorted(spans):
-        before = ends.get(name, (0, False))[0]
-        if start != before:
+def _check_whole(spans: Sequence[Span], are_read: bool) -> None:
+    """Raises `WriteError` if batches that were read are not among those written."""
+    ends: dict[str, Span] = {}
+    for span in sorted(spans):
+        before = ends[span.unit].stop if span.unit in ends else 0
+        if span.start != before:
             raise WriteError(
-                f"{abs(start - before)} rows that were read did not come to be written, or twice: "
-                "hand on every batch of ReadCorpus, and take rows out with batch.reject(…)"
+                f"{abs(span.start - before)} rows that were read did not come to be written, or "
+                f"twice: {_HAND_ON}, and take rows out with batch.reject(…)"
             )
-        ends[name] = (stop, is_last)
-    if not all(is_last for _, is_last in ends.values()):
+        ends[span.unit] = span
+    if not all(span.is_last for span in ends.values()):
         raise WriteError(
-            "a part of a file that was read did not come to be written to its end: hand on every "
-            "batch of ReadCorpus, the last one without rows, too"
+            "a part of a file that was read did not come to be written to its end: "
+            f"{_HAND_ON}, the last one without rows, too"
         )
+    for reading, count in Counter(span.reading for span in ends.values()).items():
+        if count < reading.num_units:
+            raise WriteError(
+                f"nothing of {reading.num_units - count} of the {reading.num_units} parts that a "
+                f"corpus was read in came to be written: {_HAND_ON}"
+            )
+    if are_read and not spans:
+        raise WriteError(f"nothing of what was read came to be written: {_HAND_ON}")

@@ -19,7 +19,7 @@ from transforms.reading.layout import BATCH_ROWS
 from transforms.reading.units import Unit
 from transforms.rows.fitting import as_arguments, check_choice
 from transforms.rows.kinds import TEXTS, UNIT_BATCHES, BatchesOfRows, kind_for, kind_of
-from transforms.rows.pieces import METADATA, Destination, Piece, ordered, publish_pieces
+from transforms.rows.pieces import METADATA, Destination, Piece, Span, ordered, publish_pieces
 from transforms.rows.types import arrow_rows, fitted, schema_of_rows
 from transforms.unit_batch import UnitBatch
 from transforms.writing.folder import open_folder, storage_errors
@@ -120,7 +120,9 @@ class WriteResults(beam.PTransform):
             | "InOneWindow" >> beam.WindowInto(GlobalWindows())
             | "Write" >> beam.ParDo(_WriteRows(asked, schema), AsSingleton(run))
         )
-        return run | "Publish" >> beam.Map(publish_pieces, AsIter(pieces), asked, schema)
+        return run | "Publish" >> beam.Map(
+            publish_pieces, AsIter(pieces), asked, schema, are_read=kind is UNIT_BATCHES
+        )
 
     def _check_folder(self) -> None:
         """Raises `OutputError` if the folder holds results that are to stay as they are."""
@@ -187,7 +189,7 @@ class _WriteRows(beam.DoFn):
         self._taken = 0
         self._timeline = Timeline()
         self._waiting: list[Mapping[str, Any]] = []
-        self._spans: list[tuple[str, int, int, bool]] = []
+        self._spans: list[Span] = []
         self._units: dict[str, Unit] = {}
         self._empty: pa.Schema | None = None
         self._files: Counter[str] = Counter()
@@ -220,7 +222,8 @@ class _WriteRows(beam.DoFn):
             self._empty = batch.rows.schema.remove_metadata()
         name = batch.unit.name
         self._units[name] = batch.unit
-        self._spans.append((name, batch.start, batch.start + batch.num_read, batch.is_last))
+        stop = batch.start + batch.num_read
+        self._spans.append(Span(name, batch.start, stop, batch.is_last, batch.reading))
         self._counts = sum_counters([self._counts, batch.counts])
         if batch.num_read:
             self._files[batch.source] += batch.num_read

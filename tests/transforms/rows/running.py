@@ -2,9 +2,13 @@
 
 import uuid
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 PRESET = "sentiment_tiny_en"
@@ -45,3 +49,13 @@ def run(elements: Iterable[Any], transform: beam.PTransform, element_type: Any =
             rows.element_type = element_type
         _ = rows | transform | beam.Reshuffle() | kept
     return kept.elements
+
+
+def pipeline_of(*flags: str) -> beam.Pipeline:
+    """Returns a pipeline that runs in this process."""
+    return beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(flags))
+
+
+def rows_in(folder: Path) -> list[dict[str, Any]]:
+    """Returns the rows of the Parquet files of a folder."""
+    return pa.concat_tables(map(pq.read_table, sorted(folder.glob("*.parquet")))).to_pylist()

@@ -9,14 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms import window
 
 from models.errors import UserError
 from pipelines import classify as classify_command
 from tests.pipelines.command_runs import run as run_command
-from tests.transforms.rows.running import PRESET, TEXTS, Kept
+from tests.transforms.rows.running import PRESET, TEXTS, Kept, pipeline_of, rows_in
 from transforms import ClassifyText, ReadCorpus, RejectedRow, WriteResults
 from transforms.verification import verify
 from transforms.writing import parts
@@ -39,10 +38,6 @@ def reviews(tmp_path):
     return str(tmp_path / "reviews.jsonl")
 
 
-def pipeline_of(*flags: str) -> beam.Pipeline:
-    return beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(flags))
-
-
 def write(folder, elements, element_type=None, **arguments) -> dict:
     """Writes elements; returns the manifest."""
     with pipeline_of() as pipeline:
@@ -54,10 +49,6 @@ def write(folder, elements, element_type=None, **arguments) -> dict:
     manifest = read_manifest(str(folder))
     assert manifest is not None
     return manifest
-
-
-def rows_in(folder) -> list[dict]:
-    return pa.concat_tables(map(pq.read_table, sorted(folder.glob("*.parquet")))).to_pylist()
 
 
 def test_a_pipeline_of_ones_own_gives_what_the_command_gives(reviews, tmp_path):
@@ -111,28 +102,6 @@ def test_a_step_of_ones_own_changes_rows_and_takes_some_out(tmp_path):
     assert [row["text"] for row in rows_in(tmp_path / "out")] == ["one", "two"]
     (rejected,) = rows_in(tmp_path / "out" / "rejected")
     assert (rejected["raw"], rejected["stage"]) == (b"three", "shorten")
-
-
-@pytest.mark.parametrize(
-    ("step", "message"),
-    [
-        (
-            beam.Map(lambda batch: batch.with_rows(batch.rows.slice(1))),
-            r"take rows out with batch.reject\(…\)",
-        ),
-        (beam.Filter(lambda batch: batch.is_last), "did not come to be written, or twice"),
-        (beam.Filter(lambda batch: not batch.is_last), "did not come to be written to its end"),
-        (beam.FlatMap(lambda batch: [batch, batch]), "did not come to be written, or twice"),
-    ],
-    ids=["fewer rows", "no rows", "no end", "doubled"],
-)
-def test_rows_that_are_lost_on_the_way_are_no_result(step, message, reviews, tmp_path):
-    pipeline = pipeline_of()
-    read = pipeline | ReadCorpus(reviews, text_column="body")
-    _ = read | step.with_output_types(typing.Any) | WriteResults(str(tmp_path / "out"))
-    with pytest.raises(Exception, match=message):
-        pipeline.run()
-    assert read_manifest(str(tmp_path / "out")) is None
 
 
 def test_rows_of_files_are_dicts_and_rejected_rows_say_where_they_are(reviews):

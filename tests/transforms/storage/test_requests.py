@@ -21,7 +21,7 @@ from transforms.reading import units
 from transforms.reading.corpus import Corpus, find_files, plan_corpus
 from transforms.reading.units import plan_units, read_unit
 from transforms.storage import stores
-from transforms.unit_batch import UnitBatch
+from transforms.unit_batch import Reading, UnitBatch
 from transforms.versions import ChangedInputError, with_fingerprints
 from transforms.writing.folder import open_folder
 
@@ -219,7 +219,7 @@ def test_bytes_at_hand_and_bytes_that_are_fetched_make_one_file(proxy, bucket, s
 
 def read_first_unit(corpus: Corpus) -> Iterator[UnitBatch]:
     (unit,) = plan_units(corpus)
-    return _ReadUnit(corpus, _All(corpus, None), RunProgress()).process(unit)
+    return _ReadUnit(corpus, _All(corpus, None), RunProgress()).process((unit, Reading()))
 
 
 @pytest.mark.parametrize("how", ["changed after the run was planned", "was removed"])
@@ -284,7 +284,7 @@ def test_the_file_is_named_whose_turn_it_is_when_storage_fails(proxy, bucket, mo
     read: list[UnitBatch] = []
     try:
         with pytest.raises(RunError, match=r"^reading '.*/in/07.txt' failed 2 times"):
-            read.extend(reader.process(unit))
+            read.extend(reader.process((unit, Reading())))
     finally:
         proxy.fault = lambda method, path: None
     found = [text for batch in read for text in batch.rows.column("text").to_pylist()]
