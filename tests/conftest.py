@@ -1,5 +1,6 @@
 """What tests of several packages need."""
 
+import gc
 import json
 import os
 import signal
@@ -127,3 +128,10 @@ def s3_proxy() -> Iterator[StorageProxy]:
 def s3_bucket(s3_proxy: StorageProxy) -> str:
     """An `s3://` folder that no other test writes to, without the slash at its end."""
     return f"s3://textbeam/{uuid.uuid4().hex}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Keeps what was imported out of every search for garbage, of which Keras begins many."""
+    gc.collect()
+    gc.freeze()

@@ -43,6 +43,11 @@ def classifier(family, randomize):
     return made
 
 
+# Tasks do the same with every family.
+of_one_family = pytest.mark.parametrize("family", ["bert"], indirect=True)
+
+
+@of_one_family
 @pytest.mark.parametrize("is_ready", [False, True], ids=["texts", "features"])
 def test_batches_of_a_py_dataset_are_preprocessed_where_they_are_texts(classifier, is_ready):
     data = Batched(classifier.preprocessor if is_ready else None, workers=2)
@@ -141,6 +146,7 @@ quantizes = pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantiz
 
 
 @quantizes
+@pytest.mark.parametrize("family", ["bert", "xlm_roberta"], indirect=True)
 def test_a_quantized_backbone_leaves_a_policy_that_makes_another(classifier):
     backbone, features = classifier.backbone, classifier.preprocessor(TEXTS)
     before = np.asarray(backbone.tokens(features))
@@ -157,6 +163,7 @@ def test_a_quantized_backbone_leaves_a_policy_that_makes_another(classifier):
 
 
 @quantizes
+@of_one_family
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer:UserWarning")
 @pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")
 def test_a_quantized_model_is_saved_by_keras_and_not_as_a_preset(classifier, tmp_path):
