@@ -94,7 +94,7 @@ def test_workers_have_the_backend_that_is_asked_for(workers_site, commands, outp
     check_equal(f"{output}/out", embed, tolerance=1e-5)
 
 
-def wait_for_record(output, seconds=90):
+def wait_for_record(output, seconds=300):
     """Returns how many records there are, once there is one."""
     folder = open_folder(output)
     deadline = time.monotonic() + seconds

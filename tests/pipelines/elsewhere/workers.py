@@ -87,7 +87,7 @@ class Site:
         for file in (self._folder / "started").iterdir():
             file.unlink()
 
-    def wait_for_worker(self, seconds: float = 90) -> int:
+    def wait_for_worker(self, seconds: float = 300) -> int:
         """Returns the process id of the worker that was started last, once there is one."""
         deadline = time.monotonic() + seconds
         while not (started := list((self._folder / "started").iterdir())):
