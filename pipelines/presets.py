@@ -78,7 +78,7 @@ def make_parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return run_command(_presets, argv)
+    return run_command(_presets, argv, "files that were fetched whole are kept")
 
 
 def _presets(argv: Sequence[str]) -> int:

@@ -28,12 +28,17 @@ LINE_SECONDS = 60.0
 """Between two lines of progress without a terminal, and until the first of them."""
 
 
-def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | None) -> int:
+def run_command(
+    command: Callable[[Sequence[str]], int],
+    argv: Sequence[str] | None,
+    left: str = "nothing was added to the output",
+) -> int:
     """Runs a command and turns what stops it into one line and an exit code.
 
     Args:
         command: Takes the arguments, returns the exit code.
         argv: The arguments; those of the process if `None`.
+        left: What to say of an interrupt that does not say itself what it left.
 
     Returns:
         What the command returned; 2 for a mistake of the user's, 1 for work that failed or output
@@ -42,12 +47,12 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
     given = list(sys.argv[1:] if argv is None else argv)
     began = time.monotonic()
     with speaking(Manner.asked(given)):
-        code = _run(command, given)
+        code = _run(command, given, left)
         say_end(code, time.monotonic() - began)
     return code
 
 
-def _run(command: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
+def _run(command: Callable[[Sequence[str]], int], argv: Sequence[str], left: str) -> int:
     """Runs a command; returns its exit code, and has said what stopped it."""
     try:
         with safe_logs(), warnings.catch_warnings():
@@ -67,10 +72,10 @@ def _run(command: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
         print_error(str(error))
         return 1
     except KeyboardInterrupt as interrupt:
-        print_error(f"interrupted; {str(interrupt) or 'nothing was added to the output'}")
+        print_error(f"interrupted; {str(interrupt) or left}")
         return 128 + _interrupts[-1]
     except BrokenPipeError:
-        print_error("standard output was closed; nothing was added to the output")
+        print_error(f"standard output was closed; {left}")
         return 1
     except Exception:
         if not manner().is_json:
