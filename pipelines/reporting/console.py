@@ -10,7 +10,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from models.errors import Advice, MistakesError, RunError, UserError
 from models.inference import runtime
@@ -219,24 +219,36 @@ def progress_bar(
     Yields:
         What writes a line: `tell`, or on a terminal what keeps it above the bar.
     """
-    pace = Pace(total)
     if has_bar():
-        with _bar(pace, read, seconds) as tell_above:
+        with _bar(Pace(total), read, seconds) as tell_above:
             yield tell_above
     elif every is None or manner().is_quiet:
         yield tell
     else:
-        due = time.monotonic() + every
-
-        def show() -> None:
-            nonlocal due
-            now = pace.now(*read())
-            if time.monotonic() >= due:
-                due += every
-                tell(now.line(), **now.facts())
-
-        with _repeated(show, min(seconds * 5, every)):
+        with _repeated(progress_lines(total, read, every), min(seconds * 5, every)):
             yield tell
+
+
+def progress_lines(
+    total: float, read: Callable[[], tuple[float, int]], every: float
+) -> Callable[[], None]:
+    """Returns what looks how far the work is, and writes a line if one is due.
+
+    Args:
+        total: The work, in any unit.
+        read: Returns how much of the work is done, and how many rows.
+        every: Seconds between two lines, and until the first of them.
+    """
+    pace, due = Pace(total), time.monotonic() + every
+
+    def look() -> None:
+        nonlocal due
+        now = pace.now(*read())
+        if time.monotonic() >= due:
+            due += every
+            tell(now.line(), **now.facts())
+
+    return look
 
 
 @contextlib.contextmanager
@@ -262,12 +274,12 @@ def _bar(pace: Pace, read: Callable[[], tuple[float, int]], seconds: float) -> I
     """Shows a bar on the terminal while the body runs; yields what writes a line above it."""
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 
-    # Its own descriptor: while TensorFlow starts, what goes to standard error is held back.
-    encoding = getattr(sys.stderr, "encoding", None)
-    terminal = os.fdopen(os.dup(2), "w", encoding=encoding, errors="backslashreplace")
-    bar = Progress(
+    from pipelines.reporting.late_bar import LateBar
+
+    terminal = own_terminal()
+    bar = LateBar(
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("{task.fields[rows]:,} rows"),
@@ -291,6 +303,12 @@ def _bar(pace: Pace, read: Callable[[], tuple[float, int]], seconds: float) -> I
         yield tell_above
 
 
+def own_terminal() -> TextIO:
+    """Opens standard error anew: what goes to the other is held back while TensorFlow starts."""
+    encoding = getattr(sys.stderr, "encoding", None)
+    return os.fdopen(os.dup(2), "w", encoding=encoding, errors="backslashreplace")
+
+
 @contextlib.contextmanager
 def transfer_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
     """Shows the bytes that have been transferred while the body runs, as a bar or in lines.
@@ -309,13 +327,14 @@ def transfer_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
     from rich.progress import (
         BarColumn,
         DownloadColumn,
-        Progress,
         TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
 
-    bar = Progress(
+    from pipelines.reporting.late_bar import LateBar
+
+    bar = LateBar(
         TextColumn(escape(printable(title))),
         BarColumn(),
         DownloadColumn(),
