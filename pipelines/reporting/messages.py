@@ -6,7 +6,6 @@ else is known, such as `rows`.
 
 import contextlib
 import io
-import json
 import logging
 import os
 import sys
@@ -18,6 +17,7 @@ from itertools import pairwise
 from typing import Any, Literal, TextIO
 
 from models.redaction import redacted
+from pipelines.reporting.json_lines import json_line
 from pipelines.reporting.shown import visible
 
 Severity = Literal["INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"]
@@ -171,11 +171,7 @@ def _as_json(severity: str, message: str, facts: dict[str, Any]) -> str:
         "message": redacted(message)[:_MOST],
         **{name: redacted(fact) if isinstance(fact, str) else fact for name, fact in facts.items()},
     }
-    try:
-        return json.dumps(content, default=str, allow_nan=False)
-    except ValueError:  # JSON has no such numbers, and who reads it may refuse the line
-        known = json.loads(json.dumps(content, default=str), parse_constant=lambda _: None)
-        return json.dumps(known)
+    return json_line(content)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+import orjson
 import pytest
 
 from models.errors import Advice, RunError, UserError
@@ -217,6 +218,18 @@ def test_numbers_that_json_lacks_are_null(said):
     record = records(said(work, "--log_format=json")[2])[0]
     assert record["loss"] is None
     assert record["figures"] == {"f1": None, "rows": 3}
+
+
+def test_a_name_that_is_no_text_is_an_object_that_every_reader_takes(said):
+    name = b"caf\xe9.txt".decode("utf-8", "surrogateescape")
+
+    def work(argv):
+        print(f"of a library: {name}", file=sys.stderr)
+        raise UserError(f"no such file: {name}")
+
+    err = said(work, "--log_format=json")[2]
+    found = [orjson.loads(line)["message"] for line in err.encode().splitlines()]
+    assert found[:2] == ["of a library: caf\\udce9.txt", "no such file: caf\\udce9.txt"]
 
 
 def test_a_usage_error_of_the_process_is_an_object(tmp_path):
