@@ -16,7 +16,7 @@ from models.errors import Advice, MistakesError, RunError, UserError
 from models.inference import runtime
 from pipelines.reporting.messages import Manner, manner, say, say_end, speaking
 from pipelines.reporting.pace import Pace
-from pipelines.reporting.shown import in_bytes, printable, safe_logs, show_bug, visible
+from pipelines.reporting.shown import in_bytes, printable, safe_logs, show_bug
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -217,11 +217,11 @@ def progress_bar(
         every: Without a terminal, seconds between two lines; `None` for none.
 
     Yields:
-        What writes a line: `tell`, or on a terminal what keeps it above the bar.
+        What writes a line.
     """
     if has_bar():
-        with _bar(Pace(total), read, seconds) as tell_above:
-            yield tell_above
+        with _bar(Pace(total), read, seconds):
+            yield tell
     elif every is None or manner().is_quiet:
         yield tell
     else:
@@ -270,10 +270,9 @@ def _repeated(action: Callable[[], None], seconds: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _bar(pace: Pace, read: Callable[[], tuple[float, int]], seconds: float) -> Iterator[Tell]:
-    """Shows a bar on the terminal while the body runs; yields what writes a line above it."""
+def _bar(pace: Pace, read: Callable[[], tuple[float, int]], seconds: float) -> Iterator[None]:
+    """Shows a bar on the terminal while the body runs."""
     from rich.console import Console
-    from rich.markup import escape
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 
     from pipelines.reporting.late_bar import LateBar
@@ -295,12 +294,8 @@ def _bar(pace: Pace, read: Callable[[], tuple[float, int]], seconds: float) -> I
         if now.rows:
             bar.update(task, completed=now.done, rows=now.rows, speed=now.speed, left=now.left)
 
-    def tell_above(line: str, **_: Any) -> None:
-        with telling():
-            bar.console.print(escape(visible(line)), highlight=False, soft_wrap=True)
-
     with terminal, bar, _repeated(show, seconds):
-        yield tell_above
+        yield
 
 
 def own_terminal() -> TextIO:

@@ -9,7 +9,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -107,6 +107,10 @@ def _own_stderr() -> Iterator[TextIO | None]:
             own.close()
 
 
+bars: list[Callable[[str], None]] = []
+"""What writes a line above each bar that is on the terminal, the one that was shown last last."""
+
+
 def say(severity: Severity, message: str, **facts: Any) -> None:
     """Writes a line to standard error, if anybody can read it; the work goes on in any case.
 
@@ -121,9 +125,12 @@ def say(severity: Severity, message: str, **facts: Any) -> None:
         line = _as_json(severity, message, facts)
     else:
         line = _BEFORE.get(severity, "") + visible(message)
-    with contextlib.suppress(OSError):
-        stream = manner().stream or sys.stderr
+    with contextlib.suppress(OSError, SystemExit):  # rich turns a broken pipe into the latter
         sys.stderr.flush()
+        if bars:
+            bars[-1](line)
+            return
+        stream = manner().stream or sys.stderr
         stream.write(f"{line}\n")
         stream.flush()
 

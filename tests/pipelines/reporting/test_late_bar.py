@@ -55,6 +55,32 @@ def test_other_work_has_a_bar(bar):
     assert shown_by(f"with {BARS[bar]}: pass", seconds=0.0).strip() != ""
 
 
+@pytest.mark.parametrize("bar", BARS)
+def test_what_is_said_meanwhile_stands_above_the_bar(bar):
+    code = f"""
+from pipelines.reporting import late_bar
+from pipelines.reporting.console import progress_bar, run_command, tell, transfer_bar
+from pipelines.reporting.messages import bars, say
+from pipelines.reporting.waits import waiting
+late_bar.SECONDS = 0.0
+def work(argv):
+    with {BARS[bar]}:
+        tell("[b]on the way[/b]")
+        say("NOTICE", "a hint\\x1b[31m")
+        assert bars
+    say("WARNING", "after it")
+    return 0
+run_command(work, [])
+"""
+    terminal = TerminalProcess(sys.executable, "-c", code)
+    assert terminal.finish() == (0, "")
+    assert screen(terminal.written) == [
+        "[b]on the way[/b]",
+        "note: a hint\\x1b[31m",
+        "warning: after it",
+    ]
+
+
 def test_what_is_done_within_a_wait_is_said_in_its_place():
     work = """
 with waiting("making [a] page"):
