@@ -55,8 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _no_command(argv: Sequence[str]) -> int:
     first, *others = argv or ["--help"]
-    if first == "help" and others and others[0] in COMMANDS:
-        return main([others[0], "--help"])
+    if first == "help" and others:
+        first = others[0]
+        if first in COMMANDS:
+            return main([first, "--help"])
     if first in ("-h", "--help", "help"):
         print(_help())
     elif first in ("-V", "--version", "version"):

@@ -1,7 +1,6 @@
 """What the commands that read a corpus, run a model and write results have in common."""
 
 import functools
-import json
 import math
 import platform
 import time
@@ -17,6 +16,7 @@ from pipelines import __version__
 from pipelines.flags import options
 from pipelines.job import Asked, MakeJob, Plan, ask, make_plan
 from pipelines.reporting.console import print_error
+from pipelines.reporting.json_lines import json_line
 from pipelines.reporting.json_summary import as_json
 from pipelines.reporting.outcome import tell_outcome
 from pipelines.reporting.shown import counted, visible
@@ -204,7 +204,7 @@ def _report_submitted(args: "argparse.Namespace", run_id: str, job: "JobState") 
     """Says how to watch a job that is left alone; returns the exit code."""
     said = {"status": "submitted", "output": args.output, "run_id": run_id, "job": job.identity}
     watch = f"watch it with: {visible(job.watch)}"
-    tell_outcome(args, json.dumps(said), watch, lambda: print(watch))
+    tell_outcome(args, json_line(said), watch, lambda: print(watch))
     return 0
 
 
@@ -212,7 +212,7 @@ def _report_written(args: "argparse.Namespace", run_id: str, template: str) -> i
     """Says where a job was written that somebody else will start; returns the exit code."""
     said = {"status": "written", "output": args.output, "run_id": run_id, "template": template}
     where = f"wrote the job to {visible(template)}; {visible(args.output)} is reserved for it"
-    tell_outcome(args, json.dumps(said), where, lambda: print(where))
+    tell_outcome(args, json_line(said), where, lambda: print(where))
     return 0
 
 

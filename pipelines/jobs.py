@@ -68,7 +68,7 @@ def make_parser() -> options.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code: 0 unless the job has failed or was cancelled."""
-    return run_command(_jobs, argv)
+    return run_command(_jobs, argv, "nothing was changed")
 
 
 def _jobs(argv: Sequence[str]) -> int:
@@ -198,7 +198,10 @@ def _cancel(service: "Service", job: "Job", state: str) -> int:
             f"job {job.id} ({job.name}) is not of classify or embed, and is left alone: gcloud "
             "dataflow jobs cancel ends any job"
         )
-    service.cancel(job.id)
+    try:
+        service.cancel(job.id)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"job {job.id} may go on, or end") from None
     with report():
         watch = f"{service.place.watching(job.id)} --wait says when it has"
         say_outcome(f"job {job.id} is to end; {watch}")

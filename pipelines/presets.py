@@ -14,6 +14,7 @@ from pipelines.flags.flag_types import expand_home
 from pipelines.flags.message_flags import add_message_flags
 from pipelines.flags.options import Parser
 from pipelines.reporting.console import report_console, run_command, run_process
+from pipelines.reporting.json_lines import json_line
 from pipelines.reporting.messages import manner, say, shows_outcome
 from pipelines.reporting.shown import printable, visible
 
@@ -78,7 +79,7 @@ def make_parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return run_command(_presets, argv)
+    return run_command(_presets, argv, "files that were fetched whole are kept")
 
 
 def _presets(argv: Sequence[str]) -> int:
@@ -204,7 +205,7 @@ def _facts(preset: "KnownPreset") -> dict[str, Any]:
 
 
 def _print_json(content: Any) -> None:
-    text = json.dumps(content, indent=2, ensure_ascii=False)
+    text = json.dumps(json.loads(json_line(content)), indent=2, ensure_ascii=False)
     # JSON may have any character in a string, a terminal would obey some.
     print("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
 

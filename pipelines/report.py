@@ -34,7 +34,7 @@ def make_parser() -> options.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return run_command(_report, argv)
+    return run_command(_report, argv, "no page was written")
 
 
 def _report(argv: Sequence[str]) -> int:
@@ -43,8 +43,12 @@ def _report(argv: Sequence[str]) -> int:
 
     check_report(args.report)
     write_page(page_of(args.output), args.report)
-    with report():
-        say_outcome(f"{args.report} is written: open it in a browser")
+    written = f"{args.report} is written"
+    try:
+        with report():
+            say_outcome(f"{written}: open it in a browser")
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(written) from None
     return 0
 
 

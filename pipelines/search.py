@@ -77,7 +77,7 @@ def make_parser() -> options.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return run_command(_search, argv)
+    return run_command(_search, argv, "nothing was changed")
 
 
 def _search(argv: Sequence[str]) -> int:

@@ -37,7 +37,7 @@ def make_parser() -> options.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code: 0 if the result is whole, else 1."""
-    return run_command(_verify, argv)
+    return run_command(_verify, argv, "begin again to know whether the output is whole")
 
 
 def _verify(argv: Sequence[str]) -> int:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import storage
 from google.cloud.storage import transfer_manager
 from google.cloud.storage.exceptions import DataCorruption
@@ -11,6 +10,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from models.errors import PresetError
 from models.hubs import google_errors
+from models.hubs.google_login import storage_client
 from models.hubs.remote import RemoteFile, RemoteUri, Snapshot, explained
 
 _WORKERS = 8
@@ -79,7 +79,7 @@ def list_blobs(remote: RemoteUri) -> dict[str, storage.Blob]:
     """
     prefix = f"{remote.parts['path']}/"
     with explained(remote, _explain):
-        found = _client().list_blobs(
+        found = storage_client().list_blobs(
             remote.parts["bucket"], prefix=prefix, timeout=_TIMEOUT, retry=_RETRY
         )
         # Some tools keep empty blobs as placeholders for folders.
@@ -99,7 +99,7 @@ def upload(remote: RemoteUri, files: dict[str, Path]) -> None:
         PresetError: There is no such bucket, no access to it, or a file was damaged in transit.
     """
     with explained(remote, _explain_upload):
-        bucket = _client().bucket(remote.parts["bucket"])
+        bucket = storage_client().bucket(remote.parts["bucket"])
         transfer_manager.upload_many(
             [
                 (str(path), bucket.blob(f"{remote.parts['path']}/{name}"))
@@ -110,14 +110,6 @@ def upload(remote: RemoteUri, files: dict[str, Path]) -> None:
             max_workers=_WORKERS,
             upload_kwargs={"checksum": "crc32c", "timeout": _TIMEOUT, "retry": _RETRY},
         )
-
-
-def _client() -> storage.Client:
-    """Returns a client; without credentials it sees only what is public."""
-    try:
-        return storage.Client(project=None)
-    except DefaultCredentialsError:
-        return storage.Client.create_anonymous_client()
 
 
 def _explain(remote: RemoteUri, error: Exception) -> PresetError:

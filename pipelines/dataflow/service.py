@@ -220,15 +220,16 @@ _ONCE: dict[str, Any] = {"retry": None, "timeout": _SECONDS}
 
 def _credentials(options: "PipelineOptions") -> "Credentials":
     """Returns the login of this machine, or of the account that is to be impersonated with it."""
-    import google.auth
     from apache_beam.options.pipeline_options import GoogleCloudOptions
     from google.auth import impersonated_credentials
     from google.auth.credentials import AnonymousCredentials
 
+    from models.hubs.google_login import find_login
+
     cloud = options.view_as(GoogleCloudOptions)
     if cloud.no_auth:
         return AnonymousCredentials()
-    login, _ = google.auth.default(scopes=cloud.gcp_oauth_scopes)
+    login = find_login(cloud.gcp_oauth_scopes)
     if not cloud.impersonate_service_account:
         return login
     *through, account = cloud.impersonate_service_account.split(",")

@@ -5,9 +5,10 @@ from typing import Any
 
 import keras
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from pipelines.reporting.console import LINE_SECONDS, has_bar, tell, telling
+from pipelines.reporting.late_bar import LateBar
 from pipelines.reporting.messages import say_outcome
 from pipelines.reporting.pace import Pace
 
@@ -20,7 +21,8 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._bar: Progress | None = None
+        self._bar: LateBar | None = None
+        self._is_compiled = False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Shows an empty bar, on a terminal."""
@@ -28,28 +30,35 @@ class TrainingProgress(keras.callbacks.Callback):
         self._pace, self._due = Pace(self.params["steps"] or 0), self._began + LINE_SECONDS
         if not has_bar():
             return
-        self._bar = Progress(
+        self._bar = LateBar(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.completed}/{task.total} steps"),
+            TextColumn("{task.fields[doing]}"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
         )
-        self._task = self._bar.add_task(self._name(epoch), total=self.params["steps"])
+        doing = self._steps(0) if self._is_compiled else "compiling the model"
+        self._task = self._bar.add_task(self._name(epoch), total=self.params["steps"], doing=doing)
         self._bar.start()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Moves the bar, or says now and then how far the epoch is."""
+        self._is_compiled = True
         if self._bar is not None:
-            self._bar.update(self._task, completed=batch + 1)
+            self._bar.update(self._task, completed=batch + 1, doing=self._steps(batch + 1))
             return
         now = self._pace.now(batch + 1, batch + 1)
         if time.monotonic() >= self._due:
             self._due += LINE_SECONDS
-            steps, left = self.params["steps"], f", {now.left}" if now.left else ""
-            facts = {"epoch": self._epoch + 1, "step": batch + 1, "steps": steps}
-            tell(f"{self._name(self._epoch)}: {batch + 1}/{steps} steps{left}", **facts)
+            left = f", {now.left}" if now.left else ""
+            facts = {"epoch": self._epoch + 1, "step": batch + 1, "steps": self.params["steps"]}
+            tell(f"{self._name(self._epoch)}: {self._steps(batch + 1)}{left}", **facts)
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Says, beside the bar, that the validation rows are judged."""
+        if self._bar is not None:
+            self._bar.update(self._task, doing="judging the validation rows")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Says the epoch's figures on standard output, which the bar would capture if open."""
@@ -76,6 +85,9 @@ class TrainingProgress(keras.callbacks.Callback):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    def _steps(self, done: int) -> str:
+        return f"{done}/{self.params['steps']} steps"
 
     def _name(self, epoch: int) -> str:
         return f"epoch {epoch + 1}/{self.params['epochs']}"

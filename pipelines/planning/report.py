@@ -1,6 +1,5 @@
 """A plan as a person reads it, and as a program does."""
 
-import json
 import math
 import sys
 from typing import Any
@@ -14,6 +13,7 @@ from pipelines.planning.estimate import Estimate, Lengths
 from pipelines.planning.machines import Offer
 from pipelines.planning.plan import RunEstimate
 from pipelines.reporting.console import report_console
+from pipelines.reporting.json_lines import json_line
 from pipelines.reporting.shown import counted, in_bytes, visible
 from transforms.reading.formats.record import INPUT_FORMATS
 
@@ -93,7 +93,7 @@ def as_json(plan: RunEstimate) -> str:
         "units": plan.num_units,
         "machines": [_offer(plan, offer) for offer in plan.offers],
     }
-    return json.dumps(said)
+    return json_line(said)
 
 
 def _both(number: Estimate) -> dict[str, float]:

@@ -10,13 +10,13 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from models.errors import Advice, MistakesError, RunError, UserError
 from models.inference import runtime
 from pipelines.reporting.messages import Manner, manner, say, say_end, speaking
 from pipelines.reporting.pace import Pace
-from pipelines.reporting.shown import in_bytes, printable, safe_logs, show_bug, visible
+from pipelines.reporting.shown import in_bytes, printable, safe_logs, show_bug
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,12 +28,17 @@ LINE_SECONDS = 60.0
 """Between two lines of progress without a terminal, and until the first of them."""
 
 
-def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | None) -> int:
+def run_command(
+    command: Callable[[Sequence[str]], int],
+    argv: Sequence[str] | None,
+    left: str = "nothing was added to the output",
+) -> int:
     """Runs a command and turns what stops it into one line and an exit code.
 
     Args:
         command: Takes the arguments, returns the exit code.
         argv: The arguments; those of the process if `None`.
+        left: What to say of an interrupt that does not say itself what it left.
 
     Returns:
         What the command returned; 2 for a mistake of the user's, 1 for work that failed or output
@@ -42,12 +47,12 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
     given = list(sys.argv[1:] if argv is None else argv)
     began = time.monotonic()
     with speaking(Manner.asked(given)):
-        code = _run(command, given)
+        code = _run(command, given, left)
         say_end(code, time.monotonic() - began)
     return code
 
 
-def _run(command: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
+def _run(command: Callable[[Sequence[str]], int], argv: Sequence[str], left: str) -> int:
     """Runs a command; returns its exit code, and has said what stopped it."""
     try:
         with safe_logs(), warnings.catch_warnings():
@@ -67,10 +72,10 @@ def _run(command: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
         print_error(str(error))
         return 1
     except KeyboardInterrupt as interrupt:
-        print_error(f"interrupted; {str(interrupt) or 'nothing was added to the output'}")
+        print_error(f"interrupted; {str(interrupt) or left}")
         return 128 + _interrupts[-1]
     except BrokenPipeError:
-        print_error("standard output was closed; nothing was added to the output")
+        print_error(f"standard output was closed; {left}")
         return 1
     except Exception:
         if not manner().is_json:
@@ -212,26 +217,38 @@ def progress_bar(
         every: Without a terminal, seconds between two lines; `None` for none.
 
     Yields:
-        What writes a line: `tell`, or on a terminal what keeps it above the bar.
+        What writes a line.
     """
-    pace = Pace(total)
     if has_bar():
-        with _bar(pace, read, seconds) as tell_above:
-            yield tell_above
+        with _bar(Pace(total), read, seconds):
+            yield tell
     elif every is None or manner().is_quiet:
         yield tell
     else:
-        due = time.monotonic() + every
-
-        def show() -> None:
-            nonlocal due
-            now = pace.now(*read())
-            if time.monotonic() >= due:
-                due += every
-                tell(now.line(), **now.facts())
-
-        with _repeated(show, min(seconds * 5, every)):
+        with _repeated(progress_lines(total, read, every), min(seconds * 5, every)):
             yield tell
+
+
+def progress_lines(
+    total: float, read: Callable[[], tuple[float, int]], every: float
+) -> Callable[[], None]:
+    """Returns what looks how far the work is, and writes a line if one is due.
+
+    Args:
+        total: The work, in any unit.
+        read: Returns how much of the work is done, and how many rows.
+        every: Seconds between two lines, and until the first of them.
+    """
+    pace, due = Pace(total), time.monotonic() + every
+
+    def look() -> None:
+        nonlocal due
+        now = pace.now(*read())
+        if time.monotonic() >= due:
+            due += every
+            tell(now.line(), **now.facts())
+
+    return look
 
 
 @contextlib.contextmanager
@@ -253,16 +270,15 @@ def _repeated(action: Callable[[], None], seconds: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _bar(pace: Pace, read: Callable[[], tuple[float, int]], seconds: float) -> Iterator[Tell]:
-    """Shows a bar on the terminal while the body runs; yields what writes a line above it."""
+def _bar(pace: Pace, read: Callable[[], tuple[float, int]], seconds: float) -> Iterator[None]:
+    """Shows a bar on the terminal while the body runs."""
     from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 
-    # Its own descriptor: while TensorFlow starts, what goes to standard error is held back.
-    encoding = getattr(sys.stderr, "encoding", None)
-    terminal = os.fdopen(os.dup(2), "w", encoding=encoding, errors="backslashreplace")
-    bar = Progress(
+    from pipelines.reporting.late_bar import LateBar
+
+    terminal = own_terminal()
+    bar = LateBar(
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("{task.fields[rows]:,} rows"),
@@ -278,12 +294,14 @@ def _bar(pace: Pace, read: Callable[[], tuple[float, int]], seconds: float) -> I
         if now.rows:
             bar.update(task, completed=now.done, rows=now.rows, speed=now.speed, left=now.left)
 
-    def tell_above(line: str, **_: Any) -> None:
-        with telling():
-            bar.console.print(escape(visible(line)), highlight=False, soft_wrap=True)
-
     with terminal, bar, _repeated(show, seconds):
-        yield tell_above
+        yield
+
+
+def own_terminal() -> TextIO:
+    """Opens standard error anew: what goes to the other is held back while TensorFlow starts."""
+    encoding = getattr(sys.stderr, "encoding", None)
+    return os.fdopen(os.dup(2), "w", encoding=encoding, errors="backslashreplace")
 
 
 @contextlib.contextmanager
@@ -304,13 +322,14 @@ def transfer_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
     from rich.progress import (
         BarColumn,
         DownloadColumn,
-        Progress,
         TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
 
-    bar = Progress(
+    from pipelines.reporting.late_bar import LateBar
+
+    bar = LateBar(
         TextColumn(escape(printable(title))),
         BarColumn(),
         DownloadColumn(),

@@ -1,8 +1,9 @@
 """What a run did, as JSON for the programs that started it."""
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from pipelines.reporting.json_lines import json_line
 
 if TYPE_CHECKING:
     from transforms.writing.output import Todo
@@ -43,4 +44,4 @@ def as_json(
             "same": todo.num_same,
             "gone": todo.num_vanished,
         }
-    return json.dumps(said)
+    return json_line(said)

@@ -6,11 +6,10 @@ else is known, such as `rows`.
 
 import contextlib
 import io
-import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -18,6 +17,7 @@ from itertools import pairwise
 from typing import Any, Literal, TextIO
 
 from models.redaction import redacted
+from pipelines.reporting.json_lines import json_line
 from pipelines.reporting.shown import visible
 
 Severity = Literal["INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"]
@@ -107,6 +107,10 @@ def _own_stderr() -> Iterator[TextIO | None]:
             own.close()
 
 
+bars: list[Callable[[str], None]] = []
+"""What writes a line above each bar that is on the terminal, the one that was shown last last."""
+
+
 def say(severity: Severity, message: str, **facts: Any) -> None:
     """Writes a line to standard error, if anybody can read it; the work goes on in any case.
 
@@ -121,9 +125,12 @@ def say(severity: Severity, message: str, **facts: Any) -> None:
         line = _as_json(severity, message, facts)
     else:
         line = _BEFORE.get(severity, "") + visible(message)
-    with contextlib.suppress(OSError):
-        stream = manner().stream or sys.stderr
+    with contextlib.suppress(OSError, SystemExit):  # rich turns a broken pipe into the latter
         sys.stderr.flush()
+        if bars:
+            bars[-1](line)
+            return
+        stream = manner().stream or sys.stderr
         stream.write(f"{line}\n")
         stream.flush()
 
@@ -171,11 +178,7 @@ def _as_json(severity: str, message: str, facts: dict[str, Any]) -> str:
         "message": redacted(message)[:_MOST],
         **{name: redacted(fact) if isinstance(fact, str) else fact for name, fact in facts.items()},
     }
-    try:
-        return json.dumps(content, default=str, allow_nan=False)
-    except ValueError:  # JSON has no such numbers, and who reads it may refuse the line
-        known = json.loads(json.dumps(content, default=str), parse_constant=lambda _: None)
-        return json.dumps(known)
+    return json_line(content)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.reporting.shown import counted
+from pipelines.reporting.waits import waiting
 from pipelines.reports import charts
 from pipelines.reports.about import (
     lost_figures,
@@ -149,7 +150,9 @@ def _warnings(looked: _Looked, is_first: np.ndarray, pairs: Pairs) -> list[Block
 
 def _map_section(result: Result, looked: _Looked) -> Section:
     chosen = spread(len(looked.vectors), POINTS)
-    plane = flattened(looked.vectors[chosen])
+    by = " by UMAP" if has_umap() else ""
+    with waiting(f"drawing a map of {counted(len(chosen), 'vector')}{by}"):
+        plane = flattened(looked.vectors[chosen])
     if plane is None:
         why = "there is one row" if len(chosen) == 1 else "all vectors have one direction"
         return Section("Map", [Prose(f"There is nothing to draw: {why}.")])

@@ -11,6 +11,7 @@ from models.errors import RunError, UserError
 from pipelines.reporting.console import print_error, tell
 from pipelines.reporting.local_file import LocalFile
 from pipelines.reporting.shown import visible
+from pipelines.reporting.waits import waiting
 
 if TYPE_CHECKING:
     from pipelines.reports.blocks import Section
@@ -126,7 +127,7 @@ def result_page(output: str) -> str:
     from pipelines.reports.result import read_result
     from transforms.writing.manifest import manifest_errors
 
-    with manifest_errors(output):
+    with waiting("making the page"), manifest_errors(output):
         result = read_result(output, tuple(RESULTS))
         command = result.manifest["command"]
         module = import_module(f"pipelines.reports.{RESULTS[command]}")

@@ -5,6 +5,7 @@ from typing import Any
 
 from pipelines.reporting.console import findings, progress_bar, report_console
 from pipelines.reporting.shown import counted, printable, visible
+from pipelines.reporting.waits import waiting
 from pipelines.searching.queries import AskedQueries
 from pipelines.searching.shown import cells_of, print_json, rows_as_json, table_of
 from transforms.vectors.nearest import Nearest
@@ -32,7 +33,9 @@ def show_nearest(
     Raises:
         OutputError: The result cannot be read.
     """
-    nearest = Nearest(asked.embed(queries), asked.similarity, top_k)
+    with waiting(f"starting the model {printable(asked.preset.name)}"):
+        vectors = asked.embed(queries)
+    nearest = Nearest(vectors, asked.similarity, top_k)
     done = 0
     with progress_bar(stored.num_rows, lambda: (done, done)):
         for block in stored.blocks():

@@ -92,7 +92,9 @@ def test_the_purpose_of_a_command_is_one_line(command):
     assert not said.endswith(".")
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [[], ["--help"], ["-h"], ["help"], ["help", "help"], ["help", "-h"]], ids=str
+)
 def test_the_commands_are_listed(arguments, tmp_path):
     found = run(textbeam, tmp_path, *arguments)
     assert (found.code, found.err) == (0, "")
@@ -123,6 +125,10 @@ def test_help_of_a_command_may_be_asked_for_by_its_name(tmp_path):
         (["trian"], "there is no command 'trian'; did you mean 'finetune'?"),
         (["zzz"], "there is no command 'zzz'; the commands are 'classify', 'embed', "),
         (["--input=x"], "--input=x needs a command before it; the commands are 'classify'"),
+        (["help", "clasify"], "there is no command 'clasify'; did you mean 'classify'?"),
+        (["help", "train"], "there is no command 'train'; did you mean 'finetune'?"),
+        (["help", "zzz", "verify"], "there is no command 'zzz'; the commands are 'classify', "),
+        (["help", "--input=x"], "--input=x needs a command before it"),
     ],
     ids=str,
 )
@@ -141,6 +147,35 @@ print([name for name in {HEAVY} if name in sys.modules])
         [sys.executable, "-c", code], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+# What an interrupt says
+
+LEFT = [
+    ("search", ["vectors/", "a query"], "transforms.vectors.stored.open_vectors", "nothing was ch"),
+    ("report", ["out/"], "pipelines.reports.making.page_of", "no page was written"),
+    ("report", ["out/"], "pipelines.report.say_outcome", "report.html is written"),
+    ("verify", ["out/"], "transforms.writing.manifest.read_manifest", "begin again to know"),
+    ("presets", ["list"], "models.presets.lookup.all_presets", "files that were fetched whole"),
+    ("jobs", ["--project=p-roject", "--region=us-central1"], "pipelines.jobs._list", "nothing was"),
+    ("classify", ["--input=a.txt"], "pipelines.classify.run_job", "nothing was added"),
+]
+
+
+@pytest.mark.parametrize(("command", "arguments", "at_work", "left"), LEFT, ids=str)
+def test_an_interrupt_says_what_is_left_of_each_command(
+    command, arguments, at_work, left, tmp_path, monkeypatch
+):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pipelines.reports.making.page_of", lambda place: "<!doctype html>")
+    monkeypatch.setattr(at_work, interrupted)
+    found = run(textbeam, tmp_path, command, *arguments)
+    assert found.code == 130
+    assert found.error_line.startswith(f"interrupted; {left}")
+    assert (tmp_path / "report.html").exists() is left.endswith("is written")
 
 
 # The script

@@ -2,21 +2,23 @@
 
 import functools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from google.api_core.exceptions import (
     NotFound,
     PreconditionFailed,
     RequestRangeNotSatisfiable,
 )
-from google.auth.exceptions import DefaultCredentialsError
+from google.auth.exceptions import TransportError
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 from models.hubs.google_errors import explained
+from models.hubs.google_login import storage_client
 from models.hubs.remote import in_short
 from transforms.errors import InputError
 from transforms.files import CorpusFile
@@ -24,9 +26,50 @@ from transforms.storage.stores import StoreError, open_ranges
 from transforms.versions import ChangedInputError
 
 _SCHEME = "gs://"
-RETRY = DEFAULT_RETRY.with_timeout(120)
 _CONNECTIONS = 64
 _FIELDS = "items(name,size,generation,crc32c),nextPageToken"
+
+_T = TypeVar("_T")
+
+
+class _Patience:
+    """Sends requests that fail again: for minutes, but not if nobody has ever answered.
+
+    Args:
+        first: Seconds after which one is given up before any was answered.
+        later: Seconds after which one is given up from then on.
+
+    Attributes:
+        is_answered: Whether Cloud Storage has answered this process, if only by an error.
+    """
+
+    def __init__(self, first: float, later: float) -> None:
+        self.is_answered = False
+        self._first, self._later = map(DEFAULT_RETRY.with_timeout, (first, later))
+
+    def __call__(self, request: Callable[[], _T]) -> Callable[[], _T]:
+        """Returns a request that is sent again as long as it makes sense."""
+
+        def send() -> _T:
+            try:
+                answer = request()
+            except Exception as error:
+                self.is_answered |= not _is_silence(error)
+                raise
+            self.is_answered = True
+            return answer
+
+        return lambda: (self._later if self.is_answered else self._first)(send)()
+
+
+def _is_silence(error: BaseException) -> bool:
+    """Returns whether an error says that a connection was not made, or was lost."""
+    cause = error.args[0] if isinstance(error, TransportError) and error.args else error
+    return isinstance(cause, (OSError, HTTPError))
+
+
+RETRY = _Patience(10, 120)
+"""What requests to Cloud Storage take for `retry`."""
 
 
 class GoogleStore:
@@ -94,16 +137,16 @@ def in_words() -> Iterator[None]:
         kind, sentence = found or ("unavailable", f"cannot be read: {in_short(str(error))}")
         if kind == "missing":
             raise FileNotFoundError(sentence) from None
-        raise (PermissionError if kind == "refused" else StoreError)(sentence) from None
+        if kind == "refused":
+            raise PermissionError(sentence) from None
+        # Who was asked for long already is asked again only if it has answered before.
+        raise (StoreError if RETRY.is_answered else OSError)(sentence) from None
 
 
 @functools.cache
 def _client(pid: int) -> storage.Client:
-    """Returns this process's client; without credentials it sees only what is public."""
-    try:
-        client = storage.Client(project=None)
-    except DefaultCredentialsError:
-        client = storage.Client.create_anonymous_client()
+    """Returns this process's client."""
+    client = storage_client()
     # Threads share it, and with the usual ten connections some would open new ones all the time.
     for scheme in ("https://", "http://"):
         client._http.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))

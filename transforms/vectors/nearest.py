@@ -29,7 +29,7 @@ class Nearest:
         self._queries = unit(queries) if similarity == "cosine" else queries
         self._similarity = similarity
         self._most = most
-        self._scores = [np.empty(0, np.float32) for _ in queries]
+        self._scores = [np.empty(0) for _ in queries]
         self._rows = [np.empty(0, np.int64) for _ in queries]
         self.num_left_out = 0
 
@@ -47,7 +47,7 @@ class Nearest:
             self._add_scores(query, first, np.where(is_finite, scores[:, query], -np.inf))
 
     def scores(self, query: int) -> np.ndarray:
-        """Returns how near the rows of a query are, float32, the nearest first."""
+        """Returns how near the rows of a query are, float64, the nearest first."""
         return self._scores[query]
 
     def rows(self, query: int) -> np.ndarray:
@@ -55,16 +55,28 @@ class Nearest:
         return self._rows[query]
 
     def _similarities(self, vectors: np.ndarray) -> np.ndarray:
-        """Returns how near each row is to each query, float32 `[rows, queries]`."""
+        """Returns how near each row is to each query, float32 or float64 `[rows, queries]`."""
         with np.errstate(all="ignore"):  # numbers that are not finite are left out
-            if self._similarity in ("euclidean", "manhattan"):
-                order = 1 if self._similarity == "manhattan" else 2
-                distances = [np.linalg.norm(vectors - each, order, 1) for each in self._queries]
-                return -np.stack(distances, axis=1).astype(np.float32, copy=False)
-            scores = vectors @ self._queries.T
-            if self._similarity == "cosine":
-                scores /= np.maximum(lengths(vectors), SHORTEST)
+            scores = self._compare(vectors, self._queries)
+            odd = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+            odd = odd[np.isfinite(vectors[odd]).all(axis=1)]
+            if len(odd):  # squares and products of large numbers are too large for float32
+                scores = scores.astype(np.float64)
+                scores[odd] = self._compare(vectors[odd].astype(np.float64), self._queries)
             return scores
+
+    def _compare(self, vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
+        """Returns how near each row is to each query, of the vectors' type."""
+        queries = queries.astype(vectors.dtype, copy=False)
+        if self._similarity in ("euclidean", "manhattan"):
+            order = 1 if self._similarity == "manhattan" else 2
+            return -np.stack([np.linalg.norm(vectors - q, order, 1) for q in queries], axis=1)
+        scores: np.ndarray = vectors @ queries.T
+        if self._similarity == "cosine":
+            length = _lengths(vectors)
+            length[np.isinf(length)] = np.nan  # else all directions were alike
+            scores /= np.maximum(length, SHORTEST)
+        return scores
 
     def _add_scores(self, query: int, first: int, scores: np.ndarray) -> None:
         kept = self._scores[query]
@@ -82,7 +94,21 @@ class Nearest:
 
 
 def lengths(vectors: np.ndarray) -> np.ndarray:
-    """Returns the lengths of vectors, float32 `[rows, 1]`."""
+    """Returns the lengths of vectors, float64 `[rows, 1]`.
+
+    Args:
+        vectors: float32 `[rows, dimensions]`.
+    """
+    with np.errstate(over="ignore"):
+        found = _lengths(vectors).astype(np.float64)
+    large = np.isinf(found[:, 0])
+    if large.any():  # their squares are, not they
+        found[large] = _lengths(vectors[large].astype(np.float64))
+    return found
+
+
+def _lengths(vectors: np.ndarray) -> np.ndarray:
+    """Returns the lengths of vectors, of their type; infinity if their squares are too large."""
     return np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
 
 
@@ -92,4 +118,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     Args:
         vectors: float32 `[rows, dimensions]`.
     """
-    return vectors / np.maximum(lengths(vectors), SHORTEST)
+    length = lengths(vectors)
+    if np.all(length < np.finfo(np.float32).max):
+        length = length.astype(np.float32)  # else the quotients would be float64
+    return (vectors / np.maximum(length, SHORTEST)).astype(np.float32, copy=False)

@@ -111,11 +111,16 @@ class StoredVectors:
 
         Returns:
             The rows in that order.
+
+        Raises:
+            IndexError: There is no row of such a number.
+            TypeError: They are no list of integers.
         """
+        asked = self._checked(numbers)
         names = self.others if columns is None else list(columns)
         schema = pa.schema([self.schema.field(name) for name in names])
-        order = np.argsort(np.asarray(numbers, np.int64), kind="stable")
-        wanted = np.asarray(numbers, np.int64)[order]
+        order = np.argsort(asked, kind="stable")
+        wanted = asked[order]
         found: list[pa.RecordBatch] = []
         ends = np.cumsum([part["rows"] for part in self.manifest["parts"]])
         for index in np.unique(np.searchsorted(ends, wanted, side="right")).tolist():
@@ -130,6 +135,23 @@ class StoredVectors:
         places = np.empty(len(order), np.int64)
         places[order] = np.arange(len(order))
         return table.take(pa.array(places))
+
+    def _checked(self, numbers: Sequence[int]) -> np.ndarray:
+        """Returns the numbers of rows, int64."""
+        found = np.asarray(numbers)
+        if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):
+            raise TypeError(
+                "numbers of rows are a list of integers, and not an array of the shape "
+                f"{found.shape} and the type {found.dtype}"
+            )
+        outside = found[(found < 0) | (found >= self.num_rows)]
+        if outside.size:
+            is_padding = " (faiss pads with -1 what it did not find)" if outside[0] == -1 else ""
+            raise IndexError(
+                f"{self.folder.path} has no row {outside[0]}{is_padding}: its {self.num_rows:,} "
+                "rows are counted from 0"
+            )
+        return found.astype(np.int64)
 
     def floats(self, column: pa.Array) -> np.ndarray:
         """Returns about the vectors that the model gave, float32 `[rows, dimensions]`.

@@ -8,6 +8,7 @@ import pytest
 
 from pipelines import classify as classify_command
 from pipelines import jobs as jobs_command
+from pipelines.dataflow.service import Service
 from tests.pipelines.command_runs import run
 from tests.pipelines.dataflow.stub import PROJECT, REGION
 from transforms.writing.folder import open_folder
@@ -134,6 +135,16 @@ def test_a_job_is_cancelled_when_a_user_says_so(stub, bucket, jobs):
     assert stub.last.state == "JOB_STATE_CANCELLED"
     again = jobs(stub.last.id, "--cancel")
     assert again.error == f"job {stub.last.id} has ended: it is cancelled"
+
+
+def test_a_cancelling_that_is_interrupted_does_not_say_how_it_went(stub, jobs, monkeypatch):
+    def interrupted(service, identity):
+        raise KeyboardInterrupt
+
+    job = stub.add("textbeam-classify-1")
+    monkeypatch.setattr(Service, "cancel", interrupted)
+    found = jobs(job.id, "--cancel")
+    assert (found.code, found.error_line) == (130, f"interrupted; job {job.id} may go on, or end")
 
 
 def test_a_job_of_another_program_is_not_cancelled(stub, jobs):

@@ -177,7 +177,9 @@ def test_the_time_left_is_told_in_hours_where_it_takes_hours():
     # A tenth of a hundredth of the work each time that it looks, fifty times a second.
     code = """
 import itertools, time
+from pipelines.reporting import late_bar
 from pipelines.reporting.console import progress_bar
+late_bar.SECONDS = 0.0
 done = itertools.count()
 with progress_bar(1_000_000, lambda: ((n := next(done)), 3 * n), seconds=0.02):
     time.sleep(1.6)
@@ -285,6 +287,7 @@ def test_epochs_are_told_on_standard_output_and_steps_on_the_terminal(training):
     assert code == 0
     told = [line.partition("  ")[0] for line in out.splitlines() if line.startswith("epoch")]
     assert told == ["epoch 1/2", "epoch 2/2"]
+    assert re.search(r"epoch 1/2 .* compiling the model", training.written)
     assert re.search(r"\d+/3\d\d steps", training.written)
     assert screen(training.written) == []
 

@@ -1,19 +1,24 @@
 import json
 import logging
 import math
-import re
 import sys
 import threading
-import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+import orjson
 import pytest
 
 from models.errors import Advice, RunError, UserError
-from pipelines.reporting.console import progress_bar, run_command, transfer_bar
+from pipelines.reporting.console import (
+    progress_bar,
+    progress_lines,
+    run_command,
+    transfer_bar,
+)
 from pipelines.reporting.messages import Manner, manner, say, say_outcome, shows_outcome
+from pipelines.reporting.waits import waiting
 from tests.pipelines.command_runs import run_process
 
 SECRET = "https://ann:s3cretS3cret@example.com/a"
@@ -81,9 +86,10 @@ def test_the_manner_ends_with_the_command(said):
 
 
 def test_commands_at_once_may_end_in_any_order(capsys):
-    begun, ended = threading.Event(), threading.Event()
+    entered, begun, ended = threading.Event(), threading.Event(), threading.Event()
 
     def first(argv):
+        entered.set()
         begun.wait()
         return 0
 
@@ -97,8 +103,7 @@ def test_commands_at_once_may_end_in_any_order(capsys):
     before = manner()
     with ThreadPoolExecutor(2) as pool:
         one = pool.submit(run_command, first, [])
-        while manner() is before:
-            time.sleep(0.01)
+        entered.wait()
         other = pool.submit(run_command, second, ["--quiet"])
         assert one.result() == 0
         ended.set()
@@ -215,6 +220,18 @@ def test_numbers_that_json_lacks_are_null(said):
     assert record["figures"] == {"f1": None, "rows": 3}
 
 
+def test_a_name_that_is_no_text_is_an_object_that_every_reader_takes(said):
+    name = b"caf\xe9.txt".decode("utf-8", "surrogateescape")
+
+    def work(argv):
+        print(f"of a library: {name}", file=sys.stderr)
+        raise UserError(f"no such file: {name}")
+
+    err = said(work, "--log_format=json")[2]
+    found = [orjson.loads(line)["message"] for line in err.encode().splitlines()]
+    assert found[:2] == ["of a library: caf\\udce9.txt", "no such file: caf\\udce9.txt"]
+
+
 def test_a_usage_error_of_the_process_is_an_object(tmp_path):
     done = run_process("classify", tmp_path, "--log_format=json", "--nothing=3")
     assert (done.code, done.out) == (2, "")
@@ -237,45 +254,70 @@ def work_of(rows_a_look):
     return read
 
 
-def test_a_line_tells_rows_speed_share_and_time_left(said):
+@pytest.fixture
+def clock(monkeypatch):
+    """The time, which tests set."""
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    return now
+
+
+def look_at_work(clock):
+    """A command that looks every 20 seconds for 150 how far its work is, and says so each 60."""
+
     def work(argv):
-        with progress_bar(1_000, work_of(500), seconds=0.02, every=1.2):
-            time.sleep(4.0)
+        look = progress_lines(1_000, work_of(500), every=60.0)
+        for _ in range(8):
+            look()
+            clock[0] += 20
+        return 0
+
+    return work
+
+
+def test_a_line_tells_rows_speed_share_and_time_left(said, clock):
+    _, out, err = said(look_at_work(clock))
+    assert out == ""
+    assert err.splitlines() == [
+        "1,500 rows, 25 rows/s, 3%, 32:20 left",
+        "3,000 rows, 25 rows/s, 6%, 31:20 left",
+    ]
+
+
+def test_progress_for_a_scheduler_is_numbers(said, clock):
+    first, second, last = records(said(look_at_work(clock), "--log_format=json")[2])
+    assert first.pop("message").startswith("1,500 rows, ")
+    facts = {"rows": 1_500, "rows_per_second": 25.0, "percent": 3.0, "seconds_left": 1_940}
+    assert first == {"severity": "INFO", **facts}
+    assert second["rows"] == 3_000
+    assert last["exit_code"] == 0
+
+
+def test_work_is_looked_at_again_and_again(said):
+    looks, enough = work_of(500), threading.Event()
+
+    def read():
+        done, rows = looks()
+        if rows == 1_500:
+            enough.set()
+        return done, rows
+
+    def work(argv):
+        with progress_bar(1_000, read, every=0.001):
+            enough.wait(60)
         return 0
 
     _, out, err = said(work)
     assert out == ""
-    first, second = err.splitlines()[:2]
-    assert re.match(r"[\d,]+ rows, ", first)
-    rows, speed, share, left = second.replace(",000", "000").replace(",500", "500").split(", ")
-    assert rows.endswith(" rows")
-    assert speed.endswith(" rows/s")
-    assert share.endswith("%")
-    assert left.endswith(" left")
-
-
-def test_progress_for_a_scheduler_is_numbers(said):
-    def work(argv):
-        with progress_bar(1_000, work_of(500), seconds=0.02, every=1.5):
-            time.sleep(2.2)
-        return 0
-
-    line, last = records(said(work, "--log_format=json")[2])
-    assert line["rows"] % 500 == 0
-    assert line["rows"] > 0
-    assert line["rows_per_second"] > 0
-    assert 0 < line["percent"] < 100
-    assert line["seconds_left"] > 0
-    assert last["exit_code"] == 0
+    assert {"starting: no rows yet", "500 rows, 1%"} <= {*err.splitlines()}
 
 
 @pytest.mark.parametrize("flags", [["--quiet"], ["--quiet", "--log_format=json"]], ids=str)
 def test_nobody_who_wants_quiet_hears_of_progress(said, flags):
     def work(argv):
-        with progress_bar(1_000, work_of(500), seconds=0.01, every=0.05) as tell:
-            time.sleep(0.3)
+        with progress_bar(1_000, lambda: 1 // 0, every=0.0) as tell:
             tell("a job is submitted")
-        with transfer_bar("weights") as on_progress:
+        with transfer_bar("weights") as on_progress, waiting("drawing a map"):
             assert on_progress is None
         return 0
 
@@ -299,7 +341,11 @@ def test_what_is_transferred_is_told_in_lines(said, monkeypatch):
 
 def test_short_runs_say_nothing_on_the_way(said):
     def work(argv):
-        with progress_bar(10, lambda: (5, 5)), transfer_bar("weights") as on_progress:
+        with (
+            progress_bar(10, lambda: (5, 5)),
+            transfer_bar("weights") as on_progress,
+            waiting("drawing a map"),
+        ):
             on_progress(1, 2)
         return 0
 

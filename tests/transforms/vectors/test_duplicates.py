@@ -104,6 +104,13 @@ def test_a_long_chain_is_one_group(tmp_path):
     assert [len(group) for group in found.groups] == [3000]
 
 
+def test_long_vectors_are_as_near_as_short_ones(tmp_path):
+    vectors = np.float32([[1, 0], [1e30, 1e30], [3e38, 3e38], [1, 1.001], [0, 1e25]])
+    folder = open_vectors(str(write_vectors(tmp_path / "out", vectors)))
+    found = near_duplicates(folder, np.ones(5, bool), 0.9, 10)
+    assert [group.tolist() for group in found.groups] == [[1, 2, 3]]
+
+
 def test_vectors_without_a_direction_or_a_number_are_in_no_pair(tmp_path):
     vectors = VECTORS[:6].copy()
     vectors[0:2], vectors[2:4, 0] = 0, np.nan

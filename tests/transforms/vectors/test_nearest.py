@@ -5,7 +5,7 @@ import pytest
 
 from models.presets.embedding import SIMILARITIES
 from tests.transforms.vectors.folders import random_vectors
-from transforms.vectors.nearest import Nearest
+from transforms.vectors.nearest import Nearest, lengths, unit
 
 VECTORS = random_vectors(3000, 24)
 QUERIES = random_vectors(4, 24, seed=1)
@@ -76,6 +76,37 @@ def test_rows_that_are_not_finite_are_left_out_and_counted(similarity):
     assert len(nearest.rows(0)) == 2995
     assert not set(nearest.rows(0)) & {3, 5, 6, 700, 2999}
     assert np.isfinite(nearest.scores(0)).all()
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+@pytest.mark.parametrize("scale", [1e17, 1e20, 1e30, 3e37])
+@pytest.mark.parametrize("query_scale", [1, 1e30])
+def test_rows_whose_squares_are_too_large_for_float32_are_found_among_others(
+    similarity, scale, query_scale
+):
+    vectors = VECTORS[:200].copy()
+    vectors[::3] *= np.float32(scale)
+    queries = QUERIES * np.float32(query_scale)
+    nearest = searched(queries, vectors, similarity, most=200, block=64)
+    assert nearest.num_left_out == 0
+    for index, query in enumerate(queries):
+        scores, rows = brute_force(vectors, query, similarity), nearest.rows(index)
+        assert sorted(rows.tolist()) == list(range(200))
+        np.testing.assert_allclose(nearest.scores(index), scores[rows], 1e-4, 1e-5)
+        np.testing.assert_allclose(scores[rows], np.sort(scores)[::-1], 1e-4, 1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1, 1e20, 1e38])
+def test_lengths_and_directions_are_those_of_float64(scale):
+    vectors = np.concatenate([VECTORS[:50] * np.float32(scale), VECTORS[50:100]])
+    expected = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    np.testing.assert_allclose(lengths(vectors), expected, 1e-6)
+    found = unit(vectors)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, vectors / expected, 1e-5, 1e-7)
+    largest = np.full((1, 4), np.finfo(np.float32).max)
+    assert lengths(largest).item() == pytest.approx(2 * float(largest[0, 0]))
+    np.testing.assert_allclose(unit(largest), 0.5)
 
 
 def test_nothing_is_found_in_nothing():

@@ -71,6 +71,28 @@ def test_rows_come_in_the_order_that_they_are_asked_for(tmp_path, output_format)
     assert stored.rows([5], ["text"]).to_pylist() == [{"text": "text 5"}]
 
 
+@pytest.mark.parametrize(
+    ("numbers", "error", "message"),
+    [
+        (
+            [3, -1],
+            IndexError,
+            r"has no row -1 \(faiss pads with -1 what it did not find\): its 2,500",
+        ),
+        ([-2], IndexError, "has no row -2: its 2,500 rows are counted from 0"),
+        ([0, 2500], IndexError, "has no row 2500: its 2,500 rows are counted from 0"),
+        (np.uint64([2**63]), IndexError, "has no row 9223372036854775808: "),
+        ([1.5], TypeError, "are a list of integers, and not an array of the shape .* float64"),
+        ([[1, 2]], TypeError, r"are a list of integers, and not an array of the shape \(1, 2\)"),
+    ],
+    ids=str,
+)
+def test_rows_that_are_not_there_are_refused(tmp_path, numbers, error, message):
+    stored = open_vectors(str(write_vectors(tmp_path / "out", VECTORS)))
+    with pytest.raises(error, match=message):
+        stored.rows(numbers)
+
+
 def test_a_part_without_a_wanted_row_is_not_opened(tmp_path):
     folder = write_vectors(tmp_path / "out", VECTORS)
     (folder / "part-00000.parquet").unlink()
