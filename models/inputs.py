@@ -1,6 +1,6 @@
 """The forms in which tokenizers, preprocessors and classifiers accept texts."""
 
-from collections.abc import Sized
+from collections.abc import Mapping, Sized
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,11 @@ def as_texts(inputs: Any) -> tuple[list[str], bool]:
     """
     if isinstance(inputs, (str, bytes)):
         return [_as_text(inputs)], True
+    if isinstance(inputs, Mapping):
+        raise TypeError(
+            f"texts are strings, and not a {type(inputs).__name__}: a model takes features, such "
+            "as token_ids, once its preprocessor is None"
+        )
     if hasattr(inputs, "to_pylist"):
         inputs = inputs.to_pylist()
     array = np.asarray(inputs, dtype=object) if isinstance(inputs, (list, tuple)) else inputs
@@ -51,7 +56,7 @@ def _as_text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if not isinstance(value, str):
-        raise TypeError(f"a text must be a string, not {value!r}")
+        raise TypeError(f"a text must be a string, not {value!r:.80}")
     return value
 
 

@@ -171,21 +171,38 @@ class Classifier(Task):
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     def _batches(self, x: Any, y: Any, *settings: Any, **named: Any) -> Any:
-        """Returns batches as any task does, of classes that there are.
+        if y is not None:
+            self._check_targets(np.asarray(y))
+        return super()._batches(x, y, *settings, **named)
 
-        Raises:
-            ValueError: A class is none; JAX would learn something else of it, and say nothing.
+    def _check_targets(self, targets: np.ndarray) -> None:
+        """Raises `ValueError` if the loss cannot compare a row's targets with its scores.
+
+        Of a class that is none, and of several numbers for one score, Keras would learn something
+        else, and say nothing.
         """
-        if isinstance(self.loss, keras.losses.SparseCategoricalCrossentropy) and y is not None:
-            classes = np.asarray(y)
-            if classes.dtype.kind in "iuf" and classes.size:
-                wrong = classes[~((classes >= 0) & (classes < self.num_classes))]
-                if wrong.size and self.loss.ignore_class is None:
+        count = self.num_classes
+        if isinstance(self.loss, keras.losses.SparseCategoricalCrossentropy):
+            if targets.ndim > 1 and targets.shape[1:] != (1,):
+                raise ValueError(
+                    "a target is the index of a class, and these have the shape "
+                    f"{targets.shape}: give targets.argmax(axis=1), or make the classifier with "
+                    "activation='sigmoid' if a text may have several classes"
+                )
+            if targets.dtype.kind in "iuf" and targets.size and self.loss.ignore_class is None:
+                wrong = targets[~((targets >= 0) & (targets < count))]
+                if wrong.size:
                     raise ValueError(
-                        f"the classes are 0 to {self.num_classes - 1}, and one of the targets is "
+                        f"the classes are 0 to {count - 1}, and one of the targets is "
                         f"{wrong.item(0)!r}"
                     )
-        return super()._batches(x, y, *settings, **named)
+        elif isinstance(self.loss, keras.losses.BinaryCrossentropy | keras.losses.MeanSquaredError):
+            fits = targets.shape[1:] == (count,) or (count == 1 and targets.ndim < 2)
+            if targets.ndim and targets.dtype.kind in "biuf" and not fits:
+                raise ValueError(
+                    f"a row has {count} score{'s' * (count != 1)}, and the targets have the shape "
+                    f"{targets.shape}: make it ({len(targets)}, {count})"
+                )
 
     def predict(self, x: Any, batch_size: int | None = None, **kwargs: Any) -> np.ndarray:
         """Returns the score of each class, float `[rows, num_classes]`; `x` as in `fit`."""

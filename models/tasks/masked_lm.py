@@ -203,6 +203,11 @@ class MaskedLM(Task):
             weighted_metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
         super().compile(optimizer=optimizer, loss=loss, weighted_metrics=weighted_metrics, **kwargs)
 
+    @property
+    def makes_targets(self) -> bool:
+        """Whether its preprocessor makes the targets of texts: the tokens that it hides."""
+        return self.preprocessor is not None
+
     def predict(self, x: Any, batch_size: int | None = None, **kwargs: Any) -> np.ndarray:
         """Returns scores, float `[rows, places, vocabulary_size]`; `x` as in `fit`.
 

@@ -28,7 +28,16 @@ from models.presets.lookup import open_preset
 from models.presets.preset import Preset
 from models.serialization import check_not_quantized, deserialize_parts, policy_of
 from models.text_layer import Preprocessed
-from models.training.batches import are_batches, dataset_of, ready_batches, split_off
+from models.training.batches import are_batches, dataset_of, split_off
+from models.training.given import (
+    VALIDATION,
+    check_apart,
+    check_no_dropout,
+    check_no_iterator,
+    compared,
+    parts_of,
+    ready_batches,
+)
 
 
 class Task(FamilyMember, Preprocessed, keras.Model):
@@ -122,14 +131,18 @@ class Task(FamilyMember, Preprocessed, keras.Model):
             **kwargs: Arguments of `keras.Model.fit`.
 
         Raises:
-            ValueError: There are no rows, or not as many targets or weights as texts.
+            TypeError: What is given are neither texts nor batches.
+            ValueError: There are no rows, no targets, or not as many targets or weights as texts;
+                or the batches are none.
         """
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split_off(
                 (x, y, sample_weight), validation_split
             )
+        x = self._compared(x, y, "fit")
         if validation_data is not None:
-            texts, targets, weights = keras.utils.unpack_x_y_sample_weight(validation_data)
+            texts, targets, weights = parts_of(validation_data, VALIDATION)
+            texts = self._compared(texts, targets, VALIDATION)
             validation_data = self._batches(texts, targets, weights, batch_size)
         data = self._batches(x, y, sample_weight, batch_size, shuffle, token_dropout)
         with _unpooled():
@@ -145,6 +158,7 @@ class Task(FamilyMember, Preprocessed, keras.Model):
         **kwargs: Any,
     ) -> Any:
         """Evaluates as `keras.Model.evaluate` does; arguments as in `fit`."""
+        x = self._compared(x, y, "evaluate")
         return super().evaluate(self._batches(x, y, sample_weight, batch_size), **kwargs)
 
     def predict(self, x: Any, batch_size: int | None = None, **kwargs: Any) -> np.ndarray:
@@ -155,19 +169,44 @@ class Task(FamilyMember, Preprocessed, keras.Model):
         self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any
     ) -> Any:
         """Trains one step as `keras.Model.train_on_batch` does; `x` as in `fit`, not a dataset."""
+        x = self._compared(x, y, "train_on_batch")
         with _unpooled():
             return super().train_on_batch(*self._batch(x, y, sample_weight), **kwargs)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
         """Evaluates as `keras.Model.test_on_batch` does; `x` as in `fit`, not a dataset."""
+        x = self._compared(x, y, "test_on_batch")
         return super().test_on_batch(*self._batch(x, y, sample_weight), **kwargs)
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """Returns the outputs of each row; `x` as in `fit`, not a dataset."""
         return super().predict_on_batch(self._batch(x, None, None)[0])
 
+    @property
+    def makes_targets(self) -> bool:
+        """Whether its preprocessor makes the targets of texts."""
+        return False
+
+    def _compared(self, x: Any, y: Any, use: str) -> Any:
+        """Returns `x`, with targets if the loss compares the outputs with some; see `compared`.
+
+        Raises:
+            ValueError: There are none; or there is no loss to learn from, which JAX would not say.
+        """
+        check_no_iterator(x, use)
+        if self.loss is not None:
+            return compared(x, y, use, self.makes_targets)
+        own = (type(self).compute_loss, type(self).train_step)
+        if own != (keras.Model.compute_loss, keras.Model.train_step) or self.losses:
+            return x  # a loss of one's own, which may need no targets
+        if self.compiled and use in ("fit", "train_on_batch"):
+            raise ValueError(f"{use} needs a loss: give one to compile, as in compile(loss='mse')")
+        return x
+
     def _batch(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         """Returns the model's inputs, and what belongs to them."""
+        if are_batches(x):
+            raise TypeError("one batch is given as texts; fit, evaluate and predict take a dataset")
         if self.preprocessor is None:
             return x, y, sample_weight
         return keras.utils.unpack_x_y_sample_weight(self._preprocess(x, y, sample_weight))
@@ -188,7 +227,10 @@ class Task(FamilyMember, Preprocessed, keras.Model):
     ) -> Any:
         """Returns batches; see `dataset_of`."""
         if are_batches(x):
+            check_apart(y, sample_weight, token_dropout)
             return ready_batches(x, self.preprocessor and self._preprocess)
+        if self.preprocessor is None:
+            check_no_dropout(token_dropout)
         targets = [target for target in (y, sample_weight) if target is not None]
         return dataset_of(x, targets, self.preprocessor, batch_size, shuffle, token_dropout)
 

@@ -65,44 +65,6 @@ class Batches(keras.utils.PyDataset):
         return map(self.make, self._rows)
 
 
-class PreprocessedBatches(keras.utils.PyDataset):
-    """The batches of another, of whose texts a preprocessor makes a model's inputs.
-
-    Args:
-        batches: Batches of texts, of texts and targets, or with weights; those whose inputs are a
-            dict stay as they are.
-        preprocessor: Turns texts, and what belongs to them, into what the model takes.
-    """
-
-    def __init__(
-        self, batches: keras.utils.PyDataset, preprocessor: Callable[[Any, Any, Any], Any]
-    ) -> None:
-        super().__init__(batches.workers, batches.use_multiprocessing, batches.max_queue_size)
-        self._batches = batches
-        self._preprocessor = preprocessor
-
-    @property
-    def num_batches(self) -> int | None:
-        """Batches in an epoch; `None` if there is no end."""
-        return self._batches.num_batches
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __getitem__(self, index: int) -> Any:
-        batch = self._batches[index]
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-        return batch if isinstance(x, dict) else self._preprocessor(x, y, sample_weight)
-
-    def on_epoch_begin(self) -> None:
-        """Tells the batches that an epoch begins."""
-        self._batches.on_epoch_begin()
-
-    def on_epoch_end(self) -> None:
-        """Tells the batches that an epoch has ended."""
-        self._batches.on_epoch_end()
-
-
 def dataset_of(
     x: Any,
     targets: Sequence[Any],
@@ -114,11 +76,11 @@ def dataset_of(
     """Returns batches of a classifier's inputs; those of texts are padded to their longest row.
 
     Args:
-        x: Texts, a tuple of first and second texts, batches in a `tf.data.Dataset` or a
-            `keras.utils.PyDataset`, or, without a preprocessor, the backbone's inputs.
-        targets: Arrays `[rows, …]`, such as classes and weights; ignored if `x` is a dataset.
+        x: Texts, a tuple of first and second texts, or, without a preprocessor, the backbone's
+            inputs.
+        targets: Arrays `[rows, …]`, such as classes and weights.
         preprocessor: Turns texts into the backbone's inputs.
-        batch_size: Rows per batch; 32 if `None`, ignored if `x` is a dataset.
+        batch_size: Rows per batch; 32 if `None`.
         shuffle: Whether rows come in a different order in every epoch.
         token_dropout: Share of the tokens that are hidden behind the mask token; texts only.
 
@@ -128,8 +90,6 @@ def dataset_of(
     Raises:
         ValueError: There are no rows, or not as many targets as texts.
     """
-    if (ready := ready_batches(x, preprocessor)) is not None:
-        return ready
     batch_size = BATCH_SIZE if batch_size is None else check_size("batch_size", batch_size)
     arrays = [np.asarray(target) for target in targets]
     random = random_generator()
@@ -138,24 +98,6 @@ def dataset_of(
     tokens, _ = preprocessor.encode(*as_segments(x)[0])
     check_targets(arrays, len(tokens))
     return token_batches(tokens, arrays, preprocessor, batch_size, random, shuffle, token_dropout)
-
-
-def ready_batches(x: Any, preprocessor: Callable[..., Any] | None) -> Any:
-    """Returns what was given as batches, with their texts made into inputs; `None` if it was not.
-
-    Args:
-        x: A `tf.data.Dataset`, a `keras.utils.PyDataset`, or anything else.
-        preprocessor: Makes inputs of texts; leaves them as they are if `None`.
-    """
-    if isinstance(x, keras.utils.PyDataset):
-        if preprocessor is None or isinstance(x, Batches):
-            return x
-        return PreprocessedBatches(x, preprocessor)
-    if not is_dataset(x):
-        return None
-    spec = x.element_spec
-    is_ready = isinstance(spec[0] if isinstance(spec, tuple) else spec, dict)
-    return x if is_ready or preprocessor is None else x.map(preprocessor).prefetch(1)
 
 
 def are_batches(x: Any) -> bool:
@@ -189,10 +131,7 @@ def feature_batches(
         ValueError: There are no rows, or not as many targets.
     """
     if not isinstance(x, Mapping):
-        raise TypeError(
-            "without a preprocessor a model takes its inputs, a dict of token_ids, padding_mask "
-            f"and so on, and not a {type(x).__name__}"
-        )
+        raise not_features(x)
     features = {name: keras.ops.convert_to_numpy(values) for name, values in x.items()}
     check_targets(targets, len(next(iter(features.values()))))
     num_rows = len(next(iter(features.values())))
@@ -208,6 +147,14 @@ def feature_batches(
         return (chosen, *(target[rows] for target in targets)) if targets else chosen
 
     return backends.fed(Batches(-(-num_rows // batch_size), order, make))
+
+
+def not_features(x: Any) -> TypeError:
+    """Returns the error for what are no inputs of a model without a preprocessor."""
+    return TypeError(
+        "without a preprocessor a model takes its inputs, a dict of token_ids, padding_mask "
+        f"and so on, and not a {type(x).__name__}"
+    )
 
 
 def random_generator() -> np.random.Generator:
