@@ -20,7 +20,7 @@ from models.presets.fields import BACKBONE_FIELDS
 from models.presets.keras_hub_preset import BACKBONE_WEIGHTS, CONFIG, METADATA, classes
 from models.presets.lookup import open_preset
 from models.presets.preset import Preset
-from models.serialization import check_not_quantized, policy_of
+from models.serialization import Exported, check_not_quantized, policy_of
 from models.training.lora import LowRank
 
 # Several times the largest model of these families, and 16 GB: when no weights are loaded, nothing
@@ -28,7 +28,7 @@ from models.training.lora import LowRank
 _MAX_PARAMETERS = 4_000_000_000
 
 
-class Backbone(LowRank, FamilyMember, keras.Model):
+class Backbone(LowRank, FamilyMember, Exported, keras.Model):
     """A transformer encoder from token ids to a vector for each token.
 
     Takes a dict of `token_ids`, `padding_mask` and, if there are segments, `segment_ids`, each

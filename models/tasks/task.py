@@ -26,7 +26,7 @@ from models.presets.keras_hub_preset import (
 )
 from models.presets.lookup import open_preset
 from models.presets.preset import Preset
-from models.serialization import check_not_quantized, deserialize_parts, policy_of
+from models.serialization import Exported, check_not_quantized, deserialize_parts, policy_of
 from models.text_layer import Preprocessed
 from models.training.batches import are_batches, dataset_of, split_off
 from models.training.given import (
@@ -40,7 +40,7 @@ from models.training.given import (
 )
 
 
-class Task(FamilyMember, Preprocessed, keras.Model):
+class Task(FamilyMember, Preprocessed, Exported, keras.Model):
     """A backbone with a head for one task; already compiled.
 
     If the task has a preprocessor, `fit`, `evaluate` and `predict` take raw strings, or pairs as a

@@ -10,6 +10,7 @@ import tensorflow as tf
 import models
 from models import Backbone, Classifier, TextClassifier, TextEmbedder, UserError, backends
 from models.families.record import FAMILIES as RECORDS
+from tests.models.family_cases import case
 
 TEXTS = ["the good film", "the bad play", "a great film and an awful one, playing it", "good"]
 CLASSES = np.array([1, 0, 1, 1])
@@ -196,3 +197,31 @@ def test_it_is_exported_to_a_saved_model(family, classifier, tmp_path, part):
     expected = model(features)
     for found, wanted in zip(keras.tree.flatten(served), keras.tree.flatten(expected), strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("part", ["Backbone", "Classifier", "MaskedLM", "TextEmbedder"])
+def test_what_it_is_not_exported_to_is_said(monkeypatch, part, tmp_path):
+    bert = case("bert")
+    classifier = bert.classifier(LABELS)
+    backbone = classifier.backbone
+    made = {"Backbone": backbone, "Classifier": classifier}
+    model = made.get(part) or bert.ours(part)(backbone)
+    file = tmp_path / "model"
+    for unknown, problem in (
+        ("torch", "format='torch'; choose 'tf_saved_model', 'litert', 'onnx' or 'openvino'"),
+        ("ONNX", "format='ONNX'; choose"),
+        ("onxx", "did you mean 'onnx'[?] choose"),
+        (None, "format=None; choose"),
+    ):
+        with pytest.raises(UserError, match=problem):
+            model.export(file, format=unknown)
+    monkeypatch.setattr("models.backends.name", lambda: "jax")
+    with pytest.raises(UserError, match="set KERAS_BACKEND=tensorflow before Keras is imported"):
+        model.export(file)
+    monkeypatch.setattr("models.backends.name", lambda: "tensorflow")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="pip install onnx tf2onnx, or leave format out"):
+        model.export(file, format="onnx")
+    with pytest.raises(UserError, match="pip install openvino, or leave format out"):
+        model.export(file, format="openvino")
+    assert not file.exists()
