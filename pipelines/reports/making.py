@@ -97,19 +97,13 @@ def training_page(record: Mapping[str, Any], place: str) -> str:
     """Returns the page about a preset that finetune made.
 
     Args:
-        record: What its `training.json` holds, perhaps with the texts of its mistakes.
+        record: What its `training.json` holds, as finetune or `read_training` gives it, perhaps
+            with the texts of its mistakes.
         place: Where the preset is, as a user writes it.
-
-    Raises:
-        UserError: The record is not one that finetune writes.
     """
-    from pipelines.reports.trained.record import not_a_record
     from pipelines.reports.trained.sections import trained_page
 
-    try:
-        return trained_page(record, place).to_html()
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-        raise not_a_record(place) from None
+    return trained_page(record, place).to_html()
 
 
 def result_page(output: str) -> str:

@@ -8,6 +8,7 @@ from models.errors import UserError
 from models.hubs import store
 from models.presets.registry import BUNDLED, bundled_presets
 from pipelines.reporting.shown import visible
+from pipelines.reports.trained.fields import is_training
 from transforms.writing.folder import open_folder, storage_errors
 
 RECORD = "training.json"
@@ -20,7 +21,7 @@ _HUBS = ("hf://", "kaggle://")
 
 
 def read_training(place: str) -> dict[str, Any] | None:
-    """Returns what `training.json` of a preset holds; `None` if there is none.
+    """Returns what `training.json` of a preset holds, checked; `None` if there is none.
 
     Args:
         place: The preset's folder, local or in a bucket, its URI, or the name of a bundled one.
@@ -38,17 +39,13 @@ def read_training(place: str) -> dict[str, Any] | None:
         record = json.loads(content, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
         record = None
-    if not isinstance(record, dict):
-        raise not_a_record(place)
-    return record
-
-
-def not_a_record(place: str) -> UserError:
-    """Returns the error for a `training.json` that is not what finetune writes."""
-    return UserError(
-        f"{RECORD} of {visible(place)} is not what python -m pipelines.finetune writes: it was "
-        "damaged, or made by another program"
-    )
+    if not is_training(record):
+        raise UserError(
+            f"{RECORD} of {visible(place)} is not what python -m pipelines.finetune writes: it was "
+            "damaged, or made by another program"
+        )
+    found: dict[str, Any] = record
+    return found
 
 
 def _content(place: str) -> bytes | None:

@@ -122,8 +122,6 @@ def _course(record: Mapping[str, Any]) -> Section:
         ][:_EPOCHS],
     )
     ran = len(next(iter(history.values())))
-    if not 1 <= kept <= ran:
-        raise ValueError(f"epoch {kept} of {ran} cannot have been kept")
     for name in sorted(names, key=lambda each: each != "loss") if ran > 1 else ():
         rows = [
             {"epoch": epoch, "value": float(value), "rows": kind}
