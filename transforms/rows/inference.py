@@ -19,14 +19,13 @@ from transforms.counters import Counters, sum_counters
 from transforms.infer import Classify, Embed, PredictorHandler
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS
 from transforms.rows.kinds import (
-    TEXTS,
     UNIT_BATCHES,
     BatchesOfRows,
     Kind,
     RejectedRow,
     SingleRows,
     check_new_names,
-    kind_for,
+    kind_or_other,
     python_values,
     shown,
 )
@@ -37,7 +36,7 @@ from transforms.rows.texts import (
     row_of,
     text_problem,
 )
-from transforms.rows.types import text_column_of
+from transforms.rows.types import element_problem, text_column_of
 from transforms.schemas import NUM_TOKENS, TRUNCATED
 from transforms.tokenize import Tokenize
 from transforms.unit_batch import UnitBatch, count_done, count_rejected
@@ -84,12 +83,14 @@ class _Held:
         kind: Its kind.
         first: The index of its first row in the batch.
         stop: That after its last.
+        is_wrong: Whether none of its rows can be read, and nothing is left of it.
     """
 
     value: WindowedValue
     kind: Kind
     first: int
     stop: int
+    is_wrong: bool
 
 
 @dataclass
@@ -118,6 +119,13 @@ class _Gathered:
         """Whether the next element belongs in another batch."""
         return self.num_rows >= BATCH_ROWS or self.size >= BATCH_BYTES
 
+    def add_wrong(self, num_rows: int, problem: str) -> None:
+        """Adds rows that cannot be read, for the same reason."""
+        for _ in range(num_rows):
+            self.errors[self.num_rows] = ("read", problem)
+            for texts in self.texts:
+                texts.append(None)
+
 
 def infer_rows(
     model: TextModel, gives_rejected: bool, windows: WindowFn | None = None
@@ -144,6 +152,7 @@ class _InferRows(beam.DoFn):
         self._gives_rejected = gives_rejected
         self._tokenizer = model.tokenize.batches
         self._results = model.infer.results
+        self._names = [column.name for column in model.added.values()]
         self._truncated = Metrics.counter("textbeam", "rows_truncated")
         self._waiting: tuple[_Gathered, UnitBatch, Pending | None] | None = None
 
@@ -162,13 +171,19 @@ class _InferRows(beam.DoFn):
     def _gather(self, value: WindowedValue) -> Iterable[_Given]:
         """Takes an element in; returns what can be given out, if that is anything."""
         element, gathered = value.value, self._gathered
-        kind = kind_for(element, self._model.name)
+        kind = kind_or_other(element)
         first = gathered.num_rows
-        if isinstance(kind, SingleRows):
+        columns, names = self._model.text_columns, self._names
+        problem = element_problem(element, kind, columns, names, self._gives_rejected)
+        if problem is not None:
+            gathered.add_wrong(
+                1 if isinstance(kind, SingleRows) else len(kind.rows(element)), problem
+            )
+        elif isinstance(kind, SingleRows):
             self._gather_row(element, kind, gathered)
         else:
             self._gather_batch(kind.rows(element), gathered)
-        gathered.held.append(_Held(value, kind, first, gathered.num_rows))
+        gathered.held.append(_Held(value, kind, first, gathered.num_rows, problem is not None))
         return self._advance() if gathered.is_full else ()
 
     def finish_bundle(self) -> Iterator[_Given]:
@@ -189,11 +204,6 @@ class _InferRows(beam.DoFn):
 
     def _gather_row(self, element: Any, kind: SingleRows, gathered: _Gathered) -> None:
         columns = self._model.text_columns
-        if kind is TEXTS and len(columns) > 1:
-            raise UserError(
-                f"{self._model.name}: pairs are rows with two columns, and an element is a str: "
-                "make them dict or beam.Row"
-            )
         if type(element) is str and element.isascii():  # the quick way for what is most usual
             gathered.texts[0].append(element)
             gathered.size += len(element)
@@ -206,9 +216,9 @@ class _InferRows(beam.DoFn):
             problem = problem or wrong
             texts.append(None if wrong else text)
             gathered.size += 0 if wrong else len(text)
-        names = [column.name for column in self._model.added.values()]
-        if self._gives_rejected and not problem and not fields.keys().isdisjoint(names):
-            problem = f"{next(name for name in names if name in fields)!r} is in the row already"
+        if self._gives_rejected and not problem and not fields.keys().isdisjoint(self._names):
+            name = next(name for name in self._names if name in fields)
+            problem = f"{name!r} is in the row already"
         if problem:
             gathered.errors[gathered.num_rows - 1] = ("read", problem)
 
@@ -282,8 +292,7 @@ class _InferRows(beam.DoFn):
             errors[row["position"]] = (row["stage"], row["error"])
         if errors and not self._gives_rejected:
             self._raise(gathered)
-        rows = batch.rows
-        names = [column.name for column in self._model.added.values()]
+        rows, names = batch.rows, self._names
         columns = [
             rows.column(name) if rows.num_rows else pa.array([], column.type)
             for name, column in self._model.added.items()
@@ -327,7 +336,8 @@ class _InferRows(beam.DoFn):
         assert isinstance(kind, BatchesOfRows)
         fields = list(self._model.added.values())
         rows = kind.rows(element)
-        check_new_names([added.name for added in fields], rows.schema.names)
+        if not held.is_wrong:
+            check_new_names(self._names, rows.schema.names)
         wrong = {
             row - held.first: errors[row]
             for row in (range(held.first, held.stop) if errors else ())
@@ -340,6 +350,8 @@ class _InferRows(beam.DoFn):
             for row, (stage, error) in wrong.items():
                 rejected = RejectedRow(row_of(rows, row), stage, error)
                 yield TaggedOutput(REJECTED, held.value.with_value(rejected))
+        if held.is_wrong:
+            return
         if wrong:
             kept = np.ones(len(rows), bool)
             kept[list(wrong)] = False

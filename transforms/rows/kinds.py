@@ -79,6 +79,8 @@ DATACLASSES = SingleRows(
     _row,
 )
 RECORD_BATCHES = BatchesOfRows(lambda rows: rows, lambda rows, changed: changed)
+OTHERS = SingleRows(lambda element, name: {}, _row)
+"""What is none of the kinds, and can only be rejected."""
 UNIT_BATCHES = BatchesOfRows(lambda batch: batch.rows, UnitBatch.with_rows)
 
 Kind = SingleRows | BatchesOfRows
@@ -105,6 +107,11 @@ def kind_of(element_type: Any) -> Kind | None:
     if issubclass(element_type, tuple) and hasattr(element_type, "_fields"):
         return NAMED_TUPLES
     return DATACLASSES if dataclasses.is_dataclass(element_type) else None
+
+
+def kind_or_other(element: Any) -> Kind:
+    """Returns the kind of an element; `OTHERS` if it is not of any."""
+    return _cached_kind(type(element)) or OTHERS
 
 
 def kind_for(element: Any, taker: str) -> Kind:

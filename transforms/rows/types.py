@@ -11,7 +11,18 @@ from apache_beam.typehints import arrow_type_compatibility, schemas
 from apache_beam.typehints.row_type import RowTypeConstraint
 
 from models.errors import UserError
-from transforms.rows.kinds import DICTS, TEXTS, BatchesOfRows, check_new_names, kind_of, row_fields
+from transforms.rows.kinds import (
+    CHOICES,
+    DICTS,
+    OTHERS,
+    RECORD_BATCHES,
+    TEXTS,
+    BatchesOfRows,
+    Kind,
+    check_new_names,
+    kind_of,
+    row_fields,
+)
 
 _PYTHON: dict[pa.DataType, Any] = {
     pa.string(): str,
@@ -183,3 +194,29 @@ def text_column_of(batch: pa.RecordBatch, name: str, taker: str) -> pa.Array:
     if pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
         return column.cast(pa.string())
     raise UserError(f"{taker}: the column {name!r} is {column.type}, and texts are strings")
+
+
+def element_problem(
+    element: Any, kind: Kind, text_columns: Sequence[str], added: Sequence[str], looks_in: bool
+) -> str | None:
+    """Returns why an element is no row, or why all rows of a record batch are none; else None.
+
+    Args:
+        element: The element.
+        kind: Its kind.
+        text_columns: Names of the columns with the texts.
+        added: Names of the columns of the results.
+        looks_in: Whether to look at the columns of record batches too.
+    """
+    if kind is OTHERS:
+        return f"an element of the type {type(element).__name__} is none of {CHOICES}"
+    if kind is TEXTS and len(text_columns) > 1:
+        return "pairs are rows with two columns, and an element is a str: make it a dict"
+    if kind is RECORD_BATCHES and looks_in:
+        try:
+            for column in text_columns:
+                text_column_of(element, column, "a row")
+            check_new_names(added, element.schema.names)
+        except UserError as error:
+            return str(error)
+    return None

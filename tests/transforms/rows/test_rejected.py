@@ -7,7 +7,7 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from tests.transforms.rows.running import PRESET, Kept, run
-from transforms import ClassifyText, RejectedRow
+from transforms import ClassifyText, EmbedText, RejectedRow
 from transforms.rows.texts import text_problem
 from transforms.unit_batch import UnitBatch
 
@@ -46,6 +46,66 @@ def test_without_a_way_for_it_a_wrong_row_ends_the_pipeline(kind):
     said = str(found.value)
     assert f"ClassifyText rejects a row (read: {error}): {{'id': 1" in said
     assert "ClassifyText(…).with_exception_handling()" in said
+
+
+NO_ROWS = {"int": 5, "bytes": b"fine", "list": ["fine"], "tuple": ("a", "b"), "set": {"fine"}}
+TRANSFORMS = pytest.mark.parametrize("transform", [ClassifyText, EmbedText])
+
+
+@TRANSFORMS
+def test_elements_of_no_kind_are_rejected_beside_rows_of_any(transform):
+    wrong = list(NO_ROWS.values())
+    rows = [wrong[0], {"text": "fine"}, *wrong[1:], "fine"]
+    good, bad = both(rows, transform(PRESET).with_exception_handling())
+    assert len(good) == 2
+    assert sorted(bad, key=lambda each: repr(each.row)) == [
+        RejectedRow(
+            row,
+            "read",
+            f"an element of the type {type(row).__name__} is none of str, dict, beam.Row, "
+            "NamedTuple, dataclass, pyarrow.RecordBatch, and what ReadCorpus gives",
+        )
+        for row in sorted(wrong, key=repr)
+    ]
+
+
+@TRANSFORMS
+@pytest.mark.parametrize("kind", NO_ROWS)
+def test_an_element_of_no_kind_ends_the_pipeline_with_the_way_out(transform, kind):
+    with pytest.raises(Exception, match="rows, rejected = ") as found:
+        run(["fine", NO_ROWS[kind]], transform(PRESET))
+    said = f"{transform.__name__} rejects a row (read: an element of the type {kind} is none of "
+    assert said in str(found.value)
+
+
+def test_a_single_text_among_pairs_is_rejected_alone():
+    rows = [{"a": "fine", "b": "day"}, "fine"]
+    good, bad = both(rows, ClassifyText(PRESET, "a", "b").with_exception_handling())
+    assert len(good) == 1
+    problem = "pairs are rows with two columns, and an element is a str: make it a dict"
+    assert bad == [RejectedRow("fine", "read", problem)]
+    with pytest.raises(Exception, match=problem):
+        run(rows, ClassifyText(PRESET, "a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ({"body": ["a", "b"]}, "a record batch has no column 'text', but body"),
+        ({"text": [1, 2]}, "the column 'text' is int64, and texts are strings"),
+        ({"text": ["a", "b"], "label": [1, 2]}, "the rows have 'label' already"),
+    ],
+)
+def test_a_record_batch_of_other_columns_is_rejected_row_by_row(columns, problem):
+    wrong = pa.RecordBatch.from_pydict(columns)
+    right = pa.RecordBatch.from_pydict({"text": ["fine"]})
+    (good,), bad = both([wrong, right], ClassifyText(PRESET).with_exception_handling())
+    assert good.column("text").to_pylist() == ["fine"]
+    assert sorted(map(repr, (each.row for each in bad))) == sorted(map(repr, wrong.to_pylist()))
+    assert {each.stage for each in bad} == {"read"}
+    assert all(problem in each.error for each in bad)
+    with pytest.raises(Exception, match=problem):
+        run([wrong], ClassifyText(PRESET))
 
 
 def test_a_row_with_a_column_of_a_results_name_is_rejected_alone():
