@@ -191,15 +191,8 @@ def train(
     # weights.
     judging = _batches(classifier, *validation, _balance(class_weights, validation[1]), recipe)
     random = random_generator()
-    learning = _batches(
-        classifier,
-        texts,
-        targets,
-        None if class_weights is None else class_weights[targets],
-        recipe,
-        random,
-        token_dropout,
-    )
+    weights = None if class_weights is None else class_weights[targets]
+    learning = _batches(classifier, texts, targets, weights, recipe, random, token_dropout)
     best = BestEpoch(metric, is_loss=metric == "val_loss", patience=recipe.patience)
     state = TrainingState(resumable.path, resumable.key, random, best) if resumable else None
     if state and on_resume and (state.epoch or state.is_of_another):
@@ -209,23 +202,16 @@ def train(
         classifier.set_weights(best.weights)
         return Training(state.history, best.epoch, state.epoch)
 
+    first = state.epoch if state else 0
     steps_an_epoch = -(-len(targets) // recipe.batch_size)
     steps = recipe.epochs * steps_an_epoch
     limit = []
     if seconds is not None:
         left = seconds - (state.seconds if state else 0)
         rate = _seconds_a_step(classifier, learning, judging, steps_an_epoch)
-        done = (state.epoch if state else 0) * steps_an_epoch
-        steps = max(1, min(steps, done + int(left / rate)))
+        steps = max(1, min(steps, first * steps_an_epoch + int(left / rate)))
         limit.append(TimeLimit(left))
-    optimizer = keras.optimizers.AdamW(
-        WarmupThenDecay(recipe.learning_rate, steps),
-        weight_decay=WEIGHT_DECAY,
-        global_clipnorm=CLIP_NORM,
-        use_ema=True,
-        ema_momentum=1 - 1 / min(EMA_STEPS, max(2, steps // 10)),
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer = _optimizer(recipe.learning_rate, steps)
     classifier.compile(optimizer=optimizer, weighted_metrics=weighted_metrics)
     # The order matters: the average is swapped in before an epoch is evaluated, and the weights
     # being trained are swapped back after it.
@@ -233,7 +219,7 @@ def train(
         learning,
         validation_data=judging,
         epochs=min(recipe.epochs, -(-steps // steps_an_epoch)),
-        initial_epoch=state.epoch if state else 0,
+        initial_epoch=first,
         callbacks=[
             EpochSeconds(),
             keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
@@ -249,10 +235,23 @@ def train(
     return Training(
         {name: earlier.get(name, []) + values for name, values in history.items()},
         best.epoch,
-        state.epoch if state else 0,
+        first,
         any(callback.is_over for callback in limit) or steps < recipe.epochs * steps_an_epoch,
         state.problem if state else None,
     )
+
+
+def _optimizer(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
+    """Returns what trains for a number of steps, with a moving average of the weights."""
+    optimizer = keras.optimizers.AdamW(
+        WarmupThenDecay(learning_rate, steps),
+        weight_decay=WEIGHT_DECAY,
+        global_clipnorm=CLIP_NORM,
+        use_ema=True,
+        ema_momentum=1 - 1 / min(EMA_STEPS, max(2, steps // 10)),
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
 
 
 # Steps that are timed and then undone.
