@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.quantization import Ranges
 from transforms.counters import Counters, sum_counters
 from transforms.errors import WriteError
 from transforms.quantizing.stored import load_ranges
@@ -82,23 +83,15 @@ def _publish(
     if now is not None and last_run(now) == plan.run_id:
         return finish_publishing(folder, plan.run_id) or now
     _check_untouched(folder, plan, now)
-    run = load_run_plan(folder, plan.run_id)
-    if run is None:
-        raise WriteError(f"the plan of run {plan.run_id} is gone: was the folder cleaned?")
-    ranges = load_ranges(folder, plan.run_id) if schemas.has_ranges else None
-    if schemas.has_ranges and ranges is None:
-        raise WriteError(f"the ranges of run {plan.run_id} are gone: was the folder cleaned?")
+    run, ranges = _load_run(folder, plan.run_id, schemas)
     if records is None:
         records = _complete_records(folder, run)
     parts = [part for record in records for part in record.parts]
     _check_parts(folder, plan, parts)
+    if plan.if_exists == "overwrite" and now:
+        _check_kept(plan, parts)
 
     earlier = now if plan.if_exists in ("append", "update") else None
-    if plan.if_exists == "overwrite" and now and parts and all(part.rejected for part in parts):
-        raise WriteError(
-            f"every row was rejected ({_first_reason(parts)}): the earlier result in "
-            f"{plan.folder} is kept"
-        )
     rewritten: dict[str, Part | None] = {}
     if earlier is not None and run.replaced:
         described = schemas.with_ranges(ranges)
@@ -130,6 +123,13 @@ def _publish(
             old: None if part is None else final[part.path] for old, part in rewritten.items()
         }
         manifest = append_manifest(earlier, manifest, renamed)
+    return _put_in_place(folder, plan, manifest, named)
+
+
+def _put_in_place(
+    folder: OutputFolder, plan: OutputPlan, manifest: dict[str, Any], named: Mapping[str, Part]
+) -> dict[str, Any]:
+    """Makes parts and their manifest the result, unless another run has the folder by now."""
     places = {name: part.path for name, part in named.items()}
     begin_publishing(folder, plan.run_id, manifest, places)
     if not has_lock(folder, plan.lock):
@@ -140,6 +140,28 @@ def _publish(
     finished = finish_publishing(folder, plan.run_id)
     assert finished is not None
     return finished
+
+
+def _load_run(
+    folder: OutputFolder, run_id: str, schemas: OutputSchemas
+) -> tuple[RunPlan, Ranges | None]:
+    """Returns the plan of a run, and the ranges of its vectors if they have any."""
+    run = load_run_plan(folder, run_id)
+    if run is None:
+        raise WriteError(f"the plan of run {run_id} is gone: was the folder cleaned?")
+    ranges = load_ranges(folder, run_id) if schemas.has_ranges else None
+    if schemas.has_ranges and ranges is None:
+        raise WriteError(f"the ranges of run {run_id} are gone: was the folder cleaned?")
+    return run, ranges
+
+
+def _check_kept(plan: OutputPlan, parts: Sequence[Part]) -> None:
+    """Raises `WriteError` if nothing but rejected rows would replace a result."""
+    if parts and all(part.rejected for part in parts):
+        raise WriteError(
+            f"every row was rejected ({_first_reason(parts)}): the earlier result in "
+            f"{plan.folder} is kept"
+        )
 
 
 def _check_untouched(folder: OutputFolder, plan: OutputPlan, now: Mapping[str, Any] | None) -> None:
