@@ -53,26 +53,10 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         UserError: Something does not exist, or does not fit together.
     """
     args, beam_flags = parser.parse(argv)
-    if not args.preset:
-        raise UserError(
-            "--preset is required: a folder with a model, or a URI such as "
-            "hf://sentence-transformers/all-MiniLM-L6-v2 (python -m pipelines.presets list names "
-            "others)"
-        )
-    options.check_plan_flags(args)
-    if args.input and not args.output and not args.plan:
-        raise UserError("--output is required with --input: the folder to write to")
-    if args.limit and args.if_exists == "update":
-        raise UserError("--limit is for a trial, and --if_exists=update for all of the input")
+    options.check_job_flags(args)
     args.output = args.output or DEFAULT_OUTPUT
     summary = SummaryFile(args.summary_json) if args.summary_json is not None else None
-    options.choose_backend(args)
-    if args.precision == "int8" and backends.name() != "tensorflow":
-        raise UserError(
-            f"--precision=int8 is for TensorFlow, and the backend is {backends.name()}: choose "
-            "bfloat16, float32 or fast"
-        )
-
+    _choose_backend(args)
     check_report(args.report, _ends_early(args, beam_flags))
     if args.plan:
         from pipelines.planning.command import plan_job
@@ -83,29 +67,11 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
 
     # Imported here, so that --help and a mistyped flag are answered at once.
     from pipelines.dataflow.asking import asks
-    from pipelines.dataflow.checks import DATAFLOW, check_submission
-    from pipelines.running import (
-        check_detach,
-        check_store_flags,
-        check_template,
-        is_local,
-        runner_of,
-    )
+    from pipelines.running import checked_runner, is_local
     from transforms.reading.corpus import find_files
     from transforms.writing.output import reserve_output
 
-    runner = runner_of(beam_flags)
-    if args.detach:
-        check_detach(runner)
-    check_template(runner, beam_flags)
-    check_store_flags(beam_flags, [*(args.input or []), args.output])
-    if runner == DATAFLOW:
-        beam_flags = check_submission(args, beam_flags)
-    elif args.accelerator:
-        raise UserError(
-            f"--accelerator is for --runner={DATAFLOW}; other runners use the GPUs that their "
-            "machines have"
-        )
+    runner, beam_flags = checked_runner(args, beam_flags)
     asked = ask(args, make_job)
     files = find_files(args.input or [str(SAMPLE)])
     if summary:
@@ -122,6 +88,16 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
         ask_job=asks(beam_flags),
     )
     return _run(asked, files, reservation, beam_flags)
+
+
+def _choose_backend(args: "argparse.Namespace") -> None:
+    """Makes Keras use the backend that is asked for, which must have the precision."""
+    options.choose_backend(args)
+    if args.precision == "int8" and backends.name() != "tensorflow":
+        raise UserError(
+            f"--precision=int8 is for TensorFlow, and the backend is {backends.name()}: choose "
+            "bfloat16, float32 or fast"
+        )
 
 
 def _ends_early(args: "argparse.Namespace", beam_flags: Sequence[str]) -> str | None:

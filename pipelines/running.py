@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from models.errors import RunError, UserError
 from models.inference import runtime
 from pipelines import portable
-from pipelines.dataflow.checks import DATAFLOW
+from pipelines.dataflow.checks import DATAFLOW, check_submission
 from pipelines.failures import root_cause
 from pipelines.flags.options import value_of
 from pipelines.reporting.console import progress_bar
 
 if TYPE_CHECKING:
+    import argparse
+
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -67,6 +69,31 @@ def runner_of(beam_flags: Sequence[str]) -> str:
         if name.lower() in (known.lower(), known.removesuffix("Runner").lower()):
             return known
     return name
+
+
+def checked_runner(args: "argparse.Namespace", beam_flags: list[str]) -> tuple[str, list[str]]:
+    """Returns the runner that is asked for, and the flags that Beam gets for it.
+
+    Args:
+        args: The flags of the command.
+        beam_flags: The flags that are left for Beam.
+
+    Raises:
+        UserError: The runner cannot do what is asked for, or lacks something.
+    """
+    runner = runner_of(beam_flags)
+    if args.detach:
+        check_detach(runner)
+    check_template(runner, beam_flags)
+    check_store_flags(beam_flags, [*(args.input or []), args.output])
+    if runner == DATAFLOW:
+        return runner, check_submission(args, beam_flags)
+    if args.accelerator:
+        raise UserError(
+            f"--accelerator is for --runner={DATAFLOW}; other runners use the GPUs that their "
+            "machines have"
+        )
+    return runner, beam_flags
 
 
 def is_local(runner: str) -> bool:

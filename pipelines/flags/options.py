@@ -300,11 +300,21 @@ def add_plan_flags(parser: Parser) -> None:
     )
 
 
-def check_plan_flags(args: argparse.Namespace) -> None:
-    """Raises `UserError` for flags of a plan that is not asked for."""
+def check_job_flags(args: argparse.Namespace) -> None:
+    """Raises `UserError` for flags of a job that are missing, or that do not go together."""
+    if not args.preset:
+        raise UserError(
+            "--preset is required: a folder with a model, or a URI such as "
+            "hf://sentence-transformers/all-MiniLM-L6-v2 (python -m pipelines.presets list names "
+            "others)"
+        )
     for flag in ("deadline", "price"):
         if getattr(args, flag) is not None and not args.plan:
             raise UserError(f"--{flag} is for --plan, which says what a run would take")
+    if args.input and not args.output and not args.plan:
+        raise UserError("--output is required with --input: the folder to write to")
+    if args.limit and args.if_exists == "update":
+        raise UserError("--limit is for a trial, and --if_exists=update for all of the input")
 
 
 def add_backend_flag(group: argparse._ArgumentGroup) -> None:
