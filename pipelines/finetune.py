@@ -8,26 +8,20 @@ with simpler models, and writes a preset for `python -m pipelines.classify --pre
 
 import argparse
 import contextlib
-import hashlib
 import importlib.util
-import json
 import os
-import platform
 import shlex
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
-from importlib import metadata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models import backends
 from models.errors import RunError, UserError
 from models.presets.keras_hub import write_json
 from models.training.recipe import Recipe, choose_recipe, patience_of
-from pipelines import __version__
 from pipelines.finetuning.flags import make_parser
 from pipelines.finetuning.labels import OneLabel, OneNumber, class_weights
 from pipelines.finetuning.model import (
@@ -46,6 +40,7 @@ from pipelines.finetuning.new_preset import (
     unfinished_folder,
 )
 from pipelines.finetuning.page import check_page, report_training
+from pipelines.finetuning.record import training_key, training_record
 from pipelines.flags import options
 from pipelines.reporting.console import print_error, report, run_command, run_process, telling
 from pipelines.reporting.messages import say, say_outcome, shows_outcome
@@ -54,43 +49,12 @@ from pipelines.reporting.shown import printable, visible
 if TYPE_CHECKING:
     import keras
 
+    from models.presets.preset import Preset
     from models.tasks.classifier import Classifier
     from models.training.train import Training
     from pipelines.finetuning.data_report import DataReport
     from pipelines.finetuning.figures import Figures
     from pipelines.finetuning.labelled import TrainingData
-
-# Arguments that shape the preset, for its record.
-_RECORDED = (
-    "input",
-    "validation",
-    "input_format",
-    "encoding",
-    "delimiter",
-    "quote",
-    "text_column",
-    "text_pair_column",
-    "label_column",
-    "label_separator",
-    "label_names",
-    "task",
-    "freeze_layers",
-    "lora_rank",
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "minutes",
-    "class_weights",
-    "token_dropout",
-    "seed",
-    "weights_dtype",
-)
-
-# What the rows and their labels already say, however their files are named.
-_TOLD_BY_ROWS = (
-    *("input", "validation", "input_format", "encoding", "delimiter", "quote"),
-    *("text_column", "text_pair_column"),
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -118,64 +82,84 @@ def _finetune(argv: Sequence[str]) -> int:
         runtime.start(streams=False)
         import keras
 
-        from pipelines.finetuning.model_card import write_model_card
-        from pipelines.finetuning.report import print_figures
-
         keras.utils.set_random_seed(args.seed)
         activation = data.kind.activation([*data.train.labels, *data.validation.labels])
-        if preset:
-            is_number = isinstance(data.kind, OneNumber)
-            classifier, is_new = from_preset(
-                preset, labels, length, activation, is_number=is_number
-            )
-        else:
-            texts = [text for segment in data.train.segments for text in segment]
-            classifier, is_new = from_scratch(shape, labels, length, texts, activation), True
-        if args.lora_rank:
-            classifier.backbone.enable_lora(args.lora_rank)
-        if args.freeze_layers:
-            classifier.backbone.freeze_layers(args.freeze_layers)
+        classifier, is_new = _classifier(args, preset, shape, length, data, labels, activation)
         found = _look(classifier, data, weights is not None)
         # The classes take the order of the classifier, which may be that of its preset.
         order = [labels.index(label) for label in classifier.labels]
         data = replace(data, labels=[data.labels[index] for index in order])
         weights = None if weights is None else weights[order]
         recipe = _recipe(args, classifier, len(data.train))
-        key = _key(args, data, length, recipe, preset.digest if preset else shape)
+        key = training_key(args, data, length, recipe, preset.digest if preset else shape)
         training, seconds = _train(
             classifier, data, weights, recipe, args, activation, is_new, folder / TRAINING, key
         )
         figures = _measure(classifier, data, weights is not None)
-        record = {
-            "textbeam": __version__,
-            "python": platform.python_version(),
-            "keras": keras.__version__,
-            "backend": backends.name(),
-            "start": preset.name if preset else shape,
-            "arguments": {name: value for name, value in vars(args).items() if name in _RECORDED},
-            "sequence_length": length,
-            "kind": data.kind.name,
-            "labels": classifier.labels,
-            "activation": activation,
-            "recipe": asdict(recipe),
-            "data": found.record,
-            "history": training.history,
-            "best_epoch": training.best_epoch + 1,
-            "figures": figures.record(),
-            "warnings": [*found.warnings, *figures.warnings],
-            "seconds": round(seconds, 1),
-        }
-        new = folder / NEW
-        with output_errors(output):
-            try:
-                classifier.save_to_preset(new, args.weights_dtype)
-            except ValueError as error:
-                raise RunError(f"the model cannot be saved: {error}") from None
-            write_json(new, "training.json", record)
-            write_model_card(new, output.name, record, found.facts)
-            written = put_in_place(new, output, args.if_exists)
-            (folder / TRAINING).unlink(missing_ok=True)
+        start = preset.name if preset else shape
+        record = training_record(
+            *(args, start, length, data, found, classifier, activation, recipe),
+            *(training, seconds, figures),
+        )
+        written = _write(args, folder, output, classifier, record, found.facts)
     place = args.output if written == output else str(written)
+    _tell_written(place, training, figures, record)
+    return 0 if report_training(args.report, record, figures, place) else 1
+
+
+def _classifier(
+    args: argparse.Namespace,
+    preset: "Preset | None",
+    shape: Any,
+    length: int,
+    data: "TrainingData",
+    labels: list[str],
+    activation: str | None,
+) -> tuple["Classifier", bool]:
+    """Returns the classifier to train, and whether its head is new."""
+    if preset:
+        is_number = isinstance(data.kind, OneNumber)
+        classifier, is_new = from_preset(preset, labels, length, activation, is_number=is_number)
+    else:
+        texts = [text for segment in data.train.segments for text in segment]
+        classifier, is_new = from_scratch(shape, labels, length, texts, activation), True
+    if args.lora_rank:
+        classifier.backbone.enable_lora(args.lora_rank)
+    if args.freeze_layers:
+        classifier.backbone.freeze_layers(args.freeze_layers)
+    return classifier, is_new
+
+
+def _write(
+    args: argparse.Namespace,
+    folder: Path,
+    output: Path,
+    classifier: "Classifier",
+    record: Mapping[str, Any],
+    facts: Sequence[tuple[str, str]],
+) -> Path:
+    """Writes the preset beside its output folder, and puts it there; returns where it is."""
+    from pipelines.finetuning.model_card import write_model_card
+
+    new = folder / NEW
+    with output_errors(output):
+        try:
+            classifier.save_to_preset(new, args.weights_dtype)
+        except ValueError as error:
+            raise RunError(f"the model cannot be saved: {error}") from None
+        write_json(new, "training.json", record)
+        write_model_card(new, output.name, record, facts)
+        written = put_in_place(new, output, args.if_exists)
+        (folder / TRAINING).unlink(missing_ok=True)
+    return written
+
+
+def _tell_written(
+    place: str, training: "Training", figures: "Figures", record: Mapping[str, Any]
+) -> None:
+    """Prints how well the preset does, and how to use it; where nobody looks, a line."""
+    from pipelines.finetuning.report import print_figures
+
     ended = ", when time ran out" if training.is_out_of_time else ""
     kept = f"kept epoch {training.best_epoch + 1} of {len(training.history['loss'])}{ended}"
     with report():
@@ -189,7 +173,6 @@ def _finetune(argv: Sequence[str]) -> int:
         else:
             facts = {"output": place, "figures": record["figures"]}
             say("INFO", f"{kept}, and wrote {place}", **facts)
-    return 0 if report_training(args.report, record, figures, place) else 1
 
 
 def _check_tensorboard(folder: str | None) -> None:
@@ -351,22 +334,6 @@ def _tensorboard(folder: str | None) -> list["keras.callbacks.Callback"]:
     import keras
 
     return [keras.callbacks.TensorBoard(folder, write_graph=False)]
-
-
-def _key(
-    args: argparse.Namespace, data: "TrainingData", length: int, recipe: Recipe, start: Any
-) -> str:
-    """Returns a digest of all that shapes a training, which must be the same to resume it."""
-    rows = hashlib.sha256()
-    for part in (data.train, data.validation):
-        for row in zip(*part.segments, part.labels, strict=True):
-            rows.update(json.dumps(row).encode())
-    settings = {name: getattr(args, name) for name in _RECORDED if name not in _TOLD_BY_ROWS}
-    settings |= {"length": length, "recipe": asdict(recipe), "labels": data.labels}
-    backend = backends.name()
-    versions = [__version__, metadata.version("keras"), backend, metadata.version(backend)]
-    content = json.dumps([settings, start, versions, rows.hexdigest()], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _measure(classifier: "Classifier", data: "TrainingData", is_weighted: bool) -> "Figures":

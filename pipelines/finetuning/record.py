@@ -1,0 +1,125 @@
+"""What a preset keeps of its training, and by what a stopped training is known again."""
+
+import argparse
+import hashlib
+import json
+import platform
+from dataclasses import asdict
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from models import backends
+from models.training.recipe import Recipe
+from pipelines import __version__
+
+if TYPE_CHECKING:
+    from models.tasks.classifier import Classifier
+    from models.training.train import Training
+    from pipelines.finetuning.data_report import DataReport
+    from pipelines.finetuning.figures import Figures
+    from pipelines.finetuning.labelled import TrainingData
+
+# Arguments that shape the preset, for its record.
+_RECORDED = (
+    "input",
+    "validation",
+    "input_format",
+    "encoding",
+    "delimiter",
+    "quote",
+    "text_column",
+    "text_pair_column",
+    "label_column",
+    "label_separator",
+    "label_names",
+    "task",
+    "freeze_layers",
+    "lora_rank",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "minutes",
+    "class_weights",
+    "token_dropout",
+    "seed",
+    "weights_dtype",
+)
+
+# What the rows and their labels already say, however their files are named.
+_TOLD_BY_ROWS = (
+    *("input", "validation", "input_format", "encoding", "delimiter", "quote"),
+    *("text_column", "text_pair_column"),
+)
+
+
+def training_record(
+    args: argparse.Namespace,
+    start: Any,
+    length: int,
+    data: "TrainingData",
+    found: "DataReport",
+    classifier: "Classifier",
+    activation: str | None,
+    recipe: Recipe,
+    training: "Training",
+    seconds: float,
+    figures: "Figures",
+) -> dict[str, Any]:
+    """Returns what `training.json` holds.
+
+    Args:
+        args: The flags.
+        start: The name of the preset that it began from, or the shape of a new model.
+        length: Tokens that the model reads of a text.
+        data: The rows and their labels.
+        found: What was found in them.
+        classifier: What was trained.
+        activation: Of its scores; `None` if they are logits.
+        recipe: The settings of the training.
+        training: How it went.
+        seconds: How long it took.
+        figures: What the validation rows say.
+    """
+    return {
+        "textbeam": __version__,
+        "python": platform.python_version(),
+        "keras": metadata.version("keras"),
+        "backend": backends.name(),
+        "start": start,
+        "arguments": {name: value for name, value in vars(args).items() if name in _RECORDED},
+        "sequence_length": length,
+        "kind": data.kind.name,
+        "labels": classifier.labels,
+        "activation": activation,
+        "recipe": asdict(recipe),
+        "data": found.record,
+        "history": training.history,
+        "best_epoch": training.best_epoch + 1,
+        "figures": figures.record(),
+        "warnings": [*found.warnings, *figures.warnings],
+        "seconds": round(seconds, 1),
+    }
+
+
+def training_key(
+    args: argparse.Namespace, data: "TrainingData", length: int, recipe: Recipe, start: Any
+) -> str:
+    """Returns a digest of all that shapes a training, which must be the same to resume it.
+
+    Args:
+        args: The flags.
+        data: The rows and their labels.
+        length: Tokens that the model reads of a text.
+        recipe: The settings of the training.
+        start: The digest of the preset that it begins from, or the shape of a new model.
+    """
+    rows = hashlib.sha256()
+    for part in (data.train, data.validation):
+        for row in zip(*part.segments, part.labels, strict=True):
+            rows.update(json.dumps(row).encode())
+    settings = {name: getattr(args, name) for name in _RECORDED if name not in _TOLD_BY_ROWS}
+    settings |= {"length": length, "recipe": asdict(recipe), "labels": data.labels}
+    backend = backends.name()
+    versions = [__version__, metadata.version("keras"), backend, metadata.version(backend)]
+    content = json.dumps([settings, start, versions, rows.hexdigest()], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
