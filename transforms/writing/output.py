@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from transforms.errors import OutputError
-from transforms.files import CorpusFile, is_remote, secret_in
+from transforms.files import CorpusFile, is_remote
 from transforms.job_record import AskJob, forget_job, take_folder
 from transforms.quantizing.stored import begin_ranges, load_ranges
 from transforms.reading.units import Unit
@@ -37,7 +37,7 @@ from transforms.writing.recovery import (
     recover,
     share_done,
 )
-from transforms.writing.request import Request, check_columns, check_inputs_survive
+from transforms.writing.request import Request, check_columns, check_inputs_survive, check_name
 from transforms.writing.run_plan import IfExists, RunPlan, load_run_plan, new_run_id, run_folder
 from transforms.writing.schemas import written_schema
 
@@ -341,14 +341,7 @@ def reserve_output(
         OutputError: The folder holds results, cannot be written to, is in use by another run, or
             holds results to which these rows cannot be added.
     """
-    if not output.strip():
-        raise OutputError("--output is empty: give a folder")
-    if problem := secret_in(output):
-        raise OutputError(f"--output={problem}")
-    try:
-        output.encode()
-    except UnicodeEncodeError:
-        raise OutputError(f"--output={os.fsencode(output)!r} is not UTF-8: rename it") from None
+    check_name(output)
     folder = open_folder(output)
     paths = frozenset(absolute(file.path) for file in files)
     asked = Request(

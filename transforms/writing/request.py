@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from transforms.errors import OutputError
-from transforms.files import is_remote
+from transforms.files import is_remote, secret_in
 from transforms.writing.folder import OutputFolder
 from transforms.writing.manifest import FORMAT_VERSION, MANIFEST, describe_columns
 from transforms.writing.parts import result_files
@@ -18,6 +18,22 @@ from transforms.writing.schemas import written_schema
 
 # Settings whose names say nothing to a user.
 _TITLES = {"adds": "the new columns"}
+
+
+def check_name(output: str) -> None:
+    """Raises `OutputError` if a folder's name is empty, holds a secret, or is not UTF-8.
+
+    Args:
+        output: The folder, as the user wrote it.
+    """
+    if not output.strip():
+        raise OutputError("--output is empty: give a folder")
+    if problem := secret_in(output):
+        raise OutputError(f"--output={problem}")
+    try:
+        output.encode()
+    except UnicodeEncodeError:
+        raise OutputError(f"--output={os.fsencode(output)!r} is not UTF-8: rename it") from None
 
 
 @dataclass(frozen=True)
