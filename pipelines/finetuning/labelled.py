@@ -157,6 +157,16 @@ def read_training_data(
     if task is None and isinstance(kind, OneLabel):
         _check_classes(labels, len(train), label_column)
     _check(kind, train, labels, +dropped, text_column)
+    _check_held(kind, held, labels, label_column)
+    return TrainingData(
+        kind, train, held, labels, +dropped, contradictions, is_held_out=not validation
+    )
+
+
+def _check_held(
+    kind: LabelKind, held: LabelledTexts, labels: Sequence[str], label_column: str
+) -> None:
+    """Raises `UserError` if nothing can be judged by the validation rows."""
     if not len(held):
         raise UserError(
             f"there is no row to validate on: no label of {label_column!r} has two rows, one to "
@@ -165,9 +175,6 @@ def read_training_data(
         )
     if unknown := sorted(set(kind.names(held.labels)) - set(labels)):
         raise UserError(f"label {unknown[0]!r} is in the validation data but not in the input")
-    return TrainingData(
-        kind, train, held, labels, +dropped, contradictions, is_held_out=not validation
-    )
 
 
 def _check(
