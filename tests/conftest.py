@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.storage_proxy import StorageProxy
 
@@ -18,6 +19,9 @@ from tests.storage_proxy import StorageProxy
 _CACHE = Path(__file__).parents[1] / ".pytest_cache" / "jax"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+settings.register_profile("textbeam", deadline=None)  # the machine may be busy
+settings.load_profile("textbeam")
 
 FOUNDATIONS = ["apache-beam", "keras", "jax", "tensorflow", "tensorflow-text", "numpy", "pyarrow"]
 REFERENCES = [

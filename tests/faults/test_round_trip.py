@@ -95,7 +95,7 @@ def found_in(output: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("unit_bytes", [50, 10_000])
 @pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
 def test_what_comes_back_is_what_went_in(name, unit_bytes, output_format):
-    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=8, suppress_health_check=list(HealthCheck))
     @given(first=ROWS[name].filter(bool), second=ROWS[name].filter(bool), again=st.booleans())
     def check(first, second, again):
         with tempfile.TemporaryDirectory() as place:

@@ -78,26 +78,26 @@ def ids(texts) -> list[list[int]]:
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(batch=hostile.batches)
 def test_any_text_gets_the_ids_of_tokenizers(batch):
     expected = REFERENCE.encode_batch(batch)
     assert ids(batch) == [encoding.ids for encoding in expected]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=hostile.texts)
 def test_any_text_gets_the_ids_of_the_algorithm_of_gpt_2(text):
     assert ids([text]) == [gpt2(text)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(text=hostile.texts)
 def test_ids_spell_the_text_again(text):
     assert TOKENIZER.detokenize(TOKENIZER(text)) == text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(batch=st.lists(st.text("a '\uffff\ufffe\U0010ffff", max_size=8), max_size=4))
 def test_what_is_no_character_has_ids_as_well(batch):
     assert ids(batch) == [encoding.ids for encoding in REFERENCE.encode_batch(batch)]

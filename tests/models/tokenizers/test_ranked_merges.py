@@ -83,7 +83,7 @@ def test_tiktoken_would_indeed_merge_another_pair():
     assert tokenizer("abc").numpy().tolist() == [ids["a"], ids["bc"]]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(merges=merges(), batch=st.lists(st.text("abc", max_size=12), max_size=6))
 @example(merges=SAME["a letter with itself"], batch=["a" * length for length in range(99, 110)])
 @example(merges=SAME["each of those before it"], batch=["abcababc" * 30, "cab" * 50])
@@ -95,7 +95,7 @@ def test_any_merges_give_the_ids_of_tokenizers(merges, batch):
     assert rows(tokenizer.encode(batch)) == expected
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(corpus=st.lists(st.text("ab \u00e9'1", min_size=1, max_size=40), min_size=1, max_size=8))
 def test_trained_vocabularies_are_for_tiktoken(corpus):
     trainer = ByteLevelBPETokenizer()

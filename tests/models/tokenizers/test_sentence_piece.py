@@ -80,7 +80,7 @@ def assert_equal_or_tied(found, expected, reference):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(batch=hostile.batches)
 def test_any_text_gets_the_ids_of_sentencepiece(kind, batch):
     assert_equal_or_tied(ids(batch, kind), expected_ids(batch, kind), REFERENCES[kind])
@@ -96,7 +96,7 @@ def test_texts_of_hardly_anything_get_the_ids_of_sentencepiece(text):
 
 # Not "as is": sentencepiece keeps white space at the beginning, tensorflow-text's does not.
 @pytest.mark.parametrize("kind", ["unigram", "pairs", "bytes"])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=hostile.texts)
 def test_ids_spell_what_sentencepiece_spells(kind, text):
     tokenizer, reference = TOKENIZERS[kind], REFERENCES[kind]

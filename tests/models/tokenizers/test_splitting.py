@@ -29,7 +29,7 @@ def parts_of_the_library(text) -> list[str]:
     return [text[start:end] for _, (start, end) in LIBRARY.pre_tokenize_str(text)]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(batch=st.lists(st.one_of(close_calls, hostile.texts), max_size=4))
 def test_any_text_is_split_as_by_tokenizers(batch):
     assert parts_of(batch) == [parts_of_the_library(text) for text in batch]
@@ -43,7 +43,7 @@ def test_every_character_is_of_the_kind_that_tokenizers_takes_it_for(around):
     assert found == [parts_of_the_library(text) for text in texts]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(batch=st.lists(close_calls.map(lambda t: t.encode("ascii", "ignore").decode()), max_size=4))
 def test_ascii_is_split_as_gpt_2_splits_it(batch):
     assert parts_of(batch) == [PARTS.findall(text) for text in batch]

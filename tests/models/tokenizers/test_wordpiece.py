@@ -108,14 +108,14 @@ long_texts = st.lists(
 
 
 @both_cases
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(batch=st.lists(texts, max_size=6))
 def test_any_text_gets_the_ids_of_the_reference(lowercase, batch):
     assert_equal_to_reference(batch, lowercase)
 
 
 @both_cases
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(batch=st.lists(long_texts, max_size=4))
 def test_long_words_anywhere_get_the_ids_of_the_reference(lowercase, batch):
     assert_equal_to_reference(batch, lowercase)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.training import evaluation
@@ -16,7 +16,6 @@ def shares(generator, rows, columns):
     return numbers / numbers.sum(axis=1, keepdims=True)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 40))
 def test_figures_of_one_label_are_those_of_scikit_learn(seed, rows):
     generator = np.random.default_rng(seed)
@@ -80,7 +79,6 @@ def test_of_very_many_labels_the_largest_are_in_the_matrix_and_any_among_the_con
     assert len(every["confused"]) == evaluation.CONFUSED_PAIRS
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 40))
 def test_figures_of_several_labels_are_those_of_scikit_learn(seed, rows):
     generator = np.random.default_rng(seed)
@@ -95,7 +93,6 @@ def test_figures_of_several_labels_are_those_of_scikit_learn(seed, rows):
     assert found["exact"] == pytest.approx(exact, abs=1e-5)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(3, 40))
 def test_figures_of_numbers_are_those_of_scikit_learn(seed, rows):
     generator = np.random.default_rng(seed)
@@ -140,7 +137,6 @@ def test_residuals_that_are_all_alike_have_one_bin(residual):
     assert found == {"edges": [residual, residual], "rows": [3]}
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-1e30, 1e30), min_size=1, max_size=30))
 def test_every_residual_is_in_a_bin(numbers):
     found = evaluation.evaluate_numbers(np.array(numbers), np.zeros(len(numbers)))["residuals"]

@@ -55,7 +55,7 @@ def test_what_is_no_whole_frame_is_no_error(tmp_path, content):
     assert len(frames(str(path))) <= 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     pieces=st.lists(
         st.lists(st.sampled_from([b"a", b"bc", b"\n", b"\xc3\xa4", b"\r\n"])).map(b"".join),

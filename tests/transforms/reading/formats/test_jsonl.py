@@ -239,7 +239,7 @@ def test_an_unplanned_key_is_told_with_what_to_do(tmp_path):
     assert "--columns" in error
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     texts=st.lists(st.text(alphabet="aä\n\0😀"), min_size=1),
     unit_bytes=st.integers(1, 40),

@@ -107,7 +107,7 @@ CONTENT = st.lists(st.sampled_from([b"a", b"bcd", b"\n", b"\r\n", b"\n\n", b"\xc
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(content=CONTENT, unit_bytes=st.integers(1, 12), has_mark=st.booleans())
 def test_units_together_are_the_lines_of_the_file(tmp_path_factory, content, unit_bytes, has_mark):
     path = tmp_path_factory.getbasetemp() / "property.txt"
@@ -128,7 +128,7 @@ def test_units_together_are_the_lines_of_the_file(tmp_path_factory, content, uni
     ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     content=CONTENT,
     start=st.integers(0, 20),

@@ -196,7 +196,7 @@ _BACK = {
 def test_whatever_the_value_its_text_is_that_very_value(tmp_path, name, output_format):
     type_, values = _BACK[name]
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(st.lists(st.none() | values, min_size=1))
     def check(rows):
         if name == "float16":
@@ -238,7 +238,7 @@ _STRINGS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_STRINGS)
 def test_whatever_the_text_it_comes_back(rows):
     table = pa.table(

@@ -35,7 +35,7 @@ def assert_same(whole: Found, split: Found) -> None:
     assert split.rejected == whole.rejected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(rows=SOUND, unit_bytes=st.integers(1, 60), ending=st.sampled_from(["\n", "\r\n"]))
 def test_units_of_sound_csv_are_the_rows_of_the_whole(tmp_path_factory, rows, unit_bytes, ending):
     path = tmp_path_factory.getbasetemp() / "sound.csv"
@@ -45,7 +45,7 @@ def test_units_of_sound_csv_are_the_rows_of_the_whole(tmp_path_factory, rows, un
     )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(body=ANY, unit_bytes=st.integers(1, 40), quote=st.sampled_from(['"', "'", ""]))
 def test_units_of_any_csv_are_the_rows_of_the_whole(tmp_path_factory, body, unit_bytes, quote):
     path = tmp_path_factory.getbasetemp() / "any.csv"
@@ -54,7 +54,7 @@ def test_units_of_any_csv_are_the_rows_of_the_whole(tmp_path_factory, body, unit
     assert_same(*whole_and_split(path, content, unit_bytes, dialect=dialect))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     body=ANY,
     unit_bytes=st.integers(1, 40),
@@ -68,7 +68,7 @@ def test_units_of_other_encodings_are_the_rows_of_the_whole(
     assert_same(*whole_and_split(path, content, unit_bytes, dialect=Dialect(encoding, ",", '"')))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(body=ANY, range_bytes=st.integers(1, 30), block_bytes=st.integers(1, 40))
 def test_boundaries_do_not_depend_on_the_blocks(tmp_path_factory, body, range_bytes, block_bytes):
     path = tmp_path_factory.getbasetemp() / "blocks.csv"
@@ -86,7 +86,7 @@ def test_boundaries_do_not_depend_on_the_blocks(tmp_path_factory, body, range_by
 @pytest.mark.parametrize(
     ("limit", "value"), [("FIELD_CHARACTERS", 40), ("RECORD_CHARACTERS", 50), ("MOST_FIELDS", 12)]
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     body=st.lists(
         st.sampled_from(

@@ -124,7 +124,7 @@ def test_a_field_of_ten_megabytes_is_a_row(tmp_path):
     assert read(tmp_path / "a.csv", as_csv(["text", "n"], [text, "1"])).texts == [text]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     rows=st.lists(st.tuples(*[st.text(alphabet='a",\n\r\0ä\u2028')] * 2).filter(any), min_size=1)
 )
