@@ -12,9 +12,10 @@ class LocalFile:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path).resolve()
-        # What is there by another name, such as standard error, is not ours to replace.
+        # What is there by another name, such as standard error, is not ours to replace; nor can a
+        # pipe be opened by the name that its link leads to.
         is_stream = os.path.abspath(path).startswith(("/dev/", "/proc/"))
+        self._path = Path(path) if is_stream else Path(path).resolve()
         self._is_file = not is_stream and (self._path.is_file() or not self._path.exists())
 
     def read(self, size: int) -> bytes | None:
