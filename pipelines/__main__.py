@@ -8,10 +8,10 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
+from models.backends import version_of
 from models.errors import UserError, nearest, quoted
 from pipelines import __version__
 from pipelines.flags.options import SCRIPT
@@ -109,10 +109,8 @@ def _started() -> str:
 def _version() -> str:
     others = [f"Python {platform.python_version()}"]
     for package in _VERSIONED:
-        try:
-            others.append(f"{package} {metadata.version(package)}")
-        except metadata.PackageNotFoundError:
-            continue
+        if (found := version_of(package)) is not None:
+            others.append(f"{package} {found}")
     return f"{SCRIPT} {__version__} ({', '.join(others)})"
 
 

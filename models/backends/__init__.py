@@ -4,11 +4,13 @@ The models are written in `keras.ops`. A backend that the predictor runs on has 
 as Keras names it, with what `Backend` lists.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from models.backends import importing
@@ -61,6 +63,21 @@ class Backend(Protocol):
             results: float32 `[rows, width]`.
             rows: int64 `[chosen]`: which rows, one at least.
         """
+
+
+def version_of(package: str) -> str | None:
+    """Returns the version of a package, or of the one in its place that is for processors alone.
+
+    Args:
+        package: Its name, such as `tensorflow`, in whose place there may be `tensorflow-cpu`.
+
+    Returns:
+        The version; `None` if neither is installed.
+    """
+    for each in (package, f"{package}-cpu"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            return metadata.version(each)
+    return None
 
 
 def name() -> str:

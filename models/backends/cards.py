@@ -3,10 +3,11 @@
 import importlib.util
 import os
 import tempfile
-from importlib import metadata
 from pathlib import Path
 
 from filelock import FileLock
+
+from models import backends
 
 _DEVICES = Path("/dev")
 
@@ -45,7 +46,7 @@ def missing(backend: str, card: Path, driver: Path = _DRIVER) -> str:
     title = {"tensorflow": "TensorFlow", "jax": "JAX"}[backend]
     said = f"{title} computes on the processor, though {card} is a GPU: "
     if not any(map(_is_installed, libraries)):
-        pip = f"pip install '{package}=={metadata.version(backend)}'"
+        pip = f"pip install '{package}=={backends.version_of(backend)}'"
         said += f"the libraries of CUDA are missing, which {pip} installs"
     elif not driver.is_file():
         said += "its driver is not loaded; nvidia-smi says why"

@@ -120,6 +120,6 @@ def training_key(
     settings = {name: getattr(args, name) for name in _RECORDED if name not in _TOLD_BY_ROWS}
     settings |= {"length": length, "recipe": asdict(recipe), "labels": data.labels}
     backend = backends.name()
-    versions = [__version__, metadata.version("keras"), backend, metadata.version(backend)]
+    versions = [__version__, *map(backends.version_of, ("keras", backend)), backend]
     content = json.dumps([settings, start, versions, rows.hexdigest()], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -133,6 +134,19 @@ def test_two_threads_may_import_at_once(name):
         pytest.skip(f"needs {name}")
     done = run_python(IN_TWO_THREADS, KERAS_BACKEND=name)
     assert sorted(done.stdout.split()) == ["BertBackbone", "tensorflow"], done.stderr
+
+
+def test_a_package_for_processors_alone_is_taken_for_the_other(monkeypatch):
+    there = {"tensorflow-cpu": "2.21.0", "jax": "0.10.2"}
+
+    def version(package):
+        if package not in there:
+            raise metadata.PackageNotFoundError(package)
+        return there[package]
+
+    monkeypatch.setattr("models.backends.metadata.version", version)
+    found = [backends.version_of(package) for package in ("tensorflow", "jax", "keras")]
+    assert found == ["2.21.0", "0.10.2", None]
 
 
 @needs_jax
