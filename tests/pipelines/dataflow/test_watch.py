@@ -179,10 +179,11 @@ def test_of_a_job_that_failed_the_share_that_is_done_is_kept(
     monkeypatch.setattr(units, "_LEAST_BYTES", 10)
     process = read._ReadUnit.process
 
-    def fail_at_the_second(self, unit):
+    def fail_at_the_second(self, element):
+        unit, _ = element
         if "b.txt" in unit.files[0].path:
             raise MemoryError
-        yield from process(self, unit)
+        yield from process(self, element)
 
     from transforms.writing.folder import open_folder
 
