@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipelines.reporting.console import findings, progress_bar, report_console
+from pipelines.reporting.json_lines import sound
 from pipelines.reporting.shown import counted, printable, visible
 from pipelines.reporting.waits import waiting
 from pipelines.searching.queries import AskedQueries
@@ -56,12 +57,12 @@ def _as_json(
         rows = rows_as_json(stored.rows(nearest.rows(index).tolist()))
         scores = nearest.scores(index).tolist()
         results = [{"score": s, "row": row} for s, row in zip(scores, rows, strict=True)]
-        found.append({"query": query, "results": results})
+        found.append({"query": sound(query), "results": results})
     return {
         "vectors": stored.num_rows,
         "without_vector": nearest.num_left_out,
-        "preset": asked.preset.name,
-        "prefix": asked.prefix,
+        "preset": sound(asked.preset.name),
+        "prefix": asked.prefix and sound(asked.prefix),
         "similarity": asked.similarity,
         "queries": found,
     }

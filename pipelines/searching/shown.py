@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pyarrow as pa
 
+from pipelines.reporting.json_lines import unobeyed
 from pipelines.reporting.shown import printable
 from transforms.writing.formats.json_forms import json_values
 
@@ -54,4 +55,4 @@ def rows_as_json(table: pa.Table) -> list[dict[str, Any]]:
 
 def print_json(found: Mapping[str, Any]) -> None:
     """Prints one JSON object."""
-    print(orjson.dumps(found, None, orjson.OPT_SERIALIZE_NUMPY).decode())
+    print(unobeyed(orjson.dumps(found, None, orjson.OPT_SERIALIZE_NUMPY).decode()))

@@ -5,7 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from pipelines.reporting.json_lines import json_line
+from pipelines.reporting.json_lines import json_line, shown_json, sound, unobeyed
 
 # What Python makes of bytes of a file's name that are no text.
 UNDECODABLE = b"caf\xe9\xff.txt".decode("utf-8", "surrogateescape")
@@ -49,3 +49,18 @@ def test_what_json_has_comes_back(content):
 )
 def test_what_json_lacks_is_spelled_or_null(content, expected):
     assert read(content) == expected
+
+
+def test_a_terminal_obeys_nothing_of_what_is_shown():
+    content = {"a": "caf\u00e9 \U0001f600\x1b[31m \x7f\x9b \u202e\u2028", "b": UNDECODABLE}
+    shown = shown_json(content)
+    assert shown.replace("\n", "").isprintable()
+    assert "caf\u00e9 \U0001f600" in shown
+    assert json.loads(shown) == {**content, "b": SPELLED}
+    raw = orjson.dumps(content["a"]).decode()
+    assert unobeyed(raw).isprintable()
+    assert json.loads(unobeyed(raw)) == content["a"]
+
+
+def test_half_characters_are_spelled_for_other_writers_too():
+    assert orjson.loads(orjson.dumps(sound(UNDECODABLE))) == SPELLED
