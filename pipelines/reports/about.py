@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.reporting.shown import in_bytes
+from pipelines.reporting.shown import counted, in_bytes
 from pipelines.reports import charts
 from pipelines.reports.blocks import (
     Block,
@@ -28,6 +28,7 @@ from pipelines.reports.blocks import (
 )
 from pipelines.reports.result import Result
 from pipelines.reports.sampling import Sample
+from transforms.reading.dialect import UNKNOWN, Dialect
 
 _REASONS = 15
 _BUSY_INTERVALS = 3
@@ -129,7 +130,7 @@ def _rejected(result: Result) -> Section:
         Chart(
             "Rejected rows by reason",
             charts.bars(reasons, title="rows"),
-            f"The most common of {len(reasons)} is “{top}”, with {reasons[top]:,} rows.",
+            f"The most common reason is “{top}”, with {counted(reasons[top], 'row')}.",
             Table(
                 "Rejected rows by reason", ["reason", "rows"], [[*each] for each in reasons.items()]
             ),
@@ -195,20 +196,20 @@ def _inputs(result: Result) -> Section:
     for name, new_name in result.manifest.get("renamed", {}).items():
         facts[f"column {name}"] = f"is called {new_name}, since a column of that name was added"
     for name, count in result.manifest.get("filled", {}).items():
-        facts[f"column {name}"] = f"missing in {count:,} files, and filled with null"
+        facts[f"column {name}"] = f"missing in {counted(count, 'file')}, and filled with null"
     return Section(
         "Inputs",
         [
             Table("Input files", ["file", "rows", "size", "read as"], shown),
             *([Facts(facts)] if facts else []),
         ],
-        f"{len(inputs):,} {'file' if len(inputs) == 1 else 'files'}, {size}{more}.",
+        f"{counted(len(inputs), 'file')}, {size}{more}.",
     )
 
 
 def _dialect(entry: Mapping[str, Any]) -> str:
-    dialect = entry.get("dialect", {})
-    return ", ".join(f"{name} {value!r}" for name, value in dialect.items() if value) or "as usual"
+    dialect = Dialect(**entry.get("dialect", {}))
+    return "as usual" if dialect == UNKNOWN or dialect.is_usual else str(dialect)
 
 
 def _model(result: Result) -> Section:

@@ -89,7 +89,7 @@ def sections(result: Result) -> list[Section]:
         Section("At a glance", glance),
         _map_section(result, looked),
         _duplicates_section(looked, is_first, pairs),
-        *_neighbours_section(looked),
+        *_neighbours_section(looked, is_first),
         *_norms_section(result, looked),
         *lengths_section(result),
         _use_section(result),
@@ -213,9 +213,8 @@ def _duplicates_section(looked: _Looked, is_first: np.ndarray, pairs: Pairs) -> 
     return Section("Near duplicates", [shown], said)
 
 
-def _neighbours_section(looked: _Looked) -> list[Section]:
+def _neighbours_section(looked: _Looked, is_first: np.ndarray) -> list[Section]:
     """Returns the section about the neighbours of some rows, if rows have any."""
-    is_first = _first_of_each(looked.texts)
     vectors = looked.vectors[is_first]
     if len(vectors) < 2:
         return []

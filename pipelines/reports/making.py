@@ -142,7 +142,7 @@ def report_result(output: str, file: str | None) -> bool:
     if not write_last(lambda: result_page(output), file, "the results are written", again):
         return False
     if file is not None:
-        tell(f"the report is {visible(file)}")
+        tell(f"{visible(file)} is written: open it in a browser")
     return True
 
 

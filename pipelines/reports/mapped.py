@@ -105,13 +105,10 @@ def map_of(
     drawn = charts.scatter(points, tooltips={_TEXT: _TEXT, _ROW: _ROW})
     encodings = [_encoding(f"c{i}", each) for i, each in enumerate(colourings)]
     choices = [each.name for each in colourings]
-    if not colourings:
-        return ColouredChart(
-            Chart("Texts by their vectors", drawn, summary, renderer="canvas", note=left_out)
-        )
-    drawn = drawn.properties(usermeta={"encodings": [*encodings, {}]})
+    if colourings:
+        drawn = drawn.properties(usermeta={"encodings": [*encodings, {}]})
     chart = Chart("Texts by their vectors", drawn, summary, renderer="canvas", note=left_out)
-    return ColouredChart(chart, [*choices, "nothing"])
+    return ColouredChart(chart, [*choices, "nothing"] if choices else ())
 
 
 def _encoding(name: str, colouring: Colouring) -> dict[str, Any]:

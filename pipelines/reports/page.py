@@ -119,11 +119,6 @@ class Page:
         return id_, title, f'<section aria-labelledby="{id_}">{heading}{intro}{body}</section>'
 
 
-def packed_size(value: object) -> int:
-    """Returns the bytes that data take in a page, compressed as those of charts are."""
-    return len(_packed(value))
-
-
 def _packed(value: object) -> str:
     plain = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return base64.b64encode(gzip.compress(plain.encode(), 9, mtime=0)).decode()

@@ -19,7 +19,7 @@ from pipelines.reports.blocks import (
     literal,
     plain,
 )
-from pipelines.reports.page import MAX_BYTES, Page, packed_size
+from pipelines.reports.page import MAX_BYTES, Page
 
 HOSTILE = {
     "script": "</script><script>alert(1)</script>",
@@ -309,7 +309,3 @@ def test_what_writing_needs_is_not_spelled_out(text):
 def test_secrets_are_left_out():
     assert "hunter2" not in literal("postgres://user:hunter2@host/table")
     assert "hunter2" not in plain("password=hunter2")
-
-
-def test_packed_data_are_measured_as_a_page_has_them():
-    assert packed_size({"a": ["b"] * 10_000}) < 200

@@ -34,7 +34,7 @@ def report(tmp_path):
 def test_classify_writes_a_page_beside_its_result(classify, corpus, tmp_path, open_page, look):
     file = tmp_path / "pages" / "report.html"
     found = classify(f"--input={corpus}", "--probabilities", f"--report={file}")
-    assert (found.code, found.err) == (0, f"the report is {file}\n")
+    assert (found.code, found.err) == (0, f"{file} is written: open it in a browser\n")
     opened = open_page(file, *look)
     opened.check()
     assert opened.page.title() == "Labels in out"
@@ -262,7 +262,7 @@ def test_a_folder_without_a_result_is_refused(report, tmp_path):
 def test_the_commands_run_as_a_user_starts_them(tmp_path):
     given = [f"--output={tmp_path}/out", f"--report={tmp_path}/a.html"]
     done = run_process("classify", tmp_path, *given)
-    assert (done.code, done.err) == (0, f"the report is {tmp_path}/a.html\n")
+    assert (done.code, done.err) == (0, f"{tmp_path}/a.html is written: open it in a browser\n")
     done = run_process("report", tmp_path, f"{tmp_path}/out", f"--report={tmp_path}/b.html")
     assert (done.code, done.err) == (0, "")
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
