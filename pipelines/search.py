@@ -112,11 +112,11 @@ def _check(args: "argparse.Namespace") -> None:
             raise UserError("a query is empty: give the text to look for")
         return
     for flag, value in (
-        ("a query", args.queries or None),
+        ("query", args.queries or None),
         *((f"--{name}", getattr(args, name)) for name in ("preset", "prompt", "prefix")),
     ):
         if value is not None:
-            raise UserError(f"--duplicates compares rows with each other, and takes not {flag}")
+            raise UserError(f"--duplicates compares rows with each other, and takes no {flag}")
 
 
 if __name__ == "__main__":

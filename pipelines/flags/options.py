@@ -49,17 +49,25 @@ class Parser(argparse.ArgumentParser):
 
     def flags(self) -> list[str]:
         """Returns the names of all flags, those of subcommands included."""
-        found = [flag for flag in self._option_string_actions if flag.startswith("--")]
-        for action in self._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                found += [flag for parser in action.choices.values() for flag in parser.flags()]
-        return list(dict.fromkeys(found))
+        parsers = [self, *self._parsers_of_words()]
+        found = [flag for parser in parsers for flag in parser._option_string_actions]
+        return list(dict.fromkeys(flag for flag in found if flag.startswith("--")))
+
+    def _parsers_of_words(self) -> list["Parser"]:
+        """Returns the parsers of the words that the command takes."""
+        return [
+            parser
+            for action in self._actions
+            if isinstance(action, argparse._SubParsersAction)
+            for parser in action.choices.values()
+        ]
 
     def spellings(self) -> list[str]:
         """Returns the names of all flags, and those with a few choices with each of them, too."""
-        flags = self._option_string_actions.items()
+        parsers = [self, *self._parsers_of_words()]
+        flags = [flag for parser in parsers for flag in parser._option_string_actions.items()]
         chosen = [f"{flag}={value}" for flag, action in flags for value in action.choices or ()]
-        return [*self.flags(), *chosen]
+        return [*self.flags(), *dict.fromkeys(chosen)]
 
     def parse(self, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         """Returns the values of the flags, and what is left for Beam.

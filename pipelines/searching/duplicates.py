@@ -19,7 +19,7 @@ from transforms.vectors.duplicates import (
 from transforms.vectors.stored import StoredVectors
 
 MOST_ROWS = 1_000_000
-"""Rows that are compared with each other: of 384 numbers, an hour or two of a few cores."""
+"""Rows that are compared with each other: of 384 numbers, hours of one core (docs/vectors.md)."""
 
 _LONG_SECONDS = 10  # from which on it is said beforehand
 

@@ -282,9 +282,9 @@ def test_labels_are_refused(classify, search, tmp_path):
     [
         ([], "give a query to look for, in quotes, or --duplicates=0.95 for near duplicates"),
         ([" "], "a query is empty: give the text to look for"),
-        (["x", "--duplicates=0.9"], "compares rows with each other, and takes not a query"),
-        (["--prompt=query", "--duplicates=0.9"], "takes not --prompt"),
-        (["--prefix=", "--duplicates=0.9"], "takes not --prefix"),
+        (["x", "--duplicates=0.9"], "compares rows with each other, and takes no query"),
+        (["--prompt=query", "--duplicates=0.9"], "takes no --prompt"),
+        (["--prefix=", "--duplicates=0.9"], "takes no --prefix"),
         (["--duplicates=1.1"], "must be above 0 and at most 1, not '1.1'"),
         (["--duplicates=0"], "must be above 0 and at most 1, not '0'"),
         (["x", "--top_k=0"], "must be a positive integer, not '0'"),
