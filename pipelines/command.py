@@ -5,17 +5,16 @@ import math
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import backends
-from models.backends import importing
+from models.backends import importing, version_of
 from models.errors import RunError, UserError
 from pipelines import __version__
 from pipelines.flags import options
 from pipelines.job import Asked, MakeJob, Plan, ask, make_plan
-from pipelines.reporting.console import print_error
+from pipelines.reporting.console import leaving, print_error
 from pipelines.reporting.json_lines import json_line
 from pipelines.reporting.json_summary import as_json
 from pipelines.reporting.outcome import tell_outcome
@@ -38,6 +37,8 @@ SAMPLE = Path(__file__).parent / "sample" / "reviews.jsonl"
 DEFAULT_OUTPUT = "output/"
 
 # Packages that shape the result.
+_DONE = "the results are written"
+
 _VERSIONED = ("apache-beam", "tensorflow", "tensorflow-text", "keras", "pyarrow")
 
 
@@ -146,17 +147,17 @@ def _run(
         return _report_written(asked.args, reservation.plan.run_id, job.template)
     if job.is_detached and not job.has_ended:
         return _report_submitted(asked.args, reservation.plan.run_id, job)
-    manifest = read_manifest(output)
-    is_done = plan is None or last_run(manifest) == reservation.plan.run_id
-    reservation.close(finished=is_done)
-    if manifest is None or not is_done:
-        print_error(
-            f"{output} holds no results of this run: its job did not start, or did not finish"
-        )
-        return 1
-    return _report(
-        asked.args, manifest, todo, progress.model_ready and progress.model_ready - began
-    )
+    with leaving(_DONE):
+        manifest = read_manifest(output)
+        is_done = plan is None or last_run(manifest) == reservation.plan.run_id
+        reservation.close(finished=is_done)
+        if manifest is None or not is_done:
+            print_error(
+                f"{output} holds no results of this run: its job did not start, or did not finish"
+            )
+            return 1
+        start = progress.model_ready and progress.model_ready - began
+        return _report(asked.args, manifest, todo, start)
 
 
 def _explained(error: BaseException, reservation: "Reservation", job: "JobState") -> BaseException:
@@ -180,7 +181,7 @@ def _report_submitted(args: "argparse.Namespace", run_id: str, job: "JobState") 
     """Says how to watch a job that is left alone; returns the exit code."""
     said = {"status": "submitted", "output": args.output, "run_id": run_id, "job": job.identity}
     watch = f"watch it with: {visible(job.watch)}"
-    tell_outcome(args, json_line(said), watch, lambda: print(watch))
+    tell_outcome(args, json_line(said), watch, lambda: print(watch), job.said)
     return 0
 
 
@@ -188,7 +189,8 @@ def _report_written(args: "argparse.Namespace", run_id: str, template: str) -> i
     """Says where a job was written that somebody else will start; returns the exit code."""
     said = {"status": "written", "output": args.output, "run_id": run_id, "template": template}
     where = f"wrote the job to {visible(template)}; {visible(args.output)} is reserved for it"
-    tell_outcome(args, json_line(said), where, lambda: print(where))
+    done = f"the job is written to {visible(template)}"
+    tell_outcome(args, json_line(said), where, lambda: print(where), done)
     return 0
 
 
@@ -201,7 +203,7 @@ def _report_nothing_to_do(
     gone = f"; {todo.num_vanished:,} of them gone, with their rows kept"
     said = f"{visible(args.output)} is up to date: {size}{gone if todo.num_vanished else ''}"
     summary = as_json(manifest, output=args.output, todo=todo, is_new=False)
-    tell_outcome(args, summary, said, lambda: print(said))
+    tell_outcome(args, summary, said, lambda: print(said), said)
     return 0 if report_result(args.output, args.report) else 1
 
 
@@ -217,6 +219,7 @@ def _report(
         as_json(manifest, output=args.output, todo=update),
         sentence_of(manifest, start),
         lambda: print_summary(manifest, output=args.output, todo=update, start_seconds=start),
+        _DONE,
     )
     warn_of_rejected(manifest, args.output)
     is_reported = report_result(args.output, args.report)
@@ -359,14 +362,6 @@ def _facts(plan: Plan) -> dict[str, Any]:
         "versions": {
             "textbeam": __version__,
             "python": platform.python_version(),
-            **{name: _version(name) for name in (*_VERSIONED, *_of_backend())},
+            **{name: version_of(name) for name in (*_VERSIONED, *_of_backend())},
         },
     }
-
-
-def _version(package: str) -> str:
-    """Returns the version of a package, or of the one in its place that is for processors alone."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return version(f"{package}-cpu")

@@ -42,7 +42,14 @@ from pipelines.finetuning.new_preset import (
 from pipelines.finetuning.page import check_page, report_training
 from pipelines.finetuning.record import training_key, training_record
 from pipelines.flags import options
-from pipelines.reporting.console import print_error, report, run_command, run_process, telling
+from pipelines.reporting.console import (
+    leaving,
+    print_error,
+    report,
+    run_command,
+    run_process,
+    telling,
+)
 from pipelines.reporting.messages import say, say_outcome, shows_outcome
 from pipelines.reporting.shown import printable, visible
 
@@ -103,8 +110,9 @@ def _finetune(argv: Sequence[str]) -> int:
         )
         written = _write(args, folder, output, classifier, record, found.facts)
     place = args.output if written == output else str(written)
-    _tell_written(place, training, figures, record)
-    return 0 if report_training(args.report, record, figures, place) else 1
+    with leaving(f"the preset is written to {visible(place)}"):
+        _tell_written(place, training, figures, record)
+        return 0 if report_training(args.report, record, figures, place) else 1
 
 
 def _classifier(
@@ -162,7 +170,7 @@ def _tell_written(
 
     ended = ", when time ran out" if training.is_out_of_time else ""
     kept = f"kept epoch {training.best_epoch + 1} of {len(training.history['loss'])}{ended}"
-    with report():
+    with report(f"the preset is written to {visible(place)}"):
         print_figures(figures)
         if shows_outcome():
             print(

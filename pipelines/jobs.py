@@ -17,6 +17,7 @@ from pipelines.flags import options
 from pipelines.flags.beam_flags import HelpBeam, beam_options
 from pipelines.flags.message_flags import add_message_flags
 from pipelines.reporting.console import (
+    findings,
     print_error,
     report,
     report_console,
@@ -123,7 +124,7 @@ def _list(service: "Service") -> int:
             return ""
 
     rows = list(in_order(found, rows_of, _AT_A_TIME))
-    with report():
+    with findings():
         if not found:
             place = service.place
             print(f"no jobs of Textbeam in {place.region} of project {place.project}")
@@ -179,7 +180,7 @@ def _report_going(service: "Service", job: "Job", state: str, run: "RunOfJob | N
         "output": run.output if run else "not known: the job is not of classify or embed",
         "console": service.place.console(job.id),
     }
-    with report():
+    with findings():
         table = Table.grid(padding=(0, 2))
         table.add_column(style="bold")
         table.add_column(overflow="fold")
@@ -202,9 +203,9 @@ def _cancel(service: "Service", job: "Job", state: str) -> int:
         service.cancel(job.id)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"job {job.id} may go on, or end") from None
-    with report():
-        watch = f"{service.place.watching(job.id)} --wait says when it has"
-        say_outcome(f"job {job.id} is to end; {watch}")
+    done = f"job {job.id} is to end"
+    with report(done):
+        say_outcome(f"{done}; {service.place.watching(job.id)} --wait says when it has")
     return 0
 
 
@@ -260,7 +261,7 @@ def _report_done(job: "Job", run: "RunOfJob") -> int:
         )
         return 1
     rows = runs[0]["rows"]
-    with report():
+    with report(f"job {job.id} is done"):
         if last_run(manifest) != run.run_id:
             done = f"{counted(rows['written'], 'row')} in {run.output}"
             say_outcome(f"job {job.id} is done: {done}; another run was there since")

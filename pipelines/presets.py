@@ -4,8 +4,8 @@ A preset that is not on this machine is fetched into the cache first. A job on m
 its weights from a bucket: `fetch NAME --output=gs://…` puts them there.
 """
 
-import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,14 @@ from models.errors import PresetError, UserError
 from pipelines.flags.flag_types import expand_home
 from pipelines.flags.message_flags import add_message_flags
 from pipelines.flags.options import Parser
-from pipelines.reporting.console import report_console, run_command, run_process
-from pipelines.reporting.json_lines import json_line
+from pipelines.reporting.console import (
+    findings,
+    report,
+    report_console,
+    run_command,
+    run_process,
+)
+from pipelines.reporting.json_lines import shown_json
 from pipelines.reporting.messages import manner, say, shows_outcome
 from pipelines.reporting.shown import printable, visible
 
@@ -74,6 +80,7 @@ def make_parser() -> Parser:
     )
     digest = add("digest", "print the digest by which results identify a preset", _digest)
     digest.add_argument("preset", type=expand_home, metavar="NAME", help=named)
+    add_message_flags(digest)
     return parser
 
 
@@ -87,7 +94,8 @@ def _presets(argv: Sequence[str]) -> int:
     args = parser.parse_own(argv)
     if args.command is None:
         parser.error("say what to do: list, show, fetch or digest")
-    return args.run(args)
+    with findings() if args.command != "fetch" else nullcontext():
+        return args.run(args)
 
 
 def _list(args: "argparse.Namespace") -> int:
@@ -95,7 +103,7 @@ def _list(args: "argparse.Namespace") -> int:
 
     found = all_presets()
     if args.json:
-        _print_json([_facts(preset) for preset in found])
+        print(shown_json([_facts(preset) for preset in found]))
     else:
         _print_table(found)
     return 0
@@ -106,7 +114,7 @@ def _show(args: "argparse.Namespace") -> int:
 
     facts = _facts(find_preset(args.preset))
     if args.json:
-        _print_json(facts)
+        print(shown_json(facts))
         return 0
     facts |= facts.pop("config") or {}
     if facts["state"] == "to fetch":
@@ -141,19 +149,21 @@ def _fetch(args: "argparse.Namespace") -> int:
     }
     if manner().is_json:
         say("INFO", f"preset {preset.name} is in {folder}", **facts)
-    if args.json:
-        _print_json(facts)
-    elif shows_outcome():
-        _print_facts(
-            {
-                "preset": preset.name,
-                "source": facts["source"],
-                "folder": facts["folder"],
-                "size": f"{facts['bytes'] / 1e6:,.1f} MB in {len(files)} files",
-                "output": args.output and f"{args.output} ({'' if copied else 'already '}there)",
-                "use it with": f"--preset={args.output or args.preset}",
-            }
-        )
+    with report(f"the preset is in {visible(args.output or str(folder))}"):
+        if args.json:
+            print(shown_json(facts))
+        elif shows_outcome():
+            there = "there" if copied else "already there"
+            _print_facts(
+                {
+                    "preset": preset.name,
+                    "source": facts["source"],
+                    "folder": facts["folder"],
+                    "size": f"{facts['bytes'] / 1e6:,.1f} MB in {len(files)} files",
+                    "output": args.output and f"{args.output} ({there})",
+                    "use it with": f"--preset={args.output or args.preset}",
+                }
+            )
     return 0
 
 
@@ -162,7 +172,7 @@ def _digest(args: "argparse.Namespace") -> int:
 
     preset = open_named(args.preset)
     if args.json:
-        _print_json({"name": preset.name, "digest": preset.digest})
+        print(shown_json({"name": preset.name, "digest": preset.digest}))
     else:
         print(preset.digest)
     return 0
@@ -202,12 +212,6 @@ def _facts(preset: "KnownPreset") -> dict[str, Any]:
         "source": store.source(preset.uri) if preset.uri and preset.folder else None,
         "folder": str(preset.folder) if preset.folder else None,
     }
-
-
-def _print_json(content: Any) -> None:
-    text = json.dumps(json.loads(json_line(content)), indent=2, ensure_ascii=False)
-    # JSON may have any character in a string, a terminal would obey some.
-    print("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
 
 
 def _print_table(presets: "Sequence[KnownPreset]") -> None:

@@ -44,11 +44,8 @@ def _report(argv: Sequence[str]) -> int:
     check_report(args.report)
     write_page(page_of(args.output), args.report)
     written = f"{args.report} is written"
-    try:
-        with report():
-            say_outcome(f"{written}: open it in a browser")
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(written) from None
+    with report(written):
+        say_outcome(f"{written}: open it in a browser")
     return 0
 
 

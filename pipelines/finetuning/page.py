@@ -54,6 +54,6 @@ def report_training(
     if not write_last(page, file, "the preset is written", again):
         return False
     if file is not None:
-        with report():
-            say_outcome(f"wrote {file}: open it in a browser")
+        with report("the preset and the page are written"):
+            say_outcome(f"{file} is written: open it in a browser")
     return True

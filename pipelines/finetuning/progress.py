@@ -50,7 +50,7 @@ class TrainingProgress(keras.callbacks.Callback):
             return
         now = self._pace.now(batch + 1, batch + 1)
         if time.monotonic() >= self._due:
-            self._due += LINE_SECONDS
+            self._due = time.monotonic() + LINE_SECONDS
             left = f", {now.left}" if now.left else ""
             facts = {"epoch": self._epoch + 1, "step": batch + 1, "steps": self.params["steps"]}
             tell(f"{self._name(self._epoch)}: {self._steps(batch + 1)}{left}", **facts)

@@ -49,7 +49,5 @@ def plan_job(args: argparse.Namespace, make_job: MakeJob, inputs: Sequence[str])
     )
     check_writable({column.name: column.type for column in corpus.fields}, args.output_format)
     found = estimate_run(asked, corpus)
-    tell_outcome(
-        args, as_json(found), sentence_of(found), lambda: print_plan(found), is_asked_for=True
-    )
+    tell_outcome(args, as_json(found), sentence_of(found), lambda: print_plan(found), done=None)
     return 0

@@ -111,14 +111,28 @@ def telling() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def report() -> Iterator[None]:
-    """Lets the body print what a run has done, whether or not anybody can read it."""
+def report(done: str) -> Iterator[None]:
+    """Lets the body print what a command has done, whether or not anybody can read it.
+
+    Args:
+        done: What is done by now, for who interrupts it, and where nothing can be printed.
+    """
+    with leaving(done):
+        try:
+            yield
+        except (BrokenPipeError, SystemExit):  # rich turns the former into the latter
+            pass
+        except OSError as error:
+            print_error(f"{done}, and cannot be told of: {error.strerror or error}")
+
+
+@contextlib.contextmanager
+def leaving(done: str) -> Iterator[None]:
+    """Lets an interrupt of the body say what is done by now, unless it says that itself."""
     try:
         yield
-    except (BrokenPipeError, SystemExit):  # rich turns the former into the latter
-        pass
-    except OSError as error:
-        print_error(f"the results are written, but not the summary: {error.strerror or error}")
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(str(interrupt) or done) from None
 
 
 @contextlib.contextmanager
@@ -245,7 +259,7 @@ def progress_lines(
         nonlocal due
         now = pace.now(*read())
         if time.monotonic() >= due:
-            due += every
+            due = time.monotonic() + every
             tell(now.line(), **now.facts())
 
     return look

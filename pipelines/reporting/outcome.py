@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Callable
 
-from pipelines.reporting.console import report
+from pipelines.reporting.console import findings, leaving, report
 from pipelines.reporting.messages import manner, say, shows_outcome
 from pipelines.reporting.summary_file import SummaryFile
 
@@ -14,7 +14,7 @@ def tell_outcome(
     summary: str,
     sentence: str,
     show: Callable[[], None],
-    is_asked_for: bool = False,
+    done: str | None,
 ) -> None:
     """Tells what was done: to a person, on standard output; to programs as JSON, wherever they are.
 
@@ -23,18 +23,20 @@ def tell_outcome(
         summary: The summary as a line of JSON.
         sentence: The summary in a few words.
         show: Prints it for a person.
-        is_asked_for: Whether the command was started for nothing else, so that `--quiet` lets it
-            be.
+        done: What is done by now, as a message begins; `None` if the command was started for
+            nothing but the summary, so that `--quiet` lets it be.
 
     Raises:
-        RunError: The file for the summary cannot be written.
+        BrokenPipeError: Nobody reads what the command was started for.
+        RunError: That, or the file for the summary, cannot be written.
     """
     if manner().is_json:
         say("INFO", sentence, summary=json.loads(summary))
-    with report():
+    with report(done) if done else findings():
         if args.json:
             print(summary, flush=True)
-        elif shows_outcome() or (is_asked_for and not manner().is_json):
+        elif shows_outcome() or (not done and not manner().is_json):
             show()
     if args.summary_json:
-        SummaryFile(args.summary_json).write(summary)
+        with leaving(done or ""):
+            SummaryFile(args.summary_json).write(summary, done)

@@ -7,7 +7,7 @@ from models.errors import RunError, UserError
 from pipelines.reporting.local_file import LocalFile
 from transforms.writing.folder import open_folder, storage_errors
 
-_STATUSES = ("done", "up to date", "planned")
+_STATUSES = ("done", "up to date", "planned", "submitted", "written")
 
 # Bytes of what is looked at before it is replaced; a summary with a million labels has less.
 _LARGEST = 64 << 20
@@ -42,18 +42,23 @@ class SummaryFile:
             self._check()
             self._file.begin()
 
-    def write(self, summary: str) -> None:
-        """Writes the summary, one line of JSON.
+    def write(self, summary: str, done: str | None = None) -> None:
+        """Writes the summary.
+
+        Args:
+            summary: One line of JSON.
+            done: What is done, and stays so, as a message begins; `None` for nothing.
 
         Raises:
-            RunError: It cannot be written; the run is done all the same.
+            RunError: It cannot be written.
         """
         try:
             with storage_errors(self._what):
                 self._check()  # the run may have made a file of that name
                 self._file.write(f"{summary}\n".encode())
         except UserError as error:
-            raise RunError(f"the run is done, and its summary is lost: {error}") from error
+            lost = f"{done}, and the summary is lost" if done else "the summary is lost"
+            raise RunError(f"{lost}: {error}") from error
 
     def _check(self) -> None:
         """Raises `UserError` if what is there is something else, such as an input."""

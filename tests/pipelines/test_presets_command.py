@@ -1,5 +1,6 @@
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,15 @@ from pipelines import preset_output
 from pipelines.preset_output import copy_preset
 from pipelines.presets import main
 from tests.models.hubs.hub_servers import COMMIT, HuggingFaceServer
-from tests.pipelines.command_runs import Run, TerminalProcess, run, run_process, screen
+from tests.pipelines.command_runs import (
+    ENVIRONMENT,
+    ROOT,
+    Run,
+    TerminalProcess,
+    run,
+    run_process,
+    screen,
+)
 
 HF = "hf://textbeam/tiny"
 REGISTERED = (*registry.PRESETS, *registry.EMBEDDERS)
@@ -34,6 +43,21 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HuggingFaceServer]:
     monkeypatch.setenv("HF_ENDPOINT", server.url)
     yield server
     server.stop()
+
+
+@pytest.mark.parametrize(
+    "given", [["list"], ["list", "--json"], ["show"], ["digest"]], ids=" ".join
+)
+def test_what_cannot_be_printed_is_not_lost_in_silence(given, tmp_path):
+    name = [] if given[0] == "list" else ["sentiment_tiny_en"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "pipelines.presets", *given, *name],
+            cwd=ROOT, env={**ENVIRONMENT, "PYTHONUNBUFFERED": ""}, stdout=full,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    told = "error: cannot write to standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, told)
 
 
 @pytest.fixture

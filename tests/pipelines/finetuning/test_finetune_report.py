@@ -41,7 +41,7 @@ def test_the_page_has_the_texts_of_mistakes_and_the_preset_has_none(barely_train
     for file in ("training.json", "README.md"):
         assert " or more times " not in (folder / file).read_text()
     assert barely_trained.out.endswith(
-        f"wrote {folder.parent}/pages/trained.html: open it in a browser\n"
+        f"{folder.parent}/pages/trained.html is written: open it in a browser\n"
     )
 
 

@@ -134,7 +134,7 @@ def test_letters_that_the_output_lacks_are_no_error():
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full"])
 def test_streams_that_take_nothing_are_no_error(redirection, tmp_path):
     body = f"""
-with open({str(tmp_path / "file")!r}, "w") as file, report():
+with open({str(tmp_path / "file")!r}, "w") as file, report("done"):
     os.write(2, b"of native code")
     print("the last words", flush=True)
 print("an error", file=sys.stderr)
@@ -145,15 +145,21 @@ return 7
 
 
 def test_a_report_that_nobody_can_read_leaves_the_result_as_it_is(capsys):
-    with report():
+    with report("it is done"):
         raise BrokenPipeError
-    with report():
+    with report("it is done"):
         raise SystemExit(1)  # what rich does then
     assert capsys.readouterr().err == ""
-    with report():
+    with report("it is done"):
         raise OSError(errno.ENOSPC, "No space left on device")
-    told = "error: the results are written, but not the summary: No space left on device\n"
+    told = "error: it is done, and cannot be told of: No space left on device\n"
     assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize(("said", "told"), [("", "it is done"), ("half of it is", "half of it is")])
+def test_who_interrupts_a_report_is_told_what_is_done(said, told):
+    with pytest.raises(KeyboardInterrupt, match=f"^{told}$"), report("it is done"):
+        raise KeyboardInterrupt(said)
 
 
 def test_a_command_whose_output_nobody_reads_ends_with_one_line(capsys):

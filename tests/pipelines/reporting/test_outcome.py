@@ -81,6 +81,14 @@ def test_the_file_is_of_this_run_or_not_there(classify, corpus, tmp_path):
     assert not path.exists()
 
 
+@pytest.mark.parametrize("status", ["done", "up to date", "planned", "submitted", "written"])
+def test_the_summary_of_any_earlier_run_is_replaced(classify, corpus, tmp_path, status):
+    path = tmp_path / "summary.json"
+    path.write_text(json.dumps({"status": status, "output": "elsewhere"}))
+    assert classify(corpus, f"--summary_json={path}").code == 0
+    assert json.loads(path.read_text())["output"] == str(tmp_path / "out")
+
+
 @pytest.mark.parametrize("is_linked", [False, True], ids=["file", "link"])
 @pytest.mark.parametrize(
     "content", ['{"text": "good"}\n', '{"status": 1}', "[1]", "a text", "\udcff"], ids=ascii
@@ -104,7 +112,7 @@ def test_what_is_no_summary_is_not_replaced(classify, corpus, tmp_path, content,
 def test_the_manifest_of_the_run_is_not_replaced_by_the_summary(classify, corpus, tmp_path):
     found = classify(corpus, f"--summary_json={tmp_path}/out/_MANIFEST.json")
     assert found.code == 1
-    assert "the run is done, and its summary is lost: --summary_json=" in found.err
+    assert "the results are written, and the summary is lost: --summary_json=" in found.err
     assert found.manifest["rows"]["written"] == 2
 
 
@@ -157,6 +165,35 @@ def test_a_stream_that_goes_to_a_file_is_added_to(classify, corpus, tmp_path):
     assert '"status": "done"' in (tmp_path / "log").read_text()
 
 
+@pytest.mark.parametrize("path", ["/dev/fd/{}", "/proc/self/fd/{}"])
+def test_a_stream_that_goes_to_a_pipe_is_written_to(classify, corpus, path):
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as said:
+        found = classify(corpus, f"--summary_json={path.format(writer)}")
+        os.close(writer)
+        assert (found.code, json.loads(said.read())["status"]) == (0, "done")
+
+
+@pytest.mark.parametrize(
+    "flag", ["--summary_json={folder}/s.json", "--report={folder}/r.html", "--json"]
+)
+def test_an_interrupt_after_the_end_says_that_the_results_are_there(
+    classify, corpus, tmp_path, monkeypatch, flag
+):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    named = {"--s": "summary_file.LocalFile.write", "--r": "", "--j": "outcome.print"}[flag[:3]]
+    where = f"pipelines.reporting.{named}" if named else "pipelines.reports.making.result_page"
+    if named.startswith("summary_file"):
+        monkeypatch.setattr("pipelines.reporting.summary_file.LocalFile.begin", lambda self: None)
+    monkeypatch.setattr(where, interrupt, raising=False)
+    found = classify(corpus, flag.format(folder=tmp_path))
+    assert found.code > 128
+    assert found.error_line.startswith("interrupted; the results are written")
+    assert found.manifest["rows"]["written"] == 2
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [
@@ -192,7 +229,8 @@ def test_a_summary_that_is_lost_is_an_error(classify, corpus, tmp_path, monkeypa
     found = classify(corpus, f"--summary_json={path}")
     assert found.code == 1
     assert (
-        f"the run is done, and its summary is lost: cannot write --summary_json={path}" in found.err
+        f"the results are written, and the summary is lost: cannot write --summary_json={path}"
+        in found.err
     )
     assert found.manifest["rows"]["written"] == 2
 
