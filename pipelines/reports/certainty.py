@@ -162,9 +162,10 @@ def _by_label(
 ) -> Chart:
     points: dict[str, np.ndarray] = {}
     rows: list[list[Value]] = []
+    none = charts.unlike(NO_LABEL, ranked)
     for label in ranked[:_LABELS_SHOWN]:
         scores = np.array([each.score for each in by_label[label]])
-        name = NO_LABEL if label is None else label
+        name = none if label is None else label
         points[name] = np.percentile(scores, _POINTS)
         rows.append([name, len(scores), *(f"{value:.3f}" for value in points[name])])
     low = math.floor(20 * min(float(values[0]) for values in points.values())) / 20
@@ -231,10 +232,11 @@ def _texts_section(
     several = len(result.text_columns)
     shown = ranked[: _LABELS_WITH_TEXTS // several]
     each_end = max(_LEAST_TEXTS, min(_MOST_TEXTS, _TEXTS // several // 2 // len(shown)))
-    names = charts.shown_names(NO_LABEL if label is None else label for label in shown)
+    none = charts.unlike(NO_LABEL, ranked)
+    names = charts.shown_names(none if label is None else label for label in shown)
     chosen: dict[str, list[tuple[str, Judged]]] = {"least certain": [], "most certain": []}
     for label in shown:
-        name = names[NO_LABEL if label is None else label]
+        name = names[none if label is None else label]
         ordered = sorted(by_label[label], key=lambda each: (each.sureness, each.row))
         half = (len(ordered) + 1) // 2
         least = ordered[: min(each_end, half)]

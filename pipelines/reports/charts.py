@@ -4,7 +4,7 @@ The data of a chart are rows of a few fixed names, never names that a user chose
 variables of the page's style sheet; the page draws anew when light becomes dark.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -67,6 +67,13 @@ def theme() -> dict[str, Any]:
 def data(rows: Sequence[Mapping[str, Any]]) -> alt.Data:
     """Returns rows as the data of a chart; they have numbers and short texts."""
     return alt.Data(values=[dict(row) for row in rows])
+
+
+def unlike(name: str, taken: Container[object]) -> str:
+    """Returns a name that is not among others: itself, or with stars behind it."""
+    while name in taken:
+        name = f"{name}*"
+    return name
 
 
 def shown_names(names: Iterable[str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -210,19 +210,12 @@ def _categories(
         return "too many values"
     names = charts.shown_names(map(_said, shown))
     places = {value: names[_said(value)] for value in shown}
-    others, none = (_unlike(name, names.values()) for name in (_OTHERS, _NONE))
+    others, none = (charts.unlike(name, names.values()) for name in (_OTHERS, _NONE))
     coloured = [none if value is None else places.get(value, others) for value in values]
     greys = [name for name in (others, none) if name in coloured]
     return Colouring(
         name, list(coloured), [*dict.fromkeys(places.values()), *greys], frozenset(greys)
     )
-
-
-def _unlike(name: str, taken: Collection[str]) -> str:
-    """Returns a name that is not among others."""
-    while name in taken:
-        name = f"{name}*"
-    return name
 
 
 def _said(value: object) -> str:
