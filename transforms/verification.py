@@ -173,6 +173,12 @@ def _look_at_runs(folder: OutputFolder, found: Verification) -> None:
     for run_id in folder.run_ids():
         plan = load_run_plan(folder, run_id)
         if plan is not None:
+            if "run" in plan.settings:
+                found.notes.append(
+                    f"a pipeline of one's own that has not ended, or failed ({run_id}): if it "
+                    "failed, --repair removes what it left"
+                )
+                continue
             share = share_done(folder, plan)
             found.notes.append(
                 f"a run that has not ended ({run_id}, {share:.0%} of it done): --if_exists=update "

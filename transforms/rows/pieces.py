@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 
 from models.errors import UserError
-from transforms.errors import WriteError
+from transforms.errors import OutputError, WriteError
 from transforms.reading.units import Unit
 from transforms.rows.fitting import as_arguments
 from transforms.unit_batch import Reading
@@ -95,7 +96,8 @@ def publish_pieces(
 ) -> dict[str, Any]:
     """Makes what all workers have written the result in the folder; returns the manifest.
 
-    A runner may do this again.
+    A runner may do this again: what workers have written stays until it is published, unless the
+    columns or the folder forbid that.
 
     Args:
         run_id: The run.
@@ -126,26 +128,23 @@ def publish_pieces(
             elsewhere=True,
             run_id=run_id,
         )
-        is_done = False
         try:
             reservation.fitted(schema)
             files = {file.path: file for unit in units.values() for file in unit.files}
             todo = Todo(tuple(files.values()))
             reservation.start(schema, todo, tuple(units.values()), 0)
-            records = [piece.record for piece in found]
-            with storage_errors(f"write to {asked.output}", WriteError):
-                for record in records:
-                    record.create(folder, run_id)
             plan = replace(reservation.plan, started=started_of(run_id))
+            records = [piece.record for piece in found]
             manifest = publish(plan, asked.schemas(schema), {}, records)
-            is_done = True
-        finally:
-            if not is_done and to_be_published(folder, run_id) is not None:
-                release_lock(folder, reservation.plan.lock)  # doing it again goes on from there
-            else:
-                if not is_done:
-                    folder.remove_tree(run_folder(run_id))  # nobody can go on with it
-                reservation.close(finished=is_done)
+        except BaseException as error:
+            with suppress(OutputError), storage_errors("clean up"):
+                # A storage that failed, the cause, may do better the next time, which needs the
+                # parts: if there is none, another run removes them.
+                if isinstance(error, UserError) and error.__cause__ is None:
+                    folder.remove_tree(run_folder(run_id))
+                release_lock(folder, reservation.plan.lock)
+            raise
+        reservation.close(finished=True)
     return manifest
 
 

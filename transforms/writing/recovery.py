@@ -53,7 +53,9 @@ def recover(
             finished = plan
             if plan is not None:
                 continue
-        elif plan is not None and load_records(folder, run_id):
+        elif plan is not None and (
+            load_records(folder, run_id) or to_be_published(folder, run_id) is not None
+        ):
             if dead is not None:
                 folder.remove_tree(run_folder(dead.run_id))
             dead = plan

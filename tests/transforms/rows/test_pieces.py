@@ -3,9 +3,9 @@
 import pytest
 
 from tests.transforms.writing.results import rows_of
-from transforms.errors import WriteError
+from transforms.errors import OutputError, WriteError
 from transforms.rows.pieces import Destination, Piece, publish_pieces
-from transforms.verification import verify
+from transforms.verification import repair, verify
 from transforms.writing.folder import open_folder
 from transforms.writing.manifest import read_manifest
 from transforms.writing.records import Record
@@ -69,7 +69,63 @@ def test_what_another_run_has_taken_away_is_no_result(tmp_path):
     with pytest.raises(WriteError, match=r"is gone: was the folder cleaned, or used by another"):
         publish(tmp_path, first, pieces, "overwrite")
     assert read_manifest(str(tmp_path)) == before
-    assert not list(tmp_path.glob("_runs/*"))
     third = new_run_id()
     pieces = [piece_of(tmp_path, third, rows_of("c", 0, 4))]
     assert publish(tmp_path, third, pieces, "append")["rows"]["written"] == 7
+    assert not list(tmp_path.glob("_runs/*"))
+
+
+FAILING = pytest.mark.parametrize(
+    "step",
+    [
+        "transforms.writing.run_plan.RunPlan.save",
+        "transforms.writing.publish.load_run_plan",
+        "transforms.writing.publish.begin_publishing",
+    ],
+    ids=["plan", "check", "begin"],
+)
+
+
+@FAILING
+def test_a_storage_that_fails_once_takes_no_rows_away(step, tmp_path, monkeypatch):
+    run_id = new_run_id()
+    pieces = [piece_of(tmp_path, run_id, rows_of("a", 0, 5))]
+    with monkeypatch.context() as patch:
+        patch.setattr(step, fail)
+        for _ in range(2):
+            with pytest.raises((OutputError, WriteError), match=r": gone$"):
+                publish(tmp_path, run_id, pieces)
+    assert publish(tmp_path, run_id, pieces)["rows"]["written"] == 5
+    assert not verify(str(tmp_path)).problems
+    assert not list(tmp_path.glob("_runs/*"))
+
+
+@FAILING
+@pytest.mark.parametrize("by", ["repair", "another run"])
+def test_what_a_pipeline_left_that_failed_for_good_is_removed(step, by, tmp_path, monkeypatch):
+    run_id = new_run_id()
+    pieces = [piece_of(tmp_path, run_id, rows_of("a", 0, 5))]
+    with monkeypatch.context() as patch:
+        patch.setattr(step, fail)
+        with pytest.raises((OutputError, WriteError)):
+            publish(tmp_path, run_id, pieces)
+    assert list(tmp_path.glob("_runs/*/parts/*"))
+    assert not any("update" in note for note in verify(str(tmp_path)).notes)
+    if by == "repair":
+        assert repair(str(tmp_path)) == "removed 1 that no manifest lists"
+    else:
+        other = new_run_id()
+        others = [piece_of(tmp_path, other, rows_of("b", 0, 3))]
+        assert publish(tmp_path, other, others)["rows"]["written"] == 3
+        assert not verify(str(tmp_path)).problems
+    assert not list(tmp_path.glob("_runs/*"))
+
+
+def test_what_no_further_try_cures_leaves_nothing(tmp_path):
+    first, second = new_run_id(), new_run_id()
+    publish(tmp_path, first, [piece_of(tmp_path, first, rows_of("a", 0, 5))])
+    pieces = [piece_of(tmp_path, second, rows_of("b", 0, 3).drop_columns(["label"]))]
+    for _ in range(2):
+        with pytest.raises(OutputError, match=r"column label .* is in its results but not in this"):
+            publish(tmp_path, second, pieces, "append")
+        assert not list(tmp_path.glob("_runs/*"))
