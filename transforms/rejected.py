@@ -3,9 +3,9 @@
 import base64
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pyarrow as pa
 
+from models.errors import UserError, quoted
 from models.redaction import redacted
 from transforms.schemas import POSITION, SOURCE
 
@@ -73,30 +73,52 @@ def rejected_as_text(rejected: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=REJECTED_AS_TEXT)
 
 
-def reject_rows(
-    batch: pa.RecordBatch, errors: Mapping[int, str], columns: Sequence[str], stage: str
-) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    """Takes rows out of a record batch.
+def rejected_rows(
+    batch: pa.RecordBatch, errors: Mapping[int, tuple[str, str]], columns: Sequence[str]
+) -> pa.RecordBatch:
+    """Returns rows of a record batch as rejected ones, in the schema `REJECTED`.
 
     Args:
         batch: A record batch with the columns `source` and `position`.
-        errors: What is wrong with each rejected row, by its index.
-        columns: Names of the text columns, whose values a rejected row keeps.
-        stage: The stage that rejects them.
+        errors: The stage that each rejected row failed in, and what is wrong with it, by its index.
+        columns: Names of the text columns, whose values a rejected row keeps, UTF-8 or not; nothing
+            is kept if one of them is null.
 
-    Returns:
-        The rejected rows, in the schema `REJECTED`, and the other rows.
+    Raises:
+        UserError: The record batch lacks one of these columns.
     """
-    rows = sorted(errors)
+    rows, names = sorted(errors), batch.schema.names
+    reason = errors[rows[0]][1]
+    if missing := [name for name in (SOURCE.name, POSITION.name) if name not in names]:
+        raise UserError(
+            f"a row is rejected ({reason}), and its batch has no {quoted(missing)} that would name "
+            "it: keep these columns of ReadCorpus"
+        )
+    if missing := [name for name in columns if name not in names]:
+        raise UserError(
+            f"a row is rejected ({reason}), and its batch has no {quoted(missing)} to keep of it, "
+            f"but {quoted(names)}: name its columns of texts"
+        )
     taken = batch.take(pa.array(rows, pa.int64()))
-    texts = [taken.column(name).to_pylist() for name in columns]
+    texts = list(zip(*(_as_bytes(taken.column(name)) for name in columns), strict=True))
     rejected = rejected_batch(
-        taken.column("source").to_pylist(),
-        taken.column("position").to_pylist(),
-        ["\t".join(values).encode() for values in zip(*texts, strict=True)],
-        stage,
-        [errors[row] for row in rows],
+        taken.column(SOURCE.name).to_pylist(),
+        taken.column(POSITION.name).to_pylist(),
+        [
+            None if None in values else b"\t".join(values)
+            for values in texts or [(None,)] * len(rows)
+        ],
+        "",
+        [errors[row][1] for row in rows],
     )
-    kept = np.ones(len(batch), bool)
-    kept[rows] = False
-    return rejected, batch.filter(pa.array(kept))
+    stages = pa.array([errors[row][0] for row in rows], pa.string())
+    field = REJECTED.field("stage")
+    return rejected.set_column(REJECTED.get_field_index(field.name), field, stages)
+
+
+def _as_bytes(column: pa.Array) -> list[bytes | None]:
+    """Returns texts as they are, UTF-8 or not, and other values as Python shows them."""
+    try:
+        return column.cast(pa.binary()).to_pylist()
+    except pa.ArrowNotImplementedError:
+        return [None if value is None else f"{value}".encode() for value in column.to_pylist()]

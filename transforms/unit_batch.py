@@ -1,17 +1,18 @@
 """What goes from stage to stage: a batch of rows of a unit, and what became of the others."""
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 from apache_beam.metrics import Metrics
 
 from transforms.counters import Counters
 from transforms.progress import BYTES_READ, ROWS_DONE
 from transforms.reading.units import Unit
-from transforms.rejected import REJECTED, reject_rows
+from transforms.rejected import REJECTED, rejected_rows
 
 
 def _none_rejected() -> pa.RecordBatch:
@@ -87,15 +88,42 @@ class UnitBatch:
 
         Args:
             errors: What is wrong with each rejected row, by its index.
-            columns: Names of the text columns, whose values a rejected row keeps.
+            columns: Names of the text columns, whose values a rejected row keeps, if none is null.
             stage: The stage that rejects them.
+
+        Raises:
+            UserError: The rows lack one of these columns, `source` or `position`.
+        """
+        batch = self.with_rejected({row: (stage, error) for row, error in errors.items()}, columns)
+        count_rejected(len(errors))
+        return replace(batch, rows=without_rows(self.rows, errors))
+
+    def with_rejected(
+        self, errors: Mapping[int, tuple[str, str]], columns: Sequence[str]
+    ) -> "UnitBatch":
+        """Returns the batch with more rejected rows; they are among its rows still.
+
+        Args:
+            errors: The stage that a row failed in and what is wrong with it, by its index.
+            columns: Names of the text columns, whose values a rejected row keeps, if none is null.
+
+        Raises:
+            UserError: The rows lack one of these columns, `source` or `position`.
         """
         if not errors:
             return self
-        taken, kept = reject_rows(self.rows, errors, columns, stage)
-        count_rejected(len(taken))
+        taken = rejected_rows(self.rows, errors, columns)
         both = pa.Table.from_batches([self.rejected, taken]).sort_by("position").combine_chunks()
-        return replace(self, rows=kept, rejected=both.to_batches()[0])
+        return replace(self, rejected=both.to_batches()[0])
+
+
+def without_rows(batch: pa.RecordBatch, rows: Collection[int]) -> pa.RecordBatch:
+    """Returns a record batch without some of its rows."""
+    if not rows:
+        return batch
+    kept = np.ones(len(batch), bool)
+    kept[list(rows)] = False
+    return batch.filter(pa.array(kept))
 
 
 def count_rejected(rows: int) -> None:

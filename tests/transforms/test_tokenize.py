@@ -12,7 +12,7 @@ from models import BertPreprocessor, BertTokenizer, faults
 from models.errors import RunError
 from models.packing import Tokens
 from models.presets.embedding import EmbeddingSettings
-from transforms.rejected import REJECTED, reject_rows
+from transforms.rejected import REJECTED
 from transforms.schemas import token_fields
 from transforms.shared_preprocessor import SharedPreprocessor
 from transforms.tokenize import (
@@ -292,13 +292,6 @@ def test_tokens_come_back_out_of_a_slice_of_a_batch():
     assert again.splits.tolist() == [0, 3, 5]
     assert again.segment_ids is not None
     assert again.segment_ids.tolist() == [1] * 5
-
-
-def test_a_rejected_pair_keeps_both_texts():
-    batch = batch_of("a", "b", other=["c", "d"])
-    rejected, kept = reject_rows(batch, {1: "wrong"}, ["text", "other"], "infer")
-    assert rejected.column("raw").to_pylist() == [b"b\td"]
-    assert kept.column("text").to_pylist() == ["a"]
 
 
 def test_the_transform_runs_in_a_pipeline(preset):

@@ -32,14 +32,13 @@ from transforms.rows.kinds import (
 from transforms.rows.texts import (
     MISSING,
     decoded_text,
-    rejecting,
     row_of,
     text_problem,
 )
 from transforms.rows.types import element_problem, text_column_of
 from transforms.schemas import NUM_TOKENS, TRUNCATED
 from transforms.tokenize import Tokenize
-from transforms.unit_batch import UnitBatch, count_done, count_rejected
+from transforms.unit_batch import UnitBatch, count_done, count_rejected, without_rows
 
 REJECTED = "rejected"
 """The tag of rejected rows."""
@@ -345,17 +344,14 @@ class _InferRows(beam.DoFn):
         }
         if kind is UNIT_BATCHES:
             element = element.count(sum_counters([element.counts, counts]))
-            element = rejecting(element, wrong, self._model.text_columns)
+            element = element.with_rejected(wrong, self._model.text_columns)
         else:
             for row, (stage, error) in wrong.items():
                 rejected = RejectedRow(row_of(rows, row), stage, error)
                 yield TaggedOutput(REJECTED, held.value.with_value(rejected))
         if held.is_wrong:
             return
-        if wrong:
-            kept = np.ones(len(rows), bool)
-            kept[list(wrong)] = False
-            rows = rows.filter(pa.array(kept))
+        rows = without_rows(rows, wrong)
         schema = pa.schema([*rows.schema, *fields], rows.schema.metadata)
         changed = pa.RecordBatch.from_arrays([*rows.columns, *columns], schema=schema)
         yield held.value.with_value(kind.replaced(element, changed))

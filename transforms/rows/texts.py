@@ -1,15 +1,12 @@
-"""What makes a text none, and what is kept of a row that is rejected for it."""
+"""What makes a text none, and how a row is shown that is rejected for it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from models.errors import UserError, quoted
-from transforms.rejected import rejected_batch
+from models.errors import quoted
 from transforms.rows.kinds import shown
-from transforms.unit_batch import UnitBatch
 
 MISSING = object()
 """Stands for the value of a column that a row lacks."""
@@ -56,32 +53,3 @@ def row_of(batch: pa.RecordBatch, row: int) -> dict[str, Any]:
         except UnicodeDecodeError:
             (found[name],) = value.cast(pa.binary()).to_pylist()
     return found
-
-
-def rejecting(
-    batch: UnitBatch, wrong: Mapping[int, tuple[str, str]], columns: Sequence[str]
-) -> UnitBatch:
-    """Returns a batch with more rejected rows; they are among its rows still.
-
-    Args:
-        batch: The batch.
-        wrong: The stage that a row failed in and what is wrong with it, by its index.
-        columns: Names of the columns with the texts, which a rejected row keeps.
-    """
-    if not wrong:
-        return batch
-    if missing := {"source", "position"} - set(batch.rows.schema.names):
-        raise UserError(
-            f"a row is rejected ({next(iter(wrong.values()))[1]}), and its batch has no "
-            f"{quoted(sorted(missing))} that would name it: keep these columns of ReadCorpus"
-        )
-    rejected = [batch.rejected]
-    for row, (stage, error) in wrong.items():
-        texts = [batch.rows.column(name)[row].cast(pa.binary()).as_py() for name in columns]
-        raw = None if None in texts else b"\t".join(texts)
-        (source,), (position,) = (
-            batch.rows.column(name).slice(row, 1).to_pylist() for name in ("source", "position")
-        )
-        rejected.append(rejected_batch([source], [position], [raw], stage, [error]))
-    both = pa.Table.from_batches(rejected).sort_by("position").combine_chunks()
-    return replace(batch, rejected=both.to_batches()[0])
