@@ -15,9 +15,9 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from models.errors import UserError
 from models.inference.prediction import Pending
-from transforms.counters import Counters, sum_counters
 from transforms.infer import Classify, Embed, PredictorHandler
 from transforms.reading.layout import BATCH_BYTES, BATCH_ROWS
+from transforms.rows.counting import is_told, with_counts
 from transforms.rows.kinds import (
     UNIT_BATCHES,
     BatchesOfRows,
@@ -245,9 +245,9 @@ class _InferRows(beam.DoFn):
             truncated = batch.rows.column(TRUNCATED.name).true_count
             if truncated:
                 self._truncated.inc(truncated)
-            if TRUNCATED.name not in self._model.added:  # else the rows tell it
+            if not is_told(NUM_TOKENS, self._model.added):
                 tokens = pc.sum(batch.rows.column(NUM_TOKENS.name)).as_py()
-                batch = batch.count({"tokens": tokens, "truncated": truncated})
+                batch = batch.count({"tokens": tokens})
             pending = self._model.handler.run_inference(batch, self._predictor)[0][1]
         before, self._waiting = self._waiting, (gathered, batch, pending)
         if before is not None:
@@ -303,9 +303,13 @@ class _InferRows(beam.DoFn):
             if isinstance(held.kind, BatchesOfRows):
                 span = np.searchsorted(positions, [held.first, held.stop]).tolist()
                 of_it = [column.slice(span[0], span[1] - span[0]) for column in columns]
-                yield from self._given_batch(held, of_it, errors, counts)
                 if held.kind is UNIT_BATCHES:
+                    results = rows.slice(span[0], span[1] - span[0])
+                    element = held.value.value
+                    element = with_counts(element, results, self._model.added, counts)
+                    held.value = held.value.with_value(element)
                     counts = {}  # those of all are added up in the end
+                yield from self._given_batch(held, of_it, errors)
                 continue
             kind = held.kind
             if held.first in errors:
@@ -328,7 +332,6 @@ class _InferRows(beam.DoFn):
         held: _Held,
         columns: Sequence[pa.Array],
         errors: Mapping[int, tuple[str, str]],
-        counts: Counters,
     ) -> Iterator[_Given]:
         """Yields a batch with the results of its rows, and those that were rejected."""
         kind, element = held.kind, held.value.value
@@ -343,7 +346,6 @@ class _InferRows(beam.DoFn):
             if row in errors
         }
         if kind is UNIT_BATCHES:
-            element = element.count(sum_counters([element.counts, counts]))
             element = element.with_rejected(wrong, self._model.text_columns)
         else:
             for row, (stage, error) in wrong.items():

@@ -17,6 +17,7 @@ from transforms.counters import Counters, sum_counters
 from transforms.errors import OutputError, WriteError
 from transforms.reading.layout import BATCH_ROWS
 from transforms.reading.units import Unit
+from transforms.rows.counting import counts_beside_columns
 from transforms.rows.fitting import as_arguments, check_choice
 from transforms.rows.kinds import TEXTS, UNIT_BATCHES, BatchesOfRows, kind_for, kind_of
 from transforms.rows.pieces import METADATA, Destination, Piece, Span, ordered, publish_pieces
@@ -224,7 +225,7 @@ class _WriteRows(beam.DoFn):
         self._units[name] = batch.unit
         stop = batch.start + batch.num_read
         self._spans.append(Span(name, batch.start, stop, batch.is_last, batch.reading))
-        self._counts = sum_counters([self._counts, batch.counts])
+        self._counts = sum_counters([self._counts, counts_beside_columns(batch)])
         if batch.num_read:
             self._files[batch.source] += batch.num_read
 
