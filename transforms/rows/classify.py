@@ -108,8 +108,12 @@ class ClassifyText(InferText):
 
     def _infer(self, preset: Preset, handler: PredictorHandler, columns: Sequence[str]) -> Classify:
         return Classify(
-            *(handler, preset.labels, columns, self._probabilities, self._top_k),
-            self._resolved(preset),
+            handler,
+            preset.labels,
+            columns,
+            probabilities=self._probabilities,
+            top_k=self._top_k,
+            threshold=self._resolved(preset),
             gives_numbers=preset.gives_numbers,
         )
 

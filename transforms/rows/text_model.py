@@ -24,7 +24,7 @@ from transforms.infer import Classify, Embed, PredictorHandler
 from transforms.rows.fitting import as_arguments, check_choice, check_positive, resolve_length
 from transforms.rows.inference import REJECTED, TextModel, infer_rows, stage_columns
 from transforms.rows.types import output_hint
-from transforms.schemas import token_fields
+from transforms.schemas import NUM_TOKENS, TRUNCATED
 from transforms.shared_preprocessor import SharedPreprocessor
 from transforms.tokenize import Tokenize
 
@@ -180,7 +180,7 @@ class InferText(beam.PTransform):
             task,
             tuple(sorted({**self._arguments, **arguments}.items())),
         )
-        counts = token_fields(False)[1:] if self._token_counts else []
+        counts = [NUM_TOKENS, TRUNCATED] if self._token_counts else []
         return TextModel(
             type(self).__name__,
             Tokenize(

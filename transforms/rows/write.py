@@ -129,7 +129,13 @@ class WriteResults(beam.PTransform):
         """Raises `OutputError` if the folder holds results that are to stay as they are."""
         folder = open_folder(self._output)
         request = Request(
-            *(self._output, self._if_exists, {}, METADATA, self._format, None, frozenset())
+            output=self._output,
+            if_exists=self._if_exists,
+            settings={},
+            metadata=METADATA,
+            output_format=self._format,
+            replace_if=None,
+            paths=frozenset(),
         )
         with storage_errors(f"use --output={self._output}"):
             folder.check_no_file()
