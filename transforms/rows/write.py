@@ -28,7 +28,7 @@ from transforms.writing.formats.record import DEFAULT_FORMAT, OUTPUT_FORMATS
 from transforms.writing.manifest import load_manifest
 from transforms.writing.parts import PartWriter
 from transforms.writing.records import Record, Timeline
-from transforms.writing.request import Request
+from transforms.writing.request import Request, check_name
 from transforms.writing.run_plan import IfExists, new_run_id, run_folder
 from transforms.writing.schemas import OutputSchemas, check_writable, written_schema
 
@@ -92,7 +92,8 @@ class WriteResults(beam.PTransform):
         """Returns a PCollection whose one element is the manifest.
 
         Raises:
-            UserError: The folder holds results that are to stay, or the columns are not known.
+            UserError: The folder holds results that are to stay, its name cannot be taken, or the
+                columns are not known.
         """
         if not rows.is_bounded:
             raise UserError(
@@ -126,7 +127,8 @@ class WriteResults(beam.PTransform):
         )
 
     def _check_folder(self) -> None:
-        """Raises `OutputError` if the folder holds results that are to stay as they are."""
+        """Raises `OutputError` if a folder may not be called so, or not be written to as it is."""
+        check_name(self._output)
         folder = open_folder(self._output)
         request = Request(
             output=self._output,

@@ -321,3 +321,17 @@ def test_what_cannot_be_written_is_refused(elements, arguments, message, tmp_pat
 def test_what_is_no_folder_is_refused():
     with pytest.raises(UserError, match="takes a folder first, not 3"):
         WriteResults(3)
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("s3://user:secret@bucket/out", r"^output='?s3://"),
+        ("out\udcff", r"^output=b'out\\xff' is not UTF-8: rename it"),
+    ],
+    ids=["secret", "UTF-8"],
+)
+def test_what_no_folder_may_be_called_is_refused_before_any_work(output, message):
+    with pytest.raises(UserError, match=message) as found:
+        _ = pipeline_of() | beam.Create([{"id": 1}]) | WriteResults(output, schema=SCHEMA)
+    assert "secret@" not in str(found.value)
