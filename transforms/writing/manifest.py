@@ -247,11 +247,18 @@ def build_manifest(
     counters = sum_counters([*in_parts, {n: counts[n] for n in _OF_TOKENS if n in counts}])
     written = sum(part.rows for part in ours if not part.rejected)
     rejected = sum(part.rows for part in ours if part.rejected)
+    found = {**counts, **counters}
+
+    def known(**names: str) -> dict[str, int]:
+        # A command counts everything, and has facts; a pipeline of one's own may count nothing.
+        is_all = bool(facts) or not written
+        return {key: found.get(name, 0) for key, name in names.items() if is_all or name in found}
+
     rows = {
         "read": written + rejected,
         "written": written,
         "rejected": rejected,
-        "truncated": counters.get("truncated", 0),
+        **known(truncated="truncated"),
     }
     finished = utc_now()
     began = datetime.fromisoformat(started)
@@ -270,7 +277,7 @@ def build_manifest(
             "stages": counters.get("stages", {}),
             "errors": most_common(counters.get("errors", {}), _ERRORS),
         },
-        "tokens": {"real": counters.get("tokens", 0), "padded": counts.get("padded_tokens", 0)},
+        "tokens": known(real="tokens", padded="padded_tokens"),
         **({"labels": counters["labels"]} if "labels" in counters else {}),
         **({"counters": other} if other else {}),
         "columns": describe_columns(schema),
@@ -284,7 +291,7 @@ def build_manifest(
                 "run_id": run_id,
                 **times,
                 "rows": rows,
-                "tokens": counters.get("tokens", 0),
+                **known(tokens="tokens"),
                 "parts": sum(not part.rejected for part in parts.values()),
                 **({"labels": counters["labels"]} if "labels" in counters else {}),
                 "speed": rows_over_time(timelines, began.timestamp(), seconds),
@@ -328,6 +335,9 @@ def append_manifest(
     merged = {**earlier, **new}
     for key in merged.keys() & set(_SUMMED):
         merged[key] = sum_counters([earlier.get(key, {}), new.get(key, {})])
+    for key in ("rows", "tokens"):  # what was not counted of all rows is not known
+        counted = earlier[key].keys() & new[key].keys()
+        merged[key] = {name: count for name, count in merged[key].items() if name in counted}
     merged["rejected"]["errors"] = most_common(merged["rejected"]["errors"], _ERRORS)
     for key in _LISTS:
         merged[key] = [dict(entry) for entry in (*earlier[key], *new[key])]

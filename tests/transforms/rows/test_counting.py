@@ -1,11 +1,13 @@
 """What the manifest says of tokens and cut texts."""
 
 import apache_beam as beam
+import pyarrow as pa
 import pytest
 
 from tests.transforms.rows.running import PRESET, pipeline_of
 from transforms import ClassifyText, EmbedText, ReadCorpus, WriteResults
-from transforms.writing.manifest import read_manifest
+from transforms.verification import verify
+from transforms.writing.manifest import append_manifest, read_manifest
 
 TEXTS = "one two three four five six seven\nshort\n"  # of 9 and 3 tokens
 
@@ -73,3 +75,46 @@ def test_a_text_that_is_rejected_after_it_was_cut_is_not_among_those_written(tmp
     )
     manifest = counted(tmp_path, ClassifyText(PRESET, sequence_length=6), reject)
     assert manifest["rows"] == {"read": 2, "written": 0, "rejected": 2, "truncated": 0}
+
+
+def written(tmp_path, rows, **arguments) -> dict:
+    """Returns the manifest of rows of one's own that went through a model."""
+    with pipeline_of() as pipeline:
+        labelled = pipeline | beam.Create(rows) | ClassifyText(PRESET, **arguments)
+        _ = labelled | WriteResults(str(tmp_path / "out"))
+    assert not verify(str(tmp_path / "out")).problems
+    manifest = read_manifest(str(tmp_path / "out"))
+    assert manifest is not None
+    return manifest
+
+
+def batch_of(*texts: str) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict({"text": texts})
+
+
+@pytest.mark.parametrize("rows", [TEXTS.splitlines(), [batch_of(*TEXTS.splitlines())]])
+def test_what_nothing_counted_is_not_in_the_manifest(rows, tmp_path):
+    manifest = written(tmp_path, rows, sequence_length=6)
+    assert manifest["rows"] == {"read": 2, "written": 2, "rejected": 0}
+    assert manifest["tokens"] == {}
+    assert "tokens" not in manifest["runs"][0]
+
+
+@pytest.mark.parametrize("rows", [TEXTS.splitlines(), [batch_of(*TEXTS.splitlines())]])
+def test_columns_tell_what_was_cut_of_any_rows(rows, tmp_path):
+    manifest = written(tmp_path, rows, sequence_length=6, token_counts=True)
+    assert manifest["rows"] == {"read": 2, "written": 2, "rejected": 0, "truncated": 1}
+    assert manifest["tokens"] == {"real": 12}
+    assert manifest["runs"][0]["tokens"] == 12
+
+
+def test_what_was_not_counted_of_all_rows_is_not_known():
+    counted = {"read": 2, "written": 2, "rejected": 0, "truncated": 1}
+    uncounted = {"read": 3, "written": 3, "rejected": 0}
+    other = {"tokens": {}, "rejected": {"errors": {}}, "inputs": [], "parts": []}
+    other |= {"rejected_parts": [], "runs": [], "started": "", "seconds": 1}
+    first, second = ({"rows": rows, **other} for rows in (counted, uncounted))
+    for earlier, new in ((first, second), (second, first)):
+        rows = append_manifest(earlier, new)["rows"]
+        assert rows == {"read": 5, "written": 5, "rejected": 0}
+    assert append_manifest(first, first)["rows"]["truncated"] == 2
