@@ -28,6 +28,7 @@ from transforms.writing.formats.record import DEFAULT_FORMAT, OUTPUT_FORMATS
 from transforms.writing.manifest import load_manifest
 from transforms.writing.parts import PartWriter
 from transforms.writing.records import Record, Timeline
+from transforms.writing.recovery import unfinished_runs
 from transforms.writing.request import Request, check_name
 from transforms.writing.run_plan import IfExists, new_run_id, run_folder
 from transforms.writing.schemas import OutputSchemas, check_writable, written_schema
@@ -150,6 +151,12 @@ class WriteResults(beam.PTransform):
                         "if_exists='overwrite' or 'append', or another folder"
                     )
                 request.resolve(folder, earlier, None)
+            if self._if_exists == "error" and (unfinished := unfinished_runs(folder)):
+                raise OutputError(
+                    f"{self._output} holds a run that did not finish ({quoted(unfinished)}): "
+                    "finish it with its command or with pipelines.verify, give "
+                    "if_exists='overwrite', which removes it, or another folder"
+                )
 
 
 class _WriteRows(beam.DoFn):

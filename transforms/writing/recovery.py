@@ -53,9 +53,7 @@ def recover(
             finished = plan
             if plan is not None:
                 continue
-        elif plan is not None and (
-            load_records(folder, run_id) or to_be_published(folder, run_id) is not None
-        ):
+        elif plan is not None and _has_results(folder, run_id):
             if dead is not None:
                 folder.remove_tree(run_folder(dead.run_id))
             dead = plan
@@ -70,6 +68,20 @@ def recover(
         strays = set(results) & set(staged["parts"] if staged and manifest is None else ())
     folder.remove([*sorted(strays), *unfinished_files(folder)])
     return Recovered(manifest, finished, dead, staged is not None)
+
+
+def unfinished_runs(folder: OutputFolder) -> list[str]:
+    """Returns the ids of the runs that have done something, or all, and have not ended."""
+    return [
+        run_id
+        for run_id in folder.run_ids()
+        if load_run_plan(folder, run_id) is not None and _has_results(folder, run_id)
+    ]
+
+
+def _has_results(folder: OutputFolder, run_id: str) -> bool:
+    """Returns whether a run left something to go on with, or to publish."""
+    return bool(load_records(folder, run_id)) or to_be_published(folder, run_id) is not None
 
 
 def _check_not_listed(manifest: dict[str, Any], run_id: str) -> None:

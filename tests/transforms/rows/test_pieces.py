@@ -1,8 +1,10 @@
 """Publishing what workers have written, again or when something is gone."""
 
+import apache_beam as beam
 import pytest
 
 from tests.transforms.writing.results import rows_of
+from transforms import WriteResults
 from transforms.errors import OutputError, WriteError
 from transforms.rows.pieces import Destination, Piece, publish_pieces
 from transforms.verification import repair, verify
@@ -129,3 +131,18 @@ def test_what_no_further_try_cures_leaves_nothing(tmp_path):
         with pytest.raises(OutputError, match=r"column label .* is in its results but not in this"):
             publish(tmp_path, second, pieces, "append")
         assert not list(tmp_path.glob("_runs/*"))
+
+
+def test_a_run_that_is_all_but_published_is_told_before_any_work(tmp_path, monkeypatch):
+    run_id = new_run_id()
+    pieces = [piece_of(tmp_path, run_id, rows_of("a", 0, 5))]
+    with monkeypatch.context() as patch:
+        patch.setattr("transforms.writing.local_folder.LocalFolder.link", fail)
+        with pytest.raises(WriteError):
+            publish(tmp_path, run_id, pieces)
+    rows = beam.Pipeline() | beam.Create([beam.Row(n=1)])
+    with pytest.raises(OutputError, match=rf"holds a run that did not finish \('{run_id}'\)"):
+        _ = rows | WriteResults(str(tmp_path))
+    assert repair(str(tmp_path)) == "finished the publishing of a run that had died"
+    assert read_manifest(str(tmp_path))["rows"]["written"] == 5
+    assert not list(tmp_path.glob("_runs/*"))
