@@ -20,7 +20,9 @@ from models.errors import UserError
 _T = TypeVar("_T", bound=Callable[..., Any])
 
 lock = threading.RLock()
-"""Held while a library is imported whose modules import each other: two threads would meet halfway.
+"""Held while a library is imported whose modules import each other, and while a backend starts.
+
+Two threads would meet halfway. One lock for both: starting imports, and importing a class starts.
 """
 
 

@@ -37,9 +37,6 @@ def resume_collection() -> None:
         gc.enable()
 
 
-_starting = threading.RLock()
-
-
 def start(streams: bool = True) -> str:
     """Imports Keras's backend without its banner and returns the device: `"CPU"` or `"GPU"`.
 
@@ -54,7 +51,7 @@ def start(streams: bool = True) -> str:
         UserError: The predictor does not run on Keras's backend, or the process may not use enough
             memory to start.
     """
-    with _starting:
+    with importing.lock:
         return _start(streams)
 
 
@@ -75,7 +72,7 @@ def import_keras() -> None:
     Raises:
         UserError: The backend is not installed, or the process may not use enough memory.
     """
-    with _starting:
+    with importing.lock:
         _import_keras()
 
 
@@ -83,7 +80,7 @@ def import_keras() -> None:
 def _import_keras() -> None:
     is_tensorflow = backends.name() == "tensorflow"
     module = importing.tensorflow() if is_tensorflow else None
-    with importing.lock, quiet_stderr():
+    with quiet_stderr():
         importlib.import_module("keras")
         # The library of the driver says that there is none, when it is first asked.
         gpus = module.config.list_physical_devices("GPU") if module is not None else []

@@ -253,6 +253,36 @@ def test_two_threads_may_make_their_first_models_at_once():
     assert done.stdout == "[(1, 2), (1, 128)]\n", done.stderr
 
 
+# A class is asked for while another thread starts the backend: it waits for that one to be inside,
+# as far as that comes, and each would hold what the other needs. What hangs ends with both stacks.
+CLASS_AND_START = """
+import faulthandler, os, threading
+import models
+from models import backends
+from models.inference import runtime
+faulthandler.dump_traceback_later(180, exit=True, file=os.dup(2))
+is_inside, current, import_keras = threading.Event(), backends.current, runtime.import_keras
+def enter():
+    is_inside.set()
+    return current()
+backends.current = enter
+starting = threading.Thread(target=runtime.start)
+def start_beside():
+    starting.start()
+    is_inside.wait(1)
+    import_keras()
+runtime.import_keras = start_beside
+print(models.BertBackbone.__name__)
+starting.join()
+print(is_inside.is_set())
+"""
+
+
+def test_a_class_may_be_asked_for_while_the_backend_starts():
+    done = run_python(CLASS_AND_START)
+    assert done.stdout == "BertBackbone\nTrue\n", done.stderr
+
+
 def test_garbage_is_searched_for_again_once_tensorflow_has_started():
     code = (
         "import gc\nfrom models.inference import runtime\n"
