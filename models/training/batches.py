@@ -112,7 +112,7 @@ def is_dataset(x: Any) -> bool:
 
 def is_empty(data: Any) -> bool:
     """Returns whether what `dataset_of` returned is known to have no batches."""
-    return bool(data.cardinality() == 0) if is_dataset(data) else len(data) == 0
+    return bool((data.cardinality() if is_dataset(data) else data.num_batches) == 0)
 
 
 def feature_batches(

@@ -34,9 +34,6 @@ class PreparedBatches(keras.utils.PyDataset):
         """Batches in an epoch; `None` if there is no end."""
         return self._batches.num_batches
 
-    def __len__(self) -> int:
-        return len(self._batches)
-
     def __getitem__(self, index: int) -> Any:
         return self._prepare(*parts_of(self._batches[index], "a batch"))
 

@@ -61,6 +61,35 @@ def test_batches_of_a_py_dataset_are_preprocessed_where_they_are_texts(classifie
     assert data.epochs >= before + 2
 
 
+class Counted(keras.utils.PyDataset):
+    """Batches without a length, as Keras 3 has them."""
+
+    def __init__(self, num_batches):
+        super().__init__()
+        self._num_batches = num_batches
+
+    @property
+    def num_batches(self):
+        return self._num_batches
+
+    def __getitem__(self, index):
+        return TEXTS, CLASSES
+
+
+@of_one_family
+def test_batches_of_a_py_dataset_may_have_no_length_and_no_end(classifier):
+    expected = classifier.predict(TEXTS, verbose=0)
+    for data, steps in ((Counted(2), None), (Counted(None), 2)):
+        found = classifier.predict(data, steps=steps, verbose=0)
+        np.testing.assert_allclose(found, np.concatenate([expected] * 2), atol=1e-5)
+        assert classifier.evaluate(data, steps=steps, verbose=0)
+    assert classifier.predict(Counted(0), verbose=0).shape == (0, 2)
+    history = classifier.fit(
+        Counted(None), steps_per_epoch=2, validation_data=Counted(2), verbose=0
+    )
+    assert "val_loss" in history.history
+
+
 def test_without_its_preprocessor_a_task_takes_features_alone(classifier):
     expected = classifier.predict(TEXTS, verbose=0)
     preprocessor, classifier.preprocessor = classifier.preprocessor, None
