@@ -73,13 +73,12 @@ def dataset_of(
     shuffle: bool = False,
     token_dropout: float = 0.0,
 ) -> Any:
-    """Returns batches of a classifier's inputs; those of texts are padded to their longest row.
+    """Returns batches of a task's inputs; those of texts are padded to their longest row.
 
     Args:
-        x: Texts, a tuple of first and second texts, or, without a preprocessor, the backbone's
-            inputs.
-        targets: Arrays `[rows, …]`, such as classes and weights.
-        preprocessor: Turns texts into the backbone's inputs.
+        x: Texts, a tuple of first and second texts, or, without a preprocessor, the model's inputs.
+        targets: Arrays `[rows, …]`: targets and weights, as far as there are any.
+        preprocessor: Turns texts into the model's inputs.
         batch_size: Rows per batch; 32 if `None`.
         shuffle: Whether rows come in a different order in every epoch.
         token_dropout: Share of the tokens that are hidden behind the mask token; texts only.
@@ -178,7 +177,7 @@ def token_batches(
 
     Args:
         tokens: The rows.
-        targets: Arrays `[rows, …]`, such as classes and weights.
+        targets: Arrays `[rows, …]`: targets and weights, as far as there are any.
         preprocessor: The preprocessor that packed the rows.
         batch_size: Rows per batch.
         random: Shuffles the rows and masks tokens; drawn from only while an epoch runs.
@@ -250,7 +249,7 @@ def split_off(parts: tuple[Any, Any, Any], share: float) -> list[tuple[Any, Any,
     """Splits rows into the first and the last of them, as Keras does.
 
     Args:
-        parts: Texts or features, classes and weights of the rows; the weights may be `None`.
+        parts: Texts or features, targets and weights of the rows; the last two may be `None`.
         share: Share of the rows to split off.
 
     Raises:
@@ -258,7 +257,7 @@ def split_off(parts: tuple[Any, Any, Any], share: float) -> list[tuple[Any, Any,
     """
     x, y, weights = parts
     if are_batches(x):
-        raise ValueError("validation_split takes texts and classes, not a dataset")
+        raise ValueError("validation_split takes texts and their targets, not a dataset")
     first = next(iter(x.values())) if isinstance(x, dict) else x[0] if isinstance(x, tuple) else x
     num_rows = len(first if y is None else y)
     at = int(num_rows * (1 - share))

@@ -318,7 +318,7 @@ def test_the_last_rows_can_be_split_off_to_validate_on(learner, as_pairs):
     with pytest.raises(ValueError, match="leaves none on one side"):
         learner.fit(SEPARABLE, CLASSES, validation_split=0.95, verbose=0)
     data = tf.data.Dataset.from_tensor_slices((SEPARABLE, CLASSES)).batch(2)
-    with pytest.raises(ValueError, match="takes texts and classes, not a dataset"):
+    with pytest.raises(ValueError, match="takes texts and their targets, not a dataset"):
         learner.fit(data, validation_split=0.5, verbose=0)
 
 
