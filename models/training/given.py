@@ -46,6 +46,10 @@ class PreparedBatches(keras.utils.PyDataset):
         self._batches.on_epoch_end()
 
 
+class ReadyBatches(PreparedBatches):
+    """What `ready_batches` made of batches: they need neither checks nor a preprocessor again."""
+
+
 def ready_batches(x: Any, preprocessor: Callable[..., Any] | None) -> Any:
     """Returns batches with their texts made into inputs; features stay as they are.
 
@@ -67,14 +71,14 @@ def ready_batches(x: Any, preprocessor: Callable[..., Any] | None) -> Any:
             return keras.utils.pack_x_y_sample_weight(inputs, targets, weights)
         return preprocessor(inputs, targets, weights)
 
-    if isinstance(x, Batches):
+    if isinstance(x, Batches | ReadyBatches):
         return x
     if not is_dataset(x):
         if x.num_batches != 0:
             # Before anything begins: on JAX a model whose training breaks off loses its weights.
             inputs, targets, _ = parts_of(x[0], "a batch")
             _check_batch(inputs, targets, takes_texts)
-        return PreparedBatches(x, prepare)
+        return ReadyBatches(x, prepare)
     inputs, targets, _ = parts_of(x.element_spec, "an element of the dataset")
     _check_batch(inputs, targets, takes_texts)
     is_ready = preprocessor is None or isinstance(inputs, dict)
@@ -106,8 +110,8 @@ def compared(x: Any, y: Any, use: str, makes_targets: bool = False) -> Any:
         check(inputs, targets)
         return keras.utils.pack_x_y_sample_weight(inputs, targets, weights)
 
-    if isinstance(x, Batches):
-        return x
+    if isinstance(x, Batches | ReadyBatches):
+        return x  # as in each epoch's validation
     if is_dataset(x):
         check(*parts_of(x.element_spec, "an element of the dataset")[:2])
     elif are_batches(x):

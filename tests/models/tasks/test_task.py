@@ -62,17 +62,19 @@ def test_batches_of_a_py_dataset_are_preprocessed_where_they_are_texts(classifie
 
 
 class Counted(keras.utils.PyDataset):
-    """Batches without a length, as Keras 3 has them."""
+    """Batches without a length, as Keras 3 has them, which counts how often one is asked for."""
 
     def __init__(self, num_batches):
         super().__init__()
         self._num_batches = num_batches
+        self.loads = 0
 
     @property
     def num_batches(self):
         return self._num_batches
 
     def __getitem__(self, index):
+        self.loads += 1
         return TEXTS, CLASSES
 
 
@@ -88,6 +90,16 @@ def test_batches_of_a_py_dataset_may_have_no_length_and_no_end(classifier):
         Counted(None), steps_per_epoch=2, validation_data=Counted(2), verbose=0
     )
     assert "val_loss" in history.history
+
+
+@of_one_family
+def test_batches_to_validate_on_are_loaded_once_an_epoch(classifier):
+    loads = []
+    for epochs in (1, 3):
+        data = Counted(1)
+        classifier.fit(TEXTS, CLASSES, validation_data=data, epochs=epochs, verbose=0)
+        loads.append(data.loads)
+    assert loads[1] == loads[0] + 2
 
 
 def test_without_its_preprocessor_a_task_takes_features_alone(classifier):
