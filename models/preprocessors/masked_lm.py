@@ -3,12 +3,14 @@
 The names, the order and the defaults of its arguments, and what it returns, are Keras Hub's.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from typing_extensions import override
 
+from models.backends import importing
 from models.inputs import labelled
 from models.packing import Truncation
 from models.preprocessors.masking import Masking, mask
@@ -114,16 +116,22 @@ class MaskedLMPreprocessor(Preprocessor):
         Args:
             x: What `Preprocessor.call` takes.
             y: Ignored.
-            sample_weight: Ignored.
+            sample_weight: float `[batch]`: how much each text counts; all the same if `None`.
 
         Returns:
             A tuple of: a dict of int32 tensors, those of a `Preprocessor` with tokens hidden, and
             `mask_positions` `[batch, mask_selection_length]`, where they are; the ids that stood
             there, int32, and float32 weights, 0 for what fills up a row, both of the same shape.
+
+        Raises:
+            ValueError: There are not as many weights as texts.
         """
-        texts = labelled(x)[0] if y is None else x
-        features = self._features(texts)
+        if y is None and sample_weight is None:
+            x, _, sample_weight = labelled(x)
+        features = self._features(x)
         labels, weights = features.pop("mask_ids"), features.pop("mask_weights")
+        if sample_weight is not None:
+            weights = weights * _column(sample_weight, weights)
         return features, labels, weights
 
     @override
@@ -158,3 +166,15 @@ class MaskedLMPreprocessor(Preprocessor):
             self.tokenizer.special_token_ids,
         )
         return mask(token_ids, masking)
+
+
+def _column(sample_weight: Any, weights: Any) -> Any:
+    """Returns the weights of texts, `[batch, 1]`, to multiply those of their places by."""
+    if importing.is_tracing():
+        return importing.tensorflow().cast(sample_weight, weights.dtype)[..., None]
+    column = np.asarray(sample_weight, np.float32)[..., None]
+    if column.shape[:-1] != tuple(weights.shape[:-1]):
+        raise ValueError(
+            f"{math.prod(weights.shape[:-1])} texts have weights of the shape {column.shape[:-1]}"
+        )
+    return column

@@ -175,6 +175,11 @@ class Classifier(Task):
             self._check_targets(np.asarray(y))
         return super()._batches(x, y, *settings, **named)
 
+    def _batch(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+        if y is not None:
+            self._check_targets(np.asarray(y))
+        return super()._batch(x, y, sample_weight)
+
     def _check_targets(self, targets: np.ndarray) -> None:
         """Raises `ValueError` if the loss cannot compare a row's targets with its scores.
 

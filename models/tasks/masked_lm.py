@@ -25,6 +25,7 @@ from models.presets.preset import MaskedLMSettings, Preset
 from models.serialization import register
 from models.tasks.task import Task
 from models.training.batches import BATCH_SIZE, are_batches, check_targets
+from models.training.given import made_already
 from models.training.masked_batches import masked_batches
 
 
@@ -246,10 +247,7 @@ class MaskedLM(Task):
         if preprocessor is None or are_batches(x):
             return super()._batches(x, y, sample_weight, batch_size, shuffle)
         if y is not None:
-            raise ValueError(
-                "a masked LM takes texts alone: it is to give back the tokens that its "
-                "preprocessor hides"
-            )
+            raise made_already()
         tokens, _ = preprocessor.encode(*as_segments(x)[0])
         weights = None if sample_weight is None else np.asarray(sample_weight)
         check_targets([] if weights is None else [weights], len(tokens))

@@ -28,7 +28,7 @@ from models.presets.lookup import open_preset
 from models.presets.preset import Preset
 from models.serialization import Exported, check_not_quantized, deserialize_parts, policy_of
 from models.text_layer import Preprocessed
-from models.training.batches import are_batches, dataset_of, split_off
+from models.training.batches import are_batches, check_targets, dataset_of, split_off
 from models.training.given import (
     VALIDATION,
     check_apart,
@@ -207,9 +207,13 @@ class Task(FamilyMember, Preprocessed, Exported, keras.Model):
         """Returns the model's inputs, and what belongs to them."""
         if are_batches(x):
             raise TypeError("one batch is given as texts; fit, evaluate and predict take a dataset")
-        if self.preprocessor is None:
-            return x, y, sample_weight
-        return keras.utils.unpack_x_y_sample_weight(self._preprocess(x, y, sample_weight))
+        parts = x, y, sample_weight
+        if self.preprocessor is not None:
+            parts = keras.utils.unpack_x_y_sample_weight(self._preprocess(*parts))
+        if isinstance(inputs := parts[0], Mapping):
+            targets = [np.asarray(each) for each in (y, sample_weight) if each is not None]
+            check_targets(targets, len(next(iter(inputs.values()))))
+        return parts
 
     def _preprocess(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Returns what the preprocessor makes of texts, and of what belongs to them."""

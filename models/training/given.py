@@ -92,14 +92,18 @@ def compared(x: Any, y: Any, use: str, makes_targets: bool = False) -> Any:
         x: Texts, features or batches.
         y: Targets; those of batches are in them.
         use: The method, or the argument, that they are for.
-        makes_targets: Whether texts need none, since the preprocessor makes them.
+        makes_targets: Whether texts have none, since the preprocessor makes them.
 
     Raises:
-        ValueError: There are none. Of a `keras.utils.PyDataset`, when a batch is asked for.
+        ValueError: There are none, or some where the preprocessor makes them. Of a
+            `keras.utils.PyDataset`, when a batch is asked for.
     """
 
     def check(inputs: Any, targets: Any) -> None:
-        if targets is None and not (makes_targets and not isinstance(inputs, dict)):
+        are_made = makes_targets and not isinstance(inputs, dict)
+        if are_made and targets is not None:
+            raise made_already()
+        if targets is None and not are_made:
             call = "" if use == VALIDATION else use
             raise ValueError(
                 f"{use} takes targets too, one for each row: {call}(texts, targets), and in a "
@@ -108,7 +112,7 @@ def compared(x: Any, y: Any, use: str, makes_targets: bool = False) -> Any:
 
     def checked(inputs: Any, targets: Any, weights: Any) -> Any:
         check(inputs, targets)
-        return keras.utils.pack_x_y_sample_weight(inputs, targets, weights)
+        return inputs, targets, weights  # Keras would pack no weights without targets
 
     if isinstance(x, Batches | ReadyBatches):
         return x  # as in each epoch's validation
@@ -119,6 +123,14 @@ def compared(x: Any, y: Any, use: str, makes_targets: bool = False) -> Any:
     else:
         check(x, y)
     return x
+
+
+def made_already() -> ValueError:
+    """Returns the error for targets of texts of which a preprocessor makes the targets."""
+    return ValueError(
+        "a masked LM takes texts alone: it is to give back the tokens that its preprocessor hides; "
+        "leave the targets out, and give weights as in (texts, None, weights)"
+    )
 
 
 def parts_of(data: Any, name: str) -> tuple[Any, Any, Any]:
@@ -139,8 +151,8 @@ def parts_of(data: Any, name: str) -> tuple[Any, Any, Any]:
         raise ValueError(
             f"{name} is (texts, targets) or (texts, targets, weights), not a tuple of {len(data)}"
         )
-    parts: tuple[Any, Any, Any] = keras.utils.unpack_x_y_sample_weight(data)
-    return parts
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+    return x, None if _is_of_none(y) else y, None if _is_of_none(weights) else weights
 
 
 def check_apart(y: Any, sample_weight: Any, token_dropout: float) -> None:
@@ -217,6 +229,11 @@ def _check_batch(inputs: Any, targets: Any, takes_texts: bool) -> None:
             "after the texts of a batch come targets, which are numbers, and these are texts: give "
             "the index of a label among the labels, and pairs as ((first, second), targets)"
         )
+
+
+def _is_of_none(part: Any) -> bool:
+    """Returns whether a part of a dataset's specification says that nothing is there."""
+    return type(part).__name__ == "NoneTensorSpec"  # which TensorFlow exports under no name
 
 
 def _rank(values: Any) -> int | None:

@@ -78,7 +78,7 @@ def test_one_text_gives_one_row_and_labels_are_of_no_account(family):
     preprocessor = masked(family, **everything(mask_selection_length=LENGTH))
     batch = keras.tree.flatten(numbers(preprocessor([TEXTS[2]])))
     text = TEXTS[2]
-    for single in (preprocessor(text), preprocessor(text, 1, 2.0), preprocessor((text, 1))):
+    for single in (preprocessor(text), preprocessor(text, 1), preprocessor((text, 1))):
         for one, row in zip(keras.tree.flatten(numbers(single)), batch, strict=True):
             assert np.array_equal(one, row[0])
 

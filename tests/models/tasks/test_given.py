@@ -13,7 +13,7 @@ KINDS = ["classifier", "embedder", "masked LM", "without a preprocessor"]
 
 
 def make(kind):
-    """Returns a task, texts or features for it, and targets."""
+    """Returns a task, texts or features for it, and targets, which a masked LM makes itself."""
     bert = case("bert")
     classifier = bert.classifier(["negative", "positive"])
     backbone, preprocessor = classifier.backbone, classifier.preprocessor
@@ -25,7 +25,7 @@ def make(kind):
         return embedder, TEXTS, np.zeros((4, backbone.hidden_dim))
     if kind == "masked LM":
         hides = bert.ours("MaskedLMPreprocessor")(bert.tokenizer, 16)
-        return bert.ours("MaskedLM")(backbone, hides), TEXTS, CLASSES
+        return bert.ours("MaskedLM")(backbone, hides), TEXTS, None
     features = {name: np.asarray(values) for name, values in preprocessor(TEXTS).items()}
     return bert.ours("Classifier")(backbone, 2), features, CLASSES
 
@@ -55,7 +55,12 @@ class Batches(keras.utils.PyDataset):
 
 
 def rows(*parts):
+    parts = tuple(part for part in parts if part is not None)
     return tf.data.Dataset.from_tensor_slices(parts if len(parts) > 1 else parts[0])
+
+
+def steps(task):
+    return task.train_on_batch, task.test_on_batch
 
 
 def refuses(problem, kind, use, *args, **kwargs):
@@ -76,7 +81,7 @@ def test_without_targets_nothing_is_learnt_or_judged(made, kind):
     for data in (x, (x,), *wrong[1:3]):
         problem = r"validation_data takes targets too, one for each row: \(texts, targets\)"
         refuses(problem, ValueError, task.fit, x, y, validation_data=data)
-    for use in (task.train_on_batch, task.test_on_batch):
+    for use in steps(task):
         refuses("on_batch takes targets too", ValueError, use, x)
 
 
@@ -89,6 +94,33 @@ def test_a_masked_lm_makes_the_targets_of_texts_and_not_of_features(made):
     assert task.evaluate(rows(features, labels, weights).batch(2), verbose=0)
     for data in (rows(features).batch(2), Batches(features)):
         refuses("fit takes targets too", ValueError, task.fit, data)
+
+
+def test_a_masked_lm_takes_no_targets_of_texts(made):
+    task, x, _ = made["masked LM"]
+    problem = r"a masked LM takes texts alone.* as in \(texts, None, weights\)"
+    for data in ((x, CLASSES), (rows(x, CLASSES).batch(2),), (Batches((x, CLASSES)),)):
+        for use in (task.fit, task.evaluate):
+            refuses(problem, ValueError, use, *data)
+        refuses(
+            problem, ValueError, task.fit, x, validation_data=data[0] if data[1:] == () else data
+        )
+    for use in steps(task):
+        refuses(problem, ValueError, use, x, CLASSES)
+    for data in (rows(x, CLASSES).batch(2), Batches((x, CLASSES))):
+        assert len(task.predict(data, verbose=0)) == 4
+
+
+@pytest.mark.parametrize("wrong", [CLASSES[:3], ["negative"] * 4, CLASSES[None]])
+def test_a_step_takes_as_many_numbers_as_rows(given, wrong):
+    task, x, y = given
+    for use in steps(task):
+        refuses(
+            r"4 texts have |targets are numbers|could not convert", ValueError, use, x, y, wrong
+        )
+        if not task.makes_targets:
+            problem = r"4 texts have targets of|targets are numbers|index of a class"
+            refuses(problem, ValueError, use, x, wrong)
 
 
 def test_a_loss_of_ones_own_may_need_no_targets(made):
@@ -120,10 +152,9 @@ def test_rows_must_come_in_batches(given):
     refuses("gives single rows", ValueError, task.predict, rows(x))
     if task.preprocessor is not None:
         refuses("gives single rows", ValueError, task.predict, Batches("the good film"))
-        refuses("gives single rows", ValueError, task.fit, Batches(("the good film", 1)))
-    validation = {} if task.makes_targets else {"validation_data": pairs}
-    if validation:
-        refuses("gives single rows", ValueError, task.fit, x, y, **validation)
+        batch = ("the good film",) if task.makes_targets else ("the good film", 1)
+        refuses("gives single rows", ValueError, task.fit, Batches(batch))
+    refuses("gives single rows", ValueError, task.fit, x, y, validation_data=pairs)
 
 
 def test_targets_in_a_dataset_are_numbers(given):
@@ -131,7 +162,9 @@ def test_targets_in_a_dataset_are_numbers(given):
     names = ["negative"] * 4
     for use in (task.fit, task.evaluate, task.predict):
         for data in (rows(x, names).batch(2), Batches((x, names))):
-            refuses(r"targets, which are numbers.* pairs as \(\(first, ", ValueError, use, data)
+            is_made = task.makes_targets and use != task.predict
+            problem = r"targets, which are numbers.* pairs as \(\(first, "
+            refuses("takes texts alone" if is_made else problem, ValueError, use, data)
 
 
 def test_texts_in_a_dataset_are_strings(given):
@@ -145,7 +178,8 @@ def test_texts_in_a_dataset_are_strings(given):
 def test_what_stands_in_batches_is_not_given_beside_them(given):
     task, x, y = given
     data = rows(x, y).batch(2)
-    refuses("in its batches: leave y out", ValueError, task.fit, data, y)
+    beside = "in its batches: leave y out"
+    refuses(beside, ValueError, task.fit, data, CLASSES if y is None else y)
     beside = "in its batches: leave sample_weight out"
     refuses(beside, ValueError, task.evaluate, data, sample_weight=CLASSES)
 
@@ -183,16 +217,18 @@ def test_targets_have_the_shape_of_the_scores():
     bert = case("bert")
     one_hot = np.eye(4)[:, :3]
     exclusive = bert.classifier(["a", "b", "c"])
-    for use in (exclusive.fit, exclusive.evaluate):
+    for use in (exclusive.fit, exclusive.evaluate, *steps(exclusive)):
         problem = r"index of a class, and these have the shape \(4, 3\): give targets\.argmax"
         refuses(problem, ValueError, use, TEXTS, one_hot)
     parts = (exclusive.backbone, exclusive.preprocessor)
     several = bert.ours("Classifier")(parts[0], 3, parts[1], activation="sigmoid")
     for wrong in (CLASSES, one_hot[:, :2]):
         problem = r"a row has 3 scores, and the targets have the shape .*: make it \(4, 3\)"
-        refuses(problem, ValueError, several.fit, TEXTS, wrong)
+        for use in (several.fit, *steps(several)):
+            refuses(problem, ValueError, use, TEXTS, wrong)
     number = bert.ours("Classifier")(parts[0], 1, parts[1])
-    refuses(r"a row has 1 score,.*: make it \(4, 1\)", ValueError, number.fit, TEXTS, one_hot)
+    for use in (number.fit, *steps(number)):
+        refuses(r"a row has 1 score,.*: make it \(4, 1\)", ValueError, use, TEXTS, one_hot)
     assert np.isfinite(number.evaluate(TEXTS, CLASSES, verbose=0)[0])
 
 

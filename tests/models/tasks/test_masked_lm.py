@@ -11,6 +11,21 @@ TEXTS = ["the good film", "the bad play", "a great film and an awful one, playin
 LENGTH = 16
 
 
+class OneBatch(keras.utils.PyDataset):
+    """One batch."""
+
+    def __init__(self, batch):
+        super().__init__()
+        self.batch = batch
+
+    @property
+    def num_batches(self):
+        return 1
+
+    def __getitem__(self, index):
+        return self.batch
+
+
 @pytest.fixture
 def masked_lm(family):
     return make(family)
@@ -73,6 +88,24 @@ def test_rows_of_no_weight_count_nothing(family):
     )
     found = model.evaluate(TEXTS, batch_size=6, sample_weight=weights, verbose=0)
     np.testing.assert_allclose(found, kept, atol=1e-5)
+    np.testing.assert_allclose(model.test_on_batch(TEXTS, sample_weight=weights), kept, atol=1e-5)
+    dataset = tf.data.Dataset.from_tensor_slices((TEXTS, weights)).batch(6)
+    dataset = dataset.map(lambda texts, weights: (texts, None, weights))
+    for data in (dataset, OneBatch((TEXTS, None, weights))):
+        np.testing.assert_allclose(model.evaluate(data, verbose=0), kept, atol=1e-5)
+        assert "val_loss" in model.fit(data, validation_data=data, verbose=0).history
+        kept = model.evaluate(TEXTS, batch_size=6, sample_weight=weights, verbose=0)
+
+
+def test_a_weight_is_of_a_text_and_counts_at_each_of_its_places(family):
+    preprocessor = all_masked(family).preprocessor
+    alike, weights = preprocessor(TEXTS)[2], np.array([1.0, 0.5, 0.0] * 2)
+    for found in (preprocessor(TEXTS, None, weights), preprocessor((TEXTS, None, weights))):
+        np.testing.assert_allclose(found[2], np.asarray(alike) * weights[:, None])
+    np.testing.assert_allclose(preprocessor(TEXTS[0], None, 0.5)[2], np.asarray(alike)[0] * 0.5)
+    for wrong in (weights[:5], weights[:, None]):
+        with pytest.raises(ValueError, match="6 texts have weights of the shape"):
+            preprocessor(TEXTS, sample_weight=wrong)
 
 
 def test_labels_are_not_taken_for_what_is_hidden(masked_lm):
