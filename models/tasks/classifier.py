@@ -22,11 +22,6 @@ from models.presets.preset import Preset
 from models.tasks.task import Task
 from models.training.batches import is_empty
 
-# Arguments of the constructor that `from_preset` does not pass to the backbone.
-_HEAD_ARGUMENTS = (
-    *("activation", "dropout", "labels", "hidden_dim", "is_regression", "compile", "name"),
-)
-
 
 class Classifier(Task):
     """A backbone with a head that gives a score for each class; see `Task`.
@@ -57,6 +52,14 @@ class Classifier(Task):
     """
 
     part = "Classifier"
+    own_arguments = (
+        "activation",
+        "dropout",
+        "labels",
+        "hidden_dim",
+        "is_regression",
+        *Task.own_arguments,
+    )
 
     def __init__(
         self,
@@ -232,8 +235,9 @@ class Classifier(Task):
             preset: A preset's name or folder.
             load_weights: Whether to load weights; otherwise they are random.
             num_classes: Number of classes of a new, random head; `None` keeps the preset's head.
-            **overrides: `preprocessor`, `activation`, `dropout`, `labels`, `hidden_dim`,
-                `is_regression` and `name` are the classifier's; the others go to the backbone.
+            **overrides: `backbone`, `preprocessor`, `activation`, `dropout`, `labels`,
+                `hidden_dim`, `is_regression`, `compile`, `name` and `trainable` are the
+                classifier's; the others go to the backbone.
 
         Raises:
             PresetError: There is no such preset, its files are invalid, or it has no head and
@@ -243,7 +247,7 @@ class Classifier(Task):
         if not hasattr(cls, "family"):
             kind = cls.member_of(preset)
             return kind.from_preset(preset, load_weights, num_classes, **overrides)
-        head = {name: overrides.pop(name) for name in _HEAD_ARGUMENTS if name in overrides}
+        head = cls._own(overrides)
         has_head = num_classes is None
         if num_classes is None:
             if not preset.has_classifier:

@@ -140,6 +140,7 @@ class MaskedLM(Task):
 
     part = "MaskedLM"
     preprocessor_class: ClassVar[Any]
+    own_arguments = ("activation", "layer_norm_epsilon", *Task.own_arguments)
 
     def __init__(
         self,
@@ -265,8 +266,8 @@ class MaskedLM(Task):
         Args:
             preset: A preset's name or folder.
             load_weights: Whether to load weights; otherwise they are random.
-            **overrides: `preprocessor`, `activation`, `layer_norm_epsilon`, `compile` and `name`
-                are the task's; the others go to the backbone.
+            **overrides: `backbone`, `preprocessor`, `activation`, `layer_norm_epsilon`, `compile`,
+                `name` and `trainable` are the task's; the others go to the backbone.
 
         Raises:
             PresetError: There is no such preset, or its files are invalid.
@@ -274,8 +275,7 @@ class MaskedLM(Task):
         preset = open_preset(preset, getattr(cls, "family", None))
         if not hasattr(cls, "family"):
             return cls.member_of(preset).from_preset(preset, load_weights, **overrides)
-        names = ("activation", "layer_norm_epsilon", "compile", "name")
-        own = {name: overrides.pop(name) for name in names if name in overrides}
+        own = cls._own(overrides)
         preset, backbone, preprocessor = cls._opened(preset, load_weights, overrides)
         stored = preset.masked_lm
         settings = {

@@ -60,6 +60,8 @@ class Task(FamilyMember, Preprocessed, Exported, keras.Model):
 
     backbone_class: ClassVar[type[Backbone]]
     preprocessor_class: ClassVar[type[Preprocessor]]
+    own_arguments: ClassVar[tuple[str, ...]] = ("compile", "name", "trainable")
+    """Arguments of the constructor that `from_preset` takes and does not pass to the backbone."""
     preprocessor: Preprocessor | None = None
 
     def __init__(
@@ -258,6 +260,11 @@ class Task(FamilyMember, Preprocessed, Exported, keras.Model):
         super().summary(*args, print_fn=print_fn, **kwargs)
 
     @classmethod
+    def _own(cls, overrides: dict[str, Any]) -> dict[str, Any]:
+        """Takes the task's own arguments out of those of `from_preset`, and returns them."""
+        return {name: overrides.pop(name) for name in cls.own_arguments if name in overrides}
+
+    @classmethod
     def _opened(
         cls, preset: str | Path | Preset, load_weights: bool, overrides: dict[str, Any]
     ) -> tuple[Preset, Backbone, Preprocessor | None]:
@@ -266,14 +273,24 @@ class Task(FamilyMember, Preprocessed, Exported, keras.Model):
         Args:
             preset: Its name or folder.
             load_weights: Whether to load its weights.
-            overrides: `preprocessor`, which is taken out, and arguments of the backbone.
+            overrides: `preprocessor` and `backbone`, which are taken out, and arguments of the
+                backbone.
+
+        Raises:
+            ValueError: There is a backbone, and arguments for one.
         """
         preset = open_preset(preset, cls.family)
         if "preprocessor" in overrides:
             preprocessor = overrides.pop("preprocessor")
         else:
             preprocessor = cls.preprocessor_class.from_preset(preset)
-        backbone = cls.backbone_class.from_preset(preset, load_weights, **overrides)
+        backbone: Backbone | None = overrides.pop("backbone", None)
+        if backbone is not None and overrides:
+            raise ValueError(
+                f"a backbone that is given is made already: leave {', '.join(overrides)} out"
+            )
+        if backbone is None:
+            backbone = cls.backbone_class.from_preset(preset, load_weights, **overrides)
         if preprocessor is not None:
             backbone.check_vocabulary(preset, preprocessor.tokenizer.vocabulary_size())
         return preset, backbone, preprocessor

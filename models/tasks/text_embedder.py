@@ -202,8 +202,8 @@ class TextEmbedder(Embedder, Task):
             dimensions: How many dimensions of a vector to keep; the preset's own if `None`.
             prompt: Which of the preset's prompts stands before every text; its default if `None`.
             prefix: The text to put there instead; "" for none.
-            **overrides: `preprocessor`, `compile` and `name` are the task's; the others go to the
-                backbone.
+            **overrides: `backbone`, `preprocessor`, `compile`, `name` and `trainable` are the
+                task's; the others go to the backbone.
 
         Raises:
             PresetError: There is no such preset, or its files are invalid.
@@ -233,7 +233,7 @@ class TextEmbedder(Embedder, Task):
             load_weights: As of `from_preset`.
             **overrides: As of `from_preset`.
         """
-        own = {name: overrides.pop(name) for name in ("compile", "name") if name in overrides}
+        own = cls._own(overrides)
         preset, backbone, preprocessor = cls._opened(preset, load_weights, overrides)
         weights = preset.module_weights() if load_weights else ()
         return cls(

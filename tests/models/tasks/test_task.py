@@ -1,6 +1,7 @@
 """What all tasks have in common, and a model that Keras Hub's users know."""
 
 import json
+from functools import partial
 
 import keras
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import models
-from models import Backbone, Classifier, TextClassifier, TextEmbedder, UserError, backends
+from models import Backbone, Classifier, MaskedLM, TextClassifier, TextEmbedder, UserError, backends
 from models.families.record import FAMILIES as RECORDS
 from tests.models.family_cases import case
 
@@ -152,6 +153,42 @@ def test_base_classes_find_the_family(family, classifier, tmp_path):
     kind = getattr(models, f"{other.prefix}TextClassifier")
     with pytest.raises(models.PresetError, match="is of the family"):
         kind.from_preset(tmp_path)
+
+
+@pytest.fixture
+def made_of_a_preset(family, classifier, tmp_path):
+    """For each task, a function that makes it of a preset."""
+    classifier.save_to_preset(tmp_path / "classifier")
+    masked_lm = family.ours("MaskedLM")(classifier.backbone)
+    tokenizer = classifier.preprocessor.tokenizer
+    masked_lm.preprocessor = family.ours("MaskedLMPreprocessor")(tokenizer, 16)
+    masked_lm.save_to_preset(tmp_path / "masked_lm")
+    return {
+        "Classifier": partial(Classifier.from_preset, tmp_path / "classifier"),
+        "MaskedLM": partial(MaskedLM.from_preset, tmp_path / "masked_lm"),
+        "TextEmbedder": partial(TextEmbedder.from_preset, tmp_path / "classifier"),
+    }
+
+
+@of_one_family
+def test_what_is_not_trainable_is_the_whole_task(made_of_a_preset):
+    for make in made_of_a_preset.values():
+        assert make().trainable_weights
+        task = make(trainable=False, name="frozen", compile=False)
+        assert (task.name, task.trainable, task.trainable_weights) == ("frozen", False, [])
+
+
+@of_one_family
+def test_a_task_of_a_preset_may_have_a_backbone_that_is_given(family, made_of_a_preset, randomize):
+    backbone = family.ours("Backbone")(**family.config)
+    randomize(backbone)
+    for make in made_of_a_preset.values():
+        usual, task = make(), make(backbone=backbone)
+        assert task.backbone is backbone
+        for name, weight in usual.named_head_weights().items():
+            np.testing.assert_array_equal(task.named_head_weights()[name], weight)
+        with pytest.raises(ValueError, match=r"a backbone that is given .* leave dtype out"):
+            make(backbone=backbone, dtype="float16")
 
 
 def test_a_registered_backbone_is_known_by_its_name_alone():
