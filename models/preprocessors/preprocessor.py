@@ -140,15 +140,19 @@ class Preprocessor(FamilyMember, TextLayer):
         """Returns further arguments of the constructor that a preset gives."""
         return {}
 
-    def save_to_preset(self, folder: str | os.PathLike[str]) -> None:
+    def save_to_preset(self, folder: str | os.PathLike[str], task: str | None = None) -> None:
         """Writes the files of the preprocessor and its tokenizer into a preset folder.
+
+        Args:
+            folder: Created if needed; its files are replaced.
+            task: As of `description`.
 
         Raises:
             UserError: Keras Hub's format, in which they are written, cannot hold them.
         """
         check_holds(self.record, self.tokenizer.kind, self.packing)
         self.tokenizer.save_to_preset(folder)
-        keras_hub.write_json(Path(folder), PREPROCESSOR, self.description())
+        keras_hub.write_json(Path(folder), PREPROCESSOR, self.description(task))
 
     def description(self, task: str | None = None) -> dict[str, Any]:
         """Returns the content of `preprocessor.json`.

@@ -20,7 +20,6 @@ from models.presets import keras_hub
 from models.presets.keras_hub_preset import (
     LABELS,
     OWN_SETTINGS,
-    PREPROCESSOR,
     TASK,
     TASK_WEIGHTS,
 )
@@ -329,9 +328,8 @@ class Task(FamilyMember, Preprocessed, Exported, keras.Model):
         task, settings = self.head_description()
         preprocessor = None
         if self.preprocessor is not None:
-            self.preprocessor.save_to_preset(folder)
+            self.preprocessor.save_to_preset(folder, task)
             preprocessor = self.preprocessor.description(task)
-            keras_hub.write_json(folder, PREPROCESSOR, preprocessor)
         for of_another_task in (LABELS, TASK_WEIGHTS):
             (folder / of_another_task).unlink(missing_ok=True)
         self.backbone.save_to_preset(folder, weights_dtype)

@@ -11,6 +11,7 @@ import tensorflow as tf
 import models
 from models import Backbone, Classifier, MaskedLM, TextClassifier, TextEmbedder, UserError, backends
 from models.families.record import FAMILIES as RECORDS
+from models.presets import keras_hub
 from tests.models.family_cases import case
 
 TEXTS = ["the good film", "the bad play", "a great film and an awful one, playing it", "good"]
@@ -168,6 +169,22 @@ def made_of_a_preset(family, classifier, tmp_path):
         "MaskedLM": partial(MaskedLM.from_preset, tmp_path / "masked_lm"),
         "TextEmbedder": partial(TextEmbedder.from_preset, tmp_path / "classifier"),
     }
+
+
+@of_one_family
+def test_each_file_of_a_preset_is_written_once(classifier, tmp_path, monkeypatch):
+    written, write = [], keras_hub.write_json
+
+    def count(folder, name, content):
+        written.append(name)
+        write(folder, name, content)
+
+    monkeypatch.setattr(keras_hub, "write_json", count)
+    embedder = models.BertTextEmbedder(classifier.backbone, classifier.preprocessor)
+    embedder.save_to_preset(tmp_path)
+    assert len(written) == len(set(written)) > 3
+    stored = json.loads((tmp_path / "preprocessor.json").read_text())
+    assert stored["class_name"] == "BertTextEmbedderPreprocessor"
 
 
 @of_one_family
