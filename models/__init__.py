@@ -1,7 +1,8 @@
 """Keras models, tokenizers and preprocessors for text, their presets, and the batch predictor.
 
-The API is KerasNLP's: for each family a tokenizer, preprocessors, a backbone and a classifier,
-created with `from_preset()` or with the constructor. Nothing here knows about Beam.
+The API is KerasNLP's: for each family a tokenizer, preprocessors, a backbone, a classifier, a
+masked language model and a text embedder, created with `from_preset()` or with the constructor.
+Nothing here knows about Beam.
 
 TensorFlow is imported with the first model class, not with this package.
 """

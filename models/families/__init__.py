@@ -1,1 +1,1 @@
-"""The model families: one module for the four classes of each."""
+"""The model families: one module for the classes of each."""

@@ -1,4 +1,4 @@
-"""What the four classes of a family have in common."""
+"""What all classes of a family have in common."""
 
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,7 +17,7 @@ making = threading.Lock()
 
 
 class FamilyMember:
-    """A tokenizer, preprocessor, backbone or classifier; a subclass with a `family` is of it.
+    """A tokenizer, preprocessor, backbone or task; a subclass with a `family` is of it.
 
     Keras can save and load such a subclass.
     """

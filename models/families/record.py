@@ -214,7 +214,9 @@ def _roberta(vocabulary_size: int, *model_types: str) -> HuggingFaceFormat:
         head=("classifier.dense", "classifier.out_proj"),
         other_heads=("pooler.", "lm_head.", "qa_outputs."),
         masked_lm=MaskedLMNames(
-            *("lm_head.dense", "lm_head.layer_norm", ("lm_head.bias", "lm_head.decoder.bias")),
+            transform="lm_head.dense",
+            norm="lm_head.layer_norm",
+            biases=("lm_head.bias", "lm_head.decoder.bias"),
             activation="gelu",
         ),
         pads_first=True,
@@ -241,9 +243,9 @@ _BERT = Family(
         head=("classifier",),
         other_heads=("cls.", "qa_outputs."),
         masked_lm=MaskedLMNames(
-            "cls.predictions.transform.dense",
-            "cls.predictions.transform.LayerNorm",
-            ("cls.predictions.bias", "cls.predictions.decoder.bias"),
+            transform="cls.predictions.transform.dense",
+            norm="cls.predictions.transform.LayerNorm",
+            biases=("cls.predictions.bias", "cls.predictions.decoder.bias"),
         ),
     ),
 )
@@ -313,7 +315,9 @@ _DISTIL_BERT = Family(
         head=("pre_classifier", "classifier"),
         other_heads=("vocab_transform.", "vocab_projector.", "vocab_layer_norm.", "qa_outputs."),
         masked_lm=MaskedLMNames(
-            "vocab_transform", "vocab_layer_norm", ("vocab_projector.bias", "vocab_projector.bias")
+            transform="vocab_transform",
+            norm="vocab_layer_norm",
+            biases=("vocab_projector.bias", "vocab_projector.bias"),
         ),
         fixed={"layer_norm_epsilon": 1e-12},
     ),

@@ -18,11 +18,9 @@ def encode_spelled(
 
     Args:
         texts: Strings `[rows]`, none of them null.
-        spelled: Ids of the tokens that a text may spell.
+        spelled: Ids of the tokens that a text may spell, one at least.
         encode: Tokenizes what stands between them.
     """
-    if not spelled:
-        return encode(list(texts))
     longest_first = sorted(spelled, key=len, reverse=True)
     pattern = re.compile(f"({'|'.join(map(re.escape, longest_first))})")
     strings = texts.to_pylist() if isinstance(texts, pa.Array) else texts
