@@ -53,9 +53,18 @@ class BertBackbone(Backbone):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        sizes = (vocabulary_size, num_layers, num_heads, hidden_dim, intermediate_dim)
-        kwargs = {"num_segments": num_segments, **kwargs}
-        super().__init__(*sizes, dropout, max_sequence_length, dtype, **kwargs)
+        super().__init__(
+            vocabulary_size,
+            num_layers,
+            num_heads,
+            hidden_dim,
+            intermediate_dim,
+            dropout,
+            max_sequence_length,
+            dtype,
+            num_segments=num_segments,
+            **kwargs,
+        )
 
 
 class BertClassifier(Classifier):
@@ -74,8 +83,7 @@ class BertClassifier(Classifier):
         dropout: float | None = None,
         **kwargs: Any,
     ) -> None:
-        kwargs = {"dropout": dropout, **kwargs}
-        super().__init__(backbone, num_classes, preprocessor, activation, **kwargs)
+        super().__init__(backbone, num_classes, preprocessor, activation, dropout=dropout, **kwargs)
 
 
 class BertMaskedLM(MaskedLM):
