@@ -57,7 +57,6 @@ class SharedPreprocessor:
             runtime.start()
         finally:
             runtime.resume_collection()
-        from models.families.classes import preprocessor_class
+        from models.preprocessors.preprocessor import Preprocessor
 
-        preset = open_preset(self.preset)
-        return preprocessor_class(preset).from_preset(preset, self._sequence_length)
+        return Preprocessor.from_preset(open_preset(self.preset), self._sequence_length)

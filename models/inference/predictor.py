@@ -210,16 +210,17 @@ class Predictor:
         elif not preset.has_classifier:
             raise preset.no_classifier()
         device = runtime.start()
-        from models.families.classes import classifier_class, embedder_class
+        from models.preprocessors.preprocessor import Preprocessor
+        from models.tasks.classifier import Classifier
+        from models.tasks.text_embedder import TextEmbedder
 
-        family = classifier_class(preset)
         if preprocessor is None:
-            preprocessor = family.preprocessor_class.from_preset(preset, sequence_length)
+            preprocessor = Preprocessor.from_preset(preset, sequence_length)
 
-        def make(dtype: str) -> "Classifier | Embedder":
+        def make(dtype: str) -> Classifier | Embedder:
             if settings is None:
-                return family.from_preset(preset, preprocessor=preprocessor, dtype=dtype)
-            return embedder_class(preset).of_settings(
+                return Classifier.from_preset(preset, preprocessor=preprocessor, dtype=dtype)
+            return TextEmbedder.member_of(preset).of_settings(
                 preset, settings, dimensions, preprocessor=preprocessor, dtype=dtype
             )
 

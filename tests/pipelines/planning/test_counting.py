@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from models.families.classes import preprocessor_class
+from models import Preprocessor
 from models.presets.embedding import EmbeddingSettings
 from models.presets.lookup import open_preset
 from pipelines.planning.counting import TokenCounter
@@ -50,7 +50,7 @@ def length(preset):
 
 def of_run(preset, segments, length, long_text="truncate"):
     """Tokens, what the model reads of them and whether rows are cut, as a run has them."""
-    preprocessor = preprocessor_class(preset).from_preset(preset, length)
+    preprocessor = Preprocessor.from_preset(preset, length)
     if long_text == "windows":
         rows, tokens, truncated = preprocessor.encode_windows(*segments)
         lengths = preprocessor.split_windows(rows).tokens.lengths
