@@ -19,10 +19,8 @@ _LOAD = """
 import sys
 from models.inference import runtime
 runtime.start()
-from models.families.classes import CLASSIFIERS
-from models.presets.lookup import open_preset
-preset = open_preset(sys.argv[1])
-CLASSIFIERS[preset.family].backbone_class.from_preset(preset)
+from models import Backbone
+Backbone.from_preset(sys.argv[1])
 """
 
 

@@ -48,9 +48,14 @@ class FamilyMember:
     @classmethod
     def member_of(cls, preset: "Preset | RegisteredPreset") -> type[Self]:
         """Returns the class that is this one in the family of a preset."""
+        return cls.of_family(preset.family)
+
+    @classmethod
+    def of_family(cls, name: str) -> type[Self]:
+        """Returns the class that is this one in a family, such as `bert`."""
         import models
 
-        member: type[Self] = getattr(models, f"{FAMILIES[preset.family].prefix}{cls.part}")
+        member: type[Self] = getattr(models, f"{FAMILIES[name].prefix}{cls.part}")
         return member
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -93,9 +93,9 @@ def from_preset(
         activation: Activation of the scores.
         is_number: Whether the classifier is to give a number.
     """
-    from models.families.classes import classifier_class
+    from models.tasks.classifier import Classifier
 
-    kind = classifier_class(preset)
+    kind = Classifier.member_of(preset)
     preprocessor = kind.preprocessor_class.from_preset(preset, length)
     head: dict[str, Any] = {"preprocessor": preprocessor, "activation": activation}
     if preset.has_classifier and is_number and len(preset.labels) == 1:
@@ -124,10 +124,10 @@ def from_scratch(
         texts: Texts to make the vocabulary from.
         activation: Activation of the scores.
     """
-    from models.families.classes import CLASSIFIERS
+    from models.tasks.classifier import Classifier
     from models.tokenizers.vocabulary import train_wordpiece
 
-    kind = CLASSIFIERS[shape["family"]]
+    kind = Classifier.of_family(shape["family"])
     lowercase = shape.get("lowercase", True)
     arguments = {name: shape[name] for name in shape if name not in ("family", "lowercase")}
     vocabulary = train_wordpiece(texts, shape["vocabulary_size"], lowercase)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from models import Backbone
 from models.encoder import unset_weights
-from models.families.classes import CLASSIFIERS
 from models.families.record import FAMILIES
 from models.presets import registry
 from models.presets.lookup import find_preset
@@ -136,7 +136,7 @@ def test_the_table_needs_no_tensorflow():
     ids=lambda preset: preset.name,
 )
 def test_a_backbone_is_built_without_its_files(preset):
-    kind = CLASSIFIERS[preset.family].backbone_class
+    kind = Backbone.member_of(preset)
     with unset_weights():  # 2 GB of random numbers take long
         backbone = kind.from_preset(preset.name, load_weights=False)
     assert backbone.count_params() == preset.parameters
