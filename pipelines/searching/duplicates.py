@@ -19,7 +19,8 @@ from transforms.vectors.duplicates import (
 from transforms.vectors.stored import StoredVectors
 
 MOST_ROWS = 1_000_000
-"""Rows that are compared with each other: of 384 numbers, hours of one core (docs/vectors.md)."""
+"""Rows that are compared with each other: of 384 numbers, an hour or two of one core, by what
+docs/vectors.md measures."""
 
 _LONG_SECONDS = 10  # from which on it is said beforehand
 
