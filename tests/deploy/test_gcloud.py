@@ -6,14 +6,14 @@ import re
 import shlex
 import shutil
 import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
 from deploy.make_metadata import TEMPLATES, metadata, path_of
 from tests.deploy.documents import block_with
+from tests.servers import LoopbackServer
 
 pytestmark = pytest.mark.skipif(
     shutil.which("gcloud") is None, reason="needs Google's command line"
@@ -64,11 +64,8 @@ def dataflow():
         def log_message(self, *_):
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Service)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/", launches
-    server.shutdown()
-    server.server_close()
+    with LoopbackServer(Service) as server:
+        yield f"{server.url}/", launches
 
 
 @pytest.mark.parametrize("command", TEMPLATES)

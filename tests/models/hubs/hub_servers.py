@@ -9,9 +9,11 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from tests.servers import LoopbackServer
 
 LARGE = (".safetensors", ".h5")
 """How files end that a Hugging Face hub keeps in LFS, and sends from another address."""
@@ -71,18 +73,15 @@ class HubServer(ABC):
                 length = int(self.headers.get("Content-Length", 0))
                 hub.answer(self, json.loads(self.rfile.read(length) or b"{}"))
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._server = LoopbackServer(Handler)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self._server.url
 
     def stop(self) -> None:
         self._stopped.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
 
     @abstractmethod
     def answer(self, request: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:

@@ -5,15 +5,15 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from google.auth.exceptions import TransportError
 
 from models.hubs import google_login
+from tests.servers import LoopbackServer
 
 # Google's library reads its environment when it is imported.
 _LOOK = """
@@ -94,13 +94,8 @@ def test_a_metadata_server_that_says_nothing_is_asked_once(silent, tmp_path):
 
 
 def test_a_metadata_server_that_answers_gives_its_login(tmp_path):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _MetadataServer)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with LoopbackServer(_MetadataServer) as server:
         found = login_with(address(server.socket), tmp_path, seconds=60)
-    finally:
-        server.shutdown()
-        server.server_close()
     assert found == ("Credentials", "a-token")
 
 

@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -28,7 +28,10 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import EmbeddedPythonEnvironment, Environment
 
+from tests.servers import LoopbackServer
+
 PROJECT, REGION = "p-roject", "us-central1"
+_HOST = "localhost"  # the only one for which Beam speaks the protocol that this stub does
 
 _JOBS = re.compile(
     r"/v1b3/projects/(?P<project>[^/]+)/locations/(?P<region>[^/]+)/jobs"
@@ -170,14 +173,11 @@ class DataflowStub:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("localhost", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._server = LoopbackServer(Handler, host=_HOST)
 
     @property
     def url(self) -> str:
-        # Beam takes the protocol that this stub speaks for this host alone.
-        return f"http://localhost:{self._server.server_address[1]}"
+        return self._server.url
 
     def __enter__(self) -> "DataflowStub":
         return self
@@ -188,8 +188,7 @@ class DataflowStub:
         error: BaseException | None,
         where: TracebackType | None,
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
 
     def service_flags(self) -> list[str]:
         """Returns the options that say which service is asked."""

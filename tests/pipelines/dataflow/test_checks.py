@@ -2,13 +2,14 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from tests.pipelines.command_runs import Run
 from tests.pipelines.dataflow.templates import IMAGE, Template, names_in, write
+from tests.servers import LoopbackServer
 
 
 @pytest.fixture
@@ -261,16 +262,14 @@ class Service:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("localhost", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.flag = f"--dataflow_endpoint=http://localhost:{self.server.server_address[1]}"
+        self.server = LoopbackServer(Handler, host="localhost")
+        self.flag = f"--dataflow_endpoint={self.server.url}"
 
     def __enter__(self) -> "Service":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.stop()
 
 
 ANSWERS = {

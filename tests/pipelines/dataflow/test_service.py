@@ -1,14 +1,14 @@
 """Asking the service with a login that expires."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.dataflow.service import Place, Service, ServiceError, state_of
 from tests.pipelines.dataflow.stub import PROJECT, REGION
+from tests.servers import LoopbackServer
 
 
 @pytest.fixture
@@ -31,22 +31,20 @@ def login(tmp_path, monkeypatch):
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = LoopbackServer(Handler)
     (tmp_path / "subject").write_text("who I am")
     account = {
         "type": "external_account",
         "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p",
         "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
-        "token_url": f"http://127.0.0.1:{server.server_address[1]}/token",
+        "token_url": f"{server.url}/token",
         "credential_source": {"file": str(tmp_path / "subject")},
     }
     (tmp_path / "login.json").write_text(json.dumps(account))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "login.json"))
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", PROJECT)  # which would be asked for
     yield answers
-    server.shutdown()
-    server.server_close()
+    server.stop()
 
 
 def service_of(stub) -> Service:
