@@ -152,7 +152,9 @@ def test_a_bucket_may_be_read_and_not_written_to(template, gcs_proxy):
     )
 
 
-def test_a_store_that_fails_is_asked_a_few_times(template, gcs_proxy):
+def test_a_store_that_fails_is_asked_a_few_times(template, gcs_proxy, monkeypatch):
+    # Waits are drawn between nothing and their longest: short ones, and it is asked more often.
+    monkeypatch.setattr("random.uniform", lambda _, longest: longest)
     asked = []
     plain = gcs_proxy.fault
     gcs_proxy.fault = lambda method, path: asked.append(method) or 503
