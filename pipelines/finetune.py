@@ -275,7 +275,7 @@ def _train(
     key: str,
 ) -> tuple["Training", float]:
     """Trains; returns the result and the seconds it took."""
-    from models.training.train import Resumable, train
+    from models.training.train import Resumable, objective_of, train
     from pipelines.finetuning.progress import TrainingProgress
 
     began = time.monotonic()
@@ -298,6 +298,7 @@ def _train(
             learned,
             (data.validation.x, judged),
             recipe,
+            objective_of(classifier, weights is not None),
             class_weights=weights,
             token_dropout=args.token_dropout,
             seconds=args.minutes and 60 * args.minutes,

@@ -1,4 +1,4 @@
-"""Fine-tuning a classifier, or training one from scratch, with the settings that BERT's papers use.
+"""Fine-tuning a model, or training one from scratch, with the settings that BERT's papers use.
 
 AdamW with warm-up and linear decay, gradient clipping, an exponential moving average of the
 weights, and the best epoch kept.
@@ -21,6 +21,7 @@ from models.errors import RunError
 from models.inputs import as_segments
 from models.serialization import register
 from models.tasks.classifier import Classifier
+from models.tasks.task import Task
 from models.training.batches import check_targets, random_generator, token_batches
 from models.training.recipe import Recipe
 from models.training.state import BestEpoch, TrainingState
@@ -129,6 +130,23 @@ class Resumable:
 
 
 @dataclass(frozen=True)
+class Objective:
+    """What a training minimizes, and what its best epoch is chosen by.
+
+    Attributes:
+        loss: As of `keras.Model.compile`; `auto` is the model's own.
+        metrics: The same.
+        weighted_metrics: The same.
+        chosen_by: The validation metric by which epochs are compared; a loss is better if lower.
+    """
+
+    loss: Any = "auto"
+    metrics: Any = "auto"
+    weighted_metrics: Sequence[keras.metrics.Metric] = ()
+    chosen_by: str = "val_loss"
+
+
+@dataclass(frozen=True)
 class Training:
     """The result of a training.
 
@@ -148,11 +166,12 @@ class Training:
 
 
 def train(
-    classifier: Classifier,
+    model: Task,
     texts: Any,
     targets: np.ndarray,
     validation: tuple[Any, np.ndarray],
     recipe: Recipe,
+    objective: Objective,
     *,
     class_weights: np.ndarray | None = None,
     token_dropout: float = 0.0,
@@ -161,18 +180,15 @@ def train(
     on_resume: Callable[[int], None] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Training:
-    """Trains a classifier and leaves it with the weights of its best epoch.
-
-    The best epoch has the highest accuracy on the validation data; with class weights, the highest
-    mean of the classes' recalls; if classes are not mutually exclusive, the highest F1; for a model
-    that gives a number, the lowest loss.
+    """Trains a model and leaves it with the weights of its best epoch.
 
     Args:
-        classifier: Trained in place.
+        model: Trained in place; it has a preprocessor.
         texts: Strings `[rows]`, or a tuple of first and second texts.
-        targets: As in `Classifier.fit`, `[rows, …]`.
+        targets: What the loss compares with what the model gives, `[rows, …]`.
         validation: Texts and targets to choose the epoch on.
         recipe: Epochs, batch size, learning rate and patience.
+        objective: What is minimized; `objective_of` returns a classifier's own.
         class_weights: float `[classes]`: how much a row of each class counts; all the same if
             `None`.
         token_dropout: Share of the tokens masked in training; see `Classifier.fit`.
@@ -186,20 +202,20 @@ def train(
     Raises:
         RunError: The loss is no longer finite.
     """
-    metric, weighted_metrics = judged_by(classifier, class_weights is not None)
     # First the rows to evaluate on: both draw from the seed, and a seed must always give the same
     # weights.
-    judging = _batches(classifier, *validation, _balance(class_weights, validation[1]), recipe)
+    judging = _batches(model, *validation, _balance(class_weights, validation[1]), recipe)
     random = random_generator()
     weights = None if class_weights is None else class_weights[targets]
-    learning = _batches(classifier, texts, targets, weights, recipe, random, token_dropout)
-    best = BestEpoch(metric, is_loss=metric == "val_loss", patience=recipe.patience)
+    learning = _batches(model, texts, targets, weights, recipe, random, token_dropout)
+    chosen_by = objective.chosen_by
+    best = BestEpoch(chosen_by, is_loss=chosen_by.endswith("loss"), patience=recipe.patience)
     state = TrainingState(resumable.path, resumable.key, random, best) if resumable else None
     if state and on_resume and (state.epoch or state.is_of_another):
         on_resume(state.epoch)
     if state and state.is_finished:
         state.restore_best()
-        classifier.set_weights(best.weights)
+        model.set_weights(best.weights)
         return Training(state.history, best.epoch, state.epoch)
 
     first = state.epoch if state else 0
@@ -208,14 +224,14 @@ def train(
     limit = []
     if seconds is not None:
         left = seconds - (state.seconds if state else 0)
-        rate = _seconds_a_step(classifier, learning, judging, steps_an_epoch)
+        rate = _seconds_a_step(model, objective, learning, judging, steps_an_epoch)
         steps = max(1, min(steps, first * steps_an_epoch + int(left / rate)))
         limit.append(TimeLimit(left))
     optimizer = _optimizer(recipe.learning_rate, steps)
-    classifier.compile(optimizer=optimizer, weighted_metrics=weighted_metrics)
+    _compile(model, objective, optimizer)
     # The order matters: the average is swapped in before an epoch is evaluated, and the weights
     # being trained are swapped back after it.
-    history = classifier.fit(
+    history = model.fit(
         learning,
         validation_data=judging,
         epochs=min(recipe.epochs, -(-steps // steps_an_epoch)),
@@ -241,6 +257,15 @@ def train(
     )
 
 
+def _compile(model: Task, objective: Objective, optimizer: keras.optimizers.Optimizer) -> None:
+    model.compile(
+        optimizer,
+        objective.loss,
+        metrics=objective.metrics,
+        weighted_metrics=list(objective.weighted_metrics) or None,
+    )
+
+
 def _optimizer(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
     """Returns what trains for a number of steps, with a moving average of the weights."""
     optimizer = keras.optimizers.AdamW(
@@ -258,20 +283,23 @@ def _optimizer(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
 _TIMED_STEPS = 15
 
 
-def _seconds_a_step(classifier: Classifier, learning: Any, judging: Any, steps: int) -> float:
+def _seconds_a_step(
+    model: Task, objective: Objective, learning: Any, judging: Any, steps: int
+) -> float:
     """Returns how long a step takes, with its share of an evaluation; leaves the weights alone.
 
     Args:
-        classifier: Trained for a few steps, which are then undone.
+        model: Trained for a few steps, which are then undone.
+        objective: What is minimized.
         learning: Batches to train on.
         judging: Batches to evaluate on.
         steps: Steps per epoch.
     """
-    weights = classifier.get_weights()
-    classifier.compile(optimizer=keras.optimizers.AdamW(1e-9))
-    learned = _seconds_a_call(partial(keras.Model.train_on_batch, classifier), learning)
-    judged = _seconds_a_call(partial(keras.Model.test_on_batch, classifier), judging)
-    classifier.set_weights(weights)
+    weights = model.get_weights()
+    _compile(model, objective, keras.optimizers.AdamW(1e-9))
+    learned = _seconds_a_call(partial(keras.Model.train_on_batch, model), learning)
+    judged = _seconds_a_call(partial(keras.Model.test_on_batch, model), judging)
+    model.set_weights(weights)
     return learned + judged * len(judging) / steps
 
 
@@ -285,19 +313,26 @@ def _seconds_a_call(function: Callable[..., Any], batches: Iterable[Any]) -> flo
     return statistics.median(took)
 
 
-def judged_by(
-    classifier: Classifier, has_class_weights: bool
-) -> tuple[str, list[keras.metrics.Metric] | None]:
-    """Returns the validation metric that the best epoch is chosen by, and what computes it."""
+def objective_of(classifier: Classifier, has_class_weights: bool = False) -> Objective:
+    """Returns what a classifier learns from labels, or from numbers.
+
+    The best epoch has the highest accuracy; with class weights, the highest mean of the classes'
+    recalls; if classes are not mutually exclusive, the highest F1; for a model that gives a number,
+    the lowest loss.
+
+    Args:
+        classifier: The classifier.
+        has_class_weights: Whether some classes count more than others.
+    """
     if classifier.gives_numbers:
-        return "val_loss", None
+        return Objective()
     if classifier.is_multi_label:
         f1 = keras.metrics.F1Score(average="micro", threshold=0.5, name="f1")
-        return "val_f1", [f1]
+        return Objective(weighted_metrics=[f1], chosen_by="val_f1")
     if has_class_weights:
         recall = keras.metrics.SparseCategoricalAccuracy(name="mean_recall")
-        return "val_mean_recall", [recall]
-    return "val_accuracy", None
+        return Objective(weighted_metrics=[recall], chosen_by="val_mean_recall")
+    return Objective(chosen_by="val_accuracy")
 
 
 def _balance(class_weights: np.ndarray | None, classes: np.ndarray) -> np.ndarray | None:
@@ -309,7 +344,7 @@ def _balance(class_weights: np.ndarray | None, classes: np.ndarray) -> np.ndarra
 
 
 def _batches(
-    classifier: Classifier,
+    model: Task,
     texts: Any,
     targets: np.ndarray,
     weights: np.ndarray | None,
@@ -318,9 +353,9 @@ def _batches(
     token_dropout: float = 0.0,
 ) -> Any:
     """Returns batches to train on, shuffled by `random`, or to evaluate on, in their own order."""
-    preprocessor = classifier.preprocessor
+    preprocessor = model.preprocessor
     if preprocessor is None:
-        raise ValueError("a classifier needs a preprocessor to train on texts")
+        raise ValueError("a model needs a preprocessor to train on texts")
     tokens, _ = preprocessor.encode(*as_segments(texts)[0])
     arrays = [targets] if weights is None else [targets, weights]
     check_targets(arrays, len(tokens))

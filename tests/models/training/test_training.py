@@ -9,7 +9,7 @@ import pytest
 from models import BertBackbone, BertClassifier, BertPreprocessor, BertTokenizer
 from models.errors import RunError
 from models.training.recipe import Recipe
-from models.training.train import Resumable, WarmupThenDecay, train
+from models.training.train import Resumable, WarmupThenDecay, objective_of, train
 
 TEXTS = ["good film", "great play", "good play", "bad film", "awful play", "bad play"] * 10
 CLASSES = np.array([1, 1, 1, 0, 0, 0] * 10)
@@ -49,6 +49,7 @@ def train_anew(vocabulary, config, randomize):
             targets,
             (TEXTS, targets),
             Recipe(epochs, 6, rate, patience),
+            objective_of(classifier, "class_weights" in options),
             token_dropout=0.1,
             callbacks=callbacks,
             **options,
