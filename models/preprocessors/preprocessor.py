@@ -199,6 +199,10 @@ class Preprocessor(FamilyMember, TextLayer):
             made["packing"] = Packing(**{name: tuple(at) for name, at in packing.items()})
         return cls(**made)
 
+    def with_tokenizer(self, tokenizer: Tokenizer) -> Self:
+        """Returns a preprocessor that is like this one but for its tokenizer."""
+        return type(self).from_config({**self.get_config(), "tokenizer": tokenizer})
+
     def encode(
         self,
         texts: pa.Array | Sequence[str],

@@ -6,7 +6,7 @@ fields are needed.
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -83,6 +83,27 @@ def _each_piece(model: bytes) -> Iterator[tuple[str, float, int]]:
                 raise ValueError(text)
             number = kind if isinstance(kind, int) else NORMAL
             yield text.decode(), float(score or 0.0), number
+
+
+def cut_model(model: bytes, kept: Container[str]) -> bytes:
+    """Returns a serialized SentencePiece model without some of the pieces that texts are made of.
+
+    Args:
+        model: The model.
+        kept: The pieces to keep; those of other types, such as `<unk>`, stay.
+
+    Raises:
+        ValueError: It is not such a model.
+    """
+    types = iter(pieces_of(model))
+    parts = []
+    for field, message in byte_fields(model):  # the fields of a model are messages, all of them
+        if field == _PIECES:
+            text, _, kind = next(types)
+            if kind == NORMAL and text not in kept:
+                continue
+        parts.append(bytes_field(field, message))
+    return b"".join(parts)
 
 
 def unknown_of(model: bytes) -> int:
