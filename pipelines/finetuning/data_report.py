@@ -1,14 +1,18 @@
 """A look at the rows that a classifier is to learn from, before any time is spent."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipelines.finetuning.labelled import TrainingData
 from pipelines.finetuning.labels import SKEWED, OneNumber, class_weights
+from pipelines.reporting.console import telling
 from pipelines.reporting.shown import printable
+
+if TYPE_CHECKING:
+    from models.tasks.classifier import Classifier
 
 _LABELS_SHOWN = 20
 
@@ -32,6 +36,18 @@ class DataReport:
     record: dict[str, Any]
 
 
+def look(classifier: "Classifier", data: TrainingData, is_weighted: bool) -> DataReport:
+    """Looks at the data of a classifier, as `look_at` does, and prints what was found."""
+    from pipelines.finetuning.report import print_data
+
+    assert classifier.preprocessor is not None
+    _, lengths = classifier.preprocessor.encode(*data.train.segments)
+    found = look_at(data, lengths, classifier.preprocessor.sequence_length, is_weighted)
+    with telling():
+        print_data(found)
+    return found
+
+
 def look_at(
     data: TrainingData, lengths: np.ndarray, sequence_length: int, is_weighted: bool
 ) -> DataReport:
@@ -43,12 +59,28 @@ def look_at(
         sequence_length: Tokens that a text is cut to.
         is_weighted: Whether rare labels count more in training.
     """
+    found = look_at_texts(data, lengths, sequence_length)
+    if count := data.contradictions:
+        have = "text has" if count == 1 else "texts have"
+        contradiction = f"{count:,} {have} different labels in different rows; the first one counts"
+        found.warnings.insert(0, contradiction)
+    if not isinstance(data.kind, OneNumber):
+        found.warnings.extend(_warnings_of_labels(data, is_weighted))
+    found.facts.insert(1, ("labels", _labels(data)))
+    labels = {
+        "labels": dict(data.kind.counts(data.train.labels)),
+        "contradictions": data.contradictions,
+    }
+    return replace(found, record={**found.record, **labels})
+
+
+def look_at_texts(data: TrainingData, lengths: np.ndarray, sequence_length: int) -> DataReport:
+    """Looks at training data but for its labels; arguments as of `look_at`."""
     cut = float(np.mean(lengths > sequence_length))
     median, most, longest = (int(np.quantile(lengths, share)) for share in (0.5, 0.95, 1))
     where = "held out of it" if data.is_held_out else "of --validation"
     facts = [
         ("data", f"{len(data.train):,} texts to learn from, {len(data.validation):,} {where}"),
-        ("labels", _labels(data)),
         (
             "lengths",
             f"half have up to {median} tokens, 95% up to {most}, the longest {longest}; "
@@ -62,13 +94,11 @@ def look_at(
     record = {
         "train": len(data.train),
         "validation": len(data.validation),
-        "labels": dict(data.kind.counts(data.train.labels)),
         "left_out": dict(data.dropped),
-        "contradictions": data.contradictions,
         "tokens": {"median": median, "95%": most, "longest": longest},
         "cut": round(cut, 5),
     }
-    return DataReport(facts, list(_warnings(data, cut, sequence_length, is_weighted)), record)
+    return DataReport(facts, _warnings(data, cut, sequence_length), record)
 
 
 def _labels(data: TrainingData) -> str:
@@ -85,18 +115,11 @@ def _labels(data: TrainingData) -> str:
     return f"{shown}{rest}; the most common one has {share:.1%} of the rows"
 
 
-def _warnings(
-    data: TrainingData, cut: float, sequence_length: int, is_weighted: bool
-) -> Sequence[str]:
+def _warnings(data: TrainingData, cut: float, sequence_length: int) -> list[str]:
     found = []
-    if count := data.contradictions:
-        have = "text has" if count == 1 else "texts have"
-        found.append(f"{count:,} {have} different labels in different rows; the first one counts")
     if overlap := data.dropped["the text is among the validation texts"]:
         were = "text was" if overlap == 1 else "texts were"
         found.append(f"{overlap:,} validation {were} in the input too, and not learned from")
-    if not isinstance(data.kind, OneNumber):
-        found += _warnings_of_labels(data, is_weighted)
     if cut > _MANY_CUT:
         found.append(
             f"{cut:.1%} of the texts are longer than {sequence_length} tokens and cut; a larger "

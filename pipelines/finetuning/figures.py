@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from pipelines.finetuning import baselines
 from pipelines.finetuning.labelled import TrainingData
 from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber
 from pipelines.reporting.shown import printable
+
+if TYPE_CHECKING:
+    from models.tasks.classifier import Classifier
 
 _MISTAKES = 50
 _SHOWN_CHARACTERS = 70
@@ -54,6 +57,16 @@ class Figures:
         }
 
 
+def measure_classifier(classifier: "Classifier", data: TrainingData, is_weighted: bool) -> Figures:
+    """Judges a classifier on the validation rows, as `measure` does."""
+    import keras
+
+    scores = classifier.predict(data.validation.x, verbose=0)
+    if isinstance(data.kind, OneLabel) and classifier.activation == keras.activations.linear:
+        scores = keras.ops.convert_to_numpy(keras.ops.softmax(scores))
+    return measure(data, scores, classifier.labels, is_weighted)
+
+
 def measure(
     data: TrainingData, scores: np.ndarray, names: Sequence[str], is_weighted: bool
 ) -> Figures:
@@ -94,10 +107,12 @@ TITLES = {
     "r2": "R²",
     "pearson": "Pearson's r",
     "spearman": "Spearman's ρ",
+    "neighbours": "same neighbours",
+    "retrieval": "neighbours of its label",
 }
 """Names of figures as a person reads them."""
 
-_SHARES = {"accuracy", "macro_f1", "micro_f1", "exact"}
+_SHARES = {"accuracy", "macro_f1", "micro_f1", "exact", "neighbours", "retrieval"}
 
 
 def spell(name: str, value: float) -> str:

@@ -1,5 +1,8 @@
 """The flags of `python -m pipelines.finetune`."""
 
+import argparse
+
+from models.errors import UserError
 from pipelines.flags import flag_types, options
 from pipelines.flags.message_flags import add_message_flags
 
@@ -7,11 +10,33 @@ _EXAMPLES = """examples:
   python -m pipelines.finetune --preset=sentiment_tiny_en --input=train.tsv --validation=dev.tsv \\
       --text_column=sentence --label_column=label --output=my_preset/
   python -m pipelines.finetune --config=tiny.json --input='mail/*.csv' --output=my_preset/
+  python -m pipelines.finetune --teacher=my_preset/ --config=parts.json --input='mail/*.csv' \\
+      --output=my_small_preset/
 
 tiny.json: {"family": "bert", "vocabulary_size": 30000, "lowercase": true, "num_layers": 2,
             "num_heads": 2, "hidden_dim": 128, "intermediate_dim": 512,
             "max_sequence_length": 128, "dropout": 0.1}
+parts.json: {"preset": "my_preset/", "layers": "first:2", "vocabulary_size": 8000}
 """
+
+LABEL_COLUMN = "label"
+"""The column with the labels, unless another is named."""
+
+TEMPERATURE = 1.0
+LABEL_WEIGHT = 0.3
+"""How a teacher's answers are learned, unless the flags say otherwise."""
+
+
+def check_no_teacher(args: argparse.Namespace) -> None:
+    """Raises `UserError` if a flag needs a teacher, where none is named."""
+    for flag in ("temperature", "label_weight"):
+        if getattr(args, flag) is not None:
+            raise UserError(f"--{flag} says how a --teacher's answers are learned: name one")
+    if args.task == "embedding":
+        raise UserError(
+            "--task=embedding learns a --teacher's vectors: name one, such as "
+            "--teacher=all_minilm_l6_v2_en"
+        )
 
 
 def make_parser() -> options.Parser:
@@ -38,7 +63,9 @@ def make_parser() -> options.Parser:
         help="labelled texts to choose the epoch on; default: a share of the input, held out",
     )
     options.add_column_flags(group)
-    group.add_argument("--label_column", default="label", metavar="NAME", help="default: label")
+    group.add_argument(
+        "--label_column", metavar="NAME", help=f"default: {LABEL_COLUMN}; with --teacher, if any"
+    )
     group.add_argument(
         "--label_separator",
         type=flag_types.text,
@@ -48,8 +75,9 @@ def make_parser() -> options.Parser:
     )
     group.add_argument(
         "--task",
-        choices=("classification", "regression"),
-        help="regression: the label is a number to predict; default: classification",
+        choices=("classification", "regression", "embedding"),
+        help="regression: the label is a number to predict; embedding: the --teacher's vectors are "
+        "learned; default: classification, or what the teacher gives",
     )
     group.add_argument(
         "--label_names",
@@ -66,7 +94,7 @@ def make_parser() -> options.Parser:
         "--config",
         type=flag_types.expand_home,
         metavar="FILE",
-        help="JSON file with the shape of a model to train from scratch",
+        help="JSON file with the shape of a new model, or the parts of a preset to start from",
     )
     group.add_argument(
         "--sequence_length",
@@ -87,6 +115,27 @@ def make_parser() -> options.Parser:
         help="train low-rank matrices of this rank beside the attention's, not all weights",
     )
     options.add_backend_flag(group)
+    group = parser.add_argument_group("teacher")
+    group.add_argument(
+        "--teacher",
+        type=flag_types.expand_home,
+        metavar="PRESET",
+        help="learn what this preset says of the texts: its classes, numbers or vectors",
+    )
+    group.add_argument(
+        "--temperature",
+        type=flag_types.above_zero,
+        metavar="T",
+        help="what the logits of classes are divided by before they are compared; default: "
+        f"{TEMPERATURE:g}",
+    )
+    group.add_argument(
+        "--label_weight",
+        type=flag_types.probability,
+        metavar="WEIGHT",
+        help="how much labels count beside the teacher, where rows have some; default: "
+        f"{LABEL_WEIGHT}",
+    )
     group = parser.add_argument_group("training")
     chosen = "default: by the rows and the size of the model"
     group.add_argument("--epochs", type=flag_types.positive, help=f"at most; {chosen}")

@@ -135,13 +135,13 @@ def read_training_data(
         "dialect": dialect,
     }
     dropped: Counter[str] = Counter()
-    corpus = _plan(inputs, **columns)
+    corpus = plan_labelled(inputs, **columns)
     kind = _label_kind(corpus, label_column, label_separator, task)
-    read = _read(corpus, label_column, kind, dropped)
-    train, contradictions = _without_duplicates(read, dropped)
+    read = read_rows(corpus, label_column, kind, dropped)
+    train, contradictions = without_duplicates(read, dropped)
     if validation:
         unread: Counter[str] = Counter()
-        held = _read(_plan(validation, **columns), label_column, kind, unread)
+        held = read_rows(plan_labelled(validation, **columns), label_column, kind, unread)
         dropped += unread
         if not len(held):
             raise UserError(f"there is no row to validate on{_reason(unread)}")
@@ -156,7 +156,8 @@ def read_training_data(
     labels = kind.names(train.labels)
     if task is None and isinstance(kind, OneLabel):
         _check_classes(labels, len(train), label_column)
-    _check(kind, train, labels, +dropped, text_column)
+    _check(kind, train, labels, +dropped)
+    check_texts(train, text_column)
     _check_held(kind, held, labels, label_column)
     return TrainingData(
         kind, train, held, labels, +dropped, contradictions, is_held_out=not validation
@@ -182,7 +183,6 @@ def _check(
     train: LabelledTexts,
     labels: Sequence[str],
     dropped: Mapping[str, int],
-    text_column: str,
 ) -> None:
     """Raises `UserError` unless there is something to learn in the training rows."""
     needed = {
@@ -193,6 +193,10 @@ def _check(
     if len(found if isinstance(kind, OneNumber) else labels) < 2:
         there = f"only {found[0]!r}" if found else "none"
         raise UserError(f"a classifier needs {needed}; there is {there}{_reason(dropped)}")
+
+
+def check_texts(train: LabelledTexts, text_column: str) -> None:
+    """Raises `UserError` if all texts are numbers: another column holds the texts."""
     if len(train) >= _ENOUGH_TO_TELL and all(map(_is_number, chain(*train.segments))):
         raise UserError(
             f"column {text_column!r} for --text_column holds numbers, such as "
@@ -228,21 +232,21 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _plan(
+def plan_labelled(
     inputs: Sequence[str],
     text_column: str,
     text_pair_column: str | None,
-    label_column: str,
+    label_column: str | None,
     input_format: str | None,
     dialect: Dialect,
 ) -> Corpus:
-    """Finds the files and the columns of labelled texts."""
+    """Finds the files and the columns of texts, and of their labels if a column is named."""
     return plan_corpus(
         inputs,
         input_format=input_format,
         text_column=text_column,
         text_pair_column=text_pair_column,
-        columns=[label_column],
+        columns=[] if label_column is None else [label_column],
         columns_flag="--label_column",
         dialect=dialect,
     )
@@ -271,28 +275,35 @@ def _label_kind(
     return SeveralLabels(separator) if is_list or separator else OneLabel()
 
 
-def _read(
-    corpus: Corpus, label_column: str, kind: LabelKind, dropped: Counter[str]
+def read_rows(
+    corpus: Corpus,
+    label_column: str | None,
+    kind: LabelKind,
+    dropped: Counter[str],
+    *,
+    needs_labels: bool = True,
 ) -> LabelledTexts:
     """Reads texts and their labels into memory.
 
     Args:
         corpus: The files.
-        label_column: Name of the column with the label.
+        label_column: Name of the column with the label, if there is one.
         kind: What the labels are.
         dropped: Collects the reasons why rows were left out, and how many.
+        needs_labels: Whether rows without a label are left out; else their label is `None`.
     """
-    label = _label_field(corpus, label_column).output_name
+    label = None if label_column is None else _label_field(corpus, label_column).output_name
     segments: tuple[list[str], ...] = tuple([] for _ in corpus.text_columns)
     labels: list[Any] = []
     places: list[tuple[str, int]] = []
     for unit in plan_units(corpus):
         for _, batch in read_unit(corpus, unit):
             dropped.update(batch.rejected.column("error").to_pylist())
-            values = batch.rows.column(label).to_pylist()
-            found = [_label(kind, value, dropped) for value in values]
+            found, missing = _labels(kind, batch.rows, label)
             texts = [_values(corpus, batch.rows, name) for name in corpus.text_columns]
-            rows = [row for row, label in enumerate(found) if label is not None]
+            rows = [row for row, label in enumerate(found) if label is not None or not needs_labels]
+            if needs_labels:
+                dropped.update(missing)
             blank = [row for row in rows if not any(column[row].strip() for column in texts)]
             if blank:
                 dropped["the text is empty"] += len(blank)
@@ -307,19 +318,27 @@ def _read(
     return LabelledTexts(segments, labels, places)
 
 
-def _label(kind: LabelKind, value: Any, dropped: Counter[str]) -> Any:
-    """Returns a row's label, or `None`, counting why."""
-    try:
-        label = kind.read(value)
-    except ValueError as error:
-        dropped[str(error)] += 1
-        return None
+def _labels(
+    kind: LabelKind, rows: pa.RecordBatch, label: str | None
+) -> tuple[list[Any], Counter[str]]:
+    """Returns the label of each row, `None` for none, and why there is none, with how many rows."""
+    missing: Counter[str] = Counter()
     if label is None:
-        dropped["there is no label"] += 1
-    return label
+        return [None] * rows.num_rows, missing
+
+    def read(value: Any) -> Any:
+        try:
+            found = kind.read(value)
+        except ValueError as error:
+            missing[str(error)] += 1
+            return None
+        missing["there is no label"] += found is None
+        return found
+
+    return [read(value) for value in rows.column(label).to_pylist()], +missing
 
 
-def _without_duplicates(data: LabelledTexts, dropped: Counter[str]) -> tuple[LabelledTexts, int]:
+def without_duplicates(data: LabelledTexts, dropped: Counter[str]) -> tuple[LabelledTexts, int]:
     """Returns the first row of each text, and how many texts have rows with other labels too."""
     first: dict[tuple[str, ...], int] = {}
     contradicted = set()

@@ -1,83 +1,108 @@
-"""The model that `python -m pipelines.finetune` trains: from a preset, or from scratch."""
+"""The model that `python -m pipelines.finetune` trains: a preset's, parts of one, or a new one."""
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from models.errors import UserError
-from models.families.record import FAMILIES
-from transforms.rows.fitting import check_sequence_length
+from pipelines.finetuning.labels import OneNumber
+from pipelines.finetuning.start import Start
 
 if TYPE_CHECKING:
+    from models.backbone import Backbone
+    from models.preprocessors.preprocessor import Preprocessor
     from models.presets.preset import Preset
     from models.tasks.classifier import Classifier
-
-# Families with a WordPiece vocabulary, which is trained here.
-_FAMILIES_FROM_SCRATCH = [
-    family.name for family in FAMILIES.values() if family.tokenizer == "wordpiece"
-]
-
-# Positions of a model from scratch if its configuration does not say.
-_MAX_SEQUENCE_LENGTH = 512
+    from models.tasks.task import Task
+    from models.tasks.text_embedder import TextEmbedder
+    from pipelines.finetuning.labelled import TrainingData
 
 
-def read_shape(path: Path) -> dict[str, Any]:
-    """Reads the shape of a model to train from scratch.
-
-    Args:
-        path: A JSON object with `family`, `lowercase` and the arguments of the backbone.
-
-    Raises:
-        UserError: No such file, not JSON, an unknown or missing field, or a wrong value.
-    """
-    from models.presets.fields import BACKBONE_FIELDS, check_fields
-
-    try:
-        shape = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"--config={path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"--config={path} is not valid JSON: {error}") from None
-    if not isinstance(shape, dict):
-        raise UserError(f"--config={path} must hold a JSON object")
-    family = shape.setdefault("family", "bert")
-    if family not in _FAMILIES_FROM_SCRATCH:
-        known = ", ".join(_FAMILIES_FROM_SCRATCH)
-        raise UserError(f"--config={path}: family {family!r} is not one of {known}")
-    try:
-        check_fields(shape, {**BACKBONE_FIELDS, "family": str, "lowercase": bool})
-    except ValueError as error:
-        raise UserError(f"--config={path}: {error}") from None
-    missing = {"vocabulary_size", "num_layers", "num_heads", "hidden_dim"} - shape.keys()
-    if missing:
-        raise UserError(f"--config={path} lacks {', '.join(sorted(missing))}")
-    shape.setdefault("intermediate_dim", 4 * shape["hidden_dim"])
-    shape.setdefault("max_sequence_length", _MAX_SEQUENCE_LENGTH)
-    return shape
-
-
-def length_from_scratch(shape: Mapping[str, Any], sequence_length: int | None) -> int:
-    """Returns the maximum tokens of a text for a model from scratch.
+def classifier_to_train(
+    args: argparse.Namespace,
+    start: Start,
+    data: "TrainingData",
+    labels: list[str],
+    activation: str | None,
+) -> tuple["Classifier", bool]:
+    """Returns what `classifier_of` does, with as much of it frozen as the flags say.
 
     Args:
-        shape: Result of `read_shape`.
-        sequence_length: The one asked for; all positions if `None`.
-
-    Raises:
-        UserError: The model has fewer positions.
+        args: The flags.
+        start: What it starts from.
+        data: The rows.
+        labels: Names of the classes.
+        activation: Activation of the scores.
     """
-    longest: int = shape["max_sequence_length"]
-    if sequence_length is not None and sequence_length > longest:
-        raise UserError(
-            f"--sequence_length={sequence_length} is over the max_sequence_length of --config, "
-            f"{longest}"
-        )
-    return sequence_length or longest
+    texts = [text for segment in data.train.segments for text in segment]
+    is_number = isinstance(data.kind, OneNumber)
+    classifier, is_new = classifier_of(start, labels, texts, activation, is_number=is_number)
+    freeze(args, classifier)
+    return classifier, is_new
 
 
-def from_preset(
+def freeze(args: argparse.Namespace, task: "Task") -> None:
+    """Leaves as much of a model as it is as the flags say."""
+    if args.lora_rank:
+        task.backbone.enable_lora(args.lora_rank)
+    if args.freeze_layers:
+        task.backbone.freeze_layers(args.freeze_layers)
+
+
+def classifier_of(
+    start: Start,
+    labels: list[str],
+    texts: Sequence[str],
+    activation: str | None,
+    *,
+    is_number: bool,
+) -> tuple["Classifier", bool]:
+    """Returns the classifier to train, and whether its scores mean something else than before.
+
+    Args:
+        start: What it starts from.
+        labels: Names of the classes.
+        texts: The training texts, by which a vocabulary is made or cut.
+        activation: Activation of the scores.
+        is_number: Whether the classifier is to give a number.
+    """
+    from models.tasks.classifier import Classifier
+
+    if start.preset is None:
+        backbone, preprocessor = _from_scratch(start, texts)
+        kind = Classifier.of_family(backbone.family)
+        head: dict[str, Any] = {"dropout": backbone.dropout, "labels": labels}
+        return kind(backbone, len(labels), preprocessor, activation, **head), True
+    classifier, is_new = _from_preset(
+        start.preset, labels, start.length, activation, is_number=is_number
+    )
+    if start.is_part:
+        classifier = _parts(classifier, start.shape, texts)
+    return classifier, is_new
+
+
+def embedder_of(start: Start, texts: Sequence[str]) -> "TextEmbedder":
+    """Returns the embedder to train, whose vectors have length 1; arguments as above."""
+    from models.presets.heads.embedder import POOLINGS
+    from models.tasks.text_embedder import TextEmbedder
+
+    if start.preset is None:
+        backbone, preprocessor = _from_scratch(start, texts)
+        return TextEmbedder.of_family(backbone.family)(backbone, preprocessor)
+    kind = TextEmbedder.member_of(start.preset)
+    own = start.preset.embedding.pooling
+    pooling = own if own in POOLINGS else POOLINGS[0]  # what a preset can be saved with
+    embedder = kind(
+        kind.backbone_class.from_preset(start.preset),
+        kind.preprocessor_class.from_preset(start.preset, start.length),
+        pooling,
+    )
+    return _parts(embedder, start.shape, texts) if start.is_part else embedder
+
+
+def _from_preset(
     preset: "Preset", labels: list[str], length: int, activation: str | None, *, is_number: bool
 ) -> tuple["Classifier", bool]:
     """Returns the classifier of a preset, and whether its scores mean something else than before.
@@ -108,43 +133,78 @@ def from_preset(
     return kind.from_preset(preset, num_classes=len(labels), labels=labels, **head), True
 
 
-def from_scratch(
-    shape: dict[str, Any],
-    labels: list[str],
-    length: int,
-    texts: Sequence[str],
-    activation: str | None,
-) -> "Classifier":
-    """Returns an untrained classifier with a vocabulary made from the training texts.
+def _parts(task: Any, shape: Mapping[str, Any], texts: Sequence[str]) -> Any:
+    """Returns a task like another, with the parts of it that a configuration names."""
+    from models.named_weights import arrays, assign
+    from models.students.vocabulary import cut_vocabulary
+    from models.students.weights import chosen_layers, shrunken
 
-    Args:
-        shape: Result of `read_shape`.
-        labels: Names of the classes.
-        length: Maximum tokens of a text.
-        texts: Texts to make the vocabulary from.
-        activation: Activation of the scores.
+    backbone, preprocessor = task.backbone, task.preprocessor
+    tokenizer, ids = preprocessor.tokenizer, np.arange(backbone.vocabulary_size)
+    if "vocabulary_size" in shape:
+        tokenizer, ids = cut_vocabulary(tokenizer, texts, shape["vocabulary_size"])
+    layers = chosen_layers(shape.get("layers", "all"), backbone.num_layers)
+    sizes = shape.get("intermediate_dim"), shape.get("max_sequence_length")
+    student = type(task).from_config(
+        {
+            **task.get_config(),
+            "backbone": shrunken(backbone, layers, ids, *sizes),
+            "preprocessor": preprocessor.with_tokenizer(tokenizer),
+        }
+    )
+    assign(student.named_head_weights(), arrays(task.named_head_weights()).items())
+    return student
+
+
+def _from_scratch(start: Start, texts: Sequence[str]) -> tuple["Backbone", "Preprocessor"]:
+    """Returns a new backbone, and a preprocessor with a vocabulary of the training texts.
+
+    Its weights are random; where the configuration names word embeddings, its tokens are those of
+    another preset, and begin with that one's vectors, brought to the new width.
     """
-    from models.tasks.classifier import Classifier
+    from models.backbone import Backbone
+    from models.preprocessors.preprocessor import Preprocessor
+    from models.students.projection import principal_directions
+    from models.students.vocabulary import cut_vocabulary
     from models.tokenizers.vocabulary import train_wordpiece
 
-    kind = Classifier.of_family(shape["family"])
-    lowercase = shape.get("lowercase", True)
-    arguments = {name: shape[name] for name in shape if name not in ("family", "lowercase")}
-    vocabulary = train_wordpiece(texts, shape["vocabulary_size"], lowercase)
+    shape, vectors = start.shape, None
+    size = shape["vocabulary_size"]
+    if start.words is None:
+        family, lowercase = shape["family"], shape.get("lowercase", True)
+        kind = Preprocessor.of_family(family)
+        vocabulary = train_wordpiece(texts, size, lowercase)
+        tokenizer = kind.tokenizer_class(vocabulary, lowercase=lowercase)
+        preprocessor = kind(tokenizer, start.length)
+    else:
+        family = start.words.family
+        original = Preprocessor.from_preset(start.words, start.length)
+        tokenizer, ids = cut_vocabulary(original.tokenizer, texts, size)
+        preprocessor = original.with_tokenizer(tokenizer)
+        vectors = word_vectors(start.words)[ids]
+        vectors = vectors @ principal_directions(vectors, shape["hidden_dim"])
+    own = ("family", "lowercase", "word_embeddings")
+    arguments = {name: shape[name] for name in shape if name not in own}
     try:
-        backbone = kind.backbone_class(**{**arguments, "vocabulary_size": len(vocabulary)})
+        backbone = Backbone.of_family(family)(
+            **{**arguments, "vocabulary_size": tokenizer.vocabulary_size()}
+        )
     except ValueError as error:
         raise UserError(f"--config: {error}") from None
-    tokenizer = kind.preprocessor_class.tokenizer_class(vocabulary, lowercase=lowercase)
-    preprocessor = kind.preprocessor_class(tokenizer, length)
-    return kind(
-        backbone,
-        len(labels),
-        preprocessor,
-        activation,
-        dropout=backbone.dropout,
-        labels=labels,
-    )
+    if vectors is not None:
+        backbone.token_embedding.embeddings.assign(vectors)
+    return backbone, preprocessor
+
+
+def word_vectors(preset: "Preset") -> np.ndarray:
+    """Returns the vectors of a preset's tokens, float32 `[tokens, hidden_dim]`."""
+    import keras
+
+    from models.backbone import Backbone
+
+    table = Backbone.from_preset(preset).token_embedding.embeddings
+    found: np.ndarray = keras.ops.convert_to_numpy(table)
+    return found
 
 
 def scale_head(classifier: "Classifier", factor: float, offset: float) -> None:
@@ -152,38 +212,3 @@ def scale_head(classifier: "Classifier", factor: float, offset: float) -> None:
     logits = classifier.logits
     logits.kernel.assign(logits.kernel * factor)
     logits.bias.assign(logits.bias * factor + offset)
-
-
-def find_start(
-    args: argparse.Namespace,
-) -> tuple["Preset | None", dict[str, Any], int]:
-    """Returns the preset or the shape to start from, and the maximum tokens of a text.
-
-    Raises:
-        UserError: A flag does not fit it, or what comes of it could not be saved.
-    """
-    from models.presets.storable import check_holds
-    from pipelines.fetching import open_named
-
-    preset = open_named(args.preset) if args.preset else None
-    if preset:
-        shape: dict[str, Any] = {}
-        length, family = preset.resolve_length(args.sequence_length), preset.family
-        num_layers, packing = preset.backbone_config["num_layers"], preset.packing
-        check_holds(FAMILIES[family], preset.tokenizer_kind, packing)
-    else:
-        shape, num_layers = read_shape(Path(args.config)), 0
-        length, family = length_from_scratch(shape, args.sequence_length), shape["family"]
-        packing = FAMILIES[family].packing
-    num_texts = 2 if args.text_pair_column else 1
-    check_sequence_length(length, packing.num_special(num_texts), num_texts)
-    for flag in ("freeze_layers", "lora_rank"):
-        if getattr(args, flag) and not preset:
-            raise UserError(f"--{flag} needs a --preset: frozen weights must be trained already")
-    if args.task == "regression" and args.weights_dtype == "float16":
-        raise UserError("--weights_dtype=float16 would round the numbers of --task=regression")
-    if args.freeze_layers and args.freeze_layers >= num_layers:
-        raise UserError(
-            f"--freeze_layers={args.freeze_layers} leaves none of {num_layers} layers to learn"
-        )
-    return preset, shape, length

@@ -39,6 +39,12 @@ def write_model_card(
 
 
 def _purpose(record: Mapping[str, Any]) -> str:
+    if record["kind"] == "a vector":
+        return (
+            f"Makes a vector of {record['dimensions']} numbers of each text, close to another "
+            f"where texts are alike. Reads texts of up to {record['sequence_length']} tokens; "
+            "longer ones are cut."
+        )
     labels = [_code(label) for label in record["labels"]]
     if record["kind"] == "a number":
         bounds = " from 0 to 1" if record["activation"] == "sigmoid" else ""
@@ -55,6 +61,8 @@ def _purpose(record: Mapping[str, Any]) -> str:
 def _recipe(record: Mapping[str, Any]) -> str:
     start = record["start"]
     origin = f"the preset {_code(start)}" if isinstance(start, str) else "random weights"
+    if isinstance(start, Mapping) and "preset" in start:
+        origin = f"parts of the preset {_code(start['preset'])}"
     recipe = record["recipe"]
     return (
         f"## Recipe\n\nTrained from {origin} with `python -m pipelines.finetune` of Textbeam "
@@ -62,8 +70,34 @@ def _recipe(record: Mapping[str, Any]) -> str:
         f"batches of {recipe['batch_size']}, {len(record['history']['loss'])} of at most "
         f"{recipe['epochs']} epochs, of which number {record['best_epoch']} was kept, seed "
         f"{record['arguments']['seed']}. All settings and the course of the training are in "
-        "`training.json`."
+        "`training.json`." + _taught(record)
     )
+
+
+def _taught(record: Mapping[str, Any]) -> str:
+    """Returns who taught it, and how both compare; nothing without a teacher."""
+    teacher = record.get("teacher")
+    if not teacher:
+        return ""
+    student = teacher["student"]
+    shown = [name for name in teacher["figures"] if name in student["figures"]]
+    lines = [
+        "",
+        "",
+        f"It learned what its teacher, {_code(teacher['name'])}, says of the texts. Both on the "
+        f"rows that the epoch was chosen by, and their speed on {teacher['timed_rows']:,} of them "
+        "on the machine that trained it:",
+        "",
+        f"| | {' | '.join(TITLES[name] for name in shown)} | parameters | size | rows/s |",
+        "|---" * (len(shown) + 4) + "|",
+    ]
+    for title, side in (("teacher", teacher), ("this model", student)):
+        cells = " | ".join(spell(name, side["figures"][name]) for name in shown)
+        lines.append(
+            f"| {title} | {cells} | {side['parameters']:,} | {side['megabytes']:.1f} MB | "
+            f"{side['rows_per_second']:,.0f} |"
+        )
+    return "\n".join(lines)
 
 
 def _figures(record: Mapping[str, Any]) -> str:
@@ -113,7 +147,8 @@ def _limits(record: Mapping[str, Any]) -> str:
     most = "\n\nThe labels that it confuses most:\n\n" + "\n".join(confused)
     return (
         "## Limits\n\nIt knows texts like those that it learned from: on other topics, languages, "
-        "lengths or times it guesses. It has the biases of whoever labelled them. Judge it on "
+        "lengths or times it guesses. It has the biases of whoever labelled them"
+        f"{' and of its teacher' if record.get('teacher') else ''}. Judge it on "
         f"rows of your own before you rely on it.{most if confused else ''}"
     )
 
@@ -124,8 +159,9 @@ def _use(name: str, record: Mapping[str, Any]) -> str:
     columns = f"--text_column={shlex.quote(arguments['text_column'])}" + (
         f" --text_pair_column={shlex.quote(pair)}" if pair else ""
     )
+    command = "embed" if record["kind"] == "a vector" else "classify"
     return (
-        "## Use\n\n```\npython -m pipelines.classify --preset=FOLDER --input=… "
+        f"## Use\n\n```\npython -m pipelines.{command} --preset=FOLDER --input=… "
         f"{printable(columns, _CHARACTERS)} --output=…\n```"
     )
 

@@ -1,16 +1,21 @@
 """The folder of a preset that is being made: checked before the work, filled and then published."""
 
+import argparse
 import contextlib
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from models.errors import UserError
+from models.errors import RunError, UserError
 from models.hubs.remote import is_uri
+
+if TYPE_CHECKING:
+    from models.tasks.task import Task
 
 TRAINING = "training.safetensors"
 """State of a stopped training, in an unfinished folder."""
@@ -101,6 +106,51 @@ def _lock(folder: Path, output: Path) -> FileLock:
         if (folder / "lock").exists():
             return lock
         lock.release()
+
+
+def write_preset(task: "Task", folder: Path, output: Path, weights_dtype: str) -> Path:
+    """Writes a trained model beside its output folder; returns where.
+
+    Args:
+        task: The model.
+        folder: The unfinished folder.
+        output: The output folder.
+        weights_dtype: Type of the weights in its files.
+    """
+    new = folder / NEW
+    with output_errors(output):
+        try:
+            task.save_to_preset(new, weights_dtype)
+        except ValueError as error:
+            raise RunError(f"the model cannot be saved: {error}") from None
+    return new
+
+
+def publish(
+    args: argparse.Namespace,
+    new: Path,
+    output: Path,
+    record: Mapping[str, Any],
+    facts: Sequence[tuple[str, str]],
+) -> Path:
+    """Adds the record and the model card to a preset, and puts it in its place; returns where.
+
+    Args:
+        args: The flags.
+        new: The preset, in the unfinished folder.
+        output: Its place.
+        record: What `training.json` is to hold.
+        facts: Facts about the data, each a name and a sentence.
+    """
+    from models.presets.keras_hub import write_json
+    from pipelines.finetuning.model_card import write_model_card
+
+    with output_errors(output):
+        write_json(new, "training.json", record)
+        write_model_card(new, output.name, record, facts)
+        written = put_in_place(new, output, args.if_exists)
+        (new.parent / TRAINING).unlink(missing_ok=True)
+    return written
 
 
 def put_in_place(folder: Path, output: Path, if_exists: str) -> Path:

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from models import backends
 from models.training.recipe import Recipe
 from pipelines import __version__
+from pipelines.finetuning.start import Start
 
 if TYPE_CHECKING:
     from models.tasks.classifier import Classifier
@@ -33,6 +35,9 @@ _RECORDED = (
     "label_separator",
     "label_names",
     "task",
+    "teacher",
+    "temperature",
+    "label_weight",
     "freeze_layers",
     "lora_rank",
     "epochs",
@@ -54,72 +59,79 @@ _TOLD_BY_ROWS = (
 
 def training_record(
     args: argparse.Namespace,
-    start: Any,
-    length: int,
-    data: "TrainingData",
-    found: "DataReport",
-    classifier: "Classifier",
-    activation: str | None,
+    start: Start,
     recipe: Recipe,
     training: "Training",
     seconds: float,
-    figures: "Figures",
+    facts: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Returns what `training.json` holds.
 
     Args:
         args: The flags.
-        start: The name of the preset that it began from, or the shape of a new model.
-        length: Tokens that the model reads of a text.
-        data: The rows and their labels.
-        found: What was found in them.
-        classifier: What was trained.
-        activation: Of its scores; `None` if they are logits.
+        start: What it began from.
         recipe: The settings of the training.
         training: How it went.
         seconds: How long it took.
-        figures: What the validation rows say.
+        facts: What was learned and how well, as `classifier_facts` returns it.
     """
     return {
         "textbeam": __version__,
         "python": platform.python_version(),
         "keras": metadata.version("keras"),
         "backend": backends.name(),
-        "start": start,
+        "start": start.record,
         "arguments": {name: value for name, value in vars(args).items() if name in _RECORDED},
-        "sequence_length": length,
-        "kind": data.kind.name,
-        "labels": classifier.labels,
-        "activation": activation,
+        "sequence_length": start.length,
         "recipe": asdict(recipe),
-        "data": found.record,
         "history": training.history,
         "best_epoch": training.best_epoch + 1,
+        "seconds": round(seconds, 1),
+        **facts,
+    }
+
+
+def classifier_facts(
+    data: "TrainingData", found: "DataReport", classifier: "Classifier", figures: "Figures"
+) -> dict[str, Any]:
+    """Returns what a classifier learned and how well, for `training.json`.
+
+    Args:
+        data: The rows and their labels.
+        found: What was found in them.
+        classifier: What was trained.
+        figures: What the validation rows say.
+    """
+    activation = classifier.activation.__name__
+    return {
+        "kind": data.kind.name,
+        "labels": classifier.labels,
+        "activation": None if activation == "linear" else activation,
+        "data": found.record,
         "figures": figures.record(),
         "warnings": [*found.warnings, *figures.warnings],
-        "seconds": round(seconds, 1),
     }
 
 
 def training_key(
-    args: argparse.Namespace, data: "TrainingData", length: int, recipe: Recipe, start: Any
+    args: argparse.Namespace, data: "TrainingData", start: Start, recipe: Recipe, *others: Any
 ) -> str:
     """Returns a digest of all that shapes a training, which must be the same to resume it.
 
     Args:
         args: The flags.
         data: The rows and their labels.
-        length: Tokens that the model reads of a text.
+        start: What it begins from.
         recipe: The settings of the training.
-        start: The digest of the preset that it begins from, or the shape of a new model.
+        *others: What else shapes it, such as the digest of a teacher.
     """
     rows = hashlib.sha256()
     for part in (data.train, data.validation):
         for row in zip(*part.segments, part.labels, strict=True):
             rows.update(json.dumps(row).encode())
     settings = {name: getattr(args, name) for name in _RECORDED if name not in _TOLD_BY_ROWS}
-    settings |= {"length": length, "recipe": asdict(recipe), "labels": data.labels}
+    settings |= {"length": start.length, "recipe": asdict(recipe), "labels": data.labels}
     backend = backends.name()
     versions = [__version__, *map(backends.version_of, ("keras", backend)), backend]
-    content = json.dumps([settings, start, versions, rows.hexdigest()], sort_keys=True)
+    content = json.dumps([settings, start.key, others, versions, rows.hexdigest()], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

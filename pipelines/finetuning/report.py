@@ -1,7 +1,8 @@
 """What a training run tells a person: about the data before it, and how well it went after."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,9 +11,12 @@ from rich.table import Table
 from pipelines.finetuning import baselines
 from pipelines.finetuning.data_report import DataReport
 from pipelines.finetuning.figures import TITLES, Figures, describe_mistake, spell
-from pipelines.reporting.console import report_console
+from pipelines.reporting.console import report, report_console
 from pipelines.reporting.messages import say, shows_outcome
 from pipelines.reporting.shown import printable, visible
+
+if TYPE_CHECKING:
+    from models.training.train import Training
 
 # Labels up to which the confusion matrix fits a terminal, and rows of tables that are shown.
 _CONFUSION_LABELS = 8
@@ -37,6 +41,42 @@ def print_data(report: DataReport) -> None:
     console.print(table)
     _print_warnings(console, report.warnings)
     console.print()
+
+
+def tell_written(
+    place: str,
+    training: "Training",
+    figures: Figures,
+    record: Mapping[str, Any],
+    compare: Callable[[], None] = lambda: None,
+) -> None:
+    """Prints how well a classifier does, and how to use it; where nobody looks, a line.
+
+    Args:
+        place: Where the preset is.
+        training: How the training went.
+        figures: What the validation rows say.
+        record: What `training.json` holds.
+        compare: Prints more figures, below these.
+    """
+    with report(f"the preset is written to {visible(place)}"):
+        print_figures(figures)
+        compare()
+        tell_kept(place, training, "classify", record["figures"])
+
+
+def tell_kept(place: str, training: "Training", command: str, figures: Mapping[str, Any]) -> None:
+    """Prints which epoch was kept, and the command that uses it; where nobody looks, a line."""
+    ended = ", when time ran out" if training.is_out_of_time else ""
+    kept = f"kept epoch {training.best_epoch + 1} of {len(training.history['loss'])}{ended}"
+    if shows_outcome():
+        print(
+            f"\n{kept}\nwrote {visible(place)}; to use it:\n"
+            f"  python -m pipelines.{command} --preset={visible(shlex.quote(place))} --input=… "
+            "--output=…"
+        )
+    else:
+        say("INFO", f"{kept}, and wrote {place}", output=place, figures=figures)
 
 
 def print_figures(figures: Figures) -> None:

@@ -9,6 +9,7 @@ from models.presets.lookup import open_preset
 from models.training.recipe import Recipe
 from pipelines import classify as classify_command
 from pipelines import finetune as finetune_command
+from pipelines.finetuning import training
 from tests.pipelines.command_runs import run
 from tests.pipelines.conftest import TEXTS
 from tests.pipelines.finetuning.finetune_runs import (
@@ -300,7 +301,7 @@ def test_thin_matrices_are_learned_beside_what_stays(finetune, tiny_preset):
 
 
 def test_a_loss_that_is_no_number_is_told_and_leaves_nothing(finetune, tiny_preset, monkeypatch):
-    monkeypatch.setattr(finetune_command, "choose_recipe", lambda *_, **__: Recipe(2, 8, 1e30))
+    monkeypatch.setattr(training, "choose_recipe", lambda *_, **__: Recipe(2, 8, 1e30))
     found = finetune(f"--preset={tiny_preset}")
     assert found.code == 1
     assert found.err.startswith("error: the loss is nan in step ")

@@ -1,0 +1,1 @@
+"""Teaching a small model what a large one answers: `python -m pipelines.finetune --teacher=…`."""

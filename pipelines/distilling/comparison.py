@@ -1,0 +1,167 @@
+"""Student beside teacher: how good they are, how large, and how fast here."""
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from models.inference.predictor import Predictor
+from models.presets.lookup import open_preset
+from models.presets.preset import Preset
+from pipelines.distilling.answers import Segments
+from pipelines.distilling.teacher import Teacher
+from pipelines.finetuning.figures import TITLES, spell
+from pipelines.reporting.console import report_console
+from pipelines.reporting.messages import shows_outcome
+from pipelines.reporting.waits import waiting
+
+_ROWS = 1024
+_TRIAL_ROWS = 64
+_PASSES = 3
+_SECONDS = 4.0
+"""About how long a pass of the teacher takes, with fewer rows where it is slow."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two models.
+
+    Attributes:
+        name: What it is called.
+        figures: How good it is, by name.
+        parameters: The weights of its backbone.
+        megabytes: Its files.
+        rows_per_second: How fast it is here, the teacher and the student in turns.
+    """
+
+    name: str
+    figures: Mapping[str, float]
+    parameters: int
+    megabytes: float
+    rows_per_second: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Both.
+
+    Attributes:
+        teacher: The teacher.
+        student: The student.
+        rows: How many rows were timed.
+    """
+
+    teacher: Side
+    student: Side
+    rows: int
+
+    def record(self) -> dict[str, Any]:
+        """Returns all for `training.json`."""
+        return {**asdict(self.teacher), "student": asdict(self.student), "timed_rows": self.rows}
+
+
+def compare(
+    teacher: Teacher,
+    student: Path,
+    segments: Segments,
+    figures: tuple[Mapping[str, Any], Mapping[str, Any]],
+) -> Comparison:
+    """Compares a student with its teacher.
+
+    Args:
+        teacher: The teacher.
+        student: The preset that was written.
+        segments: Rows to time both with.
+        figures: How good the teacher is, and the student.
+    """
+    with waiting("timing teacher and student"):
+        presets = (teacher.preset, open_preset(student))
+        predictors = [Predictor.from_preset(preset, teacher.task) for preset in presets]
+        num_rows, speeds = _speeds(predictors, segments)
+    sides = [
+        Side(
+            name,
+            {key: value for key, value in found.items() if key in TITLES},
+            predictor.model.backbone.count_params(),
+            round(_megabytes(preset), 2),
+            round(speed, 1),
+        )
+        for name, preset, predictor, found, speed in zip(
+            (teacher.name, "student"), presets, predictors, figures, speeds, strict=True
+        )
+    ]
+    return Comparison(sides[0], sides[1], num_rows)
+
+
+def print_comparison(
+    found: Comparison, baselines: Mapping[str, Mapping[str, float]] | None = None
+) -> None:
+    """Prints both in a table, where somebody looks.
+
+    Args:
+        found: Both.
+        baselines: The figures of simpler models, to stand below them.
+    """
+    if not shows_outcome():
+        return
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = [name for name in found.teacher.figures if name in found.student.figures]
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    for _ in range(len(shown) + 3):
+        table.add_column(justify="right")
+    titles = [*(TITLES[name] for name in shown), "parameters", "size", "rows/s"]
+    table.add_row("", *(f"[bold]{title}[/bold]" for title in titles))
+    for title, side in (("teacher", found.teacher), ("student", found.student)):
+        table.add_row(title, *(escape(cell) for cell in _cells(side, shown)))
+    for name, figures in (baselines or {}).items():
+        table.add_row(name, *(spell(each, figures[each]) for each in shown))
+    smaller, faster = (
+        found.teacher.parameters / found.student.parameters,
+        found.student.rows_per_second / found.teacher.rows_per_second,
+    )
+    console = report_console()
+    console.print()
+    console.print(table)
+    console.print(f"{smaller:.1f} times fewer parameters, {faster:.1f} times the rows/s here")
+
+
+def _cells(side: Side, shown: Sequence[str]) -> list[str]:
+    return [
+        *(spell(name, side.figures[name]) for name in shown),
+        f"{side.parameters:,}",
+        f"{side.megabytes:,.1f} MB",
+        f"{side.rows_per_second:,.0f}",
+    ]
+
+
+def _megabytes(preset: Preset) -> float:
+    """Returns how large the files are that shape a preset's results."""
+    return sum((preset.folder / name).stat().st_size for name in preset.files) / 1e6
+
+
+def _speeds(predictors: Sequence[Predictor], segments: Segments) -> tuple[int, list[float]]:
+    """Returns how many rows were timed, and the rows a second of each, the median of passes."""
+    few = [texts[:_TRIAL_ROWS] for texts in segments]
+    _seconds(predictors[0], few)  # compiles
+    trial = _seconds(predictors[0], few)
+    fit = int(_SECONDS / trial * min(_TRIAL_ROWS, len(segments[0])))
+    chosen = [texts[: max(_TRIAL_ROWS, min(_ROWS, fit))] for texts in segments]
+    took: list[list[float]] = [[] for _ in predictors]
+    for _ in range(_PASSES + 1):
+        for predictor, seconds in zip(predictors, took, strict=True):
+            seconds.append(_seconds(predictor, chosen))
+    # The first pass of each compiles.
+    return len(chosen[0]), [len(chosen[0]) / statistics.median(each[1:]) for each in took]
+
+
+def _seconds(predictor: Predictor, segments: Sequence[Sequence[str]]) -> float:
+    """Returns how long a predictor takes for some rows, tokenization included."""
+    predictor.forget()
+    began = time.perf_counter()
+    predictor(*segments)
+    return time.perf_counter() - began

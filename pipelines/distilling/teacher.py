@@ -1,0 +1,152 @@
+"""The model that a student learns from, and what it answers."""
+
+import argparse
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models import backends
+from models.errors import UserError
+from models.inference.predictor import Predictor, Task
+from models.presets.preset import Preset
+from models.tasks.embedder import resolve_embedding
+from pipelines import __version__
+from pipelines.distilling.answers import AnswerCache, Segments
+from pipelines.fetching import open_named
+from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber, SeveralLabels
+from pipelines.reporting.console import print_error, progress_bar
+from pipelines.reporting.messages import say_outcome
+from pipelines.reporting.shown import printable
+from pipelines.reporting.waits import waiting
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A preset whose answers are learned.
+
+    Attributes:
+        preset: The preset.
+        task: What is learned of it: `classify` for its probabilities or numbers, `embed` for its
+            vectors.
+    """
+
+    preset: Preset
+    task: Task
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+        return self.preset.name
+
+    @property
+    def width(self) -> int:
+        """Numbers of a vector that it makes."""
+        settings, dimensions = resolve_embedding(self.preset)
+        return dimensions or settings.width(self.preset.backbone_config["hidden_dim"])
+
+    @property
+    def activation(self) -> str | None:
+        """Activation of its scores, as a student of it has them: `None` for logits."""
+        preset = self.preset
+        if preset.gives_numbers:
+            own = preset.head_config.get("activation")
+            return "sigmoid" if own == "sigmoid" else None
+        return "sigmoid" if preset.is_multi_label else None
+
+    def kind(self, separator: str | None) -> LabelKind:
+        """Returns what it gives a text: one label, several ones, or a number.
+
+        Args:
+            separator: What separates several labels in the data.
+        """
+        preset = self.preset
+        if preset.gives_numbers:
+            return OneNumber("label")
+        return SeveralLabels(separator) if preset.is_multi_label else OneLabel()
+
+    def answers(self, *parts: Segments) -> list[np.ndarray]:
+        """Returns its answers to several lots of rows, each float32 `[rows, width]`.
+
+        They are computed once and kept on disk; a row that it cannot answer has NaN.
+
+        Args:
+            *parts: The lots, such as those to learn from and those to judge by.
+        """
+        asking = _Asking(self)
+        total = sum(len(segments[0]) for segments in parts)
+        say_outcome(f"asking the teacher, {printable(self.name)}, about {total:,} texts")
+        with progress_bar(total, lambda: (asking.done, asking.done)):
+            found = [asking.cache.answers(segments, asking.ask, asking.count) for segments in parts]
+        if asking.cache.problem:
+            print_error(f"the teacher's answers were not kept: {asking.cache.problem}")
+        return found
+
+
+class _Asking:
+    """Asks a teacher, which is loaded once there is something to ask.
+
+    Args:
+        teacher: The teacher.
+    """
+
+    def __init__(self, teacher: Teacher) -> None:
+        self._teacher = teacher
+        self._predictor: Predictor | None = None
+        self.done = 0
+        preset = teacher.preset
+        width = len(preset.labels) if teacher.task == "classify" else teacher.width
+        settings = [teacher.task, preset.digest, preset.resolve_length(None), backends.name()]
+        self.cache = AnswerCache(json.dumps([__version__, *settings]), width)
+
+    def count(self, rows: int) -> None:
+        """Counts rows that have their answers."""
+        self.done += rows
+
+    def ask(self, segments: Segments) -> np.ndarray:
+        """Returns the answers to some rows, float32 `[rows, width]`; NaN where there is none."""
+        if self._predictor is None:
+            with waiting("loading the teacher"):
+                self._predictor = Predictor.from_preset(self._teacher.preset, self._teacher.task)
+        predictor = self._predictor
+        prepared: Any = list(segments)
+        if self._teacher.task == "embed":
+            prepared = predictor.model.settings.prepare(prepared)
+        tokens, _ = predictor.preprocessor.encode(*prepared)
+        prediction = predictor.predict(tokens, self.count)
+        outputs = prediction.outputs.astype(np.float32)
+        outputs[list(prediction.errors)] = np.nan
+        return outputs
+
+
+def find_teacher(args: argparse.Namespace) -> Teacher:
+    """Returns the teacher that the flags name.
+
+    Raises:
+        UserError: There is none, it gives nothing that `--task` asks for, or a flag does not fit.
+    """
+    preset = open_named(args.teacher)
+    task: Task = "classify" if preset.has_classifier and args.task != "embedding" else "embed"
+    if task == "embed" and args.task in ("classification", "regression"):
+        raise UserError(
+            f"--teacher={args.teacher} is no classifier, which --task={args.task} needs; without "
+            "it, or with --task=embedding, the student learns its vectors"
+        )
+    if task == "classify":
+        _check_classifier(args, preset)
+    elif args.text_pair_column is not None:
+        raise UserError("--text_pair_column: a vector is of one text; leave it out")
+    return Teacher(preset, task)
+
+
+def _check_classifier(args: argparse.Namespace, preset: Preset) -> None:
+    """Raises `UserError` if what a classifier gives is not what `--task` asks for."""
+    if preset.gives_numbers != (args.task == "regression") and args.task is not None:
+        gives = "a number" if preset.gives_numbers else "labels"
+        raise UserError(f"--teacher={args.teacher} gives {gives}, which is not --task={args.task}")
+    if preset.gives_numbers and len(preset.labels) > 1:
+        raise UserError(
+            f"--teacher={args.teacher} gives {len(preset.labels)} numbers a text; a student "
+            "learns one"
+        )

@@ -1,0 +1,110 @@
+"""How well vectors reproduce a teacher's: their angles, their order, their neighbours."""
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+NEIGHBOURS = 10
+_ROWS = 2_000
+"""Most rows that are compared with each other: two million pairs."""
+
+TF_IDF = "TF-IDF"
+WORDS = "the mean of the teacher's word embeddings"
+
+
+def vector_figures(
+    vectors: np.ndarray, teacher: np.ndarray, labels: Sequence[Any] | None = None
+) -> dict[str, float]:
+    """Returns how well vectors stand for a teacher's.
+
+    Args:
+        vectors: float `[rows, dimensions]`.
+        teacher: float `[rows, dimensions]`, of any width.
+        labels: The label of each row; rows whose label is `None` are not looked at for it.
+
+    Returns:
+        `spearman`, the rank correlation of the cosines of all pairs of rows; `neighbours`, the
+        share of a row's nearest ones by the teacher that are among its nearest ones by the vectors;
+        and with labels `retrieval`, the share of a row's nearest ones that have its label.
+    """
+    chosen = _chosen(len(vectors))
+    ours, theirs = (_cosines(each[chosen]) for each in (vectors, teacher))
+    pairs = np.triu_indices(len(chosen), 1)
+    near, wanted = (_nearest(cosines) for cosines in (ours, theirs))
+    shared = [np.isin(found, true).mean() for found, true in zip(near, wanted, strict=True)]
+    figures = {
+        "spearman": _rounded(_correlation(_ranks(ours[pairs]), _ranks(theirs[pairs]))),
+        "neighbours": _rounded(np.mean(shared)),
+    }
+    if labels is not None:
+        figures["retrieval"] = _rounded(retrieval(vectors, labels))
+    return figures
+
+
+def retrieval(vectors: np.ndarray, labels: Sequence[Any]) -> float:
+    """Returns the share of each row's `NEIGHBOURS` nearest ones that have its label.
+
+    Args:
+        vectors: float `[rows, dimensions]`, or a sparse matrix.
+        labels: The label of each row; rows whose label is `None` are left out.
+    """
+    known = np.array([row for row, label in enumerate(labels) if label is not None])
+    known = known[_chosen(len(known))]
+    names = np.array([str(labels[row]) for row in known])
+    near = _nearest(_cosines(vectors[known]))
+    return float((names[near] == names[:, None]).mean())
+
+
+def word_counts(learned: Sequence[str], judged: Sequence[str]) -> np.ndarray | None:
+    """Returns TF-IDF vectors of some texts, by the words of others; `None` without scikit-learn."""
+    with contextlib.suppress(ImportError):  # missing, or incompatible with NumPy
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        vectorizer = TfidfVectorizer(sublinear_tf=True, stop_words="english")
+        with contextlib.suppress(ValueError):  # no word in any text
+            found: np.ndarray = vectorizer.fit(learned).transform(judged).toarray()
+            return found.astype(np.float32)
+    return None
+
+
+def _chosen(count: int) -> np.ndarray:
+    """Returns the rows that are compared with each other."""
+    if count <= _ROWS:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, _ROWS, replace=False))
+
+
+def _cosines(vectors: np.ndarray) -> np.ndarray:
+    """Returns the cosines of all rows with all others; a row of zeros has 0."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = vectors / np.maximum(lengths, 1e-12)
+    found: np.ndarray = unit @ unit.T
+    return found
+
+
+def _nearest(cosines: np.ndarray) -> np.ndarray:
+    """Returns the nearest other rows of each, int64 `[rows, NEIGHBOURS]`, fewer of few rows."""
+    apart = cosines - 4 * np.eye(len(cosines), dtype=cosines.dtype)
+    count = min(NEIGHBOURS, len(cosines) - 1)
+    found: np.ndarray = np.argpartition(-apart, count - 1, axis=1)[:, :count]
+    return found
+
+
+def _ranks(numbers: np.ndarray) -> np.ndarray:
+    """Returns the rank of each number; equal ones share the mean of theirs."""
+    _, group, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    found: np.ndarray = (np.cumsum(counts) - (counts - 1) / 2)[group]
+    return found
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Returns Pearson's r, 0 where it is not defined."""
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def _rounded(value: Any) -> float:
+    return float(f"{value:.6g}")
