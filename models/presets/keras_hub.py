@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import ml_dtypes
 import numpy as np
 
 from models.errors import PresetError, UserError
@@ -254,7 +255,7 @@ class H5Weights(StoredWeights):
         return self._preset.error(self._file, problem)
 
 
-WEIGHTS_DTYPES = ("float32", "float16")
+WEIGHTS_DTYPES = ("float32", "float16", "bfloat16")
 """Types that weights can be written in."""
 
 
@@ -283,7 +284,8 @@ def write_weights(
         path: The file to make.
         layout: Where each weight goes.
         weights: An array for each weight's name.
-        dtype: Type to store, `float32` or `float16`.
+        dtype: What weights are rounded to. The file holds `bfloat16` as float16, which has more
+            bits but not its range, and compresses both: about 1.8 and 1.4 bytes a weight.
 
     Raises:
         ValueError: A weight is not finite, or would not be finite in that type.
@@ -291,14 +293,27 @@ def write_weights(
     with h5py.File(path, "w") as store:
         for weight in layout:
             with np.errstate(over="ignore"):
-                stored = weights[weight.name].astype(dtype)
+                stored = _rounded(weights[weight.name], dtype)
             if not np.isfinite(stored).all():
                 raise ValueError(
                     f"weight {weight.name!r} has values that are not finite in {dtype}"
                 )
             parts = np.split(stored, len(weight.parts), axis=-1)
             for (part, shape), array in zip(weight.parts, parts, strict=True):
-                store.create_dataset(part, data=array.reshape(shape))
+                # Of float32 nine tenths would be left, and of a few weights more than all.
+                packs = dtype != "float32" and array.size >= _PACKED
+                packing = {"compression": "gzip", "shuffle": True} if packs else {}
+                store.create_dataset(part, data=array.reshape(shape), **packing)
+
+
+_PACKED = 4096
+
+
+def _rounded(weights: np.ndarray, dtype: str) -> np.ndarray:
+    """Returns weights as they are stored."""
+    if dtype != "bfloat16":
+        return weights.astype(dtype)
+    return weights.astype(ml_dtypes.bfloat16).astype(np.float16)
 
 
 def description(

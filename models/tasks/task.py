@@ -321,7 +321,8 @@ class Task(FamilyMember, Preprocessed, Exported, keras.Model):
 
         Args:
             folder: Created if needed; its files are replaced.
-            weights_dtype: Type of the weights in the files, `float32` or `float16`.
+            weights_dtype: What the weights in the files are rounded to, `float32`, `float16` or
+                `bfloat16`.
         """
         check_not_quantized(self)
         folder = keras_hub.folder_to_write(folder, weights_dtype)

@@ -227,8 +227,8 @@ def train(
         rate = _seconds_a_step(model, objective, learning, judging, steps_an_epoch)
         steps = max(1, min(steps, first * steps_an_epoch + int(left / rate)))
         limit.append(TimeLimit(left))
-    optimizer = _optimizer(recipe.learning_rate, steps)
-    _compile(model, objective, optimizer)
+    optimizer = optimizer_for(recipe.learning_rate, steps)
+    compile_for(model, objective, optimizer)
     # The order matters: the average is swapped in before an epoch is evaluated, and the weights
     # being trained are swapped back after it.
     history = model.fit(
@@ -257,7 +257,8 @@ def train(
     )
 
 
-def _compile(model: Task, objective: Objective, optimizer: keras.optimizers.Optimizer) -> None:
+def compile_for(model: Task, objective: Objective, optimizer: keras.optimizers.Optimizer) -> None:
+    """Compiles a model for what it is to learn."""
     model.compile(
         optimizer,
         objective.loss,
@@ -266,7 +267,7 @@ def _compile(model: Task, objective: Objective, optimizer: keras.optimizers.Opti
     )
 
 
-def _optimizer(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
+def optimizer_for(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
     """Returns what trains for a number of steps, with a moving average of the weights."""
     optimizer = keras.optimizers.AdamW(
         WarmupThenDecay(learning_rate, steps),
@@ -296,7 +297,7 @@ def _seconds_a_step(
         steps: Steps per epoch.
     """
     weights = model.get_weights()
-    _compile(model, objective, keras.optimizers.AdamW(1e-9))
+    compile_for(model, objective, keras.optimizers.AdamW(1e-9))
     learned = _seconds_a_call(partial(keras.Model.train_on_batch, model), learning)
     judged = _seconds_a_call(partial(keras.Model.test_on_batch, model), judging)
     model.set_weights(weights)

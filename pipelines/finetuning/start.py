@@ -94,8 +94,10 @@ def find_start(args: argparse.Namespace) -> Start:
     for flag in ("freeze_layers", "lora_rank"):
         if getattr(args, flag) and (shape or not preset):
             raise UserError(f"--{flag} needs a --preset: frozen weights must be trained already")
-    if args.task == "regression" and args.weights_dtype == "float16":
-        raise UserError("--weights_dtype=float16 would round the numbers of --task=regression")
+    if args.task == "regression" and args.weights_dtype != "float32":
+        raise UserError(
+            f"--weights_dtype={args.weights_dtype} would round the numbers of --task=regression"
+        )
     if args.freeze_layers and args.freeze_layers >= num_layers:
         raise UserError(
             f"--freeze_layers={args.freeze_layers} leaves none of {num_layers} layers to learn"

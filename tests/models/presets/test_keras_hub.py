@@ -276,13 +276,27 @@ def test_pairs_are_embedded_where_keras_hub_packs_them_as_the_family_does(
         ours(*pair)
 
 
-def test_weights_stored_as_float16_load_in_both(classifier, tmp_path):
-    classifier.backbone.save_to_preset(tmp_path, weights_dtype="float16")
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_weights_rounded_to_half_precision_load_in_both(classifier, tmp_path, dtype):
+    classifier.backbone.save_to_preset(tmp_path, weights_dtype=dtype)
     with h5py.File(tmp_path / "model.weights.h5") as store:
         assert store["layers/dense/vars/0"].dtype == np.float16
     ours = BertBackbone.from_preset(tmp_path)
     assert {weight.dtype for weight in ours.weights} == {"float32"}
+    for stored, weight in zip(ours.weights, classifier.backbone.weights, strict=True):
+        rounded = keras.ops.cast(keras.ops.cast(weight, dtype), "float32")
+        np.testing.assert_allclose(stored, rounded, atol=1e-7)  # what float16 holds of the smallest
     assert_same_outputs(ours, keras_hub.models.BertBackbone.from_preset(str(tmp_path)))
+
+
+def test_many_weights_of_half_precision_are_compressed(tmp_path):
+    backbone = BertBackbone(20_000, 1, 2, 32, 64)
+    sizes = {}
+    for dtype in ("float32", "float16", "bfloat16"):
+        backbone.save_to_preset(tmp_path / dtype, dtype)
+        sizes[dtype] = (tmp_path / dtype / "model.weights.h5").stat().st_size
+    assert sizes["float16"] < 0.5 * sizes["float32"]
+    assert sizes["bfloat16"] < 0.9 * sizes["float16"]
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
