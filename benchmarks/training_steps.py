@@ -8,6 +8,7 @@ besides. They take turns, and medians are printed. Needs torch, transformers and
 """
 
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -72,7 +73,7 @@ def pytorch(shape: dict[str, int]) -> Step:
 
 
 def batches(batch_size: int, count: int, length: int) -> list[tuple[dict[str, Any], np.ndarray]]:
-    """Returns batches of film reviews with made-up answers of a teacher, and a pass's number."""
+    """Returns batches of film reviews, each with made-up answers of a teacher."""
     texts = [text for text, _ in read_tsv("sst2_train.tsv", True)]
     preprocessor = BertPreprocessor.from_preset("sentiment_tiny_en", length)
     tokens, _ = preprocessor.encode(texts)
@@ -80,7 +81,10 @@ def batches(batch_size: int, count: int, length: int) -> list[tuple[dict[str, An
     random = np.random.default_rng(0)
     answers = random.dirichlet([1, 1], len(texts)).astype(np.float32)
     found = token_batches(tokens, [answers], preprocessor, batch_size, random, True, 0.0)
-    return [batch for batch, _ in zip(found, range(count), strict=False)]
+    return [
+        ({name: np.asarray(values) for name, values in features.items()}, np.asarray(targets))
+        for features, targets in itertools.islice(found, count)
+    ]
 
 
 def main() -> None:

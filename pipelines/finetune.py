@@ -31,7 +31,6 @@ from pipelines.finetuning.new_preset import (
 )
 from pipelines.finetuning.page import check_page, report_training
 from pipelines.finetuning.record import classifier_facts, training_key, training_record
-from pipelines.finetuning.report import tell_written
 from pipelines.finetuning.start import find_start
 from pipelines.finetuning.training import (
     check_tensorboard,
@@ -77,6 +76,8 @@ def _finetune(argv: Sequence[str]) -> int:
 
         runtime.start(streams=False)
         import keras
+
+        from pipelines.finetuning.report import tell_written
 
         keras.utils.set_random_seed(args.seed)
         activation = data.kind.activation([*data.train.labels, *data.validation.labels])

@@ -2,11 +2,14 @@
 
 import contextlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.finetuning.labelled import LabelledTexts, TrainingData
 from pipelines.finetuning.labels import OneNumber, SeveralLabels
+
+if TYPE_CHECKING:
+    from pipelines.finetuning.labelled import LabelledTexts, TrainingData
 
 MAJORITY = "the most common label"
 MEAN = "the mean"
@@ -17,7 +20,7 @@ INSTALL = "pip install scikit-learn"
 """How to install what the second baseline needs."""
 
 
-def predictions(data: TrainingData, is_weighted: bool) -> dict[str, np.ndarray]:
+def predictions(data: "TrainingData", is_weighted: bool) -> dict[str, np.ndarray]:
     """Returns what each baseline predicts for the validation rows, in the shape of their targets.
 
     Args:
@@ -35,7 +38,7 @@ def predictions(data: TrainingData, is_weighted: bool) -> dict[str, np.ndarray]:
     return found
 
 
-def _words_counted(data: TrainingData, targets: np.ndarray, is_weighted: bool) -> np.ndarray:
+def _words_counted(data: "TrainingData", targets: np.ndarray, is_weighted: bool) -> np.ndarray:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.multiclass import OneVsRestClassifier
@@ -56,5 +59,5 @@ def _words_counted(data: TrainingData, targets: np.ndarray, is_weighted: bool) -
     return regression.fit(vectors, targets).predict(judged).astype(targets.dtype)
 
 
-def _joined(texts: LabelledTexts) -> Sequence[str]:
+def _joined(texts: "LabelledTexts") -> Sequence[str]:
     return [" ".join(row) for row in zip(*texts.segments, strict=True)]

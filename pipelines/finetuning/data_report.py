@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines.finetuning.labelled import TrainingData
 from pipelines.finetuning.labels import SKEWED, OneNumber, class_weights
 from pipelines.reporting.console import telling
 from pipelines.reporting.shown import printable
 
 if TYPE_CHECKING:
     from models.tasks.classifier import Classifier
+    from pipelines.finetuning.labelled import TrainingData
 
 _LABELS_SHOWN = 20
 
@@ -36,7 +36,7 @@ class DataReport:
     record: dict[str, Any]
 
 
-def look(classifier: "Classifier", data: TrainingData, is_weighted: bool) -> DataReport:
+def look(classifier: "Classifier", data: "TrainingData", is_weighted: bool) -> DataReport:
     """Looks at the data of a classifier, as `look_at` does, and prints what was found."""
     from pipelines.finetuning.report import print_data
 
@@ -49,7 +49,7 @@ def look(classifier: "Classifier", data: TrainingData, is_weighted: bool) -> Dat
 
 
 def look_at(
-    data: TrainingData, lengths: np.ndarray, sequence_length: int, is_weighted: bool
+    data: "TrainingData", lengths: np.ndarray, sequence_length: int, is_weighted: bool
 ) -> DataReport:
     """Looks at training data.
 
@@ -74,7 +74,7 @@ def look_at(
     return replace(found, record={**found.record, **labels})
 
 
-def look_at_texts(data: TrainingData, lengths: np.ndarray, sequence_length: int) -> DataReport:
+def look_at_texts(data: "TrainingData", lengths: np.ndarray, sequence_length: int) -> DataReport:
     """Looks at training data but for its labels; arguments as of `look_at`."""
     cut = float(np.mean(lengths > sequence_length))
     median, most, longest = (int(np.quantile(lengths, share)) for share in (0.5, 0.95, 1))
@@ -101,7 +101,7 @@ def look_at_texts(data: TrainingData, lengths: np.ndarray, sequence_length: int)
     return DataReport(facts, _warnings(data, cut, sequence_length), record)
 
 
-def _labels(data: TrainingData) -> str:
+def _labels(data: "TrainingData") -> str:
     if isinstance(data.kind, OneNumber):
         low, middle, high = np.quantile(data.train.labels, [0, 0.5, 1])
         return f"numbers from {low:g} to {high:g}, half of them up to {middle:g}"
@@ -115,7 +115,7 @@ def _labels(data: TrainingData) -> str:
     return f"{shown}{rest}; the most common one has {share:.1%} of the rows"
 
 
-def _warnings(data: TrainingData, cut: float, sequence_length: int) -> list[str]:
+def _warnings(data: "TrainingData", cut: float, sequence_length: int) -> list[str]:
     found = []
     if overlap := data.dropped["the text is among the validation texts"]:
         were = "text was" if overlap == 1 else "texts were"
@@ -133,7 +133,7 @@ def _warnings(data: TrainingData, cut: float, sequence_length: int) -> list[str]
     return found
 
 
-def _warnings_of_labels(data: TrainingData, is_weighted: bool) -> list[str]:
+def _warnings_of_labels(data: "TrainingData", is_weighted: bool) -> list[str]:
     counts = data.kind.counts(data.train.labels)
     judged = data.kind.counts(data.validation.labels)
     found = []

@@ -8,12 +8,12 @@ import numpy as np
 
 from models.training.evaluation import is_clearly_better
 from pipelines.finetuning import baselines
-from pipelines.finetuning.labelled import TrainingData
 from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber
 from pipelines.reporting.shown import printable
 
 if TYPE_CHECKING:
     from models.tasks.classifier import Classifier
+    from pipelines.finetuning.labelled import TrainingData
 
 _MISTAKES = 50
 _SHOWN_CHARACTERS = 70
@@ -57,7 +57,9 @@ class Figures:
         }
 
 
-def measure_classifier(classifier: "Classifier", data: TrainingData, is_weighted: bool) -> Figures:
+def measure_classifier(
+    classifier: "Classifier", data: "TrainingData", is_weighted: bool
+) -> Figures:
     """Judges a classifier on the validation rows, as `measure` does."""
     import keras
 
@@ -68,7 +70,7 @@ def measure_classifier(classifier: "Classifier", data: TrainingData, is_weighted
 
 
 def measure(
-    data: TrainingData, scores: np.ndarray, names: Sequence[str], is_weighted: bool
+    data: "TrainingData", scores: np.ndarray, names: Sequence[str], is_weighted: bool
 ) -> Figures:
     """Judges a classifier.
 
@@ -149,7 +151,7 @@ def _of_prediction(
 
 
 def _mistakes(
-    data: TrainingData,
+    data: "TrainingData",
     scores: np.ndarray,
     targets: np.ndarray,
     predicted: np.ndarray,
