@@ -21,7 +21,6 @@ _ROWS = 1024
 _TRIAL_ROWS = 64
 _PASSES = 3
 _SECONDS = 4.0
-"""About how long a pass of the teacher takes, with fewer rows where it is slow."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +78,17 @@ def compare(
     with waiting("timing teacher and student"):
         presets = (teacher.preset, open_preset(student))
         predictors = [Predictor.from_preset(preset, teacher.task) for preset in presets]
-        num_rows, speeds = _speeds(predictors, segments)
+        num_rows, rates = speeds(predictors, segments)
     sides = [
         Side(
             name,
             {key: value for key, value in found.items() if key in TITLES},
             predictor.model.backbone.count_params(),
-            round(_megabytes(preset), 2),
+            round(megabytes(preset), 2),
             round(speed, 1),
         )
         for name, preset, predictor, found, speed in zip(
-            (teacher.name, "student"), presets, predictors, figures, speeds, strict=True
+            (teacher.name, "student"), presets, predictors, figures, rates, strict=True
         )
     ]
     return Comparison(sides[0], sides[1], num_rows)
@@ -139,22 +138,30 @@ def _cells(side: Side, shown: Sequence[str]) -> list[str]:
     ]
 
 
-def _megabytes(preset: Preset) -> float:
+def megabytes(preset: Preset) -> float:
     """Returns how large the files are that shape a preset's results."""
     return sum((preset.folder / name).stat().st_size for name in preset.files) / 1e6
 
 
-def _speeds(predictors: Sequence[Predictor], segments: Segments) -> tuple[int, list[float]]:
-    """Returns how many rows were timed, and the rows a second of each, the median of passes."""
+def speeds(
+    predictors: Sequence[Predictor], segments: Segments, seconds: float = _SECONDS
+) -> tuple[int, list[float]]:
+    """Returns how many rows were timed, and the rows a second of each, the median of passes.
+
+    Args:
+        predictors: Timed in turns; the first is the slowest.
+        segments: The rows.
+        seconds: About how long a pass of the first takes, with fewer rows where it is slow.
+    """
     few = [texts[:_TRIAL_ROWS] for texts in segments]
     _seconds(predictors[0], few)  # compiles
     trial = _seconds(predictors[0], few)
-    fit = int(_SECONDS / trial * min(_TRIAL_ROWS, len(segments[0])))
+    fit = int(seconds / trial * min(_TRIAL_ROWS, len(segments[0])))
     chosen = [texts[: max(_TRIAL_ROWS, min(_ROWS, fit))] for texts in segments]
     took: list[list[float]] = [[] for _ in predictors]
     for _ in range(_PASSES + 1):
-        for predictor, seconds in zip(predictors, took, strict=True):
-            seconds.append(_seconds(predictor, chosen))
+        for predictor, passes in zip(predictors, took, strict=True):
+            passes.append(_seconds(predictor, chosen))
     # The first pass of each compiles.
     return len(chosen[0]), [len(chosen[0]) / statistics.median(each[1:]) for each in took]
 

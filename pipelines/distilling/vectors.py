@@ -147,7 +147,7 @@ def _figures(
     texts, labels = data.validation.segments[0], data.validation.labels
     known = [label for label in labels if label is not None]
     among = labels if len(set(known)) > 1 else None
-    beside = {vector_figures.WORDS: _mean_words(teacher.preset, texts)}
+    beside = {vector_figures.WORDS: mean_words(teacher.preset, texts)}
     counted = vector_figures.word_counts(data.train.segments[0], texts)
     if counted is not None:
         beside[vector_figures.TF_IDF] = counted
@@ -160,7 +160,7 @@ def _figures(
     return figures
 
 
-def _mean_words(preset: "Preset", texts: list[str]) -> np.ndarray:
+def mean_words(preset: "Preset", texts: list[str]) -> np.ndarray:
     """Returns the mean of the vectors with which a preset's tokens begin, for each text."""
     from models.tokenizers.tokenizer import Tokenizer
 

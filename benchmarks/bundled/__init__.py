@@ -1,0 +1,1 @@
+"""How the bundled presets were made."""
