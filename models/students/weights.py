@@ -47,6 +47,7 @@ def shrunken(
     token_ids: np.ndarray,
     intermediate_dim: int | None = None,
     num_positions: int | None = None,
+    dropout: float | None = None,
 ) -> _Backbone:
     """Returns a backbone with parts of another, and their weights.
 
@@ -57,11 +58,13 @@ def shrunken(
         intermediate_dim: Width inside the feed-forward networks: of each network the units with the
             largest weights are kept; all if `None`.
         num_positions: How many positions to keep, the first ones; all if `None`.
+        dropout: Dropout rate in training; the same if `None`.
     """
     config = backbone.architecture()
     config |= {"num_layers": len(layers), "vocabulary_size": len(token_ids)}
     config["intermediate_dim"] = intermediate_dim or backbone.intermediate_dim
     config["max_sequence_length"] = num_positions or backbone.max_sequence_length
+    config["dropout"] = backbone.dropout if dropout is None else dropout
     old = arrays(backbone.named_weights())
     units = {layer: _largest_units(old, layer, config["intermediate_dim"]) for layer in layers}
 

@@ -17,6 +17,7 @@ from pipelines.finetuning.labelled import (
     held_out_rows,
     plan_labelled,
     read_rows,
+    reason_of,
     without_duplicates,
 )
 from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber, SeveralLabels
@@ -45,7 +46,7 @@ def read_texts(args: argparse.Namespace, teacher: Teacher) -> TrainingData:
         UserError: Too few rows, texts that are numbers, or labels that the teacher does not know.
     """
     is_classifier = teacher.task == "classify"
-    kind = teacher.kind(args.label_separator) if is_classifier else OneLabel()
+    kind = teacher.kind(args.label_separator) if is_classifier else _Topic()
     dropped: Counter[str] = Counter()
     train, contradictions = without_duplicates(_read(args, args.input, kind, dropped), dropped)
     if args.validation:
@@ -62,16 +63,30 @@ def read_texts(args: argparse.Namespace, teacher: Teacher) -> TrainingData:
     if not len(held):
         raise UserError(
             "there is no row to judge the student by: give more rows, or some with --validation"
+            f"{reason_of(dropped)}"
         )
     known = set(held.rows())
     kept = [row for row, texts in enumerate(train.rows()) if texts not in known]
     dropped["the text is among the validation texts"] += len(train) - len(kept) - len(chosen)
     train = train.take(kept)
+    if not len(train):
+        raise UserError(f"there is no row to learn from{reason_of(dropped)}")
     check_texts(train, args.text_column)
     data = TrainingData(
         *(kind, train, held, [], +dropped, contradictions), is_held_out=not args.validation
     )
     return _named(data, teacher.preset.labels, args) if is_classifier else data
+
+
+class _Topic(OneLabel):
+    """What judges vectors: what is no label counts as none."""
+
+    def read(self, value: Any) -> str | None:
+        """Returns the label."""
+        try:
+            return super().read(value)
+        except ValueError:
+            return None
 
 
 def _read(

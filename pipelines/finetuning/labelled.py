@@ -144,7 +144,7 @@ def read_training_data(
         held = read_rows(plan_labelled(validation, **columns), label_column, kind, unread)
         dropped += unread
         if not len(held):
-            raise UserError(f"there is no row to validate on{_reason(unread)}")
+            raise UserError(f"there is no row to validate on{reason_of(unread)}")
         chosen = []
     else:
         chosen = held_out_rows(kind.strata(train.labels), seed)
@@ -192,7 +192,7 @@ def _check(
     found = sorted({" + ".join(x) if isinstance(x, tuple) else str(x) for x in train.labels})
     if len(found if isinstance(kind, OneNumber) else labels) < 2:
         there = f"only {found[0]!r}" if found else "none"
-        raise UserError(f"a classifier needs {needed}; there is {there}{_reason(dropped)}")
+        raise UserError(f"a classifier needs {needed}; there is {there}{reason_of(dropped)}")
 
 
 def check_texts(train: LabelledTexts, text_column: str) -> None:
@@ -216,7 +216,7 @@ def _check_classes(labels: Sequence[str], num_rows: int, label_column: str) -> N
         )
 
 
-def _reason(dropped: Mapping[str, int]) -> str:
+def reason_of(dropped: Mapping[str, int]) -> str:
     """Returns the most common reason why rows were left out, to be added to a message."""
     if not (dropped := +Counter(dropped)):
         return ""
@@ -290,7 +290,8 @@ def read_rows(
         label_column: Name of the column with the label, if there is one.
         kind: What the labels are.
         dropped: Collects the reasons why rows were left out, and how many.
-        needs_labels: Whether rows without a label are left out; else their label is `None`.
+        needs_labels: Whether rows without a label are left out; else their label is `None`. Those
+            whose label is of another kind are left out in any case.
     """
     label = None if label_column is None else _label_field(corpus, label_column).output_name
     segments: tuple[list[str], ...] = tuple([] for _ in corpus.text_columns)
@@ -301,9 +302,11 @@ def read_rows(
             dropped.update(batch.rejected.column("error").to_pylist())
             found, missing = _labels(kind, batch.rows, label)
             texts = [_values(corpus, batch.rows, name) for name in corpus.text_columns]
-            rows = [row for row, label in enumerate(found) if label is not None or not needs_labels]
-            if needs_labels:
-                dropped.update(missing)
+            if not needs_labels:
+                del missing[_NO_LABEL]
+            dropped.update(missing)
+            lacking = (_UNREADABLE, None) if needs_labels else (_UNREADABLE,)
+            rows = [row for row, label in enumerate(found) if label not in lacking]
             blank = [row for row in rows if not any(column[row].strip() for column in texts)]
             if blank:
                 dropped["the text is empty"] += len(blank)
@@ -321,7 +324,10 @@ def read_rows(
 def _labels(
     kind: LabelKind, rows: pa.RecordBatch, label: str | None
 ) -> tuple[list[Any], Counter[str]]:
-    """Returns the label of each row, `None` for none, and why there is none, with how many rows."""
+    """Returns the label of each row, and why there is none, with how many rows.
+
+    It is `None` where there is none, and `_UNREADABLE` where it is of another kind.
+    """
     missing: Counter[str] = Counter()
     if label is None:
         return [None] * rows.num_rows, missing
@@ -331,11 +337,15 @@ def _labels(
             found = kind.read(value)
         except ValueError as error:
             missing[str(error)] += 1
-            return None
-        missing["there is no label"] += found is None
+            return _UNREADABLE
+        missing[_NO_LABEL] += found is None
         return found
 
     return [read(value) for value in rows.column(label).to_pylist()], +missing
+
+
+_NO_LABEL = "there is no label"
+_UNREADABLE = object()
 
 
 def without_duplicates(data: LabelledTexts, dropped: Counter[str]) -> tuple[LabelledTexts, int]:

@@ -144,11 +144,13 @@ def _parts(task: Any, shape: Mapping[str, Any], texts: Sequence[str]) -> Any:
     if "vocabulary_size" in shape:
         tokenizer, ids = cut_vocabulary(tokenizer, texts, shape["vocabulary_size"])
     layers = chosen_layers(shape.get("layers", "all"), backbone.num_layers)
-    sizes = shape.get("intermediate_dim"), shape.get("max_sequence_length")
+    names = ("intermediate_dim", "max_sequence_length", "dropout")
+    own = {"dropout": shape["dropout"]} if "dropout" in shape and task.named_head_weights() else {}
     student = type(task).from_config(
         {
             **task.get_config(),
-            "backbone": shrunken(backbone, layers, ids, *sizes),
+            **own,
+            "backbone": shrunken(backbone, layers, ids, *map(shape.get, names)),
             "preprocessor": preprocessor.with_tokenizer(tokenizer),
         }
     )

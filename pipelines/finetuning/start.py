@@ -29,6 +29,7 @@ _PART_FIELDS: Fields = {
     "vocabulary_size": int,
     "intermediate_dim": int,
     "max_sequence_length": int,
+    "dropout": float,
 }
 """What a configuration may hold that takes over parts of a preset."""
 
@@ -113,7 +114,8 @@ def read_config(path: Path) -> dict[str, Any]:
     Args:
         path: A JSON object: `family`, `lowercase` and the arguments of the backbone, and
             `word_embeddings`, the preset whose words it begins with; or `preset`, with `layers`,
-            `vocabulary_size`, `intermediate_dim` and `max_sequence_length` to keep of it.
+            `vocabulary_size`, `intermediate_dim` and `max_sequence_length` to keep of it, and the
+            `dropout` of the training.
 
     Raises:
         UserError: No such file, not JSON, an unknown or missing field, or a wrong value.
