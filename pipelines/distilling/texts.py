@@ -28,6 +28,9 @@ from transforms.reading.corpus import plan_corpus
 
 _LABEL_COLUMN = "label"
 
+_ENOUGH_LABELS = 50
+"""Rows with a label, unless all have one, from which on those to judge by are among them."""
+
 
 def read_texts(args: argparse.Namespace, teacher: Teacher) -> TrainingData:
     """Reads the texts to learn from and to judge by, with their labels where they have some.
@@ -49,16 +52,16 @@ def read_texts(args: argparse.Namespace, teacher: Teacher) -> TrainingData:
     kind = teacher.kind(args.label_separator) if is_classifier else _Topic()
     dropped: Counter[str] = Counter()
     train, contradictions = without_duplicates(_read(args, args.input, kind, dropped), dropped)
+    held = train.take([])
     if args.validation:
         unread: Counter[str] = Counter()
         held, _ = without_duplicates(_read(args, args.validation, kind, unread), unread)
         dropped += unread
-        chosen: list[int] = []
-    else:
-        labelled = [row for row, label in enumerate(train.labels) if label is not None]
-        among = labelled if len(labelled) > 1 else list(range(len(train)))
-        strata = kind.strata([train.labels[row] for row in labelled]) if among is labelled else []
-        chosen = [among[row] for row in held_out_rows(strata or [None] * len(among), args.seed)]
+    if is_classifier:
+        train, held = _named(kind, train, held, teacher.preset.labels, args)
+    chosen: list[int] = []
+    if not args.validation:
+        chosen = _held_out(kind if is_classifier else None, train.labels, args.seed)
         held = train.take(chosen)
     if not len(held):
         raise UserError(
@@ -70,12 +73,30 @@ def read_texts(args: argparse.Namespace, teacher: Teacher) -> TrainingData:
     dropped["the text is among the validation texts"] += len(train) - len(kept) - len(chosen)
     train = train.take(kept)
     if not len(train):
-        raise UserError(f"there is no row to learn from{reason_of(dropped)}")
+        raise UserError(f"there is no text to learn from{reason_of(dropped)}")
     check_texts(train, args.text_column)
-    data = TrainingData(
-        *(kind, train, held, [], +dropped, contradictions), is_held_out=not args.validation
+    labels = list(teacher.preset.labels) if is_classifier else []
+    if isinstance(kind, OneNumber):
+        labels = kind.names([])
+    return TrainingData(
+        *(kind, train, held, labels, +dropped, contradictions), is_held_out=not args.validation
     )
-    return _named(data, teacher.preset.labels, args) if is_classifier else data
+
+
+def _held_out(kind: LabelKind | None, labels: Sequence[Any], seed: int) -> list[int]:
+    """Chooses rows to judge by, with labels where enough rows have some.
+
+    Args:
+        kind: What the labels are of which the same share is chosen; `None` if any rows will do.
+        labels: The label of each row.
+        seed: Seed of the choice.
+    """
+    labelled = [row for row, label in enumerate(labels) if label is not None]
+    chosen: list[int] = []
+    if len(labelled) >= min(_ENOUGH_LABELS, len(labels)):
+        strata = kind.strata([labels[row] for row in labelled]) if kind else [None] * len(labelled)
+        chosen = [labelled[row] for row in held_out_rows(strata, seed)]
+    return chosen or held_out_rows([None] * len(labels), seed)
 
 
 class _Topic(OneLabel):
@@ -107,16 +128,22 @@ def _read(
     return read_rows(corpus, label, kind, dropped, needs_labels=False)
 
 
-def _named(data: TrainingData, classes: Sequence[str], args: argparse.Namespace) -> TrainingData:
+def _named(
+    kind: LabelKind,
+    train: LabelledTexts,
+    held: LabelledTexts,
+    classes: Sequence[str],
+    args: argparse.Namespace,
+) -> tuple[LabelledTexts, LabelledTexts]:
     """Returns rows whose labels are spelled as the teacher spells them.
 
     Raises:
         UserError: It has no such classes.
     """
-    if isinstance(data.kind, OneNumber):
-        return replace(data, labels=data.kind.names([]))
-    every = [*data.train.labels, *data.validation.labels]
-    found = data.kind.names([label for label in every if label is not None])
+    if isinstance(kind, OneNumber):
+        return train, held
+    every = [*train.labels, *held.labels]
+    found = kind.names([label for label in every if label is not None])
     names = found if args.label_names is None else args.label_names
     if len(names) != len(found) or len(set(names)) != len(names):
         raise UserError(
@@ -136,8 +163,7 @@ def _named(data: TrainingData, classes: Sequence[str], args: argparse.Namespace)
     def renamed(rows: LabelledTexts) -> LabelledTexts:
         return replace(rows, labels=[_spelled(label, spelled) for label in rows.labels])
 
-    train, held = renamed(data.train), renamed(data.validation)
-    return replace(data, train=train, validation=held, labels=list(classes))
+    return renamed(train), renamed(held)
 
 
 def _spelled(label: Any, names: Mapping[str, str]) -> Any:

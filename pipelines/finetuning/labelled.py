@@ -217,7 +217,11 @@ def _check_classes(labels: Sequence[str], num_rows: int, label_column: str) -> N
 
 
 def reason_of(dropped: Mapping[str, int]) -> str:
-    """Returns the most common reason why rows were left out, to be added to a message."""
+    """Returns the most common reason why rows were left out, to be added to a message.
+
+    Args:
+        dropped: The reasons, and how many rows each.
+    """
     if not (dropped := +Counter(dropped)):
         return ""
     reason, count = Counter(dropped).most_common(1)[0]
@@ -349,11 +353,17 @@ _UNREADABLE = object()
 
 
 def without_duplicates(data: LabelledTexts, dropped: Counter[str]) -> tuple[LabelledTexts, int]:
-    """Returns the first row of each text, and how many texts have rows with other labels too."""
+    """Returns the first row of each text, and how many texts have rows with other labels too.
+
+    Where some rows of a text have a label, it is the first of these.
+    """
     first: dict[tuple[str, ...], int] = {}
     contradicted = set()
-    for row, texts in enumerate(data.rows()):
-        if data.labels[first.setdefault(texts, row)] != data.labels[row]:
+    for row, (texts, label) in enumerate(zip(data.rows(), data.labels, strict=True)):
+        known = data.labels[first.setdefault(texts, row)]
+        if label is not None and known is None:
+            first[texts] = row
+        elif label not in (None, known):
             contradicted.add(texts)
     dropped["the text is a duplicate"] += len(data) - len(first)
     return data.take(list(first.values())), len(contradicted)
