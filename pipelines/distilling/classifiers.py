@@ -25,7 +25,8 @@ from pipelines.finetuning.record import classifier_facts, training_key, training
 from pipelines.finetuning.report import tell_written
 from pipelines.finetuning.start import Start
 from pipelines.finetuning.training import Lesson, lesson_of_labels, recipe_of, run_training
-from pipelines.reporting.console import leaving
+from pipelines.reporting.console import leaving, telling
+from pipelines.reporting.messages import say_outcome
 from pipelines.reporting.shown import printable, visible
 
 
@@ -48,17 +49,20 @@ def distil_classifier(
         order = [classes.index(label) for label in classifier.labels]
         lots = [rows.segments for rows in (data.train, data.validation)]
         answers = [found[:, order] for found in teacher.answers(*lots)]
+        keras.utils.set_random_seed(args.seed)  # of which loading the teacher takes some
+        _tell_labels(data)
         weight = LABEL_WEIGHT if args.label_weight is None else args.label_weight
         learned, judged = (
             answered(data.kind, rows, found, classifier.labels)
             for rows, found in zip((data.train, data.validation), answers, strict=True)
         )
+        is_own = [label is not None for label in data.train.labels]
         data = _with_answers(data, learned, judged, classifier.labels, teacher)
         if isinstance(data.kind, OneNumber):
             data = replace(data, train=mixed(learned, weight))
         found = look(classifier, data, is_weighted=False)
         recipe = recipe_of(args, classifier, len(data.train), from_scratch=start.preset is None)
-        key = training_key(args, data, start, recipe, teacher.preset.digest)
+        key = training_key(args, data, start, recipe, teacher.preset.digest, is_own)
         if isinstance(data.kind, OneNumber):
             lesson = lesson_of_labels(classifier, data, teacher.activation, is_new)
         else:
@@ -76,6 +80,14 @@ def distil_classifier(
     with leaving(f"the preset is written to {visible(place)}"):
         tell_written(place, training, figures, record, lambda: print_comparison(compared))
         return 0 if report_training(args.report, record, figures, place) else 1
+
+
+def _tell_labels(data: TrainingData) -> None:
+    """Says how many rows have a label of their own; a wrong `--label_column` is seen here."""
+    labels = [*data.train.labels, *data.validation.labels]
+    own = sum(label is not None for label in labels)
+    with telling():
+        say_outcome(f"{own:,} of them have a label of their own")
 
 
 def _with_answers(

@@ -16,7 +16,7 @@ from pipelines import __version__
 from pipelines.distilling.answers import AnswerCache, Segments
 from pipelines.fetching import open_named
 from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber, SeveralLabels
-from pipelines.reporting.console import print_error, progress_bar
+from pipelines.reporting.console import print_error, progress_bar, telling
 from pipelines.reporting.messages import say_outcome
 from pipelines.reporting.shown import printable
 from pipelines.reporting.waits import waiting
@@ -76,7 +76,8 @@ class Teacher:
         """
         asking = _Asking(self)
         total = sum(len(segments[0]) for segments in parts)
-        say_outcome(f"asking the teacher, {printable(self.name)}, about {total:,} texts")
+        with telling():
+            say_outcome(f"asking the teacher, {printable(self.name)}, about {total:,} texts")
         with progress_bar(total, lambda: (asking.done, asking.done)):
             found = [asking.cache.answers(segments, asking.ask, asking.count) for segments in parts]
         if asking.cache.problem:
@@ -145,8 +146,8 @@ def _check_classifier(args: argparse.Namespace, preset: Preset) -> None:
     if preset.gives_numbers != (args.task == "regression") and args.task is not None:
         gives = "a number" if preset.gives_numbers else "labels"
         raise UserError(f"--teacher={args.teacher} gives {gives}, which is not --task={args.task}")
-    if preset.gives_numbers and len(preset.labels) > 1:
+    if preset.gives_numbers and args.temperature is not None:
         raise UserError(
-            f"--teacher={args.teacher} gives {len(preset.labels)} numbers a text; a student "
-            "learns one"
+            f"--temperature belongs to classes, and --teacher={args.teacher} gives a number; leave "
+            "it out"
         )

@@ -49,6 +49,7 @@ def distil_vectors(args: argparse.Namespace, start: Start, teacher: Teacher, out
         embedder = embedder_of(start, data.train.segments[0])
         freeze(args, embedder)
         data, learned, judged = _answered(data, teacher)
+        keras.utils.set_random_seed(args.seed)  # of which loading the teacher takes some
         found = _look(embedder, data)
         # Where the widths differ, the student learns the teacher's vectors in fewer dimensions.
         to_width = np.eye(teacher.width, dtype=np.float32)
