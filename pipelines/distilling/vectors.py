@@ -17,7 +17,7 @@ from pipelines.finetuning.data_report import DataReport, look_at_texts
 from pipelines.finetuning.labelled import TrainingData
 from pipelines.finetuning.model import embedder_of, freeze, word_vectors
 from pipelines.finetuning.new_preset import TRAINING, publish, unfinished_folder, write_preset
-from pipelines.finetuning.record import training_key, training_record
+from pipelines.finetuning.record import VECTORS, training_key, training_record
 from pipelines.finetuning.report import print_data, tell_kept
 from pipelines.finetuning.start import Start
 from pipelines.finetuning.training import Lesson, recipe_of, run_training
@@ -27,9 +27,6 @@ from pipelines.reporting.shown import printable, visible
 if TYPE_CHECKING:
     from models.presets.preset import Preset
     from models.tasks.text_embedder import TextEmbedder
-
-KIND = "a vector"
-"""What records call it."""
 
 
 def distil_vectors(args: argparse.Namespace, start: Start, teacher: Teacher, output: Path) -> int:
@@ -66,7 +63,7 @@ def distil_vectors(args: argparse.Namespace, start: Start, teacher: Teacher, out
         training, seconds = run_training(embedder, lesson, recipe, args, folder / TRAINING, key)
         figures = _figures(embedder.predict(data.validation.x, verbose=0), teacher, data, judged)
         facts = {
-            "kind": KIND,
+            "kind": VECTORS,
             "labels": [],
             "activation": None,
             "dimensions": embedder.dimensions,

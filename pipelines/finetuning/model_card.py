@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.finetuning.figures import TITLES, spell
+from pipelines.finetuning.record import VECTORS
 from pipelines.reporting.shown import counted, printable
 
 _LABELS_SHOWN = 50
@@ -39,7 +40,7 @@ def write_model_card(
 
 
 def _purpose(record: Mapping[str, Any]) -> str:
-    if record["kind"] == "a vector":
+    if record["kind"] == VECTORS:
         return (
             f"Makes a vector of {record['dimensions']} numbers of each text, close to another "
             f"where texts are alike. Reads texts of up to {record['sequence_length']} tokens; "
@@ -159,7 +160,7 @@ def _use(name: str, record: Mapping[str, Any]) -> str:
     columns = f"--text_column={shlex.quote(arguments['text_column'])}" + (
         f" --text_pair_column={shlex.quote(pair)}" if pair else ""
     )
-    command = "embed" if record["kind"] == "a vector" else "classify"
+    command = "embed" if record["kind"] == VECTORS else "classify"
     return (
         f"## Use\n\n```\npython -m pipelines.{command} --preset=FOLDER --input=… "
         f"{printable(columns, _CHARACTERS)} --output=…\n```"

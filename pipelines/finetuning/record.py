@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pipelines.finetuning.figures import Figures
     from pipelines.finetuning.labelled import TrainingData
 
+VECTORS = "a vector"
+"""What the record of an embedder says that it gives a text."""
+
 # Arguments that shape the preset, for its record.
 _RECORDED = (
     "input",

@@ -7,6 +7,7 @@ from typing import Any
 from models.errors import UserError
 from models.hubs import store
 from models.presets.registry import BUNDLED, bundled_presets
+from pipelines.finetuning.record import VECTORS
 from pipelines.reporting.shown import visible
 from pipelines.reports.trained.fields import is_training
 from transforms.writing.folder import open_folder, storage_errors
@@ -27,8 +28,8 @@ def read_training(place: str) -> dict[str, Any] | None:
         place: The preset's folder, local or in a bucket, its URI, or the name of a bundled one.
 
     Raises:
-        UserError: It is damaged, or cannot be read; or the preset is at a hub, where no results
-            are, and has none.
+        UserError: It is damaged, cannot be read, or is of an embedder; or the preset is at a hub,
+            where no results are, and has none.
     """
     content = _content(place)
     if content is None:
@@ -39,6 +40,11 @@ def read_training(place: str) -> dict[str, Any] | None:
         record = json.loads(content, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
         record = None
+    if isinstance(record, dict) and record.get("kind") == VECTORS:
+        raise UserError(
+            f"{visible(place)} makes vectors, and only classifiers have a page of their training: "
+            "its README.md has the figures"
+        )
     if not is_training(record):
         raise UserError(
             f"{RECORD} of {visible(place)} is not what python -m pipelines.finetune writes: it was "

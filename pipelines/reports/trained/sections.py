@@ -47,10 +47,9 @@ def trained_page(record: Mapping[str, Any], place: str) -> Page:
         record: What its `training.json` holds, perhaps with the texts of its mistakes.
         place: Where the preset is, as a user writes it.
     """
-    data, start = record["data"], record["start"]
-    origin = f"fine-tuned from {start}" if isinstance(start, str) else "trained from scratch"
+    data = record["data"]
     subtitle = (
-        f"{origin[0].upper()}{origin[1:]}: learned from {data['train']:,} texts, judged by "
+        f"{_capital(_origin(record))}: learned from {data['train']:,} texts, judged by "
         f"{data['validation']:,} others"
     )
     sections = [
@@ -64,6 +63,14 @@ def trained_page(record: Mapping[str, Any], place: str) -> Page:
     ]
     name = PurePath(place.rstrip("/")).name or place
     return Page(name, subtitle, [section for section in sections if section is not None])
+
+
+def _origin(record: Mapping[str, Any]) -> str:
+    start, teacher = record["start"], record["arguments"].get("teacher")
+    origin = f"fine-tuned from {start}" if isinstance(start, str) else "trained from scratch"
+    if isinstance(start, Mapping) and "preset" in start:
+        origin = f"trained from parts of {start['preset']}"
+    return f"{origin} by the teacher {teacher}" if teacher else origin
 
 
 def _outcome(record: Mapping[str, Any]) -> Section:
