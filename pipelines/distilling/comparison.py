@@ -20,6 +20,7 @@ from pipelines.reporting.waits import waiting
 _ROWS = 1024
 _TRIAL_ROWS = 64
 _PASSES = 3
+_HEAD_CHARACTERS = 18
 _SECONDS = 4.0
 
 
@@ -101,7 +102,7 @@ def print_comparison(
 
     Args:
         found: Both.
-        baselines: The figures of simpler models, to stand below them.
+        baselines: The figures of simpler models, to stand beside them.
     """
     if not shows_outcome():
         return
@@ -109,16 +110,17 @@ def print_comparison(
     from rich.table import Table
 
     shown = [name for name in found.teacher.figures if name in found.student.figures]
+    models = {"teacher": _cells(found.teacher, shown), "student": _cells(found.student, shown)}
+    for name, figures in (baselines or {}).items():
+        models[name] = [*(spell(each, figures[each]) for each in shown), "", "", ""]
     table = Table.grid(padding=(0, 2))
     table.add_column()
-    for _ in range(len(shown) + 3):
-        table.add_column(justify="right")
+    for _ in models:
+        table.add_column(justify="right", vertical="bottom", max_width=_HEAD_CHARACTERS)
+    table.add_row("", *(f"[bold]{escape(name)}[/bold]" for name in models))
     titles = [*(TITLES[name] for name in shown), "parameters", "size", "rows/s"]
-    table.add_row("", *(f"[bold]{title}[/bold]" for title in titles))
-    for title, side in (("teacher", found.teacher), ("student", found.student)):
-        table.add_row(title, *(escape(cell) for cell in _cells(side, shown)))
-    for name, figures in (baselines or {}).items():
-        table.add_row(name, *(spell(each, figures[each]) for each in shown))
+    for title, cells in zip(titles, zip(*models.values(), strict=True), strict=True):
+        table.add_row(title, *map(escape, cells))
     smaller, faster = (
         found.teacher.parameters / found.student.parameters,
         found.student.rows_per_second / found.teacher.rows_per_second,

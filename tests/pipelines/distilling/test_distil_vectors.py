@@ -60,11 +60,16 @@ def test_a_narrower_student_learns_the_order_of_the_vectors(student, teacher):
 
 
 @pytest.mark.slow
-def test_the_baselines_stand_below_teacher_and_student(student):
+def test_the_baselines_stand_beside_teacher_and_student(student):
+    figures = record_of(student.folder)["figures"]
     lines = student.out.splitlines()
-    starts = ["teacher  ", "student  ", WORDS, "kept epoch"]
-    places = [next(i for i, line in enumerate(lines) if line.startswith(s)) for s in starts]
-    assert places == sorted(places)
+    told = next(line.split() for line in lines if line.startswith("same neighbours "))
+    models = [{"neighbours": 1}, figures, *figures["baselines"].values()]
+    assert told[2:] == [f"{model['neighbours']:.1%}" for model in models]
+    head = next(i for i, line in enumerate(lines) if " teacher  student " in line)
+    said = " ".join(" ".join(lines[head - 3 : head + 1]).split())
+    assert "the mean of the" in said
+    assert lines[head + 1].startswith("Spearman's ρ  ")
     assert "python -m pipelines.embed --preset=" in student.out
     card = (student.folder / "README.md").read_text("utf-8")
     assert "Makes a vector of 16 numbers of each text" in card
