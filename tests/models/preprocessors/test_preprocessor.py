@@ -1,11 +1,16 @@
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from models import BertPreprocessor, BertTokenizer, PresetError
+from models import (
+    BertMaskedLMPreprocessor,
+    BertPreprocessor,
+    BertTokenizer,
+    PresetError,
+)
 from models.families.record import FAMILIES
 from models.packing import TRUNCATION_SIDES, TRUNCATIONS
 
@@ -198,3 +203,22 @@ def test_a_preset_without_a_preprocessor_uses_all_positions(preset):
     (preset / "preprocessor.json").unlink()
     loaded = BertPreprocessor.from_preset(preset)
     assert (loaded.sequence_length, loaded.truncate) == (24, "round_robin")
+
+
+@pytest.mark.parametrize("kind", [BertPreprocessor, BertMaskedLMPreprocessor])
+def test_another_tokenizer_changes_nothing_else(kind, vocabulary):
+    own = {"mask_selection_rate": 0.5} if kind is BertMaskedLMPreprocessor else {}
+    packing = replace(FAMILIES["bert"].packing, single=("[SEP]", 0, "[CLS]"))
+    own |= {"truncation_side": "left", "packing": packing}
+    first = kind(BertTokenizer(vocabulary), 9, "waterfall", **own)
+    before = first.get_config()
+    tokenizer = BertTokenizer(vocabulary[::-1], lowercase=True)
+    other = first.with_tokenizer(tokenizer)
+    assert type(other) is kind
+    assert other.tokenizer is tokenizer
+    assert other.special_ids == [tokenizer.token_to_id(t) for t in packing.tokens]
+    after = other.get_config()
+    assert {k: after[k] for k in before if k != "tokenizer"} == {
+        k: before[k] for k in before if k != "tokenizer"
+    }
+    assert first.get_config() == before
