@@ -5,7 +5,9 @@ Of a model with 30,000 tokens of 384 numbers, half of the weights are embeddings
 """
 
 import base64
-from collections.abc import Callable, Sequence
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy as np
 from models.errors import UserError
 from models.tokenizers.library import META
 from models.tokenizers.tokenizer import Tokenizer
-from models.tokenizers.unigram import cut_model
+from models.tokenizers.unigram import NORMAL, cut_model, merges_pairs, pieces_of
 
 _BATCH = 10_000
 # Characters that any text may have; those of other alphabets are kept where they are used.
@@ -48,7 +50,13 @@ def cut_vocabulary(
     tokens = tokenizer.get_vocabulary()
     counts = _counts(tokenizer, texts, len(tokens))
     config = tokenizer.get_config()
-    kept = {index for index, token in enumerate(tokens) if _stays(tokenizer, token, counts[index])}
+    fixed = _fixed(tokenizer, config)
+    used = _PLAIN.union(*(tokens[index] for index in np.flatnonzero(counts)))
+    kept = {
+        index
+        for index, token in enumerate(tokens)
+        if token in fixed or _is_character(tokenizer, token, used)
+    }
     if size is not None and size < len(kept):
         raise UserError(
             f"vocabulary_size={size} is too small: special tokens and single characters are "
@@ -74,15 +82,22 @@ def _counts(tokenizer: Tokenizer, texts: Sequence[str], num_tokens: int) -> np.n
     return counts
 
 
-def _stays(tokenizer: Tokenizer, token: str, count: int) -> bool:
-    """Returns whether a token is kept however rare it is."""
-    if token in tokenizer.special_tokens:
-        return True
+def _fixed(tokenizer: Tokenizer, config: dict[str, Any]) -> set[str]:
+    """Returns the tokens that a tokenizer is not without, whether or not a corpus has them."""
+    fixed = {*tokenizer.special_tokens, *config.get("unsplittable_tokens", ())}
+    if tokenizer.kind == "sentence_piece":
+        pieces = pieces_of(base64.b64decode(config["proto"]))
+        fixed |= {text for text, _, kind in pieces if kind != NORMAL}
+    return fixed
+
+
+def _is_character(tokenizer: Tokenizer, token: str, used: Container[str]) -> bool:
+    """Returns whether a token is a single character that texts may need."""
     character = token.removeprefix("##") if tokenizer.kind == "wordpiece" else token
     if len(character) != 1:
         return False
     # The characters of a byte-level vocabulary stand for the bytes.
-    return tokenizer.kind == "byte_pair" or character in _PLAIN or count > 0
+    return tokenizer.kind == "byte_pair" or character in used
 
 
 def _itself(config: dict[str, Any], tokens: Sequence[str]) -> Callable[[int], set[int]]:
@@ -93,18 +108,31 @@ def _itself(config: dict[str, Any], tokens: Sequence[str]) -> Callable[[int], se
 def _merged(config: dict[str, Any], tokens: Sequence[str]) -> Callable[[int], set[int]]:
     """Returns the function that says which tokens a token is merged from, itself among them."""
     ids: dict[str, int] = config["vocabulary"]
-    halves: dict[str, tuple[str, str]] = {}
+    halves: dict[str, set[str]] = defaultdict(set)
     for merge in config["merges"]:
         first, _, second = merge.partition(" ")
-        halves.setdefault(first + second, (first, second))
+        halves[first + second] |= {first, second}
 
     def parts(index: int) -> set[int]:
-        found, open_ = set(), [tokens[index]]
+        found, open_ = set(), {tokens[index]}
         while open_:
-            token = open_.pop()
-            found.add(ids[token])
-            open_ += halves.get(token, ())
-        return found
+            found |= open_
+            open_ = {half for token in open_ for half in halves.get(token, ())} - found
+        return {ids[token] for token in found}
+
+    return parts
+
+
+def _spelled(config: dict[str, Any], tokens: Sequence[str]) -> Callable[[int], set[int]]:
+    """Returns the function that says which pieces a piece is merged from, itself among them."""
+    if not merges_pairs(base64.b64decode(config["proto"])):
+        return _itself(config, tokens)
+    ids = {token: index for index, token in enumerate(tokens)}
+
+    def parts(index: int) -> set[int]:
+        token = tokens[index]
+        spans = itertools.combinations(range(len(token) + 1), 2)
+        return {ids[part] for start, end in spans if (part := token[start:end]) in ids}
 
     return parts
 
@@ -133,5 +161,5 @@ def _cut_pieces(config: dict[str, Any], tokens: Sequence[str], ids: np.ndarray) 
 _KINDS = {
     "wordpiece": (_itself, _cut_words),
     "byte_pair": (_merged, _cut_merges),
-    "sentence_piece": (_itself, _cut_pieces),
+    "sentence_piece": (_spelled, _cut_pieces),
 }

@@ -13,10 +13,12 @@ from typing import Any
 from models.tokenizers.protobuf import byte_fields, bytes_field, fields, float_field, number_field
 
 # Field numbers, and the numbers of a piece's types.
-_PIECES, _NORMALIZER = 1, 3
+_PIECES, _TRAINER, _NORMALIZER = 1, 2, 3
 _PIECE, _SCORE, _TYPE = 1, 2, 3
 NORMAL, _UNKNOWN, _CONTROL, USER_DEFINED = 1, 2, 3, 4
 _CHARACTERS = 2
+# How the pieces were found, among what the trainer was told.
+_MODEL_TYPE, _PAIRS = 3, 2
 
 # Just below the largest float32.
 _LARGEST_SCORE = 3.4e38
@@ -104,6 +106,19 @@ def cut_model(model: bytes, kept: Container[str]) -> bytes:
                 continue
         parts.append(bytes_field(field, message))
     return b"".join(parts)
+
+
+def merges_pairs(model: bytes) -> bool:
+    """Returns whether a serialized model merges neighbours, as byte-pair encoding does.
+
+    Raises:
+        ValueError: It is not such a model.
+    """
+    try:
+        specs = dict(byte_fields(model))
+        return dict(fields(specs.get(_TRAINER, b""))).get(_MODEL_TYPE) == _PAIRS
+    except (IndexError, struct.error):
+        raise ValueError("not a SentencePiece model") from None
 
 
 def unknown_of(model: bytes) -> int:
