@@ -157,13 +157,21 @@ def test_every_merge_of_a_kept_token_is_kept_in_its_order(room):
     assert config["merges"] == made
 
 
-def test_a_token_that_two_merges_make_keeps_both():
+@pytest.mark.parametrize("made", [["ab c", "a bc"], ["a bc", "ab c"]])
+def test_a_token_that_two_merges_make_keeps_both(made):
     # Without "bc", "cd" would be merged before "ab" is.
-    tokenizer = byte_pairs(["b c", "ab c", "a bc", "c d", "a b"])
+    tokenizer = byte_pairs(["b c", *made, "c d", "a b"])
     corpus = ["abcd", "cd"]
     assert spelled(tokenizer, corpus) == [["abc", "d"], ["cd"]]
     cut, _ = cut_vocabulary(tokenizer, corpus)
     assert spelled(cut, corpus) == spelled(tokenizer, corpus)
+
+
+def test_byte_pairs_spell_every_text_still():
+    cut, _ = cut_vocabulary(TOKENIZERS["byte pairs"], [])
+    text = "日本語 é Ω"
+    assert cut.detokenize(cut(text)) == text
+    assert cut.vocabulary_size() == 256 + len(SPECIAL)
 
 
 def test_tokens_that_a_text_may_spell_stay():
