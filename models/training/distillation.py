@@ -23,11 +23,14 @@ _SMALLEST = 1e-7
 
 
 class _OfLabels(keras.metrics.Metric):
-    """A metric of the second half of the targets, the labels; see `targets_of`."""
+    """A metric of the second half of the targets, the labels, where there are some."""
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """Adds a batch."""
-        return super().update_state(_halves(y_true)[1], y_pred, sample_weight)
+        """Adds a batch; the arguments are those of `DistillationLoss.call`."""
+        labels = _halves(y_true)[1]
+        weight = ops.cast(ops.any(labels != NO_LABEL, axis=-1), y_pred.dtype)
+        weight = weight if sample_weight is None else weight * sample_weight
+        return super().update_state(labels, y_pred, weight)
 
 
 class LabelAccuracy(_OfLabels, keras.metrics.CategoricalAccuracy):

@@ -35,7 +35,7 @@ class ReadCorpus(beam.PTransform):
     ...     rows = pipeline | ReadCorpus("pipelines/sample/reviews.jsonl", limit=2, as_rows=True)
     ...     _ = rows | beam.Map(lambda row: print(row["product"], row["position"]))
     Mountain lodge 0
-    Film: Grandmother's Heist 175
+    Film: Grandmother's Heist 187
 
     Args:
         input: A file, glob or folder, or several.
