@@ -114,7 +114,7 @@ class VectorLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Returns a loss for each row, `[rows]`; both arguments are float `[rows, dimensions]`."""
-        wanted, found = (ops.normalize(each, axis=-1) for each in (y_true, y_pred))
+        wanted, found = map(_unit, (y_true, y_pred))
         angle = 1 - ops.sum(wanted * found, axis=-1)
         cosines = (ops.matmul(each, ops.transpose(each)) for each in (wanted, found))
         difference = ops.mean(ops.square(ops.subtract(*cosines)), axis=-1)
@@ -133,6 +133,12 @@ def _halves(targets: Any) -> tuple[Any, Any]:
     """Returns the teacher's answers and the labels, each `[rows, scores]`."""
     first, second = ops.split(targets, 2, axis=-1)
     return first, second
+
+
+def _unit(vectors: Any) -> Any:
+    """Returns vectors of length 1; one of zeros stays, with a finite gradient."""
+    squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+    return vectors * ops.rsqrt(ops.maximum(squares, _SMALLEST**2))
 
 
 def _softened(probabilities: Any, temperature: float) -> Any:

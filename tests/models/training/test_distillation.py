@@ -88,7 +88,9 @@ def gradient(loss, targets, given) -> np.ndarray:
     if keras.backend.backend() == "jax":
         import jax
 
-        found = jax.grad(lambda given: loss(targets, given))(np.asarray(given, np.float32))
+        found = jax.grad(lambda given: keras.ops.sum(loss(targets, given)))(
+            np.asarray(given, np.float32)
+        )
         return np.asarray(found)
     given = tf.constant(given, tf.float32)
     with tf.GradientTape() as tape:
