@@ -296,7 +296,8 @@ def write_weights(
                 stored = _rounded(weights[weight.name], dtype)
             if not np.isfinite(stored).all():
                 raise ValueError(
-                    f"weight {weight.name!r} has values that are not finite in {dtype}"
+                    f"weight {weight.name!r} has values that are not finite in "
+                    + ("float16, in which bfloat16 is stored" if dtype == "bfloat16" else dtype)
                 )
             parts = np.split(stored, len(weight.parts), axis=-1)
             for (part, shape), array in zip(weight.parts, parts, strict=True):

@@ -36,7 +36,9 @@ def chosen_layers(layers: str | Sequence[int], num_layers: int) -> list[int]:
     else:
         chosen = list(layers)
     is_there = [isinstance(index, int) and 0 <= index < num_layers for index in chosen]
-    if not chosen or not all(is_there):
+    if not chosen:
+        raise UserError(f"layers={layers!r}: a model needs at least one")
+    if not all(is_there):
         raise UserError(f"layers={layers!r}: the preset has the layers 0 to {num_layers - 1}")
     return chosen
 

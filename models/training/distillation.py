@@ -20,6 +20,7 @@ NO_LABEL = -1.0
 """What stands in place of the labels of a row that has none."""
 
 _SMALLEST = 1e-7
+_SMALLEST_FLOAT = 1e-37  # a temperature brings back what a larger floor would cut off
 
 
 class _OfLabels(keras.metrics.Metric):
@@ -75,9 +76,12 @@ class DistillationLoss(keras.losses.Loss):
         """Returns the distance from the teacher's answer, `[rows]`."""
         square = self.temperature**2  # by which gradients shrink
         if self.kind == "one label":
-            wanted = ops.softmax(ops.log(ops.maximum(teacher, _SMALLEST)) / self.temperature)
+            logits = ops.log(ops.maximum(teacher, _SMALLEST_FLOAT))
+            wanted = ops.softmax(logits / self.temperature)
             found = ops.log_softmax(scores / self.temperature)
-            return square * ops.sum(wanted * (ops.log(ops.maximum(wanted, _SMALLEST)) - found), -1)
+            return square * ops.sum(
+                wanted * (ops.log(ops.maximum(wanted, _SMALLEST_FLOAT)) - found), -1
+            )
         wanted, found = (_softened(each, self.temperature) for each in (teacher, scores))
         return square * (_binary(wanted, found) - _binary(wanted, wanted))
 

@@ -2,8 +2,7 @@
 
 They are in the cache folder, some thousand rows to a file, each file named by the digest of the
 teacher, its settings and the rows: what is learned from the same texts again, by another student or
-after a kill, is not computed again, and neither are the old rows of texts to which others are
-added.
+after a kill, is not computed again.
 """
 
 import contextlib
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.errors import PresetError
 from models.hubs.ownership import check_own, make_own
 from models.hubs.store import cache_folder
 
@@ -42,6 +42,10 @@ class AnswerCache:
         self._width = width
         self._folder = cache_folder() / _FOLDER
         self.problem: str | None = None
+        try:
+            check_own(cache_folder(), self._folder)
+        except PresetError as error:
+            self.problem = str(error)
 
     def answers(
         self,
@@ -62,7 +66,10 @@ class AnswerCache:
             found = self._read(name, len(rows[0]))
             if found is None:
                 found = ask(rows)
-                self._write(name, found)
+                # What fails here, in the precision of a graphics card for instance, may succeed
+                # another time.
+                if self.problem is None and np.isfinite(found).all():
+                    self._write(name, found)
             else:
                 on_rows(len(found))
             parts.append(found)
@@ -74,8 +81,9 @@ class AnswerCache:
 
     def _read(self, name: str, num_rows: int) -> np.ndarray | None:
         """Returns the answers in a file; `None` if it is not there or not what was written."""
-        with contextlib.suppress(OSError, ValueError, EOFError):
-            check_own(cache_folder(), self._folder)
+        if self.problem is not None:
+            return None
+        with contextlib.suppress(Exception):  # NumPy raises errors of many kinds for a damaged file
             found: np.ndarray = np.load(self._folder / name, allow_pickle=False)
             if found.shape == (num_rows, self._width) and found.dtype == np.float32:
                 return found

@@ -60,6 +60,7 @@ def distil_classifier(
         data = _with_answers(data, learned, judged, classifier.labels, teacher)
         if isinstance(data.kind, OneNumber):
             data = replace(data, train=mixed(learned, weight))
+            _check_numbers([*data.train.labels, *data.validation.labels], teacher)
         found = look(classifier, data, is_weighted=False)
         recipe = recipe_of(args, classifier, len(data.train), from_scratch=start.preset is None)
         key = training_key(args, data, start, recipe, teacher.preset.digest, is_own)
@@ -88,6 +89,17 @@ def _tell_labels(data: TrainingData) -> None:
     own = sum(label is not None for label in labels)
     with telling():
         say_outcome(f"{own:,} of them have a label of their own")
+
+
+def _check_numbers(numbers: list[float], teacher: Teacher) -> None:
+    """Raises `UserError` if numbers are beyond those that the teacher can give."""
+    low, high = min(numbers), max(numbers)
+    if teacher.activation == "sigmoid" and not 0 <= low <= high <= 1:
+        raise UserError(
+            f"--teacher={printable(teacher.name)} gives numbers from 0 to 1, and with the labels "
+            f"they are from {low:g} to {high:g}: bring the labels to 0 to 1, or --label_weight=0 "
+            "learns from the teacher alone"
+        )
 
 
 def _with_answers(

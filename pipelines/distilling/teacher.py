@@ -9,6 +9,7 @@ import numpy as np
 
 from models import backends
 from models.errors import UserError
+from models.inference import runtime
 from models.inference.predictor import Predictor, Task
 from models.presets.preset import Preset
 from models.tasks.embedder import resolve_embedding
@@ -63,7 +64,7 @@ class Teacher:
         """
         preset = self.preset
         if preset.gives_numbers:
-            return OneNumber("label")
+            return OneNumber(preset.labels[0])
         return SeveralLabels(separator) if preset.is_multi_label else OneLabel()
 
     def answers(self, *parts: Segments) -> list[np.ndarray]:
@@ -98,7 +99,9 @@ class _Asking:
         self.done = 0
         preset = teacher.preset
         width = len(preset.labels) if teacher.task == "classify" else teacher.width
-        settings = [teacher.task, preset.digest, preset.resolve_length(None), backends.name()]
+        device = runtime.start(streams=False)  # which the precision depends on
+        length = preset.resolve_length(None)
+        settings = [teacher.task, preset.digest, length, backends.name(), device]
         self.cache = AnswerCache(json.dumps([__version__, *settings]), width)
 
     def count(self, rows: int) -> None:
@@ -146,6 +149,16 @@ def _check_classifier(args: argparse.Namespace, preset: Preset) -> None:
     if preset.gives_numbers != (args.task == "regression") and args.task is not None:
         gives = "a number" if preset.gives_numbers else "labels"
         raise UserError(f"--teacher={args.teacher} gives {gives}, which is not --task={args.task}")
+    if preset.gives_numbers and len(preset.labels) > 1:
+        raise UserError(
+            f"--teacher={args.teacher} gives {len(preset.labels)} numbers a text; a student "
+            "learns one"
+        )
+    if preset.gives_numbers and args.weights_dtype != "float32":
+        raise UserError(
+            f"--weights_dtype={args.weights_dtype} would round the numbers that --teacher="
+            f"{args.teacher} gives"
+        )
     if preset.gives_numbers and args.temperature is not None:
         raise UserError(
             f"--temperature belongs to classes, and --teacher={args.teacher} gives a number; leave "

@@ -120,8 +120,8 @@ def _read(
         "input_format": args.input_format,
         "dialect": options.asked_dialect(args),
     }
-    label = args.label_column
-    if label is None:
+    label = None if args.label_weight == 0 else args.label_column
+    if label is None and args.label_weight != 0:
         every = plan_corpus(inputs, columns=None, **columns)
         label = find_column(_LABEL_COLUMN, [column.name for column in every.fields])
     corpus = plan_labelled(inputs, label_column=label, **columns)
@@ -145,6 +145,10 @@ def _named(
     every = [*train.labels, *held.labels]
     found = kind.names([label for label in every if label is not None])
     names = found if args.label_names is None else args.label_names
+    if not found and names:
+        raise UserError(
+            "--label_names: no text has a label; leave it out, or name a --label_column"
+        )
     if len(names) != len(found) or len(set(names)) != len(names):
         raise UserError(
             f"--label_names must be {len(found)} different names, for the labels "
@@ -156,7 +160,7 @@ def _named(
             f"label {unknown[0]!r:.80} of column {column!r} is no class of --teacher="
             f"{args.teacher}, whose classes are {printable(', '.join(classes), 500)}; the data has "
             f"{printable(', '.join(found), 500)}: --label_names gives them the teacher's names, in "
-            "this order, or name a --label_column without them to learn from the teacher alone"
+            "this order, or --label_weight=0 learns from the teacher alone"
         )
     spelled = dict(zip(found, names, strict=True))
 

@@ -29,7 +29,7 @@ def vector_figures(
         share of a row's nearest ones by the teacher that are among its nearest ones by the vectors;
         and with labels `retrieval`, the share of a row's nearest ones that have its label.
     """
-    chosen = _chosen(len(vectors))
+    chosen = chosen_rows(len(vectors))
     ours, theirs = (_cosines(each[chosen]) for each in (vectors, teacher))
     pairs = np.triu_indices(len(chosen), 1)
     near, wanted = (_nearest(cosines) for cosines in (ours, theirs))
@@ -47,11 +47,11 @@ def retrieval(vectors: np.ndarray, labels: Sequence[Any]) -> float:
     """Returns the share of each row's `NEIGHBOURS` nearest ones that have its label.
 
     Args:
-        vectors: float `[rows, dimensions]`, or a sparse matrix.
+        vectors: float `[rows, dimensions]`.
         labels: The label of each row; rows whose label is `None` are left out.
     """
     known = np.array([row for row, label in enumerate(labels) if label is not None])
-    known = known[_chosen(len(known))]
+    known = known[chosen_rows(len(known))]
     names = np.array([str(labels[row]) for row in known])
     near = _nearest(_cosines(vectors[known]))
     return float((names[near] == names[:, None]).mean())
@@ -69,7 +69,7 @@ def word_counts(learned: Sequence[str], judged: Sequence[str]) -> np.ndarray | N
     return None
 
 
-def _chosen(count: int) -> np.ndarray:
+def chosen_rows(count: int) -> np.ndarray:
     """Returns the rows that are compared with each other."""
     if count <= _ROWS:
         return np.arange(count)

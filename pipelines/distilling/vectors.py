@@ -142,7 +142,9 @@ def _figures(
     vectors: np.ndarray, teacher: Teacher, data: TrainingData, judged: np.ndarray
 ) -> dict[str, Any]:
     """Returns the figures of the student, of its `baselines` and of the `teacher`."""
-    texts, labels = data.validation.segments[0], data.validation.labels
+    rows = vector_figures.chosen_rows(len(data.validation))
+    vectors, judged, looked_at = vectors[rows], judged[rows], data.validation.take(rows.tolist())
+    texts, labels = looked_at.segments[0], looked_at.labels
     known = [label for label in labels if label is not None]
     among = labels if len(set(known)) > 1 else None
     beside = {vector_figures.WORDS: mean_words(teacher.preset, texts)}

@@ -132,13 +132,17 @@ def test_layers_have_names(layers, expected):
     assert chosen_layers(layers, 6) == expected
 
 
-@pytest.mark.parametrize(
-    "layers", ["first:7", "last:7", "first:0", "last:0", [], [6], [-1], [0, 6], ["0"], [1.0]]
-)
+@pytest.mark.parametrize("layers", ["first:7", "last:7", [6], [-1], [0, 6], ["0"], [1.0]])
 def test_layers_that_are_not_there_are_refused(layers):
     with pytest.raises(UserError, match=r"the preset has the layers 0 to 5$") as error:
         chosen_layers(layers, 6)
     assert str(error.value).startswith(f"layers={layers!r}: ")
+
+
+@pytest.mark.parametrize("layers", ["first:0", "last:0", []])
+def test_a_model_without_layers_is_refused(layers):
+    with pytest.raises(UserError, match="a model needs at least one"):
+        chosen_layers(layers, 6)
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,15 @@ def test_metrics_are_of_the_labels_and_not_of_the_teacher():
     assert float(f1.result()) == 1
 
 
+def test_a_temperature_brings_back_what_a_teacher_hardly_believes():
+    answers = np.full((1, 1000), 1e-12)
+    answers[0, 0] = 1
+    labels = np.full_like(answers, NO_LABEL)
+    loss = DistillationLoss("one label", 4.0, 0.3)
+    given = np.log(answers).astype(np.float32)
+    assert float(loss(targets_of(answers, labels), given)) == pytest.approx(0, abs=1e-4)
+
+
 def test_rows_without_labels_do_not_count_in_metrics():
     answers = np.eye(3)[[0, 1, 2]]
     labels = np.where([[True], [False], [True]], answers, NO_LABEL)

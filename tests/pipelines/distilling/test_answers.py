@@ -182,6 +182,25 @@ def test_another_teacher_is_asked_itself(tiny_preset, predicted, tmp_path):
     assert sum(predicted) == len(TEXTS)
 
 
+def test_rows_without_an_answer_are_asked_about_again(cache):
+    def fail(segments):
+        return np.full((len(segments[0]), 2), np.nan, np.float32)
+
+    AnswerCache("teacher", 2).answers((TEXTS,), fail, lambda _: None)
+    assert not (cache / "teachers").exists()
+
+
+def test_a_cache_that_others_can_write_to_is_not_used(cache):
+    folder = cache / "teachers"
+    folder.mkdir(parents=True)
+    cache.chmod(0o755)
+    folder.chmod(0o777)
+    kept, asked = AnswerCache("teacher", 2), Asked()
+    kept.answers((TEXTS,), asked, asked.count)
+    assert "other users can write to" in (kept.problem or "")
+    assert (asked.texts, files(cache)) == (TEXTS, [])
+
+
 def test_a_text_that_it_cannot_answer_has_no_numbers(lame_teacher: Callable[[str], Path]):
     teacher = Teacher(open_preset(lame_teacher("soup")), "classify")
     (found,) = teacher.answers((TEXTS,))

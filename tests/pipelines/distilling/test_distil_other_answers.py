@@ -13,7 +13,12 @@ from pipelines import classify as classify_command
 from tests.pipelines.command_runs import Run, run
 from tests.pipelines.conftest import TEXTS
 from tests.pipelines.distilling.texts import texts_of
-from tests.pipelines.finetuning.finetune_runs import LEARNING, record_of, write_rows
+from tests.pipelines.finetuning.finetune_runs import (
+    LEARNING,
+    praise_and_blame,
+    record_of,
+    write_rows,
+)
 
 
 @pytest.fixture
@@ -60,6 +65,30 @@ def test_several_labels_are_learned(distil: Callable[..., Run], several, tmp_pat
     assert record["kind"] == "several labels"
     assert record["teacher"]["figures"].keys() >= {"micro_f1", "macro_f1", "exact"}
     assert "val_f1" in record["history"]
+
+
+def test_stars_are_no_answers_of_a_teacher_of_shares(distil: Callable[..., Run], number, tmp_path):
+    rows = praise_and_blame(40, seed=3)
+    for row in rows:
+        row["label"] = 5.0 if row["label"] == "praise" else 1.0
+    write_rows(tmp_path / "stars.jsonl", rows)
+    found = distil(number("sigmoid"), f"--input={tmp_path}/stars.jsonl")
+    assert found.code == 2
+    assert "gives numbers from 0 to 1, and with the labels they are from " in found.error
+
+
+def test_a_teacher_of_several_numbers_is_refused(distil: Callable[..., Run], tiny_preset, tmp_path):
+    new = BertClassifier.from_preset(tiny_preset, is_regression=True)
+    new.save_to_preset(tmp_path / "numbers")
+    found = distil(tmp_path / "numbers")
+    assert found.code == 2
+    assert "gives 2 numbers a text; a student learns one" in found.error
+
+
+def test_numbers_are_not_rounded(distil: Callable[..., Run], number):
+    found = distil(number(None), "--weights_dtype=bfloat16")
+    assert found.code == 2
+    assert "--weights_dtype=bfloat16 would round the numbers that --teacher=" in found.error
 
 
 @pytest.mark.slow

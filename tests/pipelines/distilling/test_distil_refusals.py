@@ -81,7 +81,7 @@ def test_an_embedder_that_could_not_be_saved_is_refused(
     [
         ({"layers": "first:2"}, "layers='first:2': the preset has the layers 0 to 0"),
         ({"layers": "middle:1"}, "is not first:N, last:N, all or a list of layers, from 0"),
-        ({"layers": []}, "layers=[]: the preset has the layers 0 to 0"),
+        ({"layers": []}, "layers=[]: a model needs at least one"),
         ({"layers": [0, -1]}, "layers=[0, -1]: the preset has"),
         ({"layers": [0.5]}, "layers=[0.5]: the preset has"),
         ({"layers": 1}, "layers must"),
