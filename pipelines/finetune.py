@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.errors import UserError
 from pipelines.finetuning.data_report import look
 from pipelines.finetuning.figures import measure_classifier
 from pipelines.finetuning.flags import LABEL_COLUMN, check_no_teacher, make_parser
-from pipelines.finetuning.labels import OneLabel, class_weights
+from pipelines.finetuning.labels import OneLabel, class_weights, label_names
 from pipelines.finetuning.model import classifier_to_train
 from pipelines.finetuning.new_preset import (
     TRAINING,
@@ -40,7 +39,7 @@ from pipelines.finetuning.training import (
 )
 from pipelines.flags import options
 from pipelines.reporting.console import leaving, run_command, run_process
-from pipelines.reporting.shown import printable, visible
+from pipelines.reporting.shown import visible
 
 if TYPE_CHECKING:
     from pipelines.finetuning.labelled import TrainingData
@@ -69,7 +68,7 @@ def _finetune(argv: Sequence[str]) -> int:
 
     with unfinished_folder(output) as folder:
         data = _read_data(args)
-        labels = _label_names(data.labels, args.label_names)
+        labels = label_names(data.labels, args.label_names)
         weights = _class_weights(args, data)
 
         from models.inference import runtime
@@ -117,17 +116,6 @@ def _read_data(args: argparse.Namespace) -> "TrainingData":
         label_separator=args.label_separator,
         task=args.task,
     )
-
-
-def _label_names(found: list[str], names: list[str] | None) -> list[str]:
-    if names is None:
-        return found
-    if len(names) != len(found) or len(set(names)) != len(names):
-        raise UserError(
-            f"--label_names must be {len(found)} different names, for the labels "
-            f"{printable(', '.join(found), 500)}"
-        )
-    return names
 
 
 def _class_weights(args: argparse.Namespace, data: "TrainingData") -> np.ndarray | None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the bundled preset anew: embedding_tiny_en.sh DATA OUTPUT [MINILM]
+# Distils the preset: embedding_tiny_en.sh DATA OUTPUT [MINILM]
 # DATA is described in texts.py; MINILM is a folder of all-MiniLM-L6-v2, fetched if it is not given.
 # About half an hour on two cores.
 set -euo pipefail

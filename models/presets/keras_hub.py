@@ -285,7 +285,7 @@ def write_weights(
         layout: Where each weight goes.
         weights: An array for each weight's name.
         dtype: What weights are rounded to. The file holds `bfloat16` as float16, which has more
-            bits but not its range, and compresses both: about 1.8 and 1.4 bytes a weight.
+            bits but not its range, and compresses both: to about 1.8 and 1.5 bytes a weight.
 
     Raises:
         ValueError: A weight is not finite, or would not be finite in that type.

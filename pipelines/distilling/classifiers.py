@@ -9,7 +9,7 @@ from pipelines.distilling.comparison import compare, print_comparison
 from pipelines.distilling.teacher import Teacher
 from pipelines.distilling.texts import Answered, answered, mixed, read_texts
 from pipelines.finetuning.data_report import look
-from pipelines.finetuning.figures import measure, measure_classifier
+from pipelines.finetuning.figures import measure_classifier
 from pipelines.finetuning.flags import LABEL_WEIGHT, TEMPERATURE
 from pipelines.finetuning.labelled import TrainingData
 from pipelines.finetuning.labels import OneNumber, SeveralLabels
@@ -70,11 +70,12 @@ def distil_classifier(
             lesson = _soft_lesson(args, data, learned, judged, weight)
         training, seconds = run_training(classifier, lesson, recipe, args, folder / TRAINING, key)
         figures = measure_classifier(classifier, data, is_weighted=False)
-        taught = measure(data, judged.answers, classifier.labels, is_weighted=False)
+        targets = data.kind.targets(data.validation.labels, data.labels)
+        taught = data.kind.evaluate(judged.answers, targets, classifier.labels)
         facts = classifier_facts(data, found, classifier, figures)
         record = training_record(args, start, recipe, training, seconds, facts)
         new = write_preset(classifier, folder, output, args.weights_dtype)
-        compared = compare(teacher, new, data.validation.segments, (taught.model, figures.model))
+        compared = compare(teacher, new, data.validation.segments, (taught, figures.model))
         record["teacher"] = compared.record()
         written = publish(args, new, output, record, found.facts)
     place = args.output if written == output else str(written)

@@ -10,6 +10,7 @@ import numpy as np
 
 from models.errors import UserError
 from pipelines.distilling.teacher import Teacher
+from pipelines.finetuning.flags import LABEL_COLUMN
 from pipelines.finetuning.labelled import (
     LabelledTexts,
     TrainingData,
@@ -20,13 +21,17 @@ from pipelines.finetuning.labelled import (
     reason_of,
     without_duplicates,
 )
-from pipelines.finetuning.labels import LabelKind, OneLabel, OneNumber, SeveralLabels
+from pipelines.finetuning.labels import (
+    LabelKind,
+    OneLabel,
+    OneNumber,
+    SeveralLabels,
+    label_names,
+)
 from pipelines.flags import options
 from pipelines.reporting.shown import printable
 from transforms.reading.column_names import find_column
 from transforms.reading.corpus import plan_corpus
-
-_LABEL_COLUMN = "label"
 
 _ENOUGH_LABELS = 50
 """Rows with a label, unless all have one, from which on those to judge by are among them."""
@@ -120,10 +125,12 @@ def _read(
         "input_format": args.input_format,
         "dialect": options.asked_dialect(args),
     }
-    label = None if args.label_weight == 0 else args.label_column
-    if label is None and args.label_weight != 0:
+    label = args.label_column
+    if args.label_weight == 0:
+        label = None
+    elif label is None:
         every = plan_corpus(inputs, columns=None, **columns)
-        label = find_column(_LABEL_COLUMN, [column.name for column in every.fields])
+        label = find_column(LABEL_COLUMN, [column.name for column in every.fields])
     corpus = plan_labelled(inputs, label_column=label, **columns)
     return read_rows(corpus, label, kind, dropped, needs_labels=False)
 
@@ -144,18 +151,13 @@ def _named(
         return train, held
     every = [*train.labels, *held.labels]
     found = kind.names([label for label in every if label is not None])
-    names = found if args.label_names is None else args.label_names
-    if not found and names:
+    if not found and args.label_names:
         raise UserError(
             "--label_names: no text has a label; leave it out, or name a --label_column"
         )
-    if len(names) != len(found) or len(set(names)) != len(names):
-        raise UserError(
-            f"--label_names must be {len(found)} different names, for the labels "
-            f"{printable(', '.join(found), 500)}"
-        )
+    names = label_names(found, args.label_names)
     if unknown := sorted(set(names).difference(classes)):
-        column = args.label_column or _LABEL_COLUMN
+        column = args.label_column or LABEL_COLUMN
         raise UserError(
             f"label {unknown[0]!r:.80} of column {column!r} is no class of --teacher="
             f"{args.teacher}, whose classes are {printable(', '.join(classes), 500)}; the data has "

@@ -189,8 +189,8 @@ def make_parser() -> options.Parser:
         "--weights_dtype",
         choices=("float32", "float16", "bfloat16"),
         default="float32",
-        help="what the weights in the preset are rounded to: float16 makes files of half the size, "
-        "bfloat16 of a third; default: float32",
+        help="what the weights in the preset are rounded to: float16 makes files of less than "
+        "half the size, bfloat16 of three eighths; default: float32",
     )
     group.add_argument(
         "--report",

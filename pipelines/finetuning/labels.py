@@ -294,6 +294,22 @@ class OneNumber(LabelKind):
         return "rmse", evaluation.negative_rmse
 
 
+def label_names(found: list[str], names: list[str] | None) -> list[str]:
+    """Returns the names of labels: their own, or those that `--label_names` gives.
+
+    Raises:
+        UserError: There are not as many names, or two are the same.
+    """
+    if names is None:
+        return found
+    if len(names) != len(found) or len(set(names)) != len(names):
+        raise UserError(
+            f"--label_names must be {len(found)} different names, for the labels "
+            f"{printable(', '.join(found), 500)}"
+        )
+    return names
+
+
 def class_weights(counts: Mapping[str, int], names: Sequence[str]) -> np.ndarray | None:
     """Returns how much a row of each class counts, or `None` if classes are not skewed.
 
