@@ -1,8 +1,8 @@
 """A teacher's answers, asked for once and kept on disk.
 
-They are in the cache folder, some thousand rows to a file, each file named by the digest of the
-teacher, its settings and the rows: what is learned from the same texts again, by another student or
-after a kill, is not computed again.
+They are in the cache folder, in files named by the digest of the teacher and its settings, some
+thousand rows to a file, each row under the digest of its texts: what is learned from the same texts
+again, by another student, among more texts or after a kill, is not computed again.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from models.hubs.store import cache_folder
 
 _ROWS = 4096
 _FOLDER = "teachers"
+_DIGEST = np.dtype("V16")
 
 Segments = tuple[Sequence[str], ...]
 """The texts of some rows; for pairs the first ones and the second ones."""
@@ -38,8 +40,8 @@ class AnswerCache:
     """
 
     def __init__(self, key: str, width: int) -> None:
-        self._key = key
         self._width = width
+        self._name = hashlib.sha256(json.dumps([key, width]).encode()).hexdigest()[:20]
         self._folder = cache_folder() / _FOLDER
         self.problem: str | None = None
         try:
@@ -56,54 +58,58 @@ class AnswerCache:
         """Returns the answer to each row, float32 `[rows, width]`.
 
         Args:
-            segments: The rows.
+            segments: The rows, all different.
             ask: Returns the answers to some of them, `[rows, width]`.
             on_rows: Called with the number of rows that were found; `ask` reports the others.
         """
-        parts = [np.zeros((0, self._width), np.float32)]
-        for rows in _chunks(segments):
-            name = self._name(rows)
-            found = self._read(name, len(rows[0]))
-            if found is None:
-                found = ask(rows)
-                # What fails here, in the precision of a graphics card for instance, may succeed
-                # another time.
-                if self.problem is None and np.isfinite(found).all():
-                    self._write(name, found)
-            else:
-                on_rows(len(found))
-            parts.append(found)
-        return np.concatenate(parts)
+        digests = np.array([_digest(row) for row in zip(*segments, strict=True)], _DIGEST)
+        missing = {digest.tobytes(): row for row, digest in enumerate(digests)}
+        assert len(missing) == len(digests), "rows repeat"
+        found = np.zeros((len(digests), self._width), np.float32)
+        for names, answers in self._kept():
+            there = [name.tobytes() for name in names]
+            known = {missing.pop(name): i for i, name in enumerate(there) if name in missing}
+            if known:
+                found[list(known)] = answers[list(known.values())]
+                on_rows(len(known))
+        unknown = list(missing.values())
+        for start in range(0, len(unknown), _ROWS):
+            rows = unknown[start : start + _ROWS]
+            found[rows] = ask(tuple([texts[row] for row in rows] for texts in segments))
+            # What fails here, in the precision of a graphics card for instance, may succeed another
+            # time.
+            fine = np.array(rows)[np.isfinite(found[rows]).all(axis=1)]
+            if self.problem is None and len(fine):
+                self._write(digests[fine], found[fine])
+        return found
 
-    def _name(self, rows: Segments) -> str:
-        digest = hashlib.sha256(json.dumps([self._key, rows]).encode())
-        return f"{digest.hexdigest()[:40]}.npy"
-
-    def _read(self, name: str, num_rows: int) -> np.ndarray | None:
-        """Returns the answers in a file; `None` if it is not there or not what was written."""
+    def _kept(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields the digests and answers of each file that is what was written."""
         if self.problem is not None:
-            return None
-        with contextlib.suppress(Exception):  # NumPy raises errors of many kinds for a damaged file
-            found: np.ndarray = np.load(self._folder / name, allow_pickle=False)
-            if found.shape == (num_rows, self._width) and found.dtype == np.float32:
-                return found
-        return None
+            return
+        for path in sorted(self._folder.glob(f"{self._name}-*.npz")):
+            with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                with np.load(path, allow_pickle=False) as file:
+                    digests, answers = file["digests"], file["answers"]
+                is_whole = answers.shape == (len(digests), self._width)
+                if is_whole and (digests.dtype, answers.dtype) == (_DIGEST, np.float32):
+                    yield digests, answers
 
-    def _write(self, name: str, answers: np.ndarray) -> None:
+    def _write(self, digests: np.ndarray, answers: np.ndarray) -> None:
         """Writes a file in one step; what cannot be kept is computed again another time."""
+        name = hashlib.sha256(digests.tobytes()).hexdigest()[:20]
         try:
             make_own(cache_folder(), self._folder)
             with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
                 try:
-                    np.save(file, answers)
+                    np.savez(file, digests=digests, answers=answers)
                 except BaseException:
                     os.unlink(file.name)
                     raise
-            Path(file.name).replace(self._folder / name)
+            Path(file.name).replace(self._folder / f"{self._name}-{name}.npz")
         except OSError as error:
             self.problem = error.strerror or str(error)
 
 
-def _chunks(segments: Segments) -> Iterator[Segments]:
-    for start in range(0, len(segments[0]), _ROWS):
-        yield tuple(texts[start : start + _ROWS] for texts in segments)
+def _digest(row: Sequence[str]) -> bytes:
+    return hashlib.sha256(json.dumps(row).encode()).digest()[: _DIGEST.itemsize]

@@ -1,6 +1,7 @@
 """The model that a student learns from, and what it answers."""
 
 import argparse
+import itertools
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -73,17 +74,19 @@ class Teacher:
         They are computed once and kept on disk; a row that it cannot answer has NaN.
 
         Args:
-            *parts: The lots, such as those to learn from and those to judge by.
+            *parts: The lots, such as those to learn from and those to judge by; no row is in them
+                twice.
         """
         asking = _Asking(self)
-        total = sum(len(segments[0]) for segments in parts)
+        ends = np.cumsum([len(segments[0]) for segments in parts])
+        rows = tuple(list(itertools.chain(*texts)) for texts in zip(*parts, strict=True))
         with telling():
-            say_outcome(f"asking the teacher, {printable(self.name)}, about {total:,} texts")
-        with progress_bar(total, lambda: (asking.done, asking.done)):
-            found = [asking.cache.answers(segments, asking.ask, asking.count) for segments in parts]
+            say_outcome(f"asking the teacher, {printable(self.name)}, about {ends[-1]:,} texts")
+        with progress_bar(int(ends[-1]), lambda: (asking.done, asking.done)):
+            found = asking.cache.answers(rows, asking.ask, asking.count)
         if asking.cache.problem:
             print_error(f"the teacher's answers were not kept: {asking.cache.problem}")
-        return found
+        return np.split(found, ends[:-1])
 
 
 class _Asking:
