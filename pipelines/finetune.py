@@ -32,6 +32,7 @@ from pipelines.finetuning.page import check_page, report_training
 from pipelines.finetuning.record import classifier_facts, training_key, training_record
 from pipelines.finetuning.start import find_start
 from pipelines.finetuning.training import (
+    begin,
     check_tensorboard,
     lesson_of_labels,
     recipe_of,
@@ -71,14 +72,9 @@ def _finetune(argv: Sequence[str]) -> int:
         labels = label_names(data.labels, args.label_names)
         weights = _class_weights(args, data)
 
-        from models.inference import runtime
-
-        runtime.start(streams=False)
-        import keras
-
         from pipelines.finetuning.report import tell_written
 
-        keras.utils.set_random_seed(args.seed)
+        begin(args.seed)
         activation = data.kind.activation([*data.train.labels, *data.validation.labels])
         classifier, is_new = classifier_to_train(args, start, data, labels, activation)
         found = look(classifier, data, weights is not None)
@@ -90,12 +86,11 @@ def _finetune(argv: Sequence[str]) -> int:
         key = training_key(args, data, start, recipe)
         lesson = lesson_of_labels(classifier, data, activation, is_new, weights)
         training, seconds = run_training(classifier, lesson, recipe, args, folder / TRAINING, key)
+        new = write_preset(classifier, folder, output, args.weights_dtype)
         figures = measure_classifier(classifier, data, weights is not None)
         facts = classifier_facts(data, found, classifier, figures)
         record = training_record(args, start, recipe, training, seconds, facts)
-        new = write_preset(classifier, folder, output, args.weights_dtype)
-        written = publish(args, new, output, record, found.facts)
-    place = args.output if written == output else str(written)
+        place = publish(args, new, output, record, found.facts)
     with leaving(f"the preset is written to {visible(place)}"):
         tell_written(place, training, figures, record)
         return 0 if report_training(args.report, record, figures, place) else 1

@@ -293,13 +293,13 @@ def write_weights(
     with h5py.File(path, "w") as store:
         for weight in layout:
             with np.errstate(over="ignore"):
-                stored = _rounded(weights[weight.name], dtype)
-            if not np.isfinite(stored).all():
+                values = stored(weights[weight.name], dtype)
+            if not np.isfinite(values).all():
                 raise ValueError(
                     f"weight {weight.name!r} has values that are not finite in "
                     + ("float16, in which bfloat16 is stored" if dtype == "bfloat16" else dtype)
                 )
-            parts = np.split(stored, len(weight.parts), axis=-1)
+            parts = np.split(values, len(weight.parts), axis=-1)
             for (part, shape), array in zip(weight.parts, parts, strict=True):
                 # Of float32 nine tenths would be left, and of a few weights more than all.
                 packs = dtype != "float32" and array.size >= _PACKED
@@ -310,8 +310,8 @@ def write_weights(
 _PACKED = 4096
 
 
-def _rounded(weights: np.ndarray, dtype: str) -> np.ndarray:
-    """Returns weights as they are stored."""
+def stored(weights: np.ndarray, dtype: str) -> np.ndarray:
+    """Returns weights as a file holds them whose weights are rounded to a type."""
     if dtype != "bfloat16":
         return weights.astype(dtype)
     return weights.astype(ml_dtypes.bfloat16).astype(np.float16)

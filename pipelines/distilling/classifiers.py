@@ -12,7 +12,7 @@ from pipelines.finetuning.data_report import look
 from pipelines.finetuning.figures import measure_classifier
 from pipelines.finetuning.flags import LABEL_WEIGHT, TEMPERATURE
 from pipelines.finetuning.labelled import TrainingData
-from pipelines.finetuning.labels import OneNumber, SeveralLabels
+from pipelines.finetuning.labels import OneLabel, OneNumber, SeveralLabels
 from pipelines.finetuning.model import classifier_to_train
 from pipelines.finetuning.new_preset import (
     TRAINING,
@@ -24,7 +24,7 @@ from pipelines.finetuning.page import report_training
 from pipelines.finetuning.record import classifier_facts, training_key, training_record
 from pipelines.finetuning.report import tell_written
 from pipelines.finetuning.start import Start
-from pipelines.finetuning.training import Lesson, lesson_of_labels, recipe_of, run_training
+from pipelines.finetuning.training import Lesson, begin, lesson_of_labels, recipe_of, run_training
 from pipelines.reporting.console import leaving, telling
 from pipelines.reporting.messages import say_outcome
 from pipelines.reporting.shown import printable, visible
@@ -37,19 +37,13 @@ def distil_classifier(
     with unfinished_folder(output) as folder:
         data = read_texts(args, teacher)
         classes = data.labels
-
-        from models.inference import runtime
-
-        runtime.start(streams=False)
-        import keras
-
-        keras.utils.set_random_seed(args.seed)
+        begin(args.seed)
         classifier, is_new = classifier_to_train(args, start, data, classes, teacher.activation)
         # The classes take the order of the student, which may be that of its preset.
         order = [classes.index(label) for label in classifier.labels]
         lots = [rows.segments for rows in (data.train, data.validation)]
         answers = [found[:, order] for found in teacher.answers(*lots)]
-        keras.utils.set_random_seed(args.seed)  # of which loading the teacher takes some
+        begin(args.seed)  # again, for loading the teacher takes some random numbers
         _tell_labels(data)
         weight = LABEL_WEIGHT if args.label_weight is None else args.label_weight
         learned, judged = (
@@ -57,6 +51,7 @@ def distil_classifier(
             for rows, found in zip((data.train, data.validation), answers, strict=True)
         )
         is_own = [label is not None for label in data.train.labels]
+        unlabelled = sum(label is None for label in data.validation.labels)
         data = _with_answers(data, learned, judged, classifier.labels, teacher)
         if isinstance(data.kind, OneNumber):
             data = replace(data, train=mixed(learned, weight))
@@ -69,16 +64,16 @@ def distil_classifier(
         else:
             lesson = _soft_lesson(args, data, learned, judged, weight)
         training, seconds = run_training(classifier, lesson, recipe, args, folder / TRAINING, key)
+        new = write_preset(classifier, folder, output, args.weights_dtype)
         figures = measure_classifier(classifier, data, is_weighted=False)
         targets = data.kind.targets(data.validation.labels, data.labels)
         taught = data.kind.evaluate(judged.answers, targets, classifier.labels)
         facts = classifier_facts(data, found, classifier, figures)
         record = training_record(args, start, recipe, training, seconds, facts)
-        new = write_preset(classifier, folder, output, args.weights_dtype)
-        compared = compare(teacher, new, data.validation.segments, (taught, figures.model))
-        record["teacher"] = compared.record()
-        written = publish(args, new, output, record, found.facts)
-    place = args.output if written == output else str(written)
+        both = (taught, figures.model)
+        compared = compare(teacher, new, data.validation.segments, both, unlabelled)
+        record["teacher"] = compared and compared.record()
+        place = publish(args, new, output, record, found.facts)
     with leaving(f"the preset is written to {visible(place)}"):
         tell_written(place, training, figures, record, lambda: print_comparison(compared))
         return 0 if report_training(args.report, record, figures, place) else 1
@@ -121,7 +116,7 @@ def _with_answers(
             f"--teacher={printable(teacher.name)} gives no finite answer to the texts: try it with "
             "python -m pipelines.classify"
         )
-    if not isinstance(data.kind, OneNumber) and len(set(learned.rows.labels)) < 2:
+    if isinstance(data.kind, OneLabel) and len(set(learned.rows.labels)) < 2:
         raise UserError(
             f"all {len(learned.rows):,} texts have the same label, by the teacher and by the data: "
             f"{printable(str(learned.rows.labels[0]))}; a student would learn nothing else"

@@ -13,8 +13,9 @@ from models.presets.preset import Preset
 from pipelines.distilling.answers import Segments
 from pipelines.distilling.teacher import Teacher
 from pipelines.finetuning.figures import TITLES, spell
-from pipelines.reporting.console import report_console
+from pipelines.reporting.console import print_error, report_console
 from pipelines.reporting.messages import shows_outcome
+from pipelines.reporting.shown import counted
 from pipelines.reporting.waits import waiting
 
 _ROWS = 1024
@@ -51,15 +52,23 @@ class Comparison:
         teacher: The teacher.
         student: The student.
         rows: How many rows were timed.
+        unlabelled: How many rows to judge by have no label of their own: the teacher's counts as
+            right.
     """
 
     teacher: Side
     student: Side
     rows: int
+    unlabelled: int
 
     def record(self) -> dict[str, Any]:
         """Returns all for `training.json`."""
-        return {**asdict(self.teacher), "student": asdict(self.student), "timed_rows": self.rows}
+        return {
+            **asdict(self.teacher),
+            "student": asdict(self.student),
+            "timed_rows": self.rows,
+            "unlabelled_rows": self.unlabelled,
+        }
 
 
 def compare(
@@ -67,19 +76,25 @@ def compare(
     student: Path,
     segments: Segments,
     figures: tuple[Mapping[str, Any], Mapping[str, Any]],
-) -> Comparison:
-    """Compares a student with its teacher.
+    unlabelled: int = 0,
+) -> Comparison | None:
+    """Compares a student with its teacher; says why and returns `None` if that fails.
 
     Args:
         teacher: The teacher.
         student: The preset that was written.
         segments: Rows to time both with.
         figures: How good the teacher is, and the student.
+        unlabelled: As of `Comparison`.
     """
-    with waiting("timing teacher and student"):
-        presets = (teacher.preset, open_preset(student))
-        predictors = [Predictor.from_preset(preset, teacher.task) for preset in presets]
-        num_rows, rates = speeds(predictors, segments)
+    presets = (teacher.preset, open_preset(student))
+    try:
+        with waiting("timing teacher and student"):
+            predictors = [Predictor.from_preset(preset, teacher.task) for preset in presets]
+            num_rows, rates = speeds(predictors, segments)
+    except Exception as error:  # whatever it is, the hour of training is not lost for a table
+        print_error(f"student and teacher could not be timed: {error}")
+        return None
     sides = [
         Side(
             name,
@@ -92,19 +107,19 @@ def compare(
             (teacher.name, "student"), presets, predictors, figures, rates, strict=True
         )
     ]
-    return Comparison(sides[0], sides[1], num_rows)
+    return Comparison(sides[0], sides[1], num_rows, unlabelled)
 
 
 def print_comparison(
-    found: Comparison, baselines: Mapping[str, Mapping[str, float]] | None = None
+    found: Comparison | None, baselines: Mapping[str, Mapping[str, float]] | None = None
 ) -> None:
     """Prints both in a table, where somebody looks.
 
     Args:
-        found: Both.
+        found: Both; `None` prints nothing.
         baselines: The figures of simpler models, to stand beside them.
     """
-    if not shows_outcome():
+    if found is None or not shows_outcome():
         return
     from rich.markup import escape
     from rich.table import Table
@@ -128,6 +143,9 @@ def print_comparison(
     console = report_console()
     console.print()
     console.print(table)
+    if found.unlabelled:
+        rows = counted(found.unlabelled, "row")
+        console.print(f"{rows} to judge by without a label: the teacher's counts as right")
     console.print(f"{smaller:.1f} times fewer parameters, {faster:.1f} times the rows/s here")
 
 

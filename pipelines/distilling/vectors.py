@@ -20,7 +20,7 @@ from pipelines.finetuning.new_preset import TRAINING, publish, unfinished_folder
 from pipelines.finetuning.record import VECTORS, training_key, training_record
 from pipelines.finetuning.report import print_data, tell_kept
 from pipelines.finetuning.start import Start
-from pipelines.finetuning.training import Lesson, recipe_of, run_training
+from pipelines.finetuning.training import Lesson, begin, recipe_of, run_training
 from pipelines.reporting.console import leaving, report, telling
 from pipelines.reporting.shown import printable, visible
 
@@ -35,18 +35,13 @@ def distil_vectors(args: argparse.Namespace, start: Start, teacher: Teacher, out
     with unfinished_folder(output) as folder:
         data = read_texts(args, teacher)
 
-        from models.inference import runtime
-
-        runtime.start(streams=False)
-        import keras
-
         from models.training.distillation import vector_objective
 
-        keras.utils.set_random_seed(args.seed)
+        begin(args.seed)
         embedder = embedder_of(start, data.train.segments[0])
         freeze(args, embedder)
         data, learned, judged = _answered(data, teacher)
-        keras.utils.set_random_seed(args.seed)  # of which loading the teacher takes some
+        begin(args.seed)  # again, for loading the teacher takes some random numbers
         found = _look(embedder, data)
         # Where the widths differ, the student learns the teacher's vectors in fewer dimensions.
         to_width = np.eye(teacher.width, dtype=np.float32)
@@ -61,6 +56,7 @@ def distil_vectors(args: argparse.Namespace, start: Start, teacher: Teacher, out
         recipe = recipe_of(args, embedder, len(data.train), from_scratch=start.preset is None)
         key = training_key(args, data, start, recipe, teacher.preset.digest)
         training, seconds = run_training(embedder, lesson, recipe, args, folder / TRAINING, key)
+        new = write_preset(embedder, folder, output, args.weights_dtype)
         figures = _figures(embedder.predict(data.validation.x, verbose=0), teacher, data, judged)
         facts = {
             "kind": VECTORS,
@@ -72,11 +68,9 @@ def distil_vectors(args: argparse.Namespace, start: Start, teacher: Teacher, out
             "warnings": found.warnings,
         }
         record = training_record(args, start, recipe, training, seconds, facts)
-        new = write_preset(embedder, folder, output, args.weights_dtype)
         compared = compare(teacher, new, data.validation.segments, (figures["teacher"], figures))
-        record["teacher"] = compared.record()
-        written = publish(args, new, output, record, found.facts)
-    place = args.output if written == output else str(written)
+        record["teacher"] = compared and compared.record()
+        place = publish(args, new, output, record, found.facts)
     said = f"the preset is written to {visible(place)}"
     with leaving(said), report(said):
         print_comparison(compared, figures["baselines"])
@@ -164,8 +158,9 @@ def mean_words(preset: "Preset", texts: list[str]) -> np.ndarray:
     """Returns the mean of the vectors with which a preset's tokens begin, for each text."""
     from models.tokenizers.tokenizer import Tokenizer
 
-    tokens = Tokenizer.from_preset(preset).encode(texts)
-    table = word_vectors(preset)
-    sums = np.zeros((len(texts), table.shape[1]), np.float32)
-    np.add.at(sums, np.repeat(np.arange(len(texts)), tokens.lengths), table[tokens.ids])
-    return sums / np.maximum(tokens.lengths, 1)[:, None]
+    tokenizer, table = Tokenizer.from_preset(preset), word_vectors(preset)
+    means = np.zeros((len(texts), table.shape[1]), np.float32)
+    for row, text in enumerate(texts):
+        if len(ids := tokenizer.encode([text]).ids):
+            means[row] = table[ids].mean(axis=0)
+    return means

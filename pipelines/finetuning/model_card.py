@@ -98,6 +98,11 @@ def _taught(record: Mapping[str, Any]) -> str:
             f"| {title} | {cells} | {side['parameters']:,} | {side['megabytes']:.1f} MB | "
             f"{side['rows_per_second']:,.0f} |"
         )
+    if unlabelled := teacher["unlabelled_rows"]:
+        lines += [
+            "",
+            f"{counted(unlabelled, 'row')} without a label: the teacher's counts as right.",
+        ]
     return "\n".join(lines)
 
 

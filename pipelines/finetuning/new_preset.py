@@ -112,17 +112,23 @@ def write_preset(task: "Task", folder: Path, output: Path, weights_dtype: str) -
     """Writes a trained model beside its output folder; returns where.
 
     Args:
-        task: The model.
+        task: The model, whose weights become those of its files, so that they are what is judged.
         folder: The unfinished folder.
         output: The output folder.
         weights_dtype: Type of the weights in its files.
     """
+    import keras
+
+    from models.presets.keras_hub import stored
+
     new = folder / NEW
     with output_errors(output):
         try:
             task.save_to_preset(new, weights_dtype)
         except ValueError as error:
             raise RunError(f"the model cannot be saved: {error}") from None
+    for weight in task.weights:
+        weight.assign(stored(keras.ops.convert_to_numpy(weight), weights_dtype))
     return new
 
 
@@ -132,8 +138,8 @@ def publish(
     output: Path,
     record: Mapping[str, Any],
     facts: Sequence[tuple[str, str]],
-) -> Path:
-    """Adds the record and the model card to a preset, and puts it in its place; returns where.
+) -> str:
+    """Adds the record and the model card to a preset, and puts it in its place.
 
     Args:
         args: The flags.
@@ -141,6 +147,9 @@ def publish(
         output: Its place.
         record: What `training.json` is to hold.
         facts: Facts about the data, each a name and a sentence.
+
+    Returns:
+        Where it is, as the user named it unless it had to go elsewhere.
     """
     from models.presets.keras_hub import write_json
     from pipelines.finetuning.model_card import write_model_card
@@ -150,7 +159,7 @@ def publish(
         write_model_card(new, output.name, record, facts)
         written = put_in_place(new, output, args.if_exists)
         (new.parent / TRAINING).unlink(missing_ok=True)
-    return written
+    return args.output if written == output else str(written)
 
 
 def put_in_place(folder: Path, output: Path, if_exists: str) -> Path:

@@ -86,6 +86,16 @@ def lesson_of_labels(
     )
 
 
+def begin(seed: int) -> None:
+    """Starts what computes, and seeds all random numbers."""
+    from models.inference import runtime
+
+    runtime.start(streams=False)
+    import keras
+
+    keras.utils.set_random_seed(seed)
+
+
 def run_training(
     model: "Task", lesson: Lesson, recipe: Recipe, args: argparse.Namespace, state: Path, key: str
 ) -> tuple["Training", float]:

@@ -110,6 +110,12 @@ _DATA = _fields(
         "cut": _number,
     }
 )
+_SIDE = {
+    "figures": _map(_number),
+    "parameters": _count,
+    **dict.fromkeys(("megabytes", "rows_per_second"), _number),
+}
+_TEACHER = _fields({**_SIDE, "student": _fields(_SIDE), "timed_rows": _count})
 _RECORD = _fields(
     {
         **dict.fromkeys(("textbeam", "python", "keras", "kind"), _text),
@@ -124,7 +130,7 @@ _RECORD = _fields(
         "figures": _FIGURES,
         "warnings": _list(lambda warning: _text(warning) and warning != ""),
     },
-    {"backend": _text, "seconds": _number},
+    {"backend": _text, "seconds": _number, "teacher": _optional(_TEACHER)},
 )
 _SHOWN_ARGUMENTS = _fields(
     {
@@ -145,17 +151,22 @@ def _is_consistent(record: Mapping[str, Any]) -> bool:
         and len(epochs) == 1
         and 1 <= record["best_epoch"] <= epochs.pop()
         and _list(_number)(history.get("seconds", []))
-        and _are_compared(figures)
+        and _are_compared(figures, record.get("teacher"))
         and _are_confused(figures)
         and _are_numbers(figures)
         and all("file" in each for each in figures.get("mistakes", []) if "position" in each)
     )
 
 
-def _are_compared(figures: Mapping[str, Any]) -> bool:
-    """Returns whether simpler models have the figures that the model has."""
+def _are_compared(figures: Mapping[str, Any], teacher: Mapping[str, Any] | None) -> bool:
+    """Returns whether simpler models and the teacher have the figures that the model has."""
     shown = dict.fromkeys((name for name in figures if name in TITLES), _number)
-    return figures["metric"] in shown and _map(_fields(shown))(figures["baselines"])
+    has_shown = _fields(shown)
+    return (
+        figures["metric"] in shown
+        and _map(has_shown)(figures["baselines"])
+        and (teacher is None or has_shown(teacher["figures"]))
+    )
 
 
 def _are_confused(figures: Mapping[str, Any]) -> bool:

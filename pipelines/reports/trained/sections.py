@@ -30,6 +30,7 @@ from pipelines.reports.trained.figures import CHARTED_LABELS, figure_sections, l
 
 _EPOCHS = 1_000
 _MISTAKES = 50
+_TEACHER = "its teacher"
 
 TEXTLESS = (
     "Their texts are not here: a preset keeps none of the texts that it was judged by, because it "
@@ -76,7 +77,12 @@ def _origin(record: Mapping[str, Any]) -> str:
 def _outcome(record: Mapping[str, Any]) -> Section:
     figures = record["figures"]
     shown = [name for name in figures if name in TITLES]
-    models = {"this model": figures, **figures["baselines"]}
+    teacher = record.get("teacher")
+    models = {
+        "this model": figures,
+        **({_TEACHER: teacher["figures"]} if teacher else {}),
+        **figures["baselines"],
+    }
     metric = figures["metric"]
     is_error = metric in ("rmse", "mae")
     best_other = (min if is_error else max)(
@@ -96,16 +102,18 @@ def _outcome(record: Mapping[str, Any]) -> Section:
         Facts(facts, are_large=True),
         *(Prose(f"{_capital(warning)}.", is_warning=True) for warning in record["warnings"]),
         Chart(
-            "Beside simpler models",
+            "Beside its teacher and simpler models" if teacher else "Beside simpler models",
             charts.figures(values, TITLES[metric], is_share=not is_error, is_ours="this model"),
             _capital(summary),
             Table(
-                "Figures of this model and of simpler ones",
+                "Figures of this model and of others",
                 ["", *(TITLES[name] for name in shown)],
                 [[name, *(spell(each, of[each]) for each in shown)] for name, of in models.items()],
             ),
         ),
     ]
+    if teacher:
+        blocks.append(_size_and_speed(teacher))
     how = (
         "given with --validation" if record["arguments"]["validation"] else "held out of the input"
     )
@@ -114,6 +122,18 @@ def _outcome(record: Mapping[str, Any]) -> Section:
         "so expect slightly lower figures on other rows."
     )
     return Section("How well it does", blocks, intro)
+
+
+def _size_and_speed(teacher: Mapping[str, Any]) -> Table:
+    sides = {"this model": teacher["student"], _TEACHER: teacher}
+    return Table(
+        f"Size, and speed on {teacher['timed_rows']:,} of these rows where it was trained",
+        ["", "parameters", "MB", "rows/s"],
+        [
+            [name, of["parameters"], of["megabytes"], of["rows_per_second"]]
+            for name, of in sides.items()
+        ],
+    )
 
 
 def _course(record: Mapping[str, Any]) -> Section:

@@ -4,8 +4,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from models import BertClassifier
+from models.inference.predictor import Predictor
 from models.presets.lookup import open_preset
 from pipelines import finetune as finetune_command
 from pipelines import report as report_command
@@ -30,10 +33,66 @@ def test_texts_without_labels_are_enough(distil: Callable[..., Run], tiny_preset
     assert (found.code, found.err) == (0, "")
     assert open_preset(found.folder).labels == ["negative", "positive"]
     assert "about 40 texts\n0 of them have a label of their own\n" in found.out
+    assert "rows to judge by without a label: the teacher's counts as right" in found.out
+    card = (found.folder / "README.md").read_text("utf-8")
+    assert "without a label: the teacher's counts as right" in card
     # It began as its teacher, and hardly moved.
     assert record_of(found.folder)["figures"]["accuracy"] == 1
-    assert len(list((cache / "teachers").iterdir())) == 2
+    assert len(list((cache / "teachers").iterdir())) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "student", "texts.jsonl"]
+
+
+def test_a_table_that_cannot_be_made_costs_no_preset(
+    distil: Callable[..., Run], tiny_preset, tmp_path, monkeypatch
+):
+    from pipelines.distilling import comparison
+
+    def fail(*_):
+        raise MemoryError("no room for two models")
+
+    monkeypatch.setattr(comparison, "speeds", fail)
+    write_rows(tmp_path / "texts.jsonl", texts_of(40))
+    flags = ("--epochs=1", f"--preset={tiny_preset}", f"--input={tmp_path}/texts.jsonl")
+    found = distil(tiny_preset, *flags)
+    assert found.code == 0
+    assert found.err == "error: student and teacher could not be timed: no room for two models\n"
+    assert record_of(found.folder)["teacher"] is None
+    page = tmp_path / "page.html"
+    assert run(report_command.main, tmp_path, str(found.folder), f"--report={page}").code == 0
+
+
+@pytest.mark.slow
+def test_figures_are_those_of_the_rounded_weights(distil: Callable[..., Run], teacher, tmp_path):
+    rows = praise_and_blame(80, seed=5)
+    write_rows(tmp_path / "rows.jsonl", rows)
+    write_rows(tmp_path / "texts.jsonl", praise_and_blame(60, seed=6))
+    flags = (f"--validation={tmp_path}/rows.jsonl", f"--input={tmp_path}/texts.jsonl")
+    rounded = ("--weights_dtype=bfloat16", "--epochs=2", "--learning_rate=1e-3")
+    found = distil(teacher, *flags, *rounded)
+    assert (found.code, found.err) == (0, "")
+    texts = list(dict.fromkeys(row["text"] for row in rows))
+    scores = Predictor.from_preset(found.folder, precision="float32")(texts)
+    labels = {row["text"]: ["blame", "praise"].index(row["label"]) for row in rows}
+    right = scores[np.arange(len(texts)), [labels[text] for text in texts]]
+    figures = record_of(found.folder)["figures"]
+    wrong = {each["position"]: each["score"] for each in figures["mistakes"]}
+    assert len(wrong) == (right < 0.5).sum() > 0
+    assert max(wrong.values()) == pytest.approx(1 - right.min(), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_a_class_that_nobody_says_is_told(distil: Callable[..., Run], tiny_preset, tmp_path):
+    two = BertClassifier.from_preset(tiny_preset)
+    three = BertClassifier.from_preset(tiny_preset, num_classes=3, labels=["a", "b", "never"])
+    three.logits.kernel.assign(np.pad(np.array(two.logits.kernel), ((0, 0), (0, 1))))
+    three.logits.bias.assign([*np.array(two.logits.bias), -50.0])
+    three.save_to_preset(tmp_path / "three")
+    write_rows(tmp_path / "texts.jsonl", texts_of(60))
+    flags = (f"--input={tmp_path}/texts.jsonl", "--epochs=1")
+    found = distil(tmp_path / "three", *flags)
+    assert (found.code, found.err) == (0, "")
+    assert open_preset(found.folder).labels == ["a", "b", "never"]
+    assert "never 0" in found.out
 
 
 # A student of texts with labels, with some, and without
@@ -68,7 +127,7 @@ def test_a_student_learns_and_stands_beside_its_teacher(student, teacher):
     assert record["arguments"]["temperature"] == 2
     assert record["data"]["left_out"] == {"the text is a duplicate": 1}
     taught = record["teacher"]
-    assert taught.keys() == SIDES | {"student", "timed_rows"}
+    assert taught.keys() == SIDES | {"student", "timed_rows", "unlabelled_rows"}
     assert taught["student"].keys() == SIDES
     assert taught["name"] == str(teacher)
     assert taught["figures"]["accuracy"] >= 0.9
@@ -124,7 +183,10 @@ def test_a_student_has_a_page(student, teacher, tmp_path):
     file = tmp_path / "page.html"
     found = run(report_command.main, tmp_path, str(student.folder), f"--report={file}")
     assert (found.code, found.err) == (0, "")
-    assert f"Trained from scratch by the teacher {teacher}: learned from" in file.read_text()
+    page = file.read_text()
+    assert f"Trained from scratch by the teacher {teacher}: learned from" in page
+    assert "Beside its teacher and simpler models" in page
+    assert f"{record_of(student.folder)['teacher']['parameters']:,}" in page
 
 
 # Learning again
