@@ -2,6 +2,8 @@
 
 import numpy as np
 
+_BLOCK = 10_000  # rows at a time in float64
+
 
 def principal_directions(vectors: np.ndarray, width: int) -> np.ndarray:
     """Returns the map to fewer dimensions that changes the dot products of vectors least.
@@ -17,7 +19,10 @@ def principal_directions(vectors: np.ndarray, width: int) -> np.ndarray:
     Returns:
         float32 `[dimensions, width]`, to multiply vectors by.
     """
-    wide = vectors.astype(np.float64)
-    _, directions = np.linalg.eigh(wide.T @ wide)
+    products = np.zeros((vectors.shape[1], vectors.shape[1]))
+    for start in range(0, len(vectors), _BLOCK):
+        block = vectors[start : start + _BLOCK].astype(np.float64)
+        products += block.T @ block
+    _, directions = np.linalg.eigh(products)
     kept = directions[:, ::-1][:, :width]
     return np.pad(kept, ((0, 0), (0, width - kept.shape[1]))).astype(np.float32)

@@ -215,8 +215,8 @@ def answered(
     filled = [predicted[row] if label is None else label for row, label in enumerate(rows.labels)]
     every = kind.targets(filled, classes)
     if isinstance(kind, OneLabel):
-        every = np.eye(len(classes))[every]
-    every = every.reshape(answers.shape).astype(np.float32)
+        every = np.eye(len(classes), dtype=np.float32)[every]
+    every = every.reshape(answers.shape).astype(np.float32, copy=False)
     is_own = np.array([label is not None for label in rows.labels], bool)
     own = np.where(is_own[:, None], every, np.float32(NO_LABEL))
     return Answered(replace(rows, labels=filled), answers, own, every)

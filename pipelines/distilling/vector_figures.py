@@ -14,13 +14,17 @@ TF_IDF = "TF-IDF"
 WORDS = "the mean of the teacher's word embeddings"
 
 
+Vectors = Any
+"""float `[rows, dimensions]`: an array, or a sparse matrix whose rows have length 1 or 0."""
+
+
 def vector_figures(
-    vectors: np.ndarray, teacher: np.ndarray, labels: Sequence[Any] | None = None
+    vectors: Vectors, teacher: np.ndarray, labels: Sequence[Any] | None = None
 ) -> dict[str, float]:
     """Returns how well vectors stand for a teacher's.
 
     Args:
-        vectors: float `[rows, dimensions]`.
+        vectors: Those to judge.
         teacher: float `[rows, dimensions]`, of any width.
         labels: The label of each row; rows whose label is `None` are not looked at for it.
 
@@ -29,7 +33,7 @@ def vector_figures(
         share of a row's nearest ones by the teacher that are among its nearest ones by the vectors;
         and with labels `retrieval`, the share of a row's nearest ones that have its label.
     """
-    chosen = chosen_rows(len(vectors))
+    chosen = chosen_rows(len(teacher))
     ours, theirs = (_cosines(each[chosen]) for each in (vectors, teacher))
     pairs = np.triu_indices(len(chosen), 1)
     near, wanted = (_nearest(cosines) for cosines in (ours, theirs))
@@ -43,11 +47,11 @@ def vector_figures(
     return figures
 
 
-def retrieval(vectors: np.ndarray, labels: Sequence[Any]) -> float:
+def retrieval(vectors: Vectors, labels: Sequence[Any]) -> float:
     """Returns the share of each row's `NEIGHBOURS` nearest ones that have its label.
 
     Args:
-        vectors: float `[rows, dimensions]`.
+        vectors: Those to judge.
         labels: The label of each row; rows whose label is `None` are left out.
     """
     known = np.array([row for row, label in enumerate(labels) if label is not None])
@@ -57,15 +61,17 @@ def retrieval(vectors: np.ndarray, labels: Sequence[Any]) -> float:
     return float((names[near] == names[:, None]).mean())
 
 
-def word_counts(learned: Sequence[str], judged: Sequence[str]) -> np.ndarray | None:
-    """Returns TF-IDF vectors of some texts, by the words of others; `None` without scikit-learn."""
+def word_counts(learned: Sequence[str], judged: Sequence[str]) -> Vectors | None:
+    """Returns TF-IDF vectors of some texts, by the words of others; `None` without scikit-learn.
+
+    They are sparse, and of length 1 or 0.
+    """
     with contextlib.suppress(ImportError):  # missing, or incompatible with NumPy
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        vectorizer = TfidfVectorizer(sublinear_tf=True, stop_words="english")
+        vectorizer = TfidfVectorizer(sublinear_tf=True, stop_words="english", dtype=np.float32)
         with contextlib.suppress(ValueError):  # no word in any text
-            found: np.ndarray = vectorizer.fit(learned).transform(judged).toarray()
-            return found.astype(np.float32)
+            return vectorizer.fit(learned).transform(judged)
     return None
 
 
@@ -76,11 +82,15 @@ def chosen_rows(count: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(count, _ROWS, replace=False))
 
 
-def _cosines(vectors: np.ndarray) -> np.ndarray:
+def _cosines(vectors: Vectors) -> np.ndarray:
     """Returns the cosines of all rows with all others; a row of zeros has 0."""
+    found: np.ndarray
+    if not isinstance(vectors, np.ndarray):
+        found = (vectors @ vectors.T).toarray()
+        return found
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = vectors / np.maximum(lengths, 1e-12)
-    found: np.ndarray = unit @ unit.T
+    found = unit @ unit.T
     return found
 
 

@@ -70,8 +70,18 @@ def test_words_are_counted_by_the_texts_learned_from():
     found = word_counts(["fresh soup", "stale bread"], ["fresh bread", "unheard words"])
     assert found is not None
     assert (found.dtype, found.shape) == (np.float32, (2, 4))
-    assert (found != 0).sum(axis=1).tolist() == [2, 0]
+    assert found.getnnz(axis=1).tolist() == [2, 0]
     assert word_counts(["the", "and"], ["the"]) is None
+
+
+def test_counted_words_have_the_cosines_of_the_same_numbers_in_an_array():
+    pytest.importorskip("sklearn")
+    texts = [f"word{i % 7} word{i % 5} word{i}" for i in range(40)]
+    found = word_counts(texts[1:], [*texts, "unheard"])
+    assert found is not None
+    cosines = module._cosines(found)
+    np.testing.assert_allclose(cosines, module._cosines(found.toarray()), atol=1e-6)
+    assert vector_figures(found, cosines)["spearman"] > 0.5
 
 
 def test_without_scikit_learn_no_words_are_counted(monkeypatch):
