@@ -162,7 +162,7 @@ class SeveralLabels(LabelKind):
         elif self._separator:
             parts = [one.read(part.strip()) for part in str(value).split(self._separator)]
         else:
-            raise ValueError("the label is not a list")
+            raise ValueError("the label is not a list; --label_separator splits a text of several")
         return tuple(sorted({part for part in parts if part is not None}))
 
     def names(self, labels: Sequence[tuple[str, ...]]) -> list[str]:

@@ -79,8 +79,12 @@ def find_start(args: argparse.Namespace) -> Start:
     shape = read_config(Path(args.config)) if args.config else {}
     name, words = (args.preset or shape.get("preset")), None
     if preset := open_named(name) if name else None:
+        if shape:
+            _check_parts(args.config, shape, preset)
         longest = shape.get("max_sequence_length")
         length = preset.resolve_length(args.sequence_length or longest)
+        if longest is not None and length > longest:
+            raise _too_long(args.sequence_length, longest)
         check_holds(FAMILIES[preset.family], preset.tokenizer_kind, preset.packing)
         packing, num_layers = preset.packing, preset.backbone_config["num_layers"]
     else:
@@ -103,8 +107,6 @@ def find_start(args: argparse.Namespace) -> Start:
         raise UserError(
             f"--freeze_layers={args.freeze_layers} leaves none of {num_layers} layers to learn"
         )
-    if shape and preset:
-        _check_parts(args.config, shape, preset, length)
     return Start(preset, shape, length, words)
 
 
@@ -159,7 +161,7 @@ def _check_family(path: Path, config: dict[str, Any], has_words: bool) -> None:
         raise UserError(f"--config={path}: family {family!r} is not one of {known}")
 
 
-def _check_parts(file: str, shape: Mapping[str, Any], preset: "Preset", length: int) -> None:
+def _check_parts(file: str, shape: Mapping[str, Any], preset: "Preset") -> None:
     """Raises `UserError` if a preset has not the parts that are asked for."""
     from models.students.weights import chosen_layers
 
@@ -174,11 +176,6 @@ def _check_parts(file: str, shape: Mapping[str, Any], preset: "Preset", length: 
             raise UserError(
                 f"--config={file}: {name}={shape[name]} is more than the preset has, {most}"
             )
-    if length > shape.get("max_sequence_length", length):
-        raise UserError(
-            f"--sequence_length={length} is over the max_sequence_length of --config, "
-            f"{shape['max_sequence_length']}"
-        )
 
 
 def _length_from_scratch(shape: Mapping[str, Any], sequence_length: int | None) -> int:
@@ -189,8 +186,12 @@ def _length_from_scratch(shape: Mapping[str, Any], sequence_length: int | None) 
     """
     longest: int = shape["max_sequence_length"]
     if sequence_length is not None and sequence_length > longest:
-        raise UserError(
-            f"--sequence_length={sequence_length} is over the max_sequence_length of --config, "
-            f"{longest}"
-        )
+        raise _too_long(sequence_length, longest)
     return sequence_length or longest
+
+
+def _too_long(sequence_length: int, longest: int) -> UserError:
+    return UserError(
+        f"--sequence_length={sequence_length} is over the max_sequence_length of --config, "
+        f"{longest}"
+    )

@@ -86,7 +86,7 @@ def test_an_embedder_that_could_not_be_saved_is_refused(
         ({"layers": [0.5]}, "layers=[0.5]: the preset has"),
         ({"layers": 1}, "layers must"),
         ({"intermediate_dim": 64}, "intermediate_dim=64 is more than the preset has, 32"),
-        ({"max_sequence_length": 129}, "takes at most 128 tokens, not"),
+        ({"max_sequence_length": 129}, "max_sequence_length=129 is more than the preset has, 128"),
         ({"vocabulary_size": 9999}, "vocabulary_size=9999 is more than the preset has"),
         ({"vocabulary_size": 0}, "vocabulary_size must be a positive integer, not 0"),
         ({"num_layers": 1}, "unknown field 'num_layers'"),
