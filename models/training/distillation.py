@@ -24,14 +24,18 @@ _SMALLEST_FLOAT = 1e-37  # a temperature brings back what a larger floor would c
 
 
 class _OfLabels(keras.metrics.Metric):
-    """A metric of the second half of the targets, the labels, where there are some."""
+    """A metric of the labels, the second half of the targets, or, without any, the teacher's."""
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Adds a batch; the arguments are those of `DistillationLoss.call`."""
-        labels = _halves(y_true)[1]
-        weight = ops.cast(ops.any(labels != NO_LABEL, axis=-1), y_pred.dtype)
-        weight = weight if sample_weight is None else weight * sample_weight
-        return super().update_state(labels, y_pred, weight)
+        teacher, labels = _halves(y_true)
+        has_labels = ops.any(labels != NO_LABEL, axis=-1, keepdims=True)
+        right = ops.where(has_labels, labels, self.said_by(teacher))
+        return super().update_state(right, y_pred, sample_weight)
+
+    def said_by(self, teacher: Any) -> Any:
+        """Returns what a teacher's answers say, in the form of labels."""
+        return teacher
 
 
 class LabelAccuracy(_OfLabels, keras.metrics.CategoricalAccuracy):
@@ -40,6 +44,10 @@ class LabelAccuracy(_OfLabels, keras.metrics.CategoricalAccuracy):
 
 class LabelF1(_OfLabels, keras.metrics.F1Score):
     """The F1 over all labels of all rows."""
+
+    def said_by(self, teacher: Any) -> Any:
+        """Returns the labels that are likely enough."""
+        return ops.cast(teacher >= self.threshold, teacher.dtype)
 
 
 class DistillationLoss(keras.losses.Loss):

@@ -37,6 +37,8 @@ def distil_classifier(
     with unfinished_folder(output) as folder:
         data = read_texts(args, teacher)
         classes = data.labels
+        if isinstance(data.kind, OneNumber):
+            _check_numbers([*data.train.labels, *data.validation.labels], teacher)
         begin(args.seed)
         classifier, is_new = classifier_to_train(args, start, data, classes, teacher.activation)
         # The classes take the order of the student, which may be that of its preset.
@@ -51,11 +53,9 @@ def distil_classifier(
             for rows, found in zip((data.train, data.validation), answers, strict=True)
         )
         is_own = [label is not None for label in data.train.labels]
-        unlabelled = sum(label is None for label in data.validation.labels)
         data = _with_answers(data, learned, judged, classifier.labels, teacher)
         if isinstance(data.kind, OneNumber):
             data = replace(data, train=mixed(learned, weight))
-            _check_numbers([*data.train.labels, *data.validation.labels], teacher)
         found = look(classifier, data, is_weighted=False)
         recipe = recipe_of(args, classifier, len(data.train), from_scratch=start.preset is None)
         key = training_key(args, data, start, recipe, teacher.preset.digest, is_own)
@@ -71,7 +71,9 @@ def distil_classifier(
         facts = classifier_facts(data, found, classifier, figures)
         record = training_record(args, start, recipe, training, seconds, facts)
         both = (taught, figures.model)
-        compared = compare(teacher, new, data.validation.segments, both, unlabelled)
+        compared = compare(
+            teacher, new, data.validation.segments, both, int((~judged.is_own).sum())
+        )
         record["teacher"] = compared and compared.record()
         place = publish(args, new, output, record, found.facts)
     with leaving(f"the preset is written to {visible(place)}"):
@@ -87,14 +89,17 @@ def _tell_labels(data: TrainingData) -> None:
         say_outcome(f"{own:,} of them have a label of their own")
 
 
-def _check_numbers(numbers: list[float], teacher: Teacher) -> None:
-    """Raises `UserError` if numbers are beyond those that the teacher can give."""
+def _check_numbers(labels: list[float | None], teacher: Teacher) -> None:
+    """Raises `UserError` if labels are beyond the numbers that the teacher can give."""
+    numbers = [label for label in labels if label is not None]
+    if teacher.activation != "sigmoid" or not numbers:
+        return
     low, high = min(numbers), max(numbers)
-    if teacher.activation == "sigmoid" and not 0 <= low <= high <= 1:
+    if not 0 <= low <= high <= 1:
         raise UserError(
-            f"--teacher={printable(teacher.name)} gives numbers from 0 to 1, and with the labels "
-            f"they are from {low:g} to {high:g}: bring the labels to 0 to 1, or --label_weight=0 "
-            "learns from the teacher alone"
+            f"--teacher={printable(teacher.name)} gives numbers from 0 to 1, and the labels are "
+            f"from {low:g} to {high:g}: bring them to 0 to 1, or --label_weight=0 learns from the "
+            "teacher alone"
         )
 
 
@@ -139,6 +144,6 @@ def _soft_lesson(
     return Lesson(
         data.train.x,
         targets_of(learned.answers, learned.labels),
-        (data.validation.x, targets_of(judged.answers, judged.every_label)),
+        (data.validation.x, targets_of(judged.answers, judged.labels)),
         soft_objective(kind, temperature, label_weight),
     )

@@ -66,7 +66,7 @@ class Teacher:
         preset = self.preset
         if preset.gives_numbers:
             return OneNumber(preset.labels[0])
-        return SeveralLabels(separator) if preset.is_multi_label else OneLabel()
+        return _SeveralOrUnknown(separator) if preset.is_multi_label else OneLabel()
 
     def answers(self, *parts: Segments) -> list[np.ndarray]:
         """Returns its answers to several lots of rows, each float32 `[rows, width]`.
@@ -87,6 +87,16 @@ class Teacher:
         if asking.cache.problem:
             print_error(f"the teacher's answers were not kept: {asking.cache.problem}")
         return np.split(found, ends[:-1])
+
+
+class _SeveralOrUnknown(SeveralLabels):
+    """Several labels, of which an empty text, as in a cell of CSV, says nothing."""
+
+    def read(self, value: Any) -> tuple[str, ...] | None:
+        """Returns the labels."""
+        if isinstance(value, str) and not value.strip():
+            return None
+        return super().read(value)
 
 
 class _Asking:

@@ -33,8 +33,9 @@ from pipelines.reporting.shown import printable
 from transforms.reading.column_names import find_column
 from transforms.reading.corpus import plan_corpus
 
-_ENOUGH_LABELS = 50
-"""Rows with a label, unless all have one, from which on those to judge by are among them."""
+_ENOUGH = 50
+"""Rows with a label, unless all have one, from which on some of them judge; rows to judge by, below
+which others without a label join them."""
 
 
 def read_texts(args: argparse.Namespace, teacher: Teacher) -> TrainingData:
@@ -89,19 +90,21 @@ def read_texts(args: argparse.Namespace, teacher: Teacher) -> TrainingData:
 
 
 def _held_out(kind: LabelKind | None, labels: Sequence[Any], seed: int) -> list[int]:
-    """Chooses rows to judge by, with labels where enough rows have some.
+    """Chooses rows to judge by: of those with labels where enough rows have some.
 
     Args:
         kind: What the labels are of which the same share is chosen; `None` if any rows will do.
         labels: The label of each row.
         seed: Seed of the choice.
     """
+    of_all = held_out_rows([None] * len(labels), seed)
     labelled = [row for row, label in enumerate(labels) if label is not None]
-    chosen: list[int] = []
-    if len(labelled) >= min(_ENOUGH_LABELS, len(labels)):
-        strata = kind.strata([labels[row] for row in labelled]) if kind else [None] * len(labelled)
-        chosen = [labelled[row] for row in held_out_rows(strata, seed)]
-    return chosen or held_out_rows([None] * len(labels), seed)
+    if len(labelled) < min(_ENOUGH, len(labels)):
+        return of_all
+    strata = kind.strata([labels[row] for row in labelled]) if kind else [None] * len(labelled)
+    chosen = [labelled[row] for row in held_out_rows(strata, seed)]
+    others = [row for row in of_all if labels[row] is None]
+    return chosen + others[: max(0, min(len(of_all), _ENOUGH) - len(chosen))]
 
 
 class _Topic(OneLabel):
@@ -152,9 +155,10 @@ def _named(
     every = [*train.labels, *held.labels]
     found = kind.names([label for label in every if label is not None])
     if not found and args.label_names:
-        raise UserError(
-            "--label_names: no text has a label; leave it out, or name a --label_column"
-        )
+        why = "no text has a label; leave it out, or name a --label_column"
+        if args.label_weight == 0:
+            why = "--label_weight=0 leaves labels unread; leave one of the two out"
+        raise UserError(f"--label_names: {why}")
     names = label_names(found, args.label_names)
     if unknown := sorted(set(names).difference(classes)):
         column = args.label_column or LABEL_COLUMN
@@ -188,12 +192,14 @@ class Answered:
         labels: float32 `[rows, classes]`: 1 for a row's own labels, 0 for the others, or its own
             number; `NO_LABEL` where it has none.
         every_label: The same, with the teacher's label where it has none.
+        is_own: bool `[rows]`: whether a row has labels of its own.
     """
 
     rows: LabelledTexts
     answers: np.ndarray
     labels: np.ndarray
     every_label: np.ndarray
+    is_own: np.ndarray
 
 
 def answered(
@@ -219,7 +225,7 @@ def answered(
     every = every.reshape(answers.shape).astype(np.float32, copy=False)
     is_own = np.array([label is not None for label in rows.labels], bool)
     own = np.where(is_own[:, None], every, np.float32(NO_LABEL))
-    return Answered(replace(rows, labels=filled), answers, own, every)
+    return Answered(replace(rows, labels=filled), answers, own, every, is_own)
 
 
 def mixed(found: Answered, label_weight: float) -> LabelledTexts:

@@ -111,7 +111,7 @@ def _labels(data: "TrainingData") -> str:
     )
     more = len(data.labels) - _LABELS_SHOWN
     rest = f" and {more} more" if more > 0 else ""
-    share = max(counts.values()) / len(data.train)
+    share = max(counts.values(), default=0) / len(data.train)
     return f"{shown}{rest}; the most common one has {share:.1%} of the rows"
 
 
@@ -142,7 +142,7 @@ def _warnings_of_labels(data: "TrainingData", is_weighted: bool) -> list[str]:
         found.append(f"{_named(single)} one row {each}to learn from, which is too few")
     if unjudged := [label for label in data.labels if not judged[label] and counts[label] > 1]:
         found.append(f"{_named(unjudged)} no row to be judged by")
-    if class_weights(counts, data.labels) is not None:
+    if counts and class_weights(counts, data.labels) is not None:
         most, count = counts.most_common(1)[0]
         how = "rare labels count more (--class_weights)" if is_weighted else "all rows count alike"
         found.append(

@@ -226,6 +226,8 @@ class OneNumber(LabelKind):
         """Returns the number."""
         if value is None or (isinstance(value, str) and not value.strip()):
             return None
+        if isinstance(value, float) and math.isnan(value):
+            return None
         try:
             number = float(value)
         except (TypeError, ValueError):

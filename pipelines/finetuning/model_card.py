@@ -64,6 +64,8 @@ def _recipe(record: Mapping[str, Any]) -> str:
     origin = f"the preset {_code(start)}" if isinstance(start, str) else "random weights"
     if isinstance(start, Mapping) and "preset" in start:
         origin = f"parts of the preset {_code(start['preset'])}"
+    elif isinstance(start, Mapping) and "word_embeddings" in start:
+        origin = f"the word embeddings of {_code(start['word_embeddings'])}"
     recipe = record["recipe"]
     return (
         f"## Recipe\n\nTrained from {origin} with `python -m pipelines.finetune` of Textbeam "
@@ -154,7 +156,7 @@ def _limits(record: Mapping[str, Any]) -> str:
     return (
         "## Limits\n\nIt knows texts like those that it learned from: on other topics, languages, "
         "lengths or times it guesses. It has the biases of whoever labelled them"
-        f"{' and of its teacher' if record.get('teacher') else ''}. Judge it on "
+        f"{' and of its teacher' if record['arguments'].get('teacher') else ''}. Judge it on "
         f"rows of your own before you rely on it.{most if confused else ''}"
     )
 

@@ -77,7 +77,9 @@ def find_start(args: argparse.Namespace) -> Start:
     from pipelines.fetching import open_named
 
     shape = read_config(Path(args.config)) if args.config else {}
-    name, words = (args.preset or shape.get("preset")), None
+    name, words = (args.preset if args.preset is not None else shape.get("preset")), None
+    if name == "":
+        raise UserError("the preset to start from must not be an empty name")
     if preset := open_named(name) if name else None:
         if shape:
             _check_parts(args.config, shape, preset)

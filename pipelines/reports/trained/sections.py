@@ -71,6 +71,8 @@ def _origin(record: Mapping[str, Any]) -> str:
     origin = f"fine-tuned from {start}" if isinstance(start, str) else "trained from scratch"
     if isinstance(start, Mapping) and "preset" in start:
         origin = f"trained from parts of {start['preset']}"
+    elif isinstance(start, Mapping) and "word_embeddings" in start:
+        origin = f"trained from the word embeddings of {start['word_embeddings']}"
     return f"{origin} by the teacher {teacher}" if teacher else origin
 
 

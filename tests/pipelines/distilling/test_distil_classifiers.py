@@ -143,7 +143,7 @@ def test_what_is_told_comes_in_the_order_of_the_work(student, teacher):
     parts = [
         f"asking the teacher, {teacher}, about 400 texts\n",
         "100 of them have a label of their own\n",
-        "texts to learn from, 20 held out of it",
+        "texts to learn from, 50 held out of it",
         "at most 8 epochs of batches of 8",
         "epoch 1/8",
         "this model",

@@ -67,6 +67,27 @@ def test_several_labels_are_learned(distil: Callable[..., Run], several, tmp_pat
     assert "val_f1" in record["history"]
 
 
+@pytest.mark.slow
+def test_an_empty_cell_of_labels_says_nothing(distil: Callable[..., Run], several, tmp_path):
+    lines = [f"{row['text']}\t{['good;bad', ''][i % 2]}" for i, row in enumerate(texts_of(60))]
+    (tmp_path / "rows.tsv").write_text("\n".join(["text\tlabel", *lines]))
+    flags = (f"--input={tmp_path}/rows.tsv", "--label_separator=;", "--epochs=1")
+    found = distil(several, *flags)
+    assert (found.code, found.err) == (0, "")
+    assert "30 of them have a label of their own\n" in found.out
+
+
+@pytest.mark.slow
+def test_a_teacher_that_gives_no_label_is_learned(distil: Callable[..., Run], several, tmp_path):
+    shy = BertClassifier.from_preset(several)
+    shy.logits.bias.assign([-50.0, -50.0])
+    shy.save_to_preset(tmp_path / "shy")
+    write_rows(tmp_path / "rows.jsonl", texts_of(60))
+    found = distil(tmp_path / "shy", f"--input={tmp_path}/rows.jsonl", "--epochs=1")
+    assert (found.code, found.err) == (0, "")
+    assert "bad 0, good 0" in found.out
+
+
 def test_stars_are_no_answers_of_a_teacher_of_shares(distil: Callable[..., Run], number, tmp_path):
     rows = praise_and_blame(40, seed=3)
     for row in rows:
@@ -74,7 +95,8 @@ def test_stars_are_no_answers_of_a_teacher_of_shares(distil: Callable[..., Run],
     write_rows(tmp_path / "stars.jsonl", rows)
     found = distil(number("sigmoid"), f"--input={tmp_path}/stars.jsonl")
     assert found.code == 2
-    assert "gives numbers from 0 to 1, and with the labels they are from " in found.error
+    assert "gives numbers from 0 to 1, and the labels are from 1 to 5: bring them" in found.error
+    assert "asking the teacher" not in found.out
 
 
 def test_a_teacher_of_several_numbers_is_refused(distil: Callable[..., Run], tiny_preset, tmp_path):

@@ -93,6 +93,7 @@ def test_an_embedder_that_could_not_be_saved_is_refused(
         ({"layer": "first:1"}, "unknown field 'layer'; did you mean 'layers'?"),
         ({"preset": "nothing-here"}, "'nothing-here' is not a folder, a URI"),
         ({"preset": 3}, "preset must"),
+        ({"preset": ""}, "the preset to start from must not be an empty name"),
     ],
     ids=str,
 )

@@ -46,12 +46,17 @@ def labels_of(rows: LabelledTexts) -> Counter[Any]:
 
 def test_all_texts_are_read_whether_they_have_a_label_or_not(read):
     data = read([row(f"text {i}", [None, *NAMES][i % 3]) for i in range(300)])
-    assert (len(data.train), len(data.validation)) == (260, 40)
+    assert (len(data.train), len(data.validation)) == (250, 50)
     assert data.labels == NAMES
     assert (data.dropped, data.contradictions) == ({}, 0)
-    # Rows with a label judge where there are enough, as many of each.
-    assert labels_of(data.validation) == {"negative": 20, "positive": 20}
-    assert labels_of(data.train)[None] == 100
+    # Rows with a label judge where there are enough, as many of each; others fill them up to 50.
+    assert labels_of(data.validation) == {"negative": 20, "positive": 20, None: 10}
+    assert labels_of(data.train)[None] == 90
+
+
+def test_many_labels_judge_alone(read):
+    data = read([row(f"text {i}", [None, *NAMES][i % 3]) for i in range(900)])
+    assert labels_of(data.validation) == {"negative": 50, "positive": 50}
 
 
 def test_few_labels_leave_the_choice_to_chance(read):
