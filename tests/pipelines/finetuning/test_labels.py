@@ -1,3 +1,4 @@
+import math
 from collections import Counter
 
 import numpy as np
@@ -56,10 +57,11 @@ def test_what_is_no_label_of_the_kind_is_refused(kind, value, message):
 
 
 def test_numbers_are_read_from_text_too():
-    assert [OneNumber("n").read(value) for value in ("4.5", 2, True, "", None)] == [
+    assert [OneNumber("n").read(value) for value in ("4.5", 2, True, "", None, math.nan)] == [
         4.5,
         2.0,
         1.0,
+        None,
         None,
         None,
     ]
