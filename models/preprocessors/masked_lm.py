@@ -38,7 +38,7 @@ class MaskedLMPreprocessor(Preprocessor):
     >>> features["token_ids"].numpy().tolist()
     [2, 4, 4, 4, 4, 3, 0, 0]
     >>> labels.numpy()[:5].tolist()
-    [70, 1243, 1226, 53, 0]
+    [43, 931, 230, 18, 0]
 
     Args:
         tokenizer: A tokenizer, with the special tokens of `packing` and a mask token.

@@ -47,7 +47,7 @@ class Preprocessor(FamilyMember, TextLayer):
 
     >>> preprocessor = BertPreprocessor.from_preset("sentiment_tiny_en", sequence_length=8)
     >>> preprocessor(["A fine day."])["token_ids"].numpy().tolist()
-    [[2, 70, 1243, 1226, 53, 3, 0, 0]]
+    [[2, 43, 931, 230, 18, 3, 0, 0]]
 
     Args:
         tokenizer: A tokenizer, with the special tokens of `packing`.

@@ -124,7 +124,7 @@ class MaskedLM(Task):
     >>> masked_lm.preprocessor = BertMaskedLMPreprocessor.from_preset("sentiment_tiny_en")
     >>> _ = masked_lm.fit(["A text of yours.", "And another."], verbose=0)
     >>> masked_lm.predict(["A third."], verbose=0).shape
-    (1, 96, 20738)
+    (1, 96, 6200)
 
     Args:
         backbone: The encoder.

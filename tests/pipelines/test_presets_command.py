@@ -100,7 +100,7 @@ def test_the_list_fits_a_narrow_terminal(command, monkeypatch):
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("FORCE_COLOR", "1")
     lines = screen(command("list").out)
-    assert len(lines) == 2 + len(REGISTERED)
+    assert len(lines) == 3 + len(REGISTERED)
     assert all(line.endswith(("state", "bundled", "to fetch")) for line in lines)
 
 
@@ -111,7 +111,9 @@ def test_without_a_word_what_to_do_the_words_are_named(command):
 
 def test_a_list_for_programs_has_the_same_presets(command):
     found = {preset["name"]: preset for preset in json.loads(command("list", "--json").out)}
-    assert found.keys() == {"sentiment_tiny_en"} | {preset.name for preset in REGISTERED}
+    assert found.keys() == {"embedding_tiny_en", "sentiment_tiny_en"} | {
+        preset.name for preset in REGISTERED
+    }
     assert found["roberta_base"]["parameters"] == 124_052_736
     assert found["sentiment_tiny_en"]["state"] == "bundled"
     assert found["sentiment_tiny_en"]["lowercase"] is True
@@ -138,7 +140,7 @@ def test_a_folder_is_shown(command, tmp_path):
     assert shown["family"] == "bert"
     assert shown["labels"] == ["negative", "positive"]
     assert shown["sequence_length"] == 128
-    assert shown["config"]["vocabulary_size"] == 20_738
+    assert shown["config"]["vocabulary_size"] == 6_200
 
 
 def test_a_uri_is_shown_before_and_after_it_is_fetched(command, hub):
@@ -285,7 +287,7 @@ def test_fetch_shows_its_progress_on_a_terminal(hub, cache):
         f"TEXTBEAM_CACHE={cache}",
         *(sys.executable, "-m", "pipelines.presets", "fetch", HF),
     )
-    process.wait_for(r"\d/6\.\d MB")
+    process.wait_for(r"\d/9\.\d MB")
     code, out = process.finish()
     assert code == 0
     assert HF in out

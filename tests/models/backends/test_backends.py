@@ -157,7 +157,7 @@ def test_tensorflow_has_no_gpu_where_it_only_handles_texts():
         "import tensorflow as tf\nprint(tf.config.get_visible_devices('GPU'))\n"
     )
     done = run_python(code, KERAS_BACKEND="jax")
-    assert (done.stdout, done.stderr) == ("[70, 1226]\n[]\n", "")
+    assert (done.stdout, done.stderr) == ("[43, 230]\n[]\n", "")
 
 
 def test_a_backend_that_cannot_be_had_is_refused_with_the_way_out(monkeypatch):

@@ -141,7 +141,7 @@ def test_a_processor_that_onednn_computes_no_bfloat16_on_computes_float32(isa, t
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "float32 (1, 2)\nfloat32 (1, 128)\n"
+    assert done.stdout == "float32 (1, 2)\nfloat32 (1, 384)\n"
 
 
 def test_an_operation_that_is_not_there_does_not_work():

@@ -250,7 +250,7 @@ with ThreadPoolExecutor(2) as pool:
 
 def test_two_threads_may_make_their_first_models_at_once():
     done = run_python(TWO_AT_ONCE)
-    assert done.stdout == "[(1, 2), (1, 128)]\n", done.stderr
+    assert done.stdout == "[(1, 2), (1, 384)]\n", done.stderr
 
 
 # A class is asked for while another thread starts the backend: it waits for that one to be inside,
