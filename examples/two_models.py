@@ -1,6 +1,6 @@
 """Two models over one reading: every text gets a label of one and a vector of the other.
 
-python examples/two_models.py --input='reviews/*.jsonl' --output=both/ --embedder=my_embedder/
+python examples/two_models.py --input='reviews/*.jsonl' --output=both/
 """
 
 import argparse
@@ -15,14 +15,14 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--input", default="pipelines/sample/reviews.jsonl")
     parser.add_argument("--output", required=True)
-    parser.add_argument("--embedder", default="sentiment_tiny_en")
+    parser.add_argument("--embedder", default="embedding_tiny_en")
     args, beam_flags = parser.parse_known_args(argv)
     with beam.Pipeline(argv=["--runner=FnApiRunner", *beam_flags]) as pipeline:
         _ = (
             pipeline
             | ReadCorpus(args.input)
             | ClassifyText("sentiment_tiny_en")
-            | EmbedText(args.embedder, normalize=True, embedding_dtype="float16")
+            | EmbedText(args.embedder, embedding_dtype="float16")
             | WriteResults(args.output, if_exists="overwrite")
         )
 

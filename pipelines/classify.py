@@ -40,7 +40,7 @@ def make_parser() -> options.Parser:
         epilog=_EXAMPLES,
     )
     options.add_corpus_flags(parser)
-    options.add_output_flags(parser)
+    options.add_output_flags(parser, "output/")
     options.add_model_flags(parser, DEFAULT_PRESET)
     group = parser.add_argument_group("labels")
     group.add_argument(

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from transforms.writing.records import UnitsToDo
 
 SAMPLE = Path(__file__).parent / "sample" / "reviews.jsonl"
-DEFAULT_OUTPUT = "output/"
 
 # Packages that shape the result.
 _DONE = "the results are written"
@@ -55,7 +54,7 @@ def run_job(parser: options.Parser, argv: Sequence[str], make_job: MakeJob) -> i
     """
     args, beam_flags = parser.parse(argv)
     options.check_job_flags(args)
-    args.output = args.output or DEFAULT_OUTPUT
+    args.output = args.output or args.sample_output
     summary = SummaryFile(args.summary_json) if args.summary_json is not None else None
     _choose_backend(args)
     check_report(args.report, _ends_early(args, beam_flags))

@@ -1,7 +1,8 @@
 """Turns every text of a corpus into a vector: `python -m pipelines.embed`.
 
 Reads text, JSONL, CSV, TSV, Parquet, Avro or Arrow, and writes Parquet, CSV or JSONL with all input
-columns and `embedding`.
+columns and `embedding`. Without arguments it embeds the bundled sample reviews with the bundled
+preset.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from models.presets.preset import Preset
     from transforms.infer import PredictorHandler
 
+DEFAULT_PRESET = "embedding_tiny_en"
+
 _EXAMPLES = """examples:
+  python -m pipelines.embed
   python -m pipelines.embed --input='news/*.parquet' --preset=my_preset/ --output=vectors/
   python -m pipelines.embed --input=faq.csv --text_column=question --prefix='query: ' \\
       --preset=my_preset/ --normalize --embedding_dtype=float16 --output=vectors/
@@ -36,8 +40,8 @@ def make_parser() -> options.Parser:
         epilog=_EXAMPLES,
     )
     options.add_corpus_flags(parser)
-    options.add_output_flags(parser)
-    options.add_model_flags(parser, None)
+    options.add_output_flags(parser, "sample_vectors/")
+    options.add_model_flags(parser, DEFAULT_PRESET)
     group = parser.add_argument_group("vectors")
     group.add_argument(
         "--pooling",

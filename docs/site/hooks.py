@@ -24,6 +24,7 @@ _OUTSIDE = {
     "benchmarks/README.md": "benchmarks.md",
     "deploy/README.md": "deploy.md",
     "deploy/terraform/README.md": "terraform.md",
+    "models/bundled/embedding_tiny_en/README.md": "embedding_tiny_en.md",
     "models/bundled/sentiment_tiny_en/README.md": "sentiment_tiny_en.md",
 }
 _LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:|#|<)([^)#\s]+)(#[^)\s]*)?\)")
@@ -48,7 +49,8 @@ def on_config(config: Any) -> Any:
                 {"Benchmarks": "benchmarks.md"},
                 {"The files in deploy/": "deploy.md"},
                 {"Terraform": "terraform.md"},
-                {"The bundled preset": "sentiment_tiny_en.md"},
+                {"The bundled preset of labels": "sentiment_tiny_en.md"},
+                {"The bundled preset of vectors": "embedding_tiny_en.md"},
             ]
         },
     ]

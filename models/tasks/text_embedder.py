@@ -40,10 +40,10 @@ _MODULES = {kind.__name__: kind for kind in (Dense, LayerNorm, Normalize)}
 class TextEmbedder(Embedder, Task):
     """A backbone whose token vectors become one vector for the text; see `Task`.
 
-    >>> embedder = BertTextEmbedder.from_preset("sentiment_tiny_en", normalize=True)
+    >>> embedder = BertTextEmbedder.from_preset("embedding_tiny_en")
     >>> vectors = embedder.encode_text(["A fine day.", "A fine night."], verbose=0)
     >>> vectors.shape
-    (2, 128)
+    (2, 384)
 
     Args:
         backbone: The encoder.

@@ -203,14 +203,15 @@ def asked_dialect(args: argparse.Namespace) -> Dialect:
     return Dialect(args.encoding, args.delimiter, args.quote)
 
 
-def add_output_flags(parser: Parser) -> None:
+def add_output_flags(parser: Parser, sample_output: str) -> None:
     """Adds the flags about what is written."""
+    parser.set_defaults(sample_output=sample_output)
     group = parser.add_argument_group("output")
     group.add_argument(
         "--output",
         type=flag_types.expand_home,
         metavar="FOLDER",
-        help="local or in gs:// or s3://; required with --input; else output/",
+        help=f"local or in gs:// or s3://; required with --input; else {sample_output}",
     )
     group.add_argument(
         "--output_format",
@@ -242,15 +243,14 @@ def add_output_flags(parser: Parser) -> None:
     add_summary_flags(add_message_flags(parser))
 
 
-def add_model_flags(parser: Parser, default_preset: str | None) -> None:
+def add_model_flags(parser: Parser, default_preset: str) -> None:
     """Adds the flags about the model."""
     group = parser.add_argument_group("model")
     group.add_argument(
         "--preset",
         type=flag_types.expand_home,
         default=default_preset,
-        help="name or folder of a preset; "
-        + (f"default: {default_preset}" if default_preset else "required"),
+        help=f"name or folder of a preset; default: {default_preset}",
     )
     group.add_argument(
         "--sequence_length",
@@ -312,7 +312,7 @@ def check_job_flags(args: argparse.Namespace) -> None:
     """Raises `UserError` for flags of a job that are missing, or that do not go together."""
     if not args.preset:
         raise UserError(
-            "--preset is required: a folder with a model, or a URI such as "
+            "--preset must not be empty: a folder with a model, or a URI such as "
             "hf://sentence-transformers/all-MiniLM-L6-v2 (python -m pipelines.presets list names "
             "others)"
         )

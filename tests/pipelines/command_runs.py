@@ -84,12 +84,14 @@ def run(main: Callable[[Sequence[str]], int], folder: Path, *flags: str) -> Run:
     return Run(code, out.getvalue(), err.getvalue(), folder)
 
 
-def run_process(module: str, folder: Path, *flags: str, **environment: str) -> Run:
+def run_process(
+    module: str, folder: Path, *flags: str, cwd: Path = ROOT, **environment: str
+) -> Run:
     """Runs a command as a user does: `python -m pipelines.NAME`."""
     command = [sys.executable, "-m", f"pipelines.{module}", *flags]
     done = subprocess.run(
         command,
-        cwd=ROOT,
+        cwd=cwd,
         env={**ENVIRONMENT, **environment},
         capture_output=True,
         text=True,

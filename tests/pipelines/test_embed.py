@@ -291,7 +291,7 @@ def test_without_an_input_the_sample_is_embedded(tiny_preset, tmp_path):
         (["--dimensions=0"], "must be a positive integer, not '0'"),
         (["--embedding_dtype=int4"], "invalid choice: 'int4'"),
         (["--normalize", "--no_normalize"], "not allowed with"),
-        (["--preset="], "--preset is required"),
+        (["--preset="], "--preset must not be empty"),
         (["--threshold=1"], "unknown option --threshold"),
         (["--long_text=windows", "--sequence_length=2"], "at least 3 is needed"),
     ],
@@ -329,6 +329,14 @@ def test_pairs_are_refused_where_keras_hub_packs_them_otherwise(tmp_path):
     assert run(embed_command.main, tmp_path / "out", *flags).table.num_rows == 1
 
 
-def test_the_process_asks_for_a_preset(tmp_path):
-    found = run_process("embed", tmp_path / "out", f"--output={tmp_path}/out")
-    assert found.error.startswith("--preset is required: a folder with a model, or a URI")
+def test_without_arguments_the_sample_reviews_get_vectors_and_are_found(tmp_path):
+    found = run_process(
+        "embed", tmp_path / "sample_vectors", cwd=tmp_path, TEXTBEAM_CACHE="/dev/null"
+    )
+    assert (found.code, found.err) == (0, "")
+    assert found.table.num_rows == 200
+    lengths = np.linalg.norm(embeddings(found), axis=1)
+    np.testing.assert_allclose(lengths, 1, atol=1e-5)
+    search = run_process("search", tmp_path, str(found.folder), "a quiet room to sleep in")
+    assert search.code == 0
+    assert "200 vectors of 384" in search.out

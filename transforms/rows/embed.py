@@ -31,7 +31,7 @@ class EmbedText(InferText):
     >>> import apache_beam as beam
     >>> with beam.Pipeline("FnApiRunner") as pipeline:
     ...     texts = pipeline | beam.Create(["A fine day."])
-    ...     embedded = texts | EmbedText("sentiment_tiny_en", dimensions=8)
+    ...     embedded = texts | EmbedText(dimensions=8)
     ...     _ = embedded | beam.Map(lambda row: print(row.text, len(row.embedding)))
     A fine day. 8
 
@@ -62,7 +62,7 @@ class EmbedText(InferText):
 
     def __init__(
         self,
-        preset: str | Path,
+        preset: str | Path = "embedding_tiny_en",
         text_column: str = "text",
         text_pair_column: str | None = None,
         *,
