@@ -6,6 +6,7 @@ Of a model with 30,000 tokens of 384 numbers, half of the weights are embeddings
 
 import base64
 import itertools
+import re
 from collections import defaultdict
 from collections.abc import Callable, Container, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from models.tokenizers.tokenizer import Tokenizer
 from models.tokenizers.unigram import NORMAL, cut_model, merges_pairs, pieces_of
 
 _BATCH = 10_000
+_UNUSED = re.compile(r"\[unused\d+\]")  # what BERT's vocabularies leave room with
 # Characters that any text may have; those of other alphabets are kept where they are used.
 _PLAIN = frozenset(map(chr, range(128))) | {META}
 
@@ -34,7 +36,8 @@ def cut_vocabulary(
     Args:
         tokenizer: With a vocabulary of the kinds that presets store.
         texts: The corpus.
-        size: Most tokens to keep, the most frequent ones; all that are used if `None`.
+        size: Tokens to keep, the most frequent ones and then others in their order, so that other
+            texts are not spelled letter by letter; those that are used if `None`.
 
     Returns:
         The new tokenizer, and int64 `[tokens]`, the old id of each new one.
@@ -64,8 +67,11 @@ def cut_vocabulary(
         )
     parts = needed(config, tokens)
     for index in np.argsort(-counts, kind="stable").tolist():
-        if not counts[index] or (size is not None and len(kept) >= size):
+        is_done = len(kept) >= size if size is not None else not counts[index]
+        if is_done:
             break
+        if not counts[index] and _UNUSED.fullmatch(tokens[index]):
+            continue
         new = parts(index) - kept
         if size is None or len(kept) + len(new) <= size:
             kept |= new

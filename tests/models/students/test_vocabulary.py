@@ -82,6 +82,14 @@ def test_ids_are_those_of_the_same_tokens_in_the_old_vocabulary(kind, room):
 
 
 @kinds
+def test_room_that_a_corpus_leaves_is_filled_with_other_tokens(kind):
+    tokenizer = TOKENIZERS[kind]
+    size = tokenizer.vocabulary_size()
+    assert len(cut_vocabulary(tokenizer, CORPUS[:1])[1]) < size
+    assert cut_vocabulary(tokenizer, CORPUS[:1], size)[1].tolist() == list(range(size))
+
+
+@kinds
 def test_special_tokens_and_ascii_stay_whatever_the_corpus(kind):
     tokenizer = TOKENIZERS[kind]
     cut, ids = cut_vocabulary(tokenizer, [])
