@@ -103,7 +103,7 @@ def embedding(name: str) -> None:
 
 
 def sample_reviews() -> dict[str, list[texts.Row]]:
-    """Returns the clear ones of the bundled sample reviews, all and by what they are about."""
+    """Returns the clear ones of the bundled sample reviews, all, by label, and by subject."""
     rows = [json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines()]
     clear = [row for row in rows if row["stars"] != _UNCLEAR]
 
@@ -113,9 +113,13 @@ def sample_reviews() -> dict[str, list[texts.Row]]:
             (row["text"], "positive" if row["stars"] > _UNCLEAR else "negative") for row in chosen
         ]
 
-    return {"all clear ones": labelled([""])} | {
-        field: labelled(words) for field, words in _FIELDS.items()
+    every = labelled([""])
+    by_label = {
+        f"{label} ones": [row for row in every if row[1] == label]
+        for label in ("negative", "positive")
     }
+    fields = {field: labelled(words) for field, words in _FIELDS.items()}
+    return {"all clear ones": every, **by_label, **fields}
 
 
 def _counting(rows: Sequence[texts.Row]) -> Callable[[Sequence[str]], Sequence[str]]:

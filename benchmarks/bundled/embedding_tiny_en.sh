@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Distils the preset: embedding_tiny_en.sh DATA OUTPUT [MINILM]
 # DATA is described in texts.py; MINILM is a folder of all-MiniLM-L6-v2, fetched if it is not given.
-# About half an hour on two cores.
+# About 15 minutes on two cores.
 set -euo pipefail
 source "$(dirname "$0")/opening.sh" embedding "$@"
 
