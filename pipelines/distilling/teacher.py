@@ -4,6 +4,7 @@ import argparse
 import itertools
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -144,6 +145,8 @@ def find_teacher(args: argparse.Namespace) -> Teacher:
         UserError: There is none, it gives nothing that `--task` asks for, or a flag does not fit.
     """
     preset = open_named(args.teacher)
+    if Path(args.output).resolve() == preset.folder.resolve():
+        raise UserError(f"--output={args.output} is the teacher, which would be replaced")
     task: Task = "classify" if preset.has_classifier and args.task != "embedding" else "embed"
     if task == "embed" and args.task in ("classification", "regression"):
         raise UserError(

@@ -69,6 +69,8 @@ def read_texts(args: argparse.Namespace, teacher: Teacher) -> TrainingData:
     if not args.validation:
         chosen = _held_out(kind if is_classifier else None, train.labels, args.seed)
         held = train.take(chosen)
+    if not len(train) and not len(held):
+        raise UserError(f"there is no text to learn from{reason_of(dropped)}")
     if not len(held):
         raise UserError(
             "there is no row to judge the student by: give more rows, or some with --validation"
@@ -161,12 +163,13 @@ def _named(
         raise UserError(f"--label_names: {why}")
     names = label_names(found, args.label_names)
     if unknown := sorted(set(names).difference(classes)):
+        renaming = "--label_names gives them the teacher's names, in this order, or "
         column = args.label_column or LABEL_COLUMN
         raise UserError(
             f"label {unknown[0]!r:.80} of column {column!r} is no class of --teacher="
             f"{args.teacher}, whose classes are {printable(', '.join(classes), 500)}; the data has "
-            f"{printable(', '.join(found), 500)}: --label_names gives them the teacher's names, in "
-            "this order, or --label_weight=0 learns from the teacher alone"
+            f"{printable(', '.join(found), 500)}: {renaming if len(found) <= len(classes) else ''}"
+            "--label_weight=0 learns from the teacher alone"
         )
     spelled = dict(zip(found, names, strict=True))
 

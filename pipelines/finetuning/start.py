@@ -90,10 +90,12 @@ def find_start(args: argparse.Namespace) -> Start:
         check_holds(FAMILIES[preset.family], preset.tokenizer_kind, preset.packing)
         packing, num_layers = preset.packing, preset.backbone_config["num_layers"]
     else:
-        length, num_layers = _length_from_scratch(shape, args.sequence_length), 0
         if "word_embeddings" in shape:
             words = open_named(shape["word_embeddings"])
             check_holds(FAMILIES[words.family], words.tokenizer_kind, words.packing)
+            shape.setdefault("max_sequence_length", words.max_sequence_length)
+        shape.setdefault("max_sequence_length", _MAX_SEQUENCE_LENGTH)
+        length, num_layers = _length_from_scratch(shape, args.sequence_length), 0
         family = FAMILIES[words.family if words else shape["family"]]
         packing = words.packing if words else family.packing
     num_texts = 2 if args.text_pair_column else 1
@@ -146,7 +148,6 @@ def read_config(path: Path) -> dict[str, Any]:
     if missing:
         raise UserError(f"--config={path} lacks {', '.join(sorted(missing))}")
     config.setdefault("intermediate_dim", 4 * config["hidden_dim"])
-    config.setdefault("max_sequence_length", _MAX_SEQUENCE_LENGTH)
     return config
 
 

@@ -73,6 +73,19 @@ def test_an_embedder_that_could_not_be_saved_is_refused(
     assert_refused(found, "saved as one of the families bert and xlm_roberta, and the student")
 
 
+def test_a_teacher_is_not_replaced_by_its_student(distil: Callable[..., Run], teacher):
+    found = distil(teacher, f"--output={teacher}", "--if_exists=overwrite")
+    assert_refused(found, "is the teacher, which would be replaced")
+
+
+def test_more_labels_than_classes_are_not_to_be_renamed(
+    distil: Callable[..., Run], teacher, tmp_path
+):
+    write_rows(tmp_path / "stars.jsonl", [{"text": f"t{i}", "label": i % 5} for i in range(60)])
+    found = distil(teacher, f"--input={tmp_path}/stars.jsonl")
+    assert_refused(found, "the data has 0, 1, 2, 3, 4: --label_weight=0 learns from the teacher")
+
+
 # The student's configuration
 
 
@@ -155,7 +168,7 @@ def test_a_vocabulary_too_small_for_single_characters_is_refused(
         (LABELS, ["--text_column=body"], "no column 'body' for --text_column"),
         ([{"text": str(i)} for i in range(20)], [], "'text' for --text_column holds numbers"),
         ([{"text": "alone"}], [], "there is no row to judge the student by: give more rows"),
-        ([{"text": None}], [], "there is no row to judge the student by"),
+        ([{"text": None}], [], "there is no text to learn from, and 1 row was left out"),
         (LABELS, ["--validation={folder}/none.jsonl"], "none.jsonl"),
         (
             [{"text": f"text {i}"} for i in range(20)],
