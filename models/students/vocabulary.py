@@ -27,7 +27,7 @@ _PLAIN = frozenset(map(chr, range(128))) | {META}
 def cut_vocabulary(
     tokenizer: Tokenizer, texts: Sequence[str], size: int | None = None
 ) -> tuple[Tokenizer, np.ndarray]:
-    """Returns a tokenizer with the tokens of a corpus alone, and their ids in the old one.
+    """Returns a tokenizer with fewer tokens, first those of a corpus, and their ids in the old one.
 
     The corpus's texts get the same tokens as before where all that they use are kept; rarer words
     are spelled with shorter tokens. Special tokens stay, and single characters of ASCII and of the
