@@ -57,18 +57,9 @@ def sentiment(data: Path) -> dict[str, list[Row]]:
     Args:
         data: The folder with the corpora.
     """
-    names = ("negative", "positive")
-    phrases, sentences, dev = (
-        [(text.strip(), names[int(label)]) for text, label in read(data / f"{name}.tsv", True)]
-        for name in ("sst2_train", "sst_train", "sst_dev")
-    )
     draw = random.Random(_SEED)
-    order = draw.sample(range(len(sentences)), len(sentences))
-    apart = [sentences[row] for row in sorted(order[:_SENTENCES_APART])]
-    rest = [sentences[row] for row in sorted(order[_SENTENCES_APART:])]
-    films = list(_without_parts_of([*phrases, *rest], [*apart, *dev]))
+    films, apart, dev = _films(data, draw)
     written, written_apart = written_reviews()
-    made_up = generate(_MADE_UP, _SEED)
     texts = [text for text, _ in films]
     reviews = [text for text, _ in written]
     more = [
@@ -80,13 +71,26 @@ def sentiment(data: Path) -> dict[str, list[Row]]:
         *_varied(texts, _VARIED_PHRASES, draw),
         *_varied(reviews, _VARIED_REVIEWS, draw),
     ]
-    labelled = [*films, *written, *made_up]
+    labelled = [*films, *written, *generate(_MADE_UP, _SEED)]
     return {
         "labelled": labelled,
         "unlabelled": [(text, "") for text in more],
         "validation": dev,
         "apart": list(_unlike([*apart, *written_apart], [*(text for text, _ in labelled), *more])),
     }
+
+
+def _films(data: Path, draw: random.Random) -> tuple[list[Row], list[Row], list[Row]]:
+    """Returns what the treebank has to learn from, the sentences kept apart, and the dev ones."""
+    names = ("negative", "positive")
+    phrases, sentences, dev = (
+        [(text.strip(), names[int(label)]) for text, label in read(data / f"{name}.tsv", True)]
+        for name in ("sst2_train", "sst_train", "sst_dev")
+    )
+    order = draw.sample(range(len(sentences)), len(sentences))
+    apart = [sentences[row] for row in sorted(order[:_SENTENCES_APART])]
+    rest = [sentences[row] for row in sorted(order[_SENTENCES_APART:])]
+    return list(_without_parts_of([*phrases, *rest], [*apart, *dev])), apart, dev
 
 
 def written_reviews() -> tuple[list[Row], list[Row]]:
@@ -121,7 +125,9 @@ def embedding(data: Path) -> dict[str, list[Row]]:
     spans = _spans(texts, _NEWS_SPANS * len(texts), draw)
     pairs = (draw.sample(texts, 2) for _ in range(_NEWS_JOINED))
     joined = [". ".join(" ".join(text.split()[:15]) for text in pair) for pair in pairs]
-    opinions = [text for text, _ in sentiment(data)["labelled"] if len(text.split()) > 4]
+    films, _, _ = _films(data, random.Random(_SEED))
+    every = [*films, *written_reviews()[0], *generate(_MADE_UP, _SEED)]
+    opinions = [text for text, _ in every if len(text.split()) > 4]
     more = [
         *(part for part in parts if len(part.split()) > 3),
         *spans,
